@@ -1,0 +1,52 @@
+PYTHON ?= python3
+BIN := .venv/bin
+# One file for both set-up commands. It is called `installing` until everything is in, so an
+# interrupted install can neither pass for a finished one nor be built upon.
+STAMP := .venv/installed
+
+.PHONY: help book site test format clean
+.DEFAULT_GOAL := help
+
+help:  ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-7s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+
+book: $(STAMP)  ## set up, train and compare the models on this machine, build the book
+	$(BIN)/nanoparadigm compare --dataset language --out runs/compare
+	@$(MAKE) --no-print-directory site
+
+site: $(STAMP)  ## build the book from the last comparison, or without one
+	@mkdir -p book/_fresh
+	@if [ -f runs/compare/table.md ] && [ -f runs/compare/figure.png ]; then \
+	    cp runs/compare/figure.png book/_fresh/; \
+	    { cat runs/compare/table.md; printf '\n![%s](_fresh/figure.png)\n' \
+	      'The same numbers as the table above, drawn for comparison.'; } > book/_fresh/run.md; \
+	else \
+	    echo 'Nothing has been compared on this machine yet: `make book` does it.' > book/_fresh/run.md; \
+	fi
+	$(BIN)/jupyter-book build . -W -n --keep-going
+	@echo "The book: file://$(CURDIR)/_build/html/index.html"
+
+# Two workers already fill two cores: more threads in each only make them wait for one another.
+test: $(STAMP)  ## set up, then everything the continuous integration checks
+	$(BIN)/ruff check
+	TQDM_DISABLE=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
+
+format: $(STAMP)  ## let ruff mend and lay out the code
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+clean:  ## remove what a build leaves behind; runs/ and .venv/ stay
+	rm -rf _build book/_fresh build *.egg-info .pytest_cache .ruff_cache .hypothesis
+	find nanoparadigm tests -name __pycache__ -exec rm -rf {} +
+
+$(STAMP): requirements.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
+	    { echo '$(PYTHON) is not Python 3.11 or newer: name one that is, as in `make PYTHON=python3.12 book`.'; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
+	    { echo '$(PYTHON) cannot make virtual environments: install its venv module (python3-venv on Debian and Ubuntu).'; exit 1; }
+	@if [ -e .venv/installing ]; then rm -rf .venv; fi
+	$(PYTHON) -m venv .venv
+	@rm -f $@ && touch .venv/installing
+	$(BIN)/python -m pip install -r requirements.txt
+	$(BIN)/python -m pip install --no-deps -e .
+	@mv .venv/installing $@
