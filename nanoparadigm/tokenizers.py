@@ -1,0 +1,196 @@
+"""Text to token ids and back, by characters, by words, or by byte pairs.
+
+Ids run from 0 to vocab_size - 1. The id vocab_size itself is the one symbol a model may add (mask,
+blank); every tokenizer shows it as BLANK.
+"""
+
+import json
+from itertools import groupby
+from pathlib import Path
+from typing import Protocol
+
+import tokenizers as library
+import torch
+
+from .errors import InputError, choose
+
+BLANK = "░"
+
+
+class Tokenizer(Protocol):
+    """What all tokenizers share. `vocabulary`, as JSON can hold it, is all that one is made of."""
+
+    kind: str
+    vocabulary: list[str] | str
+    vocab_size: int
+
+    def encode(self, text):
+        """The ids of the text, a list of ints."""
+
+    def decode(self, ids):
+        """The text of the ids, a list of ints or a tensor (L,)."""
+
+    def unseen(self, text):
+        """The distinct pieces of the text that no model over this vocabulary can read, sorted."""
+
+    def save(self, path):
+        """Write the tokenizer to a JSON file, for `load`."""
+        data = {"kind": self.kind, "vocabulary": self.vocabulary}
+        Path(path).write_text(json.dumps(data), encoding="utf-8")
+
+
+class CharTokenizer(Tokenizer):
+    """One id for every character of an alphabet. decode(encode(s)) == s for every string s.
+
+    A character c outside the alphabet gets the id vocab_size + 1 + ord(c), which no model reads.
+    """
+
+    kind = "char"
+
+    def __init__(self, vocabulary):
+        # A list: JSON would join two lone surrogates that follow each other in a string.
+        self.vocabulary = list(vocabulary)
+        self.vocab_size = len(self.vocabulary)
+        self._ids = {c: i for i, c in enumerate(self.vocabulary)}
+
+    @classmethod
+    def train(cls, *texts):
+        """The distinct characters of the texts, sorted."""
+        return cls(sorted(set().union(*texts)))
+
+    def encode(self, text):
+        beyond = self.vocab_size + 1
+        return [self._ids.get(c, beyond + ord(c)) for c in text]
+
+    def decode(self, ids):
+        beyond = self.vocab_size + 1
+        symbols = [*self.vocabulary, BLANK]
+        return "".join(symbols[i] if i < beyond else chr(i - beyond) for i in _ints(ids))
+
+    def unseen(self, text):
+        return sorted(set(text) - set(self.vocabulary))
+
+
+class WordTokenizer(Tokenizer):
+    """One id for every word, where words are what single spaces separate."""
+
+    kind = "word"
+
+    def __init__(self, vocabulary):
+        self.vocabulary = list(vocabulary)
+        self.vocab_size = len(self.vocabulary)
+        self._ids = {word: i for i, word in enumerate(self.vocabulary)}
+
+    @classmethod
+    def train(cls, *texts):
+        """The distinct words of the texts, sorted."""
+        return cls(sorted(set().union(*map(_words, texts))))
+
+    def encode(self, text):
+        """The ids of the text's words; InputError for a word outside the vocabulary."""
+        return [choose("word", word, self._ids) for word in _words(text)]
+
+    def decode(self, ids):
+        symbols = [*self.vocabulary, BLANK]
+        return " ".join(symbols[i] for i in _ints(ids))
+
+    def unseen(self, text):
+        return sorted(set(_words(text)) - set(self.vocabulary))
+
+
+class BPETokenizer(Tokenizer):
+    """Byte-level byte-pair encoding. decode(encode(s)) == s for every string s of valid Unicode.
+
+    Every byte has an id of its own, so no text is unseen. Ids that cut a character of several bytes
+    in two decode to U+FFFD there.
+    """
+
+    kind = "bpe"
+
+    def __init__(self, vocabulary):
+        self.vocabulary = vocabulary
+        self._bpe = library.Tokenizer.from_str(vocabulary)
+        self.vocab_size = self._bpe.get_vocab_size()
+
+    @classmethod
+    def train(cls, text, vocab_size):
+        """The most frequent pairs of the text, merged until there are vocab_size ids.
+
+        A short text may hold fewer pairs than asked for. InputError if vocab_size is below 257.
+        """
+        if vocab_size < 257:
+            raise InputError(
+                f"a BPE vocabulary of {vocab_size} has no room for the 256 bytes and one merge: "
+                "ask for 257 or more, or use the char tokenizer"
+            )
+        _check_utf8(text)
+        bpe = library.Tokenizer(library.models.BPE())
+        bpe.pre_tokenizer = library.pre_tokenizers.ByteLevel(add_prefix_space=False)
+        bpe.decoder = library.decoders.ByteLevel()
+        trainer = library.trainers.BpeTrainer(
+            vocab_size=vocab_size,
+            initial_alphabet=library.pre_tokenizers.ByteLevel.alphabet(),
+            show_progress=False,
+        )
+        bpe.train_from_iterator([text], trainer)
+        return cls(bpe.to_str())
+
+    def encode(self, text):
+        """The ids of the text; InputError for half a surrogate pair, which UTF-8 cannot write."""
+        _check_utf8(text)
+        # Plain `encode` also keeps every token's place in the text and takes twice as long.
+        return self._bpe.encode_batch_fast([text])[0].ids
+
+    def decode(self, ids):
+        runs = groupby(_ints(ids), key=lambda i: i == self.vocab_size)
+        return "".join(
+            BLANK * len(list(run)) if blank else self._bpe.decode(list(run)) for blank, run in runs
+        )
+
+    def unseen(self, text):
+        return []
+
+
+TOKENIZERS = {kind.kind: kind for kind in (BPETokenizer, CharTokenizer, WordTokenizer)}
+
+
+def build(name, corpus, bpe_vocab_size):
+    """The tokenizer of that kind for a Corpus; InputError for an unknown kind.
+
+    Byte pairs are learned from the train split alone. Characters and words come from all splits: an
+    alphabet is not a statistic, and without all of it the other splits could not be scored.
+    """
+    kind = choose("tokenizer", name, TOKENIZERS)
+    if kind is BPETokenizer:
+        return kind.train(corpus.train, bpe_vocab_size)
+    return kind.train(corpus.train, corpus.validation, corpus.test)
+
+
+def load(path):
+    """The tokenizer in a file that `save` wrote; InputError if there is none."""
+    try:
+        data = json.loads(Path(path).read_text(encoding="utf-8"))
+        return TOKENIZERS[data["kind"]](data["vocabulary"])
+    except OSError as error:
+        reason = error.strerror or error
+        raise InputError(f"cannot read {path} ({reason}): give a saved tokenizer") from error
+    except Exception as error:  # the library raises no narrower one for a vocabulary it cannot read
+        raise InputError(f"{path} is damaged or not a tokenizer: give a saved tokenizer") from error
+
+
+def _ints(ids):
+    return torch.as_tensor(ids).tolist()  # a tensor on an accelerator comes over at once
+
+
+def _words(text):
+    return text.split(" ") if text else []
+
+
+def _check_utf8(text):
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise InputError(
+            f"character {error.start} of the text is half a surrogate pair, which is not valid "
+            "Unicode: remove it, or use the char tokenizer"
+        ) from error

@@ -1,0 +1,258 @@
+"""Tokenizers give back every text, also after a save; what they cannot do, they say."""
+
+import json
+
+import pooch
+import pytest
+import torch
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from nanoparadigm import corpora
+from nanoparadigm.corpora import Corpus
+from nanoparadigm.errors import InputError
+from nanoparadigm.tokenizers import (
+    BLANK,
+    BPETokenizer,
+    CharTokenizer,
+    WordTokenizer,
+    build,
+    load,
+)
+
+STRINGS = st.text(st.characters(exclude_categories=()))  # lone surrogates too
+UNICODE = st.text()
+WORDS = st.text("abc", min_size=1)
+TOKENIZERS = {
+    "bpe": BPETokenizer.train("the café, the cat, the 猫", 270),
+    "char": CharTokenizer.train("the cat"),
+    "word": WordTokenizer.train("the cat sees the dog"),
+}
+
+
+@pytest.fixture(scope="module")
+def shakespeare():
+    """The real one, from NANOPARADIGM_DATA or the user's cache; tests download nothing."""
+
+    def refuse(*args, **kwargs):
+        raise ConnectionError
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pooch, "retrieve", refuse)
+        try:
+            return corpora.load("shakespeare")
+        except InputError as error:
+            pytest.skip(str(error))
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory):
+    """What comes back of a tokenizer that was saved."""
+
+    def save_and_load(tokenizer):
+        tokenizer.save(path)
+        return load(str(path))
+
+    path = tmp_path_factory.mktemp("saved") / "tokenizer.json"
+    return save_and_load
+
+
+def refusal(call, *args):
+    """The one sentence with which the call is refused."""
+    with pytest.raises(InputError) as refused:
+        call(*args)
+    assert "\n" not in str(refused.value)
+    return str(refused.value)
+
+
+@settings(deadline=None)
+@given(STRINGS, STRINGS)
+@example("ab", "a\ud800\udc00b" + BLANK)
+def test_characters_give_back_every_string(alphabet, text):
+    tokenizer = CharTokenizer.train(alphabet)
+    assert tokenizer.decode(tokenizer.encode(text)) == text
+
+
+@settings(deadline=None)
+@given(STRINGS, STRINGS)
+def test_characters_tell_seen_from_unseen(alphabet, text):
+    tokenizer = CharTokenizer.train(alphabet)
+    readable = set(range(tokenizer.vocab_size))
+    assert tokenizer.vocab_size == len(set(alphabet))
+    for c, i in zip(text, tokenizer.encode(text), strict=True):
+        assert (i in readable) == (c in alphabet)
+        assert i != tokenizer.vocab_size
+    assert tokenizer.unseen(text) == sorted(set(text) - set(alphabet))
+
+
+@settings(deadline=None, max_examples=50)
+@given(UNICODE, UNICODE)
+@example("", "'s  \r\n\t\0  é\u0301 猫\U0001f600\ufffd\ufeff")
+def test_byte_pairs_give_back_every_string(trained_on, text):
+    tokenizer = BPETokenizer.train(trained_on, 300)
+    ids = tokenizer.encode(text)
+    assert tokenizer.decode(ids) == text
+    assert all(0 <= i < tokenizer.vocab_size for i in ids)
+    assert tokenizer.unseen(text) == []
+
+
+@settings(deadline=None)
+@given(st.lists(WORDS), st.data())
+def test_words_give_back_every_sentence(words, data):
+    tokenizer = WordTokenizer.train(" ".join(words))
+    sentence = " ".join(data.draw(st.lists(st.sampled_from(words)))) if words else ""
+    ids = tokenizer.encode(sentence)
+    assert tokenizer.decode(ids) == sentence
+    assert len(ids) == len(sentence.split())
+    assert tokenizer.vocab_size == len(set(words))
+
+
+@settings(deadline=None)
+@given(STRINGS, STRINGS)
+@example("\udbff\udc00", "\udbff\udc00")
+def test_saved_characters_come_back(saved, alphabet, text):
+    tokenizer = CharTokenizer.train(alphabet)
+    assert saved(tokenizer).encode(text) == tokenizer.encode(text)
+
+
+@pytest.mark.parametrize("kind", TOKENIZERS)
+def test_a_saved_tokenizer_comes_back(kind, saved):
+    tokenizer = TOKENIZERS[kind]
+    again = saved(tokenizer)
+    assert type(again) is type(tokenizer)
+    assert again.vocabulary == tokenizer.vocabulary
+    assert again.vocab_size == tokenizer.vocab_size
+    assert again.encode("the cat the") == tokenizer.encode("the cat the")
+
+
+@pytest.mark.parametrize(
+    "kind, shown",
+    [("bpe", "the{0}{0}the"), ("char", "the{0}{0}the"), ("word", "the {0} {0} the")],
+)
+def test_the_extra_symbol_is_shown_as_blank(kind, shown):
+    tokenizer = TOKENIZERS[kind]
+    the, extra = tokenizer.encode("the"), tokenizer.vocab_size
+    ids = [*the, extra, extra, *the]
+    assert tokenizer.decode(ids) == tokenizer.decode(torch.tensor(ids)) == shown.format(BLANK)
+    assert tokenizer.decode([]) == ""
+
+
+def test_tiny_shakespeare_by_characters(shakespeare):
+    tokenizer = build("char", shakespeare, 500)
+    ids = tokenizer.encode(shakespeare.train)
+    assert tokenizer.vocab_size == 65
+    assert tokenizer.encode("\n Az") == [0, 1, 13, 64]
+    assert len(ids) == len(shakespeare.train) and max(ids) == 64
+    assert tokenizer.decode(ids) == shakespeare.train
+    assert tokenizer.unseen("To be or not 2 be, é") == ["2", "é"]
+
+
+def test_tiny_shakespeare_by_byte_pairs(shakespeare):
+    tokenizer = build("bpe", shakespeare, 500)
+    ids = tokenizer.encode(shakespeare.validation)
+    assert tokenizer.vocab_size == 500
+    assert tokenizer.decode(ids) == shakespeare.validation
+    assert len(ids) < 0.6 * len(shakespeare.validation)
+    assert BPETokenizer.train(shakespeare.train, 500).vocabulary == tokenizer.vocabulary
+
+
+def test_byte_pairs_are_merged_by_frequency():
+    tokenizer = BPETokenizer.train("ab ab ab ab cd", 258)
+    assert tokenizer.vocab_size == 258
+    assert [tokenizer.decode([i]) for i in (256, 257)] == ["ab", " ab"]
+
+
+def test_a_short_text_has_fewer_byte_pairs():
+    assert BPETokenizer.train("abc", 500).vocab_size == 258
+    assert BPETokenizer.train("", 500).vocab_size == 256
+
+
+def test_a_cut_character_decodes_to_the_replacement_character():
+    tokenizer = BPETokenizer.train("", 257)
+    assert tokenizer.decode(tokenizer.encode("猫")[:2]) == "\ufffd"
+
+
+def test_byte_pairs_are_learned_from_the_train_split_alone():
+    one, other = (
+        build("bpe", Corpus("x", "ab ab ab cd cd", validation, test), 270)
+        for validation, test in [("xy xy xy", ""), ("zz zz zz zz", "zq zq zq zq")]
+    )
+    assert one.vocabulary == other.vocabulary
+    assert one.vocabulary != BPETokenizer.train("xy xy xy", 270).vocabulary
+
+
+def test_characters_and_words_come_from_every_split():
+    corpus = Corpus("x", "b", "a", "c")
+    assert build("char", corpus, 500).vocabulary == ["a", "b", "c"]
+    assert build("word", corpus, 500).vocabulary == ["a", "b", "c"]
+    assert build("word", Corpus("x", "b a", "a"), 500).vocabulary == ["a", "b"]
+
+
+def test_what_cannot_be_encoded_is_refused():
+    word = TOKENIZERS["word"]
+    assert refusal(word.encode, "the dig sees") == (
+        "unknown word 'dig': did you mean 'dog'? (choose from cat, dog, sees, the)"
+    )
+    assert word.unseen("the dig sees a cat") == ["a", "dig"]
+    surrogate = "character 2 of the text is half a surrogate pair"
+    assert surrogate in refusal(TOKENIZERS["bpe"].encode, "ab\ud800")
+    assert surrogate in refusal(BPETokenizer.train, "ab\ud800", 300)
+
+
+def test_too_small_a_vocabulary_is_refused():
+    assert BPETokenizer.train("abab", 257).vocab_size == 257
+    assert refusal(BPETokenizer.train, "abab", 256) == (
+        "a BPE vocabulary of 256 has no room for the 256 bytes and one merge: "
+        "ask for 257 or more, or use the char tokenizer"
+    )
+
+
+def test_an_unknown_tokenizer_is_answered_with_the_nearest():
+    assert refusal(build, "chars", Corpus("x", "a", "b"), 500) == (
+        "unknown tokenizer 'chars': did you mean 'char'? (choose from bpe, char, word)"
+    )
+
+
+@pytest.mark.parametrize("kind", TOKENIZERS)
+def test_a_truncated_file_is_refused(kind, tmp_path):
+    path = tmp_path / "tokenizer.json"
+    TOKENIZERS[kind].save(path)
+    whole = path.read_bytes()
+    for length in (0, 1, len(whole) // 2, len(whole) - 1):
+        path.write_bytes(whole[:length])
+        assert (
+            refusal(load, path) == f"{path} is damaged or not a tokenizer: give a saved tokenizer"
+        )
+
+
+@pytest.mark.parametrize(
+    "foreign",
+    [
+        b"\xff\xfe",
+        b"[]",
+        b"{}",
+        b'{"kind": "char"}',
+        b'{"kind": "gpt", "vocabulary": []}',
+        b'{"kind": ["char"], "vocabulary": []}',
+        b'{"kind": "char", "vocabulary": 5}',
+        b'{"kind": "bpe", "vocabulary": "{}"}',
+    ],
+)
+def test_a_foreign_file_is_refused(foreign, tmp_path):
+    path = tmp_path / "tokenizer.json"
+    path.write_bytes(foreign)
+    assert "is damaged or not a tokenizer" in refusal(load, path)
+
+
+def test_a_missing_file_is_refused(tmp_path):
+    path = tmp_path / "none.json"
+    assert refusal(load, path) == (
+        f"cannot read {path} (No such file or directory): give a saved tokenizer"
+    )
+
+
+def test_the_file_is_plain_json(tmp_path):
+    path = tmp_path / "tokenizer.json"
+    TOKENIZERS["word"].save(path)
+    words = ["cat", "dog", "sees", "the"]
+    assert json.loads(path.read_text()) == {"kind": "word", "vocabulary": words}
