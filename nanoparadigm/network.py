@@ -1,0 +1,141 @@
+"""What every network shares: its sizes, the residual stack, and how it is told the time.
+
+A network is a function `net(z, t) -> logits`: token ids z (B, L) and, if it listens to the time,
+the noise level t (B,) give logits (B, L, V). It knows no paradigm. A causal network can also run
+one token after another, `init_state(B)` then `step(z, state)`, and gives the same logits.
+
+Glossary: B batch, L length, V vocabulary, D width (`n_embd`), H heads, N state size,
+E = expand x D.
+"""
+
+import math
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+from torch.nn.utils import skip_init
+
+from .errors import InputError, at_least_one
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """How large a network is. A network takes the sizes it knows and ignores the others."""
+
+    n_layer: int = 4
+    """residual blocks"""
+    n_head: int = 4
+    """attention heads (transformer)"""
+    n_embd: int = 128
+    """width of the residual stream, D"""
+    block_size: int = 128
+    """tokens in a training window, L"""
+    dropout: float = 0.0
+    """share of every block's output dropped in training"""
+    mlp: str = "relu2"
+    """relu2 (squared ReLU) or swiglu (transformer)"""
+    d_state: int = 16
+    """state size of each channel, N (Mamba)"""
+    expand_factor: int = 2
+    """inner width over D (Mamba)"""
+    d_conv: int = 4
+    """taps of the depthwise convolution (Mamba)"""
+
+    def __post_init__(self):
+        at_least_one(self, "n_layer n_head n_embd block_size d_state expand_factor d_conv".split())
+        if not 0 <= self.dropout < 1:
+            raise InputError(f"dropout is {self.dropout}: give a share from 0 up to 1")
+
+
+def linear(d_in, d_out, generator, scale=1.0):
+    """A bias-free linear map with weights of standard deviation scale / sqrt(d_in)."""
+    layer = skip_init(nn.Linear, d_in, d_out, bias=False)
+    nn.init.normal_(layer.weight, std=scale / math.sqrt(d_in), generator=generator)
+    return layer
+
+
+class Dropout(nn.Module):
+    """Dropout that draws from a generator its trainer owns, so that a resumed run repeats it."""
+
+    def __init__(self, p):
+        super().__init__()
+        self.p = p
+        self.generator = None
+
+    def forward(self, x):
+        if not self.training or self.p == 0:
+            return x
+        keep = torch.rand(x.shape, device=x.device, generator=self.generator) >= self.p
+        return x * keep / (1 - self.p)
+
+
+class TimeFeatures(nn.Module):
+    """The noise level as a vector: sines and cosines of t at many frequencies, mixed."""
+
+    def __init__(self, d_out, generator, n_frequencies=32):
+        super().__init__()
+        self.register_buffer("frequencies", torch.logspace(0, 2.5, n_frequencies), persistent=False)
+        self.mix = linear(2 * n_frequencies, d_out, generator)
+
+    def forward(self, t):
+        angle = t.to(self.frequencies.dtype)[:, None] * self.frequencies
+        return self.mix(torch.cat([angle.sin(), angle.cos()], dim=-1))
+
+
+class Network(nn.Module):
+    """Embedding, a stack of residual blocks, norm, and the embedding again as the read-out.
+
+    A block is called as `block(h, state) -> (h, state)`, with state None outside generation.
+    `max_length` is the longest sequence the network can read at once, None if there is no limit.
+    """
+
+    max_length = None
+
+    def __init__(self, vocab_size, sizes, causal, timed, generator):
+        super().__init__()
+        self.causal = causal
+        self.embedding = skip_init(nn.Embedding, vocab_size, sizes.n_embd)
+        # small, since it is also the read-out: the first predictions are then nearly uniform
+        nn.init.normal_(self.embedding.weight, std=0.02, generator=generator)
+        self.time = TimeFeatures(sizes.n_embd, generator) if timed else None
+        self.blocks = nn.ModuleList(
+            self.block(sizes, causal, generator) for _ in range(sizes.n_layer)
+        )
+        self.norm = nn.RMSNorm(sizes.n_embd)
+
+    def block(self, sizes, causal, generator):
+        raise NotImplementedError
+
+    def forward(self, z, t=None):
+        """Token ids z (B, L), noise level t (B,) or None -> logits (B, L, vocab_size)."""
+        if self.max_length is not None and z.shape[1] > self.max_length:
+            raise InputError(
+                f"{z.shape[1]} tokens do not fit this network's block of {self.max_length}: "
+                f"ask for fewer, or train with --block_size {z.shape[1]}"
+            )
+        h = self.embedding(z)
+        if self.time is not None:
+            h = h + self.time(t)[:, None]
+        h = F.rms_norm(h, h.shape[-1:])
+        for block in self.blocks:
+            h, _ = block(h)
+        return F.linear(self.norm(h), self.embedding.weight)
+
+    def init_state(self, batch):
+        """The state before the first token, one entry a block."""
+        if not self.causal:
+            raise InputError("a bidirectional network sees the whole text at once: it has no steps")
+        return [block.init_state(batch) for block in self.blocks]
+
+    def step(self, z, state):
+        """The next tokens z (B, n) after those in `state` -> their logits (B, n, V), the new state.
+
+        Equals the last n positions of `forward` on the whole text.
+        """
+        h = F.rms_norm(self.embedding(z), (self.embedding.embedding_dim,))
+        new = []
+        for block, s in zip(self.blocks, state, strict=True):
+            h, s = block(h, s)
+            new.append(s)
+        return F.linear(self.norm(h), self.embedding.weight), new

@@ -1,0 +1,180 @@
+"""The selective scan: the loop that defines it, a log-depth form, and the fast one.
+
+    h_t = exp(delta_t A) h_{t-1} + delta_t B_t u_t,      y_t = <C_t, h_t>          for each channel
+
+(Gu & Dao 2023, 2312.00752, algorithm 2: zero-order hold for A, Euler for B.)
+u, delta (B, D, L), A (D, N) negative, B and C (B, N, L), state h (B, D, N).
+
+No form here divides by a cumulative product of decays. That popular shortcut overflows, or with a
+guard against overflow is silently wrong, as soon as the decays multiply to less than float32 holds.
+
+Why `BlockedScan` is fast. A scan is bound by memory, not arithmetic: (B, L, D, N) numbers are 67 MB
+at B=32, L=128, D=256, N=16, and a naive backward writes and reads several such tensors. Here
+* a block of a few time steps is expanded at a time, into buffers small enough to stay in cache and
+  used again for every block, so that almost no byte of the expanded tensors travels to memory;
+* time comes first and channels last: a step is one in-place multiply-add on contiguous memory;
+* the decays of a block are one exp2 call, with log2(e) folded into A (exp2 is cheaper than exp);
+* only the state at each block's start is kept; the backward pass recomputes the states within it.
+"""
+
+import math
+
+import torch
+import torch.nn.functional as F
+
+BUFFER = 1 << 19  # numbers in one expanded block: 2 MiB of float32, which a cache still holds
+
+
+def selective_scan(
+    u,
+    delta,
+    A,
+    B,
+    C,
+    D=None,
+    z=None,
+    delta_bias=None,
+    delta_softplus=False,
+    return_last_state=False,
+    initial_state=None,
+):
+    """Run the recurrence at the head of this file over a whole sequence.
+
+    u, delta, z (B, D, L); A (D, N); B, C (B, N, L); D, delta_bias (D,); initial_state (B, D, N).
+    Adds D u, multiplies by SiLU(z) where given. Returns y (B, D, L), and with `return_last_state`
+    also h_L (B, D, N), through which no gradient flows. Computed in the precision of A.
+    """
+    if delta_bias is not None:
+        delta = delta + delta_bias[:, None]
+    if delta_softplus:
+        delta = F.softplus(delta)
+    inputs = [x.to(A.dtype) for x in (u, delta, A, B, C)]
+    if initial_state is None:
+        y, last = BlockedScan.apply(*inputs)
+    else:
+        y, last = scan_loop(*inputs, initial_state)
+    if D is not None:
+        y = y + D[:, None] * u
+    if z is not None:
+        y = y * F.silu(z)
+    y = y.to(u.dtype)
+    return (y, last) if return_last_state else y
+
+
+def scan_loop(u, delta, A, B, C, initial_state=None):
+    """The definition, one step after another. Returns y (B, D, L) and the last state (B, D, N)."""
+    h = u.new_zeros(*u.shape[:2], A.shape[1]) if initial_state is None else initial_state
+    y = []
+    # unbind, not x[..., t]: indexing would give autograd a full-size gradient at every step
+    for u_t, delta_t, B_t, C_t in zip(*(x.unbind(-1) for x in (u, delta, B, C)), strict=True):
+        decay = torch.exp(delta_t[:, :, None] * A)
+        h = decay * h + (delta_t * u_t)[:, :, None] * B_t[:, None, :]
+        y.append((h @ C_t[:, :, None]).squeeze(-1))
+    return torch.stack(y, dim=-1), h
+
+
+def scan_log_depth(u, delta, A, B, C):
+    """The same y in about log2(L) vectorised steps (Hillis & Steele 1986). Returns y (B, D, L).
+
+    The pair (a, b) stands for h -> a h + b. Applying (a1, b1) and then (a2, b2) is again such a
+    pair, (a2 a1, a2 b1 + b2), and this product is associative: after the round with shift s,
+    position t holds the product of the 2s steps that end at t.
+    """
+    a = torch.exp(delta[..., None] * A[:, None])  # (B, D, L, N)
+    b = (delta * u)[..., None] * B.mT[:, None]
+    shift = 1
+    while shift < u.shape[-1]:
+        b = torch.cat([b[:, :, :shift], a[:, :, shift:] * b[:, :, :-shift] + b[:, :, shift:]], 2)
+        a = torch.cat([a[:, :, :shift], a[:, :, shift:] * a[:, :, :-shift]], 2)
+        shift *= 2
+    return torch.einsum("bdln,bnl->bdl", b, C)
+
+
+def _time_major(x):
+    return x.permute(2, 0, 1).contiguous()
+
+
+class BlockedScan(torch.autograd.Function):
+    """y and the last state, a block of time steps at a time. Inside, arrays are (time, B, N, D).
+
+    Backward: with g_t = dy_t C_t, the gradient G_t of h_t runs the recurrence in reverse,
+    G_t = g_t + exp(delta_{t+1} A) G_{t+1}, and every other gradient is a contraction with it.
+    """
+
+    @staticmethod
+    def forward(ctx, u, delta, A, B, C):
+        u, delta, B, C = map(_time_major, (u, delta, B, C))
+        A = A.mT.contiguous()  # (N, D)
+        L, batch, D = u.shape
+        N = A.shape[0]
+        K = max(1, min(L, BUFFER // (batch * N * D)))  # steps in a block
+        starts = range(0, L, K)
+        y = torch.empty_like(u)
+        h = u.new_zeros(len(starts) + 1, batch, N, D)  # the state before each block, and the last
+        decay, state = u.new_empty(2, K, batch, N, D)
+        for block, s in enumerate(starts):
+            now = slice(s, s + K)
+            k = len(u[now])
+            expand(delta[now], u[now], A, B[now], decay[:k], state[:k])
+            advance(decay[:k], state[:k], h[block])
+            torch.matmul(C[now].unsqueeze(-2), state[:k], out=y[now].unsqueeze(-2))
+            h[block + 1] = state[k - 1]
+        ctx.save_for_backward(u, delta, A, B, C, h)
+        ctx.K = K
+        last = h[-1].mT.clone()
+        ctx.mark_non_differentiable(last)
+        return y.permute(1, 2, 0), last
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx, dy, _):
+        u, delta, A, B, C, h = ctx.saved_tensors
+        L, K = len(u), ctx.K
+        dy = _time_major(dy)
+        du, ddelta, dB, dC = (torch.empty_like(x) for x in (u, delta, B, C))
+        dA = torch.zeros_like(h[0])
+        carry = torch.zeros_like(h[0])  # exp(delta A) G of the first step of the block after
+        buffers = u.new_empty(3, K, *h[0].shape)
+        starts = range(0, L, K)
+        for block in reversed(range(len(starts))):
+            now = slice(starts[block], starts[block] + K)
+            k = len(u[now])
+            decay, state, G = buffers[:, :k]
+            expand(delta[now], u[now], A, B[now], decay, state)
+            advance(decay, state, h[block])
+            torch.matmul(dy[now].unsqueeze(-2), state.mT, out=dC[now].unsqueeze(-2))
+
+            torch.mul(dy[now].unsqueeze(-2), C[now].unsqueeze(-1), out=G)
+            G[k - 1] += carry
+            decays, Gs = decay.unbind(), G.unbind()
+            for t in range(k - 2, -1, -1):
+                Gs[t].addcmul_(decays[t + 1], Gs[t + 1])
+            torch.mul(decays[0], Gs[0], out=carry)
+
+            x = delta[now] * u[now]
+            torch.matmul(x.unsqueeze(-2), G.mT, out=dB[now].unsqueeze(-2))
+            dx = torch.matmul(B[now].unsqueeze(-2), G).squeeze(-2)
+            torch.mul(dx, delta[now], out=du[now])
+
+            G *= decay  # from here on: the gradient of delta A
+            G[1:] *= state[:-1]
+            G[0] *= h[block]
+            for G_t, delta_t in zip(Gs, delta[now].unsqueeze(-2).unbind(), strict=True):
+                dA.addcmul_(G_t, delta_t)
+            torch.sum(G.mul_(A), dim=-2, out=ddelta[now])
+            ddelta[now].addcmul_(dx, u[now])
+        du, ddelta, dB, dC = (x.permute(1, 2, 0) for x in (du, ddelta, dB, dC))
+        return du, ddelta, dA.sum(0).mT, dB, dC
+
+
+def expand(delta, u, A, B, decay, drive):
+    """Fill decay <- exp(delta A) and drive <- delta u B, both (time, B, N, D)."""
+    torch.mul(delta.unsqueeze(-2), A * math.log2(math.e), out=decay)
+    decay.exp2_()
+    torch.mul((delta * u).unsqueeze(-2), B.unsqueeze(-1), out=drive)
+
+
+def advance(decay, drive, h):
+    """Run h <- decay_t h + drive_t, in place: drive becomes the states."""
+    for decay_t, drive_t in zip(decay.unbind(), drive.unbind(), strict=True):
+        h = drive_t.addcmul_(decay_t, h)
