@@ -1,0 +1,96 @@
+"""The registry: four models on the grid of paradigm x network, and `build`, which makes one."""
+
+from dataclasses import asdict, dataclass
+
+import torch
+
+from ..errors import InputError, choose
+from ..mamba import Mamba
+from ..network import Sizes
+from ..transformer import Transformer
+from .ar import Autoregressive
+from .base import Paradigm
+from .flow import DiscreteFlow
+from .mdlm import MaskedDiffusion
+
+NETWORKS = {"transformer": Transformer, "mamba": Mamba}
+
+
+@dataclass(frozen=True)
+class Preset:
+    paradigm: type[Paradigm]
+    network: str
+    title: str
+
+
+PRESETS = {
+    "ar": Preset(Autoregressive, "transformer", "autoregressive (GPT)"),
+    "diffusion": Preset(MaskedDiffusion, "transformer", "masked diffusion (MDLM)"),
+    "flow": Preset(DiscreteFlow, "transformer", "discrete flow, uniform noise"),
+    "mamba": Preset(Autoregressive, "mamba", "autoregressive (Mamba)"),
+}
+
+
+def build(name, vocab_size, *, network=None, schedule=None, seed=0, **sizes):
+    """One of PRESETS over `vocab_size` symbols, freshly initialised from `seed`.
+
+    network: another of NETWORKS under the same paradigm. schedule: one of SCHEDULES, for the
+    paradigms that have a noise level. sizes: see `Sizes`. The recipe stays on the model as
+    `model.recipe`, so that `build(**model.recipe)` makes its twin. Raises InputError.
+    """
+    preset = choose("model", name, PRESETS)
+    network = network or preset.network
+    make = choose("network", network, NETWORKS)
+    kind = preset.paradigm
+    options = {}
+    if schedule is not None:
+        if kind.exact:
+            raise InputError(f"{name} has no noise, so no schedule: drop --schedule")
+        options["schedule"] = schedule
+    sizes = Sizes(**sizes)
+    net = make(
+        vocab_size + kind.extra_symbols,
+        sizes,
+        causal=kind.causal,
+        timed=kind.timed,
+        generator=torch.Generator().manual_seed(seed),
+    )
+    model = kind(net, vocab_size, **options)
+    model.recipe = dict(
+        name=name,
+        vocab_size=vocab_size,
+        network=network,
+        schedule=schedule,
+        seed=seed,
+        **asdict(sizes),
+    )
+    return model
+
+
+def parameters(model):
+    """Number of trained numbers, tied ones counted once."""
+    return sum(p.numel() for p in model.parameters())
+
+
+def matched(name, vocab_size, target, tolerance=0.02, **options):
+    """`build` with the depth and width changed, as little as need be, to `target` parameters.
+
+    Used to compare models at equal size. Raises InputError where no size within the tolerance fits.
+    """
+    sizes = Sizes(**{k: v for k, v in options.items() if k in Sizes.__dataclass_fields__})
+    model = build(name, vocab_size, **options)
+    if abs(parameters(model) / target - 1) <= tolerance:
+        return model
+    grain = 2 * sizes.n_head
+    for change in range(0, sizes.n_embd // grain):
+        for width in (sizes.n_embd + change * grain, sizes.n_embd - change * grain):
+            # parameters grow by the same number with every layer: two depths give all
+            one, two = (
+                parameters(build(name, vocab_size, **{**options, "n_embd": width, "n_layer": n}))
+                for n in (1, 2)
+            )
+            depth = max(1, round(1 + (target - one) / (two - one)))
+            size = one + (depth - 1) * (two - one)
+            if abs(size / target - 1) <= tolerance:
+                return build(name, vocab_size, **{**options, "n_embd": width, "n_layer": depth})
+    raise InputError(f"no {name} of about {target:,} parameters: choose a larger --n_embd")

@@ -1,0 +1,140 @@
+"""The contract: what every paradigm answers, whatever its network.
+
+A paradigm is a language model over V symbols, made from any callable `net(z, t) -> logits`. It says
+how text is corrupted or factorised, what the training loss is, what the likelihood is or is bounded
+by, and how to generate. Time t runs from 0 (clean text) to 1 (noise) in all of them; a network is
+told the noise level 1 - alpha(t), which for the linear schedule is t itself.
+"""
+
+from abc import ABC, abstractmethod
+from collections import deque
+
+import torch
+from torch import nn
+
+from ..errors import InputError
+
+
+class Paradigm(nn.Module, ABC):
+    """A language model over V symbols made from net(z, t) -> logits (B, L, >= V).
+
+    Symbol V, one above the vocabulary, is the blank: the start of a text (autoregressive), the mask
+    (masked diffusion), or only a placeholder in a canvas (flow, whose network never sees it).
+    """
+
+    exact: bool
+    """nll_bound is the negative log-likelihood itself, not an upper bound of it"""
+    causal: bool
+    """the network must read from left to right"""
+    timed: bool
+    """the network is told the noise level"""
+    extra_symbols: int
+    """symbols the network reads beyond the vocabulary"""
+    infills: bool
+    """can be given text on both sides of a gap"""
+
+    def __init__(self, net, vocab_size):
+        super().__init__()
+        self.net = net
+        self.vocab_size = vocab_size
+        self.blank = vocab_size
+
+    @abstractmethod
+    def nll_bound(self, x, generator=None, draws=1):
+        """Tokens x (B, L) -> (B,) nats: -log p(x), or an unbiased estimate of a proven upper bound.
+
+        The rows are independent estimates, so their spread gives an honest standard error. `draws`
+        noisy copies are averaged for each row; an exact paradigm needs none.
+        """
+
+    @abstractmethod
+    def loss(self, x, generator=None):
+        """Tokens x (B, L) -> what the trainer descends, nats per token; it need not be a bound."""
+
+    @abstractmethod
+    def trajectory(
+        self, canvas, known, generator, steps=64, temperature=1.0, top_k=None, top_p=None
+    ):
+        """Yield states (B, L), from the blank canvas to the sample.
+
+        canvas (B, L) holds given tokens where known (B, L) is true; they never change. Raises
+        InputError where the paradigm cannot condition on what it is given.
+        """
+
+    @abstractmethod
+    def conditional(self, x, i, generator=None):
+        """log p(x_i = v | every other token of x), as (B, V). x_i itself is not looked at."""
+
+    @property
+    def device(self):
+        return next((p.device for p in self.parameters()), torch.device("cpu"))
+
+    def sample(self, n, length, generator, prompt=(), **options):
+        """n texts of `length` tokens (n, length), each starting with the prompt's tokens."""
+        if length < len(prompt):
+            raise InputError(
+                f"length {length} is shorter than the prompt ({len(prompt)} tokens): "
+                "ask for more, or shorten the prompt"
+            )
+        return self.fill([*prompt] + [self.blank] * (length - len(prompt)), n, generator, **options)
+
+    def infill(self, n, prefix, suffix, fill_length, generator, **options):
+        """n texts (n, L): the prefix, `fill_length` new tokens, the suffix."""
+        template = [*prefix] + [self.blank] * fill_length + [*suffix]
+        return self.fill(template, n, generator, **options)
+
+    def fill(self, template, n, generator, **options):
+        """n texts (n, L) that agree with the template wherever it is not blank."""
+        canvas, known = self.canvas(template, n)
+        return deque(self.trajectory(canvas, known, generator, **options), maxlen=1).pop()
+
+    def canvas(self, template, n):
+        """The template's tokens repeated n times (n, L), and where they are given (n, L)."""
+        if len(template) == 0:
+            raise InputError("nothing to generate: ask for a length of 1 or more")
+        canvas = torch.tensor([template] * n, device=self.device)
+        if ((canvas < 0) | (canvas > self.blank)).any():
+            raise InputError(
+                "the text given holds symbols this model has never seen: "
+                "use characters of the text it was trained on"
+            )
+        return canvas, canvas != self.blank
+
+
+def probabilities(logits, temperature=1.0, top_k=None, top_p=None):
+    """Logits (..., V) -> float64 probabilities, sharpened and truncated as asked.
+
+    float64 because float32 cuts off the tail of the distribution, which makes samples look better
+    than the model is (Zheng et al. 2024, 2409.02908). No likelihood attaches to a sample that was
+    sharpened or truncated. Temperature 0 means the most probable token.
+    """
+    if temperature < 0:
+        raise InputError(f"temperature is {temperature}: give 0 (most probable token) or more")
+    if top_k is not None and top_k < 1:
+        raise InputError(f"top_k is {top_k}: give 1 or more, or leave it out")
+    if top_p is not None and not 0 < top_p <= 1:
+        raise InputError(f"top_p is {top_p}: give a share above 0 and up to 1, or leave it out")
+    logits = logits.double()
+    if temperature == 0:
+        top_k = 1
+    else:
+        logits = logits / temperature
+    if top_k is not None and top_k < logits.shape[-1]:
+        best = logits.topk(top_k).indices
+        logits = torch.full_like(logits, -torch.inf).scatter(-1, best, logits.gather(-1, best))
+    p = logits.softmax(-1)
+    if top_p is not None:
+        ordered, order = p.sort(descending=True)
+        # a token stays while the more probable ones have not yet reached top_p
+        ordered = ordered * (ordered.cumsum(-1) - ordered < top_p)
+        p = torch.zeros_like(p).scatter(-1, order, ordered)
+        p = p / p.sum(-1, keepdim=True)
+    return p
+
+
+def draw(p, generator):
+    """One index (...) from each row of unnormalised float64 probabilities p (..., V)."""
+    cdf = p.cumsum(-1)
+    u = torch.rand(*p.shape[:-1], 1, dtype=p.dtype, device=p.device, generator=generator)
+    # right=True: the first index whose cdf exceeds u, so never one of probability zero
+    return torch.searchsorted(cdf, u * cdf[..., -1:], right=True).squeeze(-1)

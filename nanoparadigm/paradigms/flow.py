@@ -1,0 +1,177 @@
+"""Discrete flow with uniform corruption: tokens are replaced by random symbols, and flow back.
+
+    (1)  q(z_i | x_i) = alpha 1[z_i = x_i] + (1 - alpha) / K        K the data vocabulary, no mask
+    (2)  train by cross-entropy the posterior  p(x_i | z) = softmax(f + log(1 + c) 1[v = z_i]),
+         c = K alpha / (1 - alpha); then softmax(f) is p(x_i | z without z_i), leave-one-out
+    (3)  -log p(x) <= int_0^1 (-alpha' / (K alpha)) E_z[ sum_i sum_{y != z_i} rho_y phi(d_y) ] dt,
+         rho_y = xbar_y / xbar_{z_i},   xbar = K alpha x + 1 - alpha,   phi(d) = e^-d - 1 + d,
+         d_y = log rho_y - the same with softmax(f) in place of x
+    (4)  rate(z_i -> j) = (1 + eta + eta (K-1) alpha) / (1 - alpha) p(j | z) + eta p(z_i | z)
+
+Discrete flow models: Campbell et al. 2024 (2402.04997), whose rates are (4); discrete flow
+matching: Gat et al. 2024 (2407.15595), whose velocity is (4) at eta = 0. The bound (3) is that of
+uniform-state diffusion, Schiff et al. 2024 (2412.10193) and Sahoo et al. 2025 (2506.10892). It is
+tight only when read with the leave-one-out probabilities (Gourevitch et al. 2026, 2605.22765): the
+reverse rate is a mean of ratios, not the ratio of means. These papers run the clock the other way
+in part; here t = 0 is clean text throughout.
+"""
+
+import torch
+import torch.nn.functional as F
+
+from ..errors import InputError, choose
+from ..schedules import SCHEDULES, stratified_times
+from .base import Paradigm, draw, probabilities
+
+
+class DiscreteFlow(Paradigm):
+    """`schedule` shapes training; a clipped one leaves evaluation and sampling to the linear clock,
+    which runs from pure noise to clean text. The network is told the noise level, so it may."""
+
+    exact, causal, timed, extra_symbols, infills = False, False, True, 0, True
+
+    def __init__(self, net, vocab_size, schedule="linear"):
+        super().__init__(net, vocab_size)
+        self.schedule = choose("schedule", schedule, SCHEDULES)
+        self.clock = SCHEDULES["linear"] if self.schedule.clipped else self.schedule
+
+    def corrupt(self, x, alpha, generator):
+        """x (B, L), survival probabilities alpha (B,) -> z (B, L). Equation (1)."""
+        u = torch.rand(x.shape, dtype=alpha.dtype, device=x.device, generator=generator)
+        noise = torch.randint(self.vocab_size, x.shape, device=x.device, generator=generator)
+        return torch.where(u < alpha[:, None], x, noise)
+
+    def leave_one_out(self, z, alpha):
+        """z (B, L), alpha (B,) -> logits f (B, L, K) of x_i given z without z_i. Equation (2)."""
+        return self.net(z, 1 - alpha)[..., : self.vocab_size]
+
+    def bump(self, alpha):
+        """log(1 + K alpha / (1 - alpha)): what z_i itself says about x_i. alpha (B,) -> (B,)."""
+        return torch.log1p(self.vocab_size * alpha / (1 - alpha).clamp(min=1e-15))
+
+    def posterior(self, z, alpha):
+        """Logits (B, L, K) of x_i given all of z. Equation (2)."""
+        f = self.leave_one_out(z, alpha)
+        bump = self.bump(alpha).to(f.dtype)[:, None, None]
+        return f.scatter_add(-1, z[..., None], bump.expand(*z.shape, 1))
+
+    def loss(self, x, generator=None):
+        """Cross-entropy of the posterior over all positions and all times: nats, but no bound.
+
+        Its minimum is the true posterior, which is what the bound needs; it varies far less.
+        """
+        alpha = self.schedule.alpha(stratified_times(len(x), generator, x.device))
+        logits = self.posterior(self.corrupt(x, alpha, generator), alpha)
+        return F.cross_entropy(logits.flatten(0, 1), x.flatten())
+
+    def integrand(self, x, z, t):
+        """The term under the integral of (3) for one corrupted z: (B, L) nats. t (B,) in (0, 1).
+
+        With everything divided by 1 - alpha, xbar_y = 1 + c 1[y = x_i], and the logarithms of
+        ratios are differences of log1p, which stay accurate in float32 down to alpha = 0.001.
+        """
+        t = torch.as_tensor(t, dtype=torch.float64, device=x.device).expand(len(x))
+        return self._integrand(x, z, t, self.schedule)
+
+    def _integrand(self, x, z, t, schedule):
+        alpha = schedule.alpha(t)
+        theta = self.leave_one_out(z, alpha).softmax(-1)
+        bump = self.bump(alpha).to(theta.dtype)[:, None]
+        c = (self.vocab_size * alpha / (1 - alpha).clamp(min=1e-15)).to(theta.dtype)[:, None, None]
+        weight = (-schedule.dalpha(t) / (self.vocab_size * alpha)).to(theta.dtype)[:, None]
+
+        at_x, at_z = x[..., None], z[..., None]
+        log_model = torch.log1p(c * theta)
+        zero = torch.zeros_like(log_model)
+        log_true = zero.scatter(-1, at_x, bump[..., None].expand(*x.shape, 1))
+        log_rho = log_true - log_true.gather(-1, at_z)
+        d = log_rho - (log_model - log_model.gather(-1, at_z))
+        terms = log_rho.exp() * phi(d)
+        return weight * terms.scatter(-1, at_z, 0.0).sum(-1)
+
+    def nll_bound(self, x, generator=None, draws=16):
+        """x (B, L) -> (B,) nats: equation (3), times stratified within each row.
+
+        Bounds the ancestral sampler of `trajectory` for many steps.
+        """
+        total = 0.0
+        for d in range(draws):
+            u = torch.rand(len(x), dtype=torch.float64, device=x.device, generator=generator)
+            t = ((d + u) / draws).clamp(1e-9, 1 - 1e-9)  # ends of probability zero
+            z = self.corrupt(x, self.clock.alpha(t), generator)
+            total = total + self._integrand(x, z, t, self.clock).sum(-1)
+        return total / draws
+
+    def trajectory(
+        self,
+        canvas,
+        known,
+        generator,
+        steps=64,
+        temperature=1.0,
+        top_k=None,
+        top_p=None,
+        sampler="ancestral",
+        eta=0.0,
+    ):
+        """Start from random symbols and let every token jump, all at once, `steps` times.
+
+        "ancestral" steps with the reversal q(z_s | z_t, x), the process that (3) bounds; "euler"
+        with the rates (4), where eta > 0 adds jumps that undo each other and correct mistakes.
+        """
+        step = choose("sampler", sampler, {"ancestral": self.reverse, "euler": self.euler})
+        if eta < 0:
+            raise InputError(f"eta is {eta}: give 0 (no extra jumps) or more")
+        if eta > 0 and sampler != "euler":
+            raise InputError("eta belongs to the Euler sampler: add --sampler euler, or drop eta")
+        grid = torch.linspace(1, 0, steps + 1, dtype=torch.float64, device=canvas.device)
+        alpha = self.clock.alpha(grid)
+        noise = torch.randint(
+            self.vocab_size, canvas.shape, device=canvas.device, generator=generator
+        )
+        z = torch.where(known, canvas, noise)
+        yield z
+        for a, b in zip(alpha[:-1], alpha[1:], strict=True):
+            f = self.leave_one_out(z, a.expand(len(z)))
+            p = step(z, probabilities(f, temperature, top_k, top_p), a, b, eta)
+            z = torch.where(known, canvas, draw(p, generator))
+            yield z
+
+    def reverse(self, z, theta, a, b, eta=0.0):
+        """q(z_s | z_t, x) with theta (B, L, K) in place of x: unnormalised (B, L, K).
+
+        a = alpha_t, b = alpha_s; z could come from x at time t (Bayes) and through time s.
+        """
+        K = self.vocab_size
+        r = a / b
+        here = F.one_hot(z, K).to(theta.dtype)
+        return K * a * theta * here + (r - a) * here + (b - a) * theta + (1 - r) * (1 - b) / K
+
+    def euler(self, z, theta, a, b, eta):
+        """One step of length b - a along the rates (4): probabilities (B, L, K).
+
+        The last step, b = 1, has no time left for extra jumps: it decodes x ~ p(x | z).
+        """
+        K = self.vocab_size
+        here = F.one_hot(z, K).to(theta.dtype)
+        p = theta * (1 + K * a / (1 - a) * here)
+        p = p / p.sum(-1, keepdim=True)
+        if b == 1:
+            return p
+        stay = (p * here).sum(-1, keepdim=True)
+        rate = (1 + eta + eta * (K - 1) * a) / (1 - a) * p + eta * stay
+        jump = ((b - a) * rate).clamp(max=1) * (1 - here)
+        return jump + here * (1 - jump.sum(-1, keepdim=True)).clamp(min=0)
+
+    def conditional(self, x, i, generator=None):
+        """One pass, x_i replaced by noise, at the noise level where one token in L is wrong."""
+        z = x.clone()
+        z[:, i] = torch.randint(self.vocab_size, (len(x),), device=x.device, generator=generator)
+        alpha = torch.full((len(x),), 1 - 1 / x.shape[1], dtype=torch.float64, device=x.device)
+        return self.leave_one_out(z, alpha)[:, i].log_softmax(-1)
+
+
+def phi(d):
+    """e^-d - 1 + d >= 0, without the cancellation near zero."""
+    series = d * d * (1 / 2 - d * (1 / 6 - d * (1 / 24 - d / 120)))
+    return torch.where(d.abs() < 0.05, series, torch.expm1(-d) + d)

@@ -1,0 +1,132 @@
+"""Masked diffusion: tokens vanish one by one into a mask symbol m, and a network brings them back.
+
+    (1)  q(z_i | x_i) = alpha x_i + (1 - alpha) m            each token survives with alpha(t)
+    (2)  q(z_s | z_t, x): a visible token stays; a masked one is revealed
+         with probability (alpha_s - alpha_t) / (1 - alpha_t), s < t
+    (3)  SUBS: p(x_i | z) puts nothing on m, and where z_i is visible it is z_i
+    (4)  -log p(x) <= int_0^1 w(t) E_z[ sum_{i masked} -log p(x_i | z) ] dt,
+         w = -alpha' / (1 - alpha)
+
+Sahoo et al. 2024 (2406.07524, MDLM); the same bound in Shi et al. 2024 (2406.04329) and Ou et al.
+2024 (2406.03736). With u = 1 - alpha(t) equation (4) becomes int du/u: the schedule drops out, and
+with k masked tokens, uniform on 1 ... L, in place of u it becomes
+
+    (5)  -log p(x) <= L E_k[ mean over the k masked tokens of -log p(x_i | z) ]
+
+(Hoogeboom et al. 2021, 2110.02037): no singular weight, and the form evaluated here.
+"""
+
+import math
+
+import torch
+
+from ..errors import choose
+from ..schedules import SCHEDULES, stratified_times
+from .base import Paradigm, draw, probabilities
+
+
+class MaskedDiffusion(Paradigm):
+    """`schedule` shapes training. Where it is clipped, sampling runs on the linear clock instead,
+    which starts from all masks and ends with none: the model that `nll_bound` speaks of."""
+
+    exact, causal, timed, extra_symbols, infills = False, False, False, 1, True
+
+    def __init__(self, net, vocab_size, schedule="linear"):
+        super().__init__(net, vocab_size)
+        self.schedule = choose("schedule", schedule, SCHEDULES)
+        self.clock = SCHEDULES["linear"] if self.schedule.clipped else self.schedule
+
+    def corrupt(self, x, t, generator):
+        """x (B, L), times t (B,) -> z (B, L). Equation (1)."""
+        survive = self.schedule.alpha(t)[:, None]
+        u = torch.rand(x.shape, dtype=t.dtype, device=x.device, generator=generator)
+        return torch.where(u < survive, x, self.blank)
+
+    def log_probs(self, z, noise_level):
+        """z (B, L), noise levels (B,) -> log p(x_i | z) (B, L, V). Equation (3), both halves."""
+        log_p = self.net(z, noise_level)[..., : self.vocab_size].log_softmax(-1)  # nothing on m
+        visible = (z != self.blank)[..., None]
+        symbols = torch.arange(self.vocab_size, device=z.device)
+        point_mass = torch.where(z[..., None] == symbols, 0.0, -torch.inf).to(log_p.dtype)
+        return torch.where(visible, point_mass, log_p)
+
+    def cross_entropy(self, x, z, noise_level):
+        """-log p(x_i | z) (B, L) nats; zero where z shows the token."""
+        return -self.log_probs(z, noise_level).gather(-1, x[..., None]).squeeze(-1)
+
+    def integrand(self, x, z, t):
+        """The term under the integral of (4) for one corrupted z: (B, L) nats. t (B,) in (0, 1)."""
+        t = torch.as_tensor(t, dtype=torch.float64, device=x.device).expand(len(x))
+        ce = self.cross_entropy(x, z, 1 - self.schedule.alpha(t))
+        return self.schedule.weight(t).to(ce.dtype)[:, None] * ce
+
+    def loss(self, x, generator=None):
+        """(4) per token, with one time for each row, stratified over the batch."""
+        t = stratified_times(len(x), generator, x.device)
+        return self.integrand(x, self.corrupt(x, t, generator), t).mean()
+
+    def nll_bound(self, x, generator=None, draws=8):
+        """x (B, L) -> (B,) nats, equation (5); the mask counts of a row are stratified.
+
+        Bounds the sampler that reveals one token at a time in uniformly random order, which is the
+        limit of `trajectory` for many steps, under any schedule.
+        """
+        B, L = x.shape
+        total = 0.0
+        for d in range(draws):
+            u = torch.rand(B, 1, dtype=torch.float64, device=x.device, generator=generator)
+            k = ((d + u) / draws * L).ceil().clamp(min=1)
+            order = torch.rand(B, L, device=x.device, generator=generator).argsort(-1).argsort(-1)
+            masked = order < k
+            z = torch.where(masked, self.blank, x)
+            ce = self.cross_entropy(x, z, k.squeeze(-1) / L)
+            total = total + L / k.squeeze(-1) * ce.sum(-1)
+        return total / draws
+
+    def nelbo(self, x, generator=None, draws=8):
+        """x (B, L) -> (B,) nats: the bound under the model's own schedule, clipped or not.
+
+        Equation (4) between the schedule's ends, and, where it is clipped, the two terms without
+        which it is no bound: the prior (a start token is m with 1 - alpha(1), else uniform) and the
+        reconstruction (what is still masked at t = 0 is decoded at once).
+        """
+        prior = self.schedule.alpha1 * x.shape[1] * math.log(self.vocab_size)
+        total = 0.0
+        for d in range(draws):
+            u = torch.rand(len(x), dtype=torch.float64, device=x.device, generator=generator)
+            t = ((d + u) / draws).clamp(1e-12, 1 - 1e-12)
+            total = total + self.integrand(x, self.corrupt(x, t, generator), t).sum(-1)
+            if self.schedule.alpha0 < 1:
+                zero = torch.zeros_like(t)
+                z = self.corrupt(x, zero, generator)
+                noise_level = zero + 1 - self.schedule.alpha0
+                total = total + self.cross_entropy(x, z, noise_level).sum(-1)
+        return prior + total / draws
+
+    def trajectory(
+        self, canvas, known, generator, steps=64, temperature=1.0, top_k=None, top_p=None
+    ):
+        """Ancestral sampling: equation (2) with the network's prediction in place of x.
+
+        Every masked token decides alone whether to be revealed in this step, so the tokens of one
+        step do not see each other: few steps are fast and wrong, many are the model.
+        """
+        grid = torch.linspace(1, 0, steps + 1, dtype=torch.float64, device=canvas.device)
+        alpha = self.clock.alpha(grid)
+        z = torch.where(known, canvas, self.blank)
+        yield z
+        for alpha_t, alpha_s in zip(alpha[:-1], alpha[1:], strict=True):
+            u = torch.rand(z.shape, dtype=torch.float64, device=z.device, generator=generator)
+            reveal = (z == self.blank) & (u < (alpha_s - alpha_t) / (1 - alpha_t))
+            if reveal.any():
+                log_p = self.log_probs(z, (1 - alpha_t).expand(len(z)))[reveal]
+                z = z.clone()
+                z[reveal] = draw(probabilities(log_p, temperature, top_k, top_p), generator)
+            yield z
+
+    def conditional(self, x, i, generator=None):
+        """One pass with x_i masked."""
+        z = x.clone()
+        z[:, i] = self.blank
+        noise_level = torch.full((len(x),), 1 / x.shape[1], dtype=torch.float64, device=x.device)
+        return self.log_probs(z, noise_level)[:, i]
