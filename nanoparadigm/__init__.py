@@ -1,0 +1,36 @@
+"""Four ways a machine can model language, one interface, one ruler.
+
+In a few lines:
+
+    from nanoparadigm import build, corpora, tokenizers, train
+
+    corpus = corpora.load("shakespeare")
+    tokenizer = tokenizers.build("char", corpus)
+    data = corpora.Data(corpus, tokenizer, length=128)
+    model = build("diffusion", tokenizer.vocab_size, block_size=128)
+    for record in train(model, data):
+        ...
+"""
+
+from . import corpora, evaluate, tokenizers
+from .checkpoint import load
+from .errors import InputError
+from .paradigms import PRESETS, build, matched, parameters
+from .schedules import SCHEDULES
+from .train import Settings, train
+
+__version__ = "0.1.0"
+__all__ = [
+    "PRESETS",
+    "SCHEDULES",
+    "InputError",
+    "Settings",
+    "build",
+    "corpora",
+    "evaluate",
+    "load",
+    "matched",
+    "parameters",
+    "tokenizers",
+    "train",
+]

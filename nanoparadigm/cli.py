@@ -1,0 +1,532 @@
+"""The command line: every command is a dataclass, its fields are the flags, `run` does it."""
+
+import os
+import shutil
+import signal
+import sys
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
+from pathlib import Path
+
+import torch
+import tyro
+from tqdm import tqdm
+
+from . import __version__, checkpoint, corpora, evaluate, tokenizers, viz
+from .errors import InputError, at_least_one, choose
+from .network import Sizes
+from .paradigms import PRESETS, build, matched, parameters
+from .train import Settings, read_log, total_steps, train
+
+# ---------------------------------------------------------------------------------- the commands
+
+
+@dataclass(frozen=True)
+class Text:
+    """What to learn from."""
+
+    dataset: str = "language"
+    """language, pydocs, shakespeare, wikitext2, or the path of a UTF-8 text file"""
+    tokenizer: str | None = None
+    """char, bpe or word (default: word for language, char for the others)"""
+    bpe_vocab_size: int = 500
+    """symbols of the byte-pair tokenizer"""
+
+    def load(self, block_size):
+        """The corpus as tokens, in windows of block_size, or of the corpus's own length."""
+        corpus = corpora.load(self.dataset)
+        kind = self.tokenizer or ("word" if corpus.sequence_length else "char")
+        tokenizer = tokenizers.build(kind, corpus, self.bpe_vocab_size)
+        if block_size == Sizes.block_size and corpus.sequence_length:
+            block_size = corpus.sequence_length
+        return corpora.Data(corpus, tokenizer, block_size)
+
+
+@dataclass(frozen=True)
+class Train:
+    """Train one model and keep its best and last checkpoints.
+
+    Ctrl-C finishes the step, saves, and says how to go on. Examples:
+
+      nanoparadigm train --model ar --dataset shakespeare --max_steps 2000 --eval_interval 500
+      nanoparadigm train --model mamba --dataset shakespeare --n_embd 64 --d_state 8 --n_layer 2
+      nanoparadigm train --model diffusion --dataset my-novel.txt --tokenizer bpe
+      nanoparadigm train --model diffusion --resume
+    """
+
+    model: str = "ar"
+    """ar, diffusion, flow or mamba"""
+    network: str | None = None
+    """another network under the same paradigm: transformer or mamba"""
+    schedule: str | None = None
+    """of the noise, linear, cosine, loglinear, sqrt, clipped_cosine or sigmoid (diffusion, flow)"""
+    out: str | None = None
+    """folder of the run (default: runs/MODEL)"""
+    resume: bool = False
+    """go on with the run in that folder, with its own settings"""
+    overwrite: bool = False
+    """replace an earlier run in that folder; otherwise it is kept as MODEL.1, MODEL.2 ..."""
+    text: Text = field(default_factory=Text)
+    sizes: Sizes = field(default_factory=Sizes)
+    settings: Settings = field(default_factory=Settings)
+
+    @property
+    def folder(self):
+        return self.out or f"runs/{self.model}"
+
+    def stored(self):
+        """The command that began the run to be resumed."""
+        saved = checkpoint.load(self.folder, "last")
+        recipe = saved.config["recipe"]
+        return Train(
+            model=recipe["name"],
+            network=recipe["network"],
+            schedule=recipe["schedule"],
+            out=self.folder,
+            resume=True,
+            text=Text(dataset=saved.config["corpus"], tokenizer=saved.tokenizer.kind),
+            sizes=Sizes(**{f.name: recipe[f.name] for f in fields(Sizes)}),
+            settings=Settings(**saved.config["settings"]),
+        )
+
+    def check_same(self, stored):
+        """InputError if a flag would change what the resumed run already is."""
+        free = "max_steps epochs eval_interval eval_windows log_interval device compile out".split()
+        old, new = flat(stored), flat(self)
+        for name in new:
+            if name not in free and new[name] != old[name]:
+                raise InputError(
+                    f"the run in {self.folder} has {name} {old[name]}, which --resume cannot "
+                    f"change to {new[name]}: drop --{name}, or start a new run with --out"
+                )
+
+    def run(self):
+        if self.resume:
+            saved = checkpoint.load(self.folder, "last")
+            data = corpora.Data(
+                corpora.load(self.text.dataset), saved.tokenizer, self.sizes.block_size
+            )
+            model = saved.model
+        else:
+            choose("model", self.model, PRESETS)
+            data = self.text.load(self.sizes.block_size)
+            model = build(
+                self.model,
+                data.tokenizer.vocab_size,
+                network=self.network,
+                schedule=self.schedule,
+                seed=self.settings.seed,
+                **asdict(replace(self.sizes, block_size=data.length)),
+            )
+            make_room(self.folder, self.overwrite)
+        print(
+            f"{self.model}: {parameters(model):,} parameters, "
+            f"{total_steps(self.settings, data):,} steps of "
+            f"{self.settings.batch_size * self.settings.grad_accumulation * data.length:,} tokens, "
+            f"{data.corpus.name} in {data.tokenizer.vocab_size} symbols ({data.tokenizer.kind})"
+        )
+        with stop_signals() as stop:
+            fit(self.model, model, data, self.settings, self.folder, self.resume, stop)
+            if stop():
+                print(f"stopped and saved; go on with: nanoparadigm train {self.how_to_resume()}")
+                raise SystemExit(128 + stop.signal)
+        print(f"saved in {self.folder}; look with: nanoparadigm sample --checkpoint {self.folder}")
+
+    def how_to_resume(self):
+        where = f"--out {self.out}" if self.out else f"--model {self.model}"
+        return f"{where} --resume"
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Let a model write.
+
+    Examples:
+
+      nanoparadigm sample --checkpoint runs/ar --prompt "ROMEO:" --length 200
+      nanoparadigm sample --checkpoint runs/diffusion --length 128 --sampling_steps 64
+      nanoparadigm sample --checkpoint runs/flow --length 128 --sampler euler --eta 0.5
+      nanoparadigm sample --checkpoint runs/diffusion --infill --prefix "To be" --suffix "question"
+    """
+
+    checkpoint: str
+    """folder of a run or of one checkpoint"""
+    prompt: str = ""
+    """text to begin with"""
+    length: int | None = None
+    """tokens in the text, the prompt's included (default: the model's block)"""
+    n: int = 1
+    """texts"""
+    sampling_steps: int = 64
+    """steps of diffusion and flow"""
+    temperature: float = 1.0
+    """below 1 sharpens, 0 takes the most probable token"""
+    top_k: int | None = None
+    """draw from the k most probable tokens only"""
+    top_p: float | None = None
+    """draw from the most probable tokens that make up this share only"""
+    sampler: str | None = None
+    """flow: ancestral (default) or euler"""
+    eta: float | None = None
+    """flow, euler: extra jumps that correct mistakes"""
+    seed: int = 0
+    """same seed, same text"""
+    infill: bool = False
+    """fill the gap between --prefix and --suffix, as the command infill does"""
+    prefix: str = ""
+    """text before the gap"""
+    suffix: str = ""
+    """text after the gap"""
+    fill_length: int = 30
+    """tokens in the gap"""
+
+    def run(self):
+        saved = checkpoint.load(self.checkpoint)
+        model, tokenizer = saved.model.eval(), saved.tokenizer
+        at_least_one(self, ["n", "sampling_steps", "fill_length"])
+        given = dict(sampler=self.sampler, eta=self.eta)
+        options = {name: value for name, value in given.items() if value is not None}
+        if options and saved.config["recipe"]["name"] != "flow":
+            raise InputError(
+                f"--{next(iter(options))} is for flow models, and this is "
+                f"{saved.config['recipe']['name']}: drop it"
+            )
+        options |= dict(
+            generator=torch.Generator().manual_seed(self.seed),
+            steps=self.sampling_steps,
+            temperature=self.temperature,
+            top_k=self.top_k,
+            top_p=self.top_p,
+        )
+        with torch.no_grad():
+            if self.infill:
+                prefix, suffix = (encode(tokenizer, text) for text in (self.prefix, self.suffix))
+                texts = model.infill(self.n, prefix, suffix, self.fill_length, **options)
+            else:
+                length = (
+                    saved.config["recipe"]["block_size"] if self.length is None else self.length
+                )
+                prompt = encode(tokenizer, self.prompt)
+                texts = model.sample(self.n, length, prompt=prompt, **options)
+        print("\n---\n".join(tokenizer.decode(text) for text in texts))
+
+
+@dataclass(frozen=True)
+class Infill:
+    """Fill a gap in a text; what is on either side stays, character for character.
+
+    Example:
+
+      nanoparadigm infill --checkpoint runs/diffusion --prefix "To be" \\
+          --suffix "that is the question" --fill_length 30
+    """
+
+    checkpoint: str
+    """folder of a run or of one checkpoint"""
+    prefix: str = ""
+    """text before the gap"""
+    suffix: str = ""
+    """text after the gap"""
+    fill_length: int = 30
+    """tokens in the gap"""
+    n: int = 1
+    """texts"""
+    sampling_steps: int = 64
+    """steps"""
+    temperature: float = 1.0
+    """below 1 sharpens, 0 takes the most probable token"""
+    top_k: int | None = None
+    """draw from the k most probable tokens only"""
+    top_p: float | None = None
+    """draw from the most probable tokens that make up this share only"""
+    seed: int = 0
+    """same seed, same text"""
+
+    def run(self):
+        Sample(infill=True, **vars(self)).run()
+
+
+@dataclass(frozen=True)
+class Evaluate:
+    """Put trained models side by side: one table, one unit.
+
+    "=" is an exact likelihood, "<=" an upper bound; ± one standard error. Examples:
+
+      nanoparadigm evaluate
+      nanoparadigm evaluate --checkpoint runs/ar runs/diffusion runs/flow runs/mamba
+      nanoparadigm evaluate --checkpoint runs/ar --dataset another.txt --eval_windows 200
+    """
+
+    checkpoint: tuple[str, ...] = ()
+    """folders of runs (default: every run under runs/)"""
+    dataset: str | None = None
+    """text to evaluate on (default: the one each model was trained on)"""
+    eval_windows: int | None = None
+    """validation windows to use (default: all)"""
+    draws: int = 8
+    """noisy copies of each window, for the bounds"""
+    sampling_steps: int = 64
+    """steps of diffusion and flow when their speed is measured"""
+    seed: int = 0
+    """of the noise"""
+    json: str | None = None
+    """file to write the numbers to as well"""
+
+    def run(self):
+        at_least_one(self, ["draws", "sampling_steps", "eval_windows"])
+        paths = self.checkpoint or sorted(str(p.parent) for p in Path("runs").glob("*/run.json"))
+        rows, problems = [], []
+        for path in progress(paths, "evaluating"):
+            try:
+                saved = checkpoint.load(path)
+            except InputError as error:
+                problems.append(error)
+                continue
+            corpus = corpora.load(self.dataset or saved.config["corpus"])
+            length = saved.config["recipe"]["block_size"]
+            data = corpora.Data(corpus, saved.tokenizer, length)
+            numbers = evaluate.measure(
+                saved.model, data, self.seed, self.draws, self.eval_windows, self.sampling_steps
+            )
+            rows.append(
+                dict(name=path, corpus=corpus.name, tokens=saved.config["tokens"], **numbers)
+            )
+        if not rows:
+            raise InputError(
+                "no model to evaluate: "
+                + ("; ".join(map(str, problems)) or "train one first, nanoparadigm train --help")
+            )
+        for error in problems:
+            print(f"left out: {error}", file=sys.stderr)
+        print(evaluate.table(rows), end="")
+        if len({row["corpus"] for row in rows}) > 1:
+            print("These were evaluated on different texts: name one with --dataset to compare.")
+        if self.json:
+            checkpoint.write_json(self.json, rows)
+
+
+@dataclass(frozen=True)
+class Compare:
+    """Train all four models on the same data at the same size, and put them side by side.
+
+    Same data order, steps and batches; parameters equal within 2 %. Writes a run for each model,
+    table.md, figure.png and results.json. Examples:
+
+      nanoparadigm compare
+      nanoparadigm compare --dataset shakespeare --max_steps 500
+      nanoparadigm compare --models ar diffusion --dataset pydocs
+    """
+
+    models: tuple[str, ...] = tuple(PRESETS)
+    """which, of ar, diffusion, flow, mamba"""
+    out: str | None = None
+    """folder (default: runs/compare-DATASET)"""
+    resume: bool = False
+    """go on where an interrupted comparison stopped"""
+    overwrite: bool = False
+    """replace an earlier comparison; otherwise it is kept under another name"""
+    equal_size: bool = True
+    """change depth and width so that all have the parameters of the first"""
+    draws: int = 8
+    """noisy copies of each window in the final evaluation, for the bounds"""
+    sampling_steps: int = 64
+    """steps of diffusion and flow when their speed is measured"""
+    text: Text = field(default_factory=Text)
+    sizes: Sizes = field(default_factory=lambda: Sizes(n_layer=2, n_embd=64))
+    settings: Settings = field(default_factory=lambda: Settings(max_steps=1000, eval_interval=100))
+
+    def run(self):
+        at_least_one(self, ["draws", "sampling_steps"])
+        for name in self.models:
+            choose("model", name, PRESETS)
+        data = self.text.load(self.sizes.block_size)
+        out = Path(self.out or f"runs/compare-{Path(data.corpus.name).stem}")
+        if not self.resume:
+            make_room(out, self.overwrite)
+        sizes = asdict(replace(self.sizes, block_size=data.length))
+        make, target = build, None
+        models = {}
+        for name in self.models:
+            models[name] = make(
+                name,
+                data.tokenizer.vocab_size,
+                seed=self.settings.seed,
+                **sizes,
+                **({} if target is None else {"target": target}),
+            )
+            if self.equal_size and target is None:
+                make, target = matched, parameters(models[name])
+        steps = total_steps(self.settings, data)
+        per_step = self.settings.batch_size * self.settings.grad_accumulation * data.length
+        print(
+            f"The budget of each: {steps:,} steps of {per_step:,} tokens of {data.corpus.name} "
+            f"({steps * per_step / len(data.train):.1f} passes); parameters "
+            + ", ".join(f"{name} {parameters(model):,}" for name, model in models.items())
+        )
+        rows = []
+        for name, model in models.items():
+            run = out / name
+            resume = self.resume and (run / "run.json").exists()
+            with stop_signals() as stop:
+                fit(name, model, data, self.settings, run, resume, stop)
+                if stop():
+                    print(f"stopped and saved; add --resume --out {out} to go on")
+                    raise SystemExit(128 + stop.signal)
+            saved = checkpoint.load(run)
+            numbers = evaluate.measure(
+                saved.model, data, self.settings.seed, self.draws, steps=self.sampling_steps
+            )
+            rows.append(dict(name=name, tokens=steps * per_step, **numbers))
+        table = evaluate.table(rows)
+        (out / "table.md").write_text(table, encoding="utf-8")
+        checkpoint.write_json(out / "results.json", rows)
+        unit = torch.log(torch.tensor(2.0)).item() * data.characters_per_token
+        curves = {
+            name: [
+                (r["seconds"], r["tokens"], r["val"] / unit, r["val_se"] / unit)
+                for r in read_log(out / name)
+                if "val" in r
+            ]
+            for name in models
+        }
+        viz.learning_curves(curves, data.corpus.name).savefig(out / "figure.png", dpi=150)
+        print(table, end="")
+        print(f"saved in {out}: table.md, figure.png, results.json and the four runs")
+
+
+COMMANDS = {c.__name__.lower(): c for c in (Train, Sample, Infill, Evaluate, Compare)}
+
+# ------------------------------------------------------------------------------- what they share
+
+
+def fit(name, model, data, settings, run, resume, stop):
+    """Train with a progress bar."""
+    shown = {}
+    with progress(None, name, total=total_steps(settings, data)) as bar:
+        for record in train(model, data, settings, run, resume, stop):
+            shown["loss"] = f"{record['loss']:.3f}"
+            if "val" in record:
+                sign = "=" if model.exact else "<="
+                shown["val"] = f"{sign} {record['val']:.3f} ± {record['val_se']:.3f}"
+            bar.set_postfix_str(", ".join(f"{k} {v}" for k, v in shown.items()), refresh=False)
+            bar.update(record["step"] - bar.n)
+
+
+def progress(items, label, **options):
+    return tqdm(items, desc=label, dynamic_ncols=True, mininterval=0.5, **options)
+
+
+def encode(tokenizer, text):
+    """Token ids; InputError for a character the model has never seen."""
+    unseen = tokenizer.unseen(text)
+    if unseen:
+        raise InputError(
+            f"this model has never seen {', '.join(map(repr, unseen[:5]))}: leave it out of the "
+            "text given, or train a model with --tokenizer bpe, which can read anything"
+        )
+    return tokenizer.encode(text)
+
+
+def make_room(folder, overwrite):
+    """Move what an earlier run left out of the way, or delete it if asked to."""
+    folder = Path(folder)
+    if overwrite:
+        shutil.rmtree(folder, ignore_errors=True)
+    elif kept := checkpoint.set_aside(folder):
+        print(f"the earlier {folder} is kept as {kept}")
+
+
+@contextmanager
+def stop_signals():
+    """SIGINT, SIGTERM and SIGUSR1 ask the training loop to save and end; a second one insists."""
+
+    def handler(number, frame):
+        if stop.signal:
+            raise KeyboardInterrupt
+        stop.signal = number
+
+    def stop():
+        return stop.signal is not None
+
+    stop.signal = None
+    numbers = [n for n in ("SIGINT", "SIGTERM", "SIGUSR1") if hasattr(signal, n)]
+    before = {n: signal.signal(getattr(signal, n), handler) for n in numbers}
+    try:
+        yield stop
+    finally:
+        for n, old in before.items():
+            signal.signal(getattr(signal, n), old)
+
+
+# ------------------------------------------------------------------------------------ the parsing
+
+
+def flags(command):
+    """name -> field of every flag of a command, those of its nested groups included."""
+    found = {}
+    for f in fields(command):
+        group = f.default_factory() if callable(f.default_factory) else None
+        found |= flags(type(group)) if is_dataclass(group) else {f.name: f}
+    return found
+
+
+def flat(command):
+    """The values of all flags of a command, by name."""
+    values = {}
+    for f in fields(command):
+        value = getattr(command, f.name)
+        values |= flat(value) if is_dataclass(value) else {f.name: value}
+    return values
+
+
+def parse(arguments):
+    """The command, an instance of one of COMMANDS."""
+    if not arguments or arguments[0] in ("-h", "--help"):
+        print(usage())
+        raise SystemExit(0 if arguments else 2)
+    if arguments[0] == "--version":
+        print(__version__)
+        raise SystemExit(0)
+    name, *rest = arguments
+    command = choose("command", name, COMMANDS)
+    known = {f"--{flag}": None for flag in [*flags(command), "help"]}
+    for argument in rest:
+        if argument.startswith("--"):
+            flag = argument.split("=")[0].replace("-", "_").replace("__", "--", 1)
+            choose("flag", flag.replace("--no_", "--", 1), known)
+    options = dict(
+        prog=f"nanoparadigm {name}",
+        args=rest,
+        use_underscores=True,
+        config=(tyro.conf.OmitArgPrefixes,),
+    )
+    parsed = tyro.cli(command, **options)
+    if command is Train and parsed.resume:
+        stored = parsed.stored()
+        parsed = tyro.cli(command, default=stored, **options)
+        parsed.check_same(stored)
+    return parsed
+
+
+def usage():
+    lines = ["usage: nanoparadigm COMMAND [flags]      (nanoparadigm COMMAND --help explains)", ""]
+    lines += [f"  {name:9} {c.__doc__.splitlines()[0]}" for name, c in COMMANDS.items()]
+    return "\n".join(lines)
+
+
+def main(arguments=None):
+    """Run a command; the exit status is 0, 2 for misuse, 1 where the machine refused."""
+    try:
+        parse(sys.argv[1:] if arguments is None else arguments).run()
+    except InputError as error:
+        print(f"nanoparadigm: {error}", file=sys.stderr)
+        return 2
+    except BrokenPipeError:  # the reader of our output, head for one, has left
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except OSError as error:
+        print(f"nanoparadigm: {error}; what was saved before is untouched", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    return 0

@@ -1,0 +1,231 @@
+"""The training loop, as a generator: `for record in train(model, data, settings)`.
+
+It knows no paradigm: a batch of text in, `model.loss` down, and every so often `model.nll_bound` on
+fixed windows of the validation split with fixed noise. Two generators do all the drawing, one for
+the order of the data (so that every model of a comparison reads the same) and one for the noise;
+their states are saved, so a run that was interrupted repeats the rest bit for bit (on a CPU).
+"""
+
+import json
+import math
+import os
+import time
+from contextlib import nullcontext
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+
+from . import checkpoint
+from .corpora import Batches
+from .errors import InputError, at_least_one
+from .evaluate import nats_per_token
+from .network import Dropout
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How to train."""
+
+    max_steps: int = 2000
+    """optimiser steps"""
+    epochs: float | None = None
+    """passes over the training text, instead of max_steps"""
+    batch_size: int = 32
+    """windows in a batch"""
+    grad_accumulation: int = 1
+    """batches whose gradients are averaged into one step"""
+    lr: float = 3e-3
+    """peak learning rate"""
+    warmup: float = 0.05
+    """share of the steps in which the learning rate rises; it then falls linearly to zero"""
+    weight_decay: float = 0.1
+    """AdamW's, on matrices only"""
+    grad_clip: float = 1.0
+    """largest norm of the gradient; 0 leaves it alone"""
+    eval_interval: int = 250
+    """steps between evaluations, each of which also saves a checkpoint"""
+    eval_windows: int = 64
+    """validation windows in an evaluation while training"""
+    log_interval: int = 10
+    """steps between lines of log.jsonl"""
+    dtype: str = "auto"
+    """float32, bfloat16, or auto: bfloat16 where a GPU has it"""
+    compile: bool = False
+    """compile the network first (needs a C++ compiler)"""
+    device: str = "cpu"
+    """cpu, cuda or mps"""
+    seed: int = 0
+    """of the weights, the data order and the noise"""
+
+    def __post_init__(self):
+        counts = "max_steps batch_size grad_accumulation eval_interval eval_windows log_interval"
+        at_least_one(self, counts.split())
+        if self.epochs is not None and self.epochs <= 0:
+            raise InputError(f"epochs is {self.epochs}: give a number above 0")
+        if self.lr <= 0:
+            raise InputError(f"lr is {self.lr}: give a number above 0, 0.003 for example")
+        if not 0 <= self.warmup < 1:
+            raise InputError(f"warmup is {self.warmup}: give a share of the steps, from 0 to 1")
+        if self.grad_clip < 0 or self.weight_decay < 0:
+            raise InputError("grad_clip and weight_decay cannot be negative: give 0 or more")
+        if self.dtype not in ("auto", "float32", "bfloat16"):
+            raise InputError(f"dtype is {self.dtype!r}: choose from auto, float32, bfloat16")
+
+
+def train(model, data, settings=None, run=None, resume=False, stop=lambda: False):
+    """Train the model on a `corpora.Data`; yield a record (dict) after every step.
+
+    A record: step, loss (nats per token), lr, tokens and seconds (of training, so far); after an
+    evaluation also val and val_se (nats per token: `nll_bound` on some validation windows).
+    run: a folder for checkpoints and log.jsonl, or None to keep nothing. resume: go on from its
+    last checkpoint. stop: asked after every step; once it says yes, a checkpoint is saved and the
+    generator ends. Raises InputError for a run that does not fit, OSError where the disk refuses.
+    """
+    settings = settings or Settings()
+    device = _device(settings.device)
+    model.to(device)
+    data_order = torch.Generator().manual_seed(settings.seed)
+    noise = torch.Generator(device).manual_seed(settings.seed + 1)
+    for module in model.modules():
+        if isinstance(module, Dropout):
+            module.generator = noise
+    batches = Batches(data.train, settings.batch_size, data.length, data_order, data.aligned)
+    optimizer = make_optimizer(model, settings)
+    total = total_steps(settings, data)
+    step, seconds, best = 0, 0.0, math.inf
+    if resume:
+        saved = checkpoint.load(run, "last", device)
+        step, seconds, best = _restore(saved, model, optimizer, batches, noise)
+    log = Log(run, keep_to=step) if run else None
+    if settings.compile:
+        model.net.compile()
+    per_step = settings.batch_size * settings.grad_accumulation * data.length
+
+    while step < total:
+        began = time.perf_counter()
+        for group in optimizer.param_groups:
+            group["lr"] = learning_rate(step, total, settings)
+        loss = 0.0
+        model.train()
+        for _ in range(settings.grad_accumulation):
+            x = next(batches).to(device)
+            with _autocast(settings.dtype, device):
+                part = model.loss(x, noise) / settings.grad_accumulation
+            part.backward()
+            loss += part.item()
+        if settings.grad_clip:
+            torch.nn.utils.clip_grad_norm_(model.parameters(), settings.grad_clip)
+        optimizer.step()
+        optimizer.zero_grad()
+        step += 1
+        seconds += time.perf_counter() - began
+        record = dict(step=step, loss=loss, lr=group["lr"], tokens=step * per_step, seconds=seconds)
+        stopping = stop()
+        if step % settings.eval_interval == 0 or step == total or stopping:
+            same_noise = torch.Generator(device).manual_seed(settings.seed + 2)
+            val = nats_per_token(
+                model, data, same_noise, draws=4, max_windows=settings.eval_windows
+            )
+            record["val"], record["val_se"] = val.mean, val.se
+            improved = record["val"] < best
+            best = min(best, record["val"])
+            if run:
+                config = dict(record, corpus=data.corpus.name, settings=asdict(settings))
+                state = dict(
+                    optimizer=optimizer.state_dict(),
+                    batches=batches.state_dict(),
+                    noise=noise.get_state(),
+                    step=step,
+                    seconds=seconds,
+                    best=best,
+                )
+                checkpoint.save(run, model, data.tokenizer, config, state, best=improved)
+        if log and (step % settings.log_interval == 0 or "val" in record):
+            log.write(record)
+        yield record
+        if stopping:
+            return
+
+
+def _restore(saved, model, optimizer, batches, noise):
+    """Put everything back as it was; returns step, seconds, best validation."""
+    state = checkpoint.load_training(saved)
+    model.load_state_dict(saved.model.state_dict())
+    optimizer.load_state_dict(state["optimizer"])
+    batches.load_state_dict(state["batches"])
+    noise.set_state(state["noise"].cpu())
+    return state["step"], state["seconds"], state["best"]
+
+
+def make_optimizer(model, settings):
+    """AdamW; weight decay on matrices only, so not on norms, biases, D, or a marked A_log."""
+    decayed, free = [], []
+    for p in model.parameters():
+        is_matrix = p.ndim >= 2 and not getattr(p, "no_weight_decay", False)
+        (decayed if is_matrix else free).append(p)
+    groups = [
+        {"params": decayed, "weight_decay": settings.weight_decay},
+        {"params": free, "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW(groups, lr=settings.lr, betas=(0.9, 0.95), fused=True)
+
+
+def learning_rate(step, total, settings):
+    """Linear up over the warm-up, linear down to zero at the end."""
+    warmup = max(1, round(settings.warmup * total))
+    if step < warmup:
+        return settings.lr * (step + 1) / warmup
+    return settings.lr * (total - step) / max(1, total - warmup)
+
+
+def total_steps(settings, data):
+    """max_steps, or the steps that `epochs` passes over the text take."""
+    if settings.epochs is None:
+        return settings.max_steps
+    per_step = settings.batch_size * settings.grad_accumulation * data.length
+    return max(1, round(settings.epochs * len(data.train) / per_step))
+
+
+class Log:
+    """log.jsonl: one record a line. What an interrupted run wrote after `keep_to` is dropped."""
+
+    def __init__(self, run, keep_to):
+        self.path = Path(run) / "log.jsonl"
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        kept = [json.dumps(r) for r in read_log(run) if r["step"] <= keep_to] if keep_to else []
+        unfinished = self.path.with_name("log.jsonl.unfinished")
+        unfinished.write_text("".join(line + "\n" for line in kept), encoding="utf-8")
+        os.replace(unfinished, self.path)
+
+    def write(self, record):
+        with open(self.path, "a", encoding="utf-8") as f:
+            f.write(json.dumps(record) + "\n")
+
+
+def read_log(run):
+    """The records of a run's log.jsonl; a last line cut short by a crash is left out."""
+    path = Path(run) / "log.jsonl"
+    records = []
+    for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else []:
+        try:
+            records.append(json.loads(line))
+        except ValueError:
+            break
+    return records
+
+
+def _device(name):
+    try:
+        device = torch.device(name)
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise InputError(f"device {name!r} cannot be used here: try --device cpu") from error
+    return device
+
+
+def _autocast(dtype, device):
+    wanted = dtype == "bfloat16" or (
+        dtype == "auto" and device.type == "cuda" and torch.cuda.is_bf16_supported()
+    )
+    return torch.autocast(device.type, torch.bfloat16) if wanted else nullcontext()
