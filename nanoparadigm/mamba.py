@@ -57,7 +57,7 @@ class Mixer(nn.Module):
         y, recurrent = selective_scan(
             x.mT,
             self.delta_proj(r).mT,
-            -torch.exp(self.A_log.float()),
+            -torch.exp(self.A_log),
             B.mT,
             C.mT,
             D=self.D,

@@ -173,5 +173,7 @@ class DiscreteFlow(Paradigm):
 
 def phi(d):
     """e^-d - 1 + d >= 0, without the cancellation near zero."""
-    series = d * d * (1 / 2 - d * (1 / 6 - d * (1 / 24 - d / 120)))
-    return torch.where(d.abs() < 0.05, series, torch.expm1(-d) + d)
+    series = torch.ones_like(d)
+    for k in range(9, 2, -1):  # 1 - d/3 (1 - d/4 (1 - ...)), times d^2/2
+        series = 1 - d / k * series
+    return torch.where(d.abs() < 0.05, d * d / 2 * series, torch.expm1(-d) + d)

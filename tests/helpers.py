@@ -1,0 +1,34 @@
+"""What several test files need."""
+
+import torch
+
+from nanoparadigm import PRESETS, build
+
+# every preset, and a cell of the grid that is no preset
+CELLS = [(name, None) for name in PRESETS] + [("diffusion", "mamba"), ("flow", "mamba")]
+SMALL = dict(n_layer=2, n_head=2, n_embd=16, block_size=12, d_state=4)
+
+
+def generator(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+def awake(name, vocab_size=7, network=None, dtype=torch.float64, **options):
+    """A model none of whose weights is zero: freshly built, blocks only pass their input on."""
+    model = build(name, vocab_size, network=network, **{**SMALL, **options}).to(dtype)
+    g = generator(1)
+    with torch.no_grad():
+        for p in model.parameters():
+            p += 0.3 * torch.randn(p.shape, generator=g, dtype=dtype)
+    return model.eval()
+
+
+class Table(torch.nn.Module):
+    """The network that looks at nothing: the same logits (V,) everywhere."""
+
+    def __init__(self, logits):
+        super().__init__()
+        self.logits = logits
+
+    def forward(self, z, t=None):
+        return self.logits.expand(*z.shape, -1)

@@ -1,0 +1,182 @@
+"""The laws every paradigm passes, whatever its network. A new one is one more row of CELLS."""
+
+import pytest
+import torch
+from helpers import CELLS, SMALL, awake, generator
+
+from nanoparadigm import InputError, PRESETS, build, matched, parameters
+
+V, L = 7, SMALL["block_size"]
+cells = pytest.mark.parametrize("name, network", CELLS)
+
+
+@pytest.fixture(autouse=True)
+def no_grad():
+    with torch.no_grad():
+        yield
+
+
+def tokens(n, length=L, seed=2):
+    return torch.randint(V, (n, length), generator=generator(seed))
+
+
+def givens(model):
+    """Patterns of known positions (B, L) that the model can condition on."""
+    place = torch.arange(L)
+    prefixes = [place < n for n in (0, 1, 5, L - 1, L)]
+    if not model.infills:
+        return [p.expand(3, L) for p in prefixes]
+    scattered = torch.rand(3, L, generator=generator(3)) < 0.5
+    return [p.expand(3, L) for p in prefixes] + [(place >= 4).expand(3, L), scattered]
+
+
+@cells
+@pytest.mark.parametrize("options", [{}, {"temperature": 0.0}, {"top_k": 1}, {"top_p": 0.3}])
+@pytest.mark.parametrize("steps", [1, 2, 30])
+def test_what_is_known_stays_and_no_blank_survives(name, network, options, steps):
+    model, x = awake(name, network=network), tokens(3)
+    for known in givens(model):
+        states = list(model.trajectory(x, known, generator(), steps=steps, **options))
+        for state in states:
+            assert (state[known] == x[known]).all()
+        assert ((states[-1] >= 0) & (states[-1] < V)).all()
+
+
+@cells
+def test_what_is_unknown_is_not_looked_at(name, network):
+    model, known = awake(name, network=network), torch.arange(L).expand(3, L) < 4
+    a, b = tokens(3, seed=2), tokens(3, seed=4)
+    b[known] = a[known]
+    for one, other in zip(
+        model.trajectory(a, known, generator(), steps=5),
+        model.trajectory(b, known, generator(), steps=5),
+        strict=True,
+    ):
+        assert (one == other).all()
+
+
+@cells
+def test_samples_have_the_length_and_the_prompt_asked_for_and_follow_the_seed(name, network):
+    model = awake(name, network=network)
+    for length in (3, L):
+        one, again, other = (
+            model.sample(4, length, generator(s), prompt=[1, 2, 3]) for s in (0, 0, 1)
+        )
+        assert one.shape == (4, length)
+        assert (one[:, :3] == torch.tensor([1, 2, 3])).all()
+        assert (one == again).all()
+        assert length == 3 or (one != other).any()
+
+
+@cells
+def test_infilling_keeps_both_sides_or_says_that_it_cannot(name, network):
+    model = awake(name, network=network)
+    if not model.infills:
+        with pytest.raises(InputError, match="left to right"):
+            model.infill(2, [1, 2], [3, 4], 5, generator())
+        return
+    text = model.infill(2, [1, 2], [3, 4], 5, generator(), steps=4)
+    assert text.shape == (2, 9)
+    assert (text[:, :2] == torch.tensor([1, 2])).all()
+    assert (text[:, -2:] == torch.tensor([3, 4])).all()
+
+
+@cells
+def test_a_suffix_is_used(name, network):
+    """The tokens of a gap depend on what comes after it, where the paradigm can infill."""
+    model = awake(name, network=network)
+    if model.infills:
+        a = model.infill(200, [1], [2] * 6, 2, generator(), steps=4)
+        b = model.infill(200, [1], [5] * 6, 2, generator(), steps=4)
+        assert (a[:, 1:3] != b[:, 1:3]).any()
+
+
+@cells
+def test_causality_is_what_the_paradigm_claims(name, network):
+    """Changing token j moves no logit before j (causal), and does (bidirectional)."""
+    model, x = awake(name, network=network), tokens(1)
+    t = torch.full((1,), 0.5, dtype=torch.float64)
+    before = model.net(x, t)
+    for j in range(1, L):
+        changed = x.clone()
+        changed[:, j] = (x[:, j] + 1) % V
+        moved = (model.net(changed, t) - before).abs().amax((0, 2)) > 1e-12
+        assert moved[j:].all()
+        assert moved[:j].any() == (not model.causal)
+
+
+@cells
+def test_the_network_hears_the_time_where_the_paradigm_says_so(name, network):
+    model, x = awake(name, network=network), tokens(1)
+    early, late = (model.net(x, torch.full((1,), t, dtype=torch.float64)) for t in (0.1, 0.9))
+    assert ((early - late).abs().max() > 1e-6) == model.timed
+
+
+@cells
+def test_bounds_are_nats_of_each_row_and_rows_do_not_mix(name, network):
+    model, x = awake(name, network=network), tokens(6)
+    nats = model.nll_bound(x, generator())
+    assert nats.shape == (6,) and (nats > 0).all() and nats.isfinite().all()
+    if model.exact:
+        assert torch.allclose(model.nll_bound(x[2:3]), nats[2:3], rtol=1e-12)
+
+
+@cells
+def test_more_draws_agree_with_fewer(name, network):
+    """The bound is an average: 4 x 300 draws and 300 x 4 draws estimate the same number."""
+    model, x = awake(name, network=network), tokens(1, length=6)
+    many = model.nll_bound(x.expand(300, -1), generator(1), draws=4)
+    few = model.nll_bound(x.expand(300, -1), generator(2), draws=1)
+    error = (many.var() / 300 + few.var() / 300).sqrt()
+    assert (many.mean() - few.mean()).abs() <= 4 * error + 1e-9
+    assert many.std() <= few.std() + 1e-9
+
+
+@cells
+def test_conditionals_are_distributions_and_do_not_look_at_the_answer(name, network):
+    model, x = awake(name, network=network), tokens(3)
+    for i in (0, 4, -1):
+        changed = x.clone()
+        changed[:, i] = (x[:, i] + 3) % V
+        log_p = model.conditional(x, i, generator(5))
+        assert torch.allclose(log_p.exp().sum(-1), torch.ones(3, dtype=torch.float64))
+        assert torch.allclose(log_p, model.conditional(changed, i, generator(5)), atol=1e-9)
+
+
+@cells
+def test_the_recipe_builds_the_same_model_again(name, network):
+    model = build(name, V, network=network, **SMALL)
+    twin = build(**model.recipe)
+    for a, b in zip(model.parameters(), twin.parameters(), strict=True):
+        assert torch.equal(a, b)
+
+
+@cells
+def test_the_global_generator_is_neither_seeded_nor_read(name, network):
+    before = torch.get_rng_state()
+    model = build(name, V, network=network, **SMALL)
+    model.loss(tokens(2), generator())
+    model.nll_bound(tokens(2), generator())
+    model.sample(1, 5, generator())
+    assert torch.equal(before, torch.get_rng_state())
+
+
+@pytest.mark.parametrize("vocab_size", [65, 500])
+def test_presets_have_equal_size_once_matched(vocab_size):
+    target = parameters(build("ar", vocab_size))
+    for name in PRESETS:
+        model = matched(name, vocab_size, target)
+        assert abs(parameters(model) / target - 1) <= 0.02
+        assert model.net.embedding.weight.shape[0] == vocab_size + model.extra_symbols
+
+
+def test_ar_continues_past_its_block_from_the_last_half_of_it():
+    model = awake("ar")
+    seen = []
+    step = model.net.step
+    model.net.step = lambda z, state: seen.append(z.shape[1]) or step(z, state)
+    text = model.sample(2, 40, generator(), prompt=[1] * 5)
+    assert text.shape == (2, 40)
+    # the start and the prompt; then one by one until the block is full; then half a block anew
+    assert seen[: L - 5 + 1] == [6] + [1] * (L - 6) + [1 + L // 2]
+    assert max(seen) <= L
