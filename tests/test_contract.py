@@ -4,7 +4,7 @@ import pytest
 import torch
 from helpers import CELLS, SMALL, awake, generator
 
-from nanoparadigm import InputError, PRESETS, build, matched, parameters
+from nanoparadigm import PRESETS, InputError, build, matched, parameters
 
 V, L = 7, SMALL["block_size"]
 cells = pytest.mark.parametrize("name, network", CELLS)

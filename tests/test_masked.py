@@ -15,7 +15,7 @@ UNCLIPPED = [name for name, s in SCHEDULES.items() if not s.clipped]
 
 @pytest.fixture
 def independent():
-    """A model that ignores its context, so that -log p(x) is a sum over tokens; mask logit large."""
+    """A model that ignores its context, so that -log p(x) is a sum over tokens."""
     logits = torch.randn(V + 1, generator=generator(), dtype=torch.float64)
     logits[V] = 5.0
     log_p = logits[:V].log_softmax(0)
