@@ -76,7 +76,7 @@ class TimeFeatures(nn.Module):
     def __init__(self, d_out, generator, n_frequencies=32):
         super().__init__()
         self.register_buffer("frequencies", torch.logspace(0, 2.5, n_frequencies), persistent=False)
-        self.mix = linear(2 * n_frequencies, d_out, generator)
+        self.mix = linear(2 * n_frequencies, d_out, generator, scale=0)
 
     def forward(self, t):
         angle = t.to(self.frequencies.dtype)[:, None] * self.frequencies
@@ -114,13 +114,16 @@ class Network(nn.Module):
                 f"{z.shape[1]} tokens do not fit this network's block of {self.max_length}: "
                 f"ask for fewer, or train with --block_size {z.shape[1]}"
             )
-        h = self.embedding(z)
+        h = self.embed(z)
         if self.time is not None:
             h = h + self.time(t)[:, None]
-        h = F.rms_norm(h, h.shape[-1:])
         for block in self.blocks:
             h, _ = block(h)
         return F.linear(self.norm(h), self.embedding.weight)
+
+    def embed(self, z):
+        """Tokens as vectors of unit root mean square (B, L, D)."""
+        return F.rms_norm(self.embedding(z), (self.embedding.embedding_dim,))
 
     def init_state(self, batch):
         """The state before the first token, one entry a block."""
@@ -133,7 +136,7 @@ class Network(nn.Module):
 
         Equals the last n positions of `forward` on the whole text.
         """
-        h = F.rms_norm(self.embedding(z), (self.embedding.embedding_dim,))
+        h = self.embed(z)
         new = []
         for block, s in zip(self.blocks, state, strict=True):
             h, s = block(h, s)
