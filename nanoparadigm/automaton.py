@@ -231,6 +231,6 @@ class Posterior(nn.Module):
         return self.automaton.P[torch.stack(visited, dim=1)].log(), state
 
 
-def oracle(kind, automaton):
-    """The paradigm `kind` (a class of PARADIGMS) over the exact posterior of an automaton."""
-    return kind(Posterior(automaton, kind.causal, kind.timed), automaton.V)
+def oracle(kind, automaton, **options):
+    """The paradigm `kind` (a subclass of Paradigm) over the exact posterior of an automaton."""
+    return kind(Posterior(automaton, kind.causal, kind.timed), automaton.V, **options)

@@ -57,6 +57,19 @@ def test_the_tail_keeps_its_share():
     assert cut.float() == 1
 
 
+def test_the_tail_is_reached():
+    """The last thousandth of the unit interval's last 1e-9 belongs to the rare token."""
+    p = torch.tensor([[1 - 1e-9, 1e-9]], dtype=torch.float64)
+    rand = torch.rand
+    try:
+        torch.rand = lambda *shape, dtype=torch.float32, **_: torch.full(
+            shape if isinstance(shape[0], int) else shape[0], 1 - 1e-12, dtype=torch.float64
+        ).to(dtype)
+        assert draw(p, None).item() == 1
+    finally:
+        torch.rand = rand
+
+
 @pytest.mark.parametrize(
     "options, message",
     [

@@ -104,25 +104,56 @@ class MaskedDiffusion(Paradigm):
         return prior + total / draws
 
     def trajectory(
-        self, canvas, known, generator, steps=64, temperature=1.0, top_k=None, top_p=None
+        self,
+        canvas,
+        known,
+        generator,
+        steps=64,
+        temperature=1.0,
+        top_k=None,
+        top_p=None,
+        sampler="ancestral",
     ):
-        """Ancestral sampling: equation (2) with the network's prediction in place of x.
-
-        Every masked token decides alone whether to be revealed in this step, so the tokens of one
-        step do not see each other: few steps are fast and wrong, many are the model.
-        """
-        grid = torch.linspace(1, 0, steps + 1, dtype=torch.float64, device=canvas.device)
-        alpha = self.clock.alpha(grid)
+        """From all masks to none. sampler: "ancestral" or "first_hitting", the methods below."""
+        move = choose("sampler", sampler, dict(ancestral=self.ancestral, first_hitting=self.first))
         z = torch.where(known, canvas, self.blank)
         yield z
-        for alpha_t, alpha_s in zip(alpha[:-1], alpha[1:], strict=True):
-            u = torch.rand(z.shape, dtype=torch.float64, device=z.device, generator=generator)
-            reveal = (z == self.blank) & (u < (alpha_s - alpha_t) / (1 - alpha_t))
+        for reveal, noise_level in move(z, generator, steps):
+            z = z.clone()
             if reveal.any():
-                log_p = self.log_probs(z, (1 - alpha_t).expand(len(z)))[reveal]
-                z = z.clone()
+                log_p = self.log_probs(z, noise_level)[reveal]
                 z[reveal] = draw(probabilities(log_p, temperature, top_k, top_p), generator)
             yield z
+
+    def ancestral(self, z, generator, steps):
+        """Yield which masked tokens each of the steps reveals (B, L), and the noise level (B,).
+
+        Equation (2) with the network's prediction in place of x. Every masked token decides alone,
+        so the tokens of one step do not see each other: few steps are fast and wrong, many are the
+        model that `nll_bound` bounds. Where nothing is revealed the network is not called.
+        """
+        masked = z == self.blank
+        grid = torch.linspace(1, 0, steps + 1, dtype=torch.float64, device=z.device)
+        alpha = self.clock.alpha(grid)
+        for alpha_t, alpha_s in zip(alpha[:-1], alpha[1:], strict=True):
+            u = torch.rand(z.shape, dtype=torch.float64, device=z.device, generator=generator)
+            reveal = masked & (u < (alpha_s - alpha_t) / (1 - alpha_t))
+            masked = masked & ~reveal
+            yield reveal, (1 - alpha_t).expand(len(z))
+
+    def first(self, z, generator, steps):
+        """The same for one masked token after another, in uniformly random order.
+
+        Exactly the limit of many ancestral steps, in as many network calls as there are masks
+        (Zheng et al. 2024, 2409.02908); `steps` is ignored.
+        """
+        masked = z == self.blank
+        while masked.any():
+            u = torch.rand(z.shape, dtype=torch.float64, device=z.device, generator=generator)
+            chosen = torch.where(masked, u, -1.0).argmax(-1, keepdim=True)
+            reveal = torch.zeros_like(masked).scatter(-1, chosen, True) & masked
+            yield reveal, masked.double().mean(-1)
+            masked = masked & ~reveal
 
     def conditional(self, x, i, generator=None):
         """One pass with x_i masked."""

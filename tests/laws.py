@@ -1,0 +1,278 @@
+"""The laws of the ground truth, one function each: an assertion that a right model passes.
+
+`test_laws.py` asserts them; `test_mutants.py` plants faults and sees them fail. `oracle(kind)` is a
+paradigm over the exact posterior of the tiny language, `arbitrary(kind)` one over a random table.
+"""
+
+import exact
+import torch
+from helpers import generator
+
+from nanoparadigm.automaton import oracle as over_posterior
+from nanoparadigm.language import language, tiny
+from nanoparadigm.paradigms import Autoregressive, DiscreteFlow, MaskedDiffusion
+
+TINY, L = tiny(), 5
+TEXTS = exact.texts(3, L)
+NLL = -TINY.log_prob(TEXTS)
+SHORT = 3  # the length of the texts of arbitrary models
+DRAWS = 20_000
+
+
+def oracle(kind, **options):
+    return over_posterior(kind, TINY, **options)
+
+
+def arbitrary(kind, length=SHORT, schedule="linear", seed=0):
+    net = exact.RandomTable(3 + kind.extra_symbols, 3 + kind.extra_symbols, length, seed)
+    return kind(net, 3) if kind.exact else kind(net, 3, schedule)
+
+
+def close(a, b, tolerance=1e-9):
+    assert (a - b).abs().max() <= tolerance, f"off by {(a - b).abs().max():.3g}"
+
+
+def never_below(bound, nll, slack=1e-9):
+    assert (bound - nll).min() >= -slack, f"below by {(nll - bound).max():.3g}"
+
+
+# ---------------------------------------------------------- 1. the posterior as network is tight
+
+
+def ar_is_exact_with_the_posterior():
+    close(oracle(Autoregressive).nll_bound(TEXTS), NLL, 1e-12)
+
+
+def masked_bound_is_tight_with_the_posterior():
+    close(exact.masked_nelbo(oracle(MaskedDiffusion), TEXTS), NLL)
+
+
+def masked_integrand_is_tight_with_the_posterior():
+    close(exact.masked_nelbo_in_time(oracle(MaskedDiffusion), TEXTS[::9], nodes=60), NLL[::9])
+
+
+def flow_bound_is_tight_with_the_posterior(every=1):
+    close(exact.flow_nelbo(oracle(DiscreteFlow), TEXTS[::every]), NLL[::every])
+
+
+def flow_posterior_is_the_exact_one():
+    """Leave-one-out and the bump together are the posterior given all of z."""
+    model = oracle(DiscreteFlow)
+    for a in (0.0, 0.01, 0.5, 0.99):
+        alpha = torch.full((len(TEXTS),), a, dtype=torch.float64)
+        close(model.posterior(TEXTS, alpha).softmax(-1), TINY.posterior(TEXTS, alpha), 1e-12)
+
+
+def estimate_is_right(kind, draws=4, repeats=1500, n=20):
+    """The mean of nll_bound over fresh noise is -log p(x), string by string, within 4.5 standard
+    errors (and exactly so where the estimate does not vary)."""
+    model, x = oracle(kind), TEXTS[:: len(TEXTS) // n]
+    many = x.repeat_interleave(repeats, 0)
+    estimates = model.nll_bound(many, generator(), draws=draws).view(len(x), repeats)
+    error = estimates.std(1) / repeats**0.5
+    difference = (estimates.mean(1) + TINY.log_prob(x)).abs()
+    assert (difference <= 4.5 * error + 1e-9).all(), f"{(difference / error).max():.1f} errors off"
+
+
+def masked_estimate_is_right():
+    estimate_is_right(MaskedDiffusion)
+
+
+def flow_estimate_is_right():
+    estimate_is_right(DiscreteFlow)
+
+
+def losses_are_minimal_at_the_posterior():
+    """No loss can be made smaller by moving away from the truth: sharpened, flattened or mixed."""
+    x = TINY.sample(20_000, L, generator(3))
+    for kind in (Autoregressive, MaskedDiffusion, DiscreteFlow):
+        model = oracle(kind)
+        best = model.loss(x, generator(4))
+        net = model.net.forward
+        for change in (lambda f: 1.15 * f, lambda f: 0.85 * f, mixed):
+            model.net.forward = lambda z, t=None, net=net, change=change: change(
+                net(z, t).clamp(min=-60)
+            )
+            assert model.loss(x, generator(4)) > best - 1e-9
+        model.net.forward = net
+
+
+def mixed(logits):
+    """A little of every symbol."""
+    return torch.logaddexp(logits.log_softmax(-1), torch.full_like(logits, -3.0))
+
+
+# ------------------------------------------------------- 2. no bound is below what it is a bound of
+
+
+def masked_bound_holds_for_any_network():
+    model, x = arbitrary(MaskedDiffusion), exact.texts(3, SHORT)
+    law = exact.random_order_law(model, x)
+    close(law.exp().sum(), torch.tensor(1.0), 1e-12)
+    never_below(exact.masked_nelbo(model, x), -law)
+
+
+def masked_estimate_has_the_enumerated_mean():
+    model, x = arbitrary(MaskedDiffusion), exact.texts(3, SHORT)
+    mean = exact.masked_nelbo(model, x)
+    for draws in (1, 2, 5):
+        estimates = model.nll_bound(x.repeat(1000, 1), generator(), draws=draws)
+        estimates = estimates.view(1000, len(x))
+        error = estimates.std(0) / 1000**0.5
+        assert ((estimates.mean(0) - mean).abs() <= 4.5 * error + 1e-9).all()
+
+
+def masked_bound_holds_for_any_number_of_steps(steps=(1, 2, 4, 8, 32, 128), schedule="linear"):
+    model, x = arbitrary(MaskedDiffusion, schedule=schedule), exact.texts(3, SHORT)
+    for T in steps:
+        law = exact.masked_law(model, x, T)
+        close(law.exp().sum(), torch.tensor(1.0), 1e-12)
+        never_below(exact.masked_nelbo_in_steps(model, x, T), -law)
+
+
+def clipped_bound_holds_with_its_terms(schedule="clipped_cosine"):
+    model, x = arbitrary(MaskedDiffusion, schedule=schedule), exact.texts(3, SHORT)
+    law = exact.clipped_law(model, x)
+    close(law.exp().sum(), torch.tensor(1.0), 1e-10)
+    never_below(exact.masked_nelbo_in_time(model, x, nodes=60), -law, 1e-7)
+
+
+def clipped_estimate_has_its_terms(schedule="clipped_cosine"):
+    """`nelbo` estimates the integral and both terms."""
+    model, x = arbitrary(MaskedDiffusion, schedule=schedule), exact.texts(3, SHORT)[::3]
+    mean = exact.masked_nelbo_in_time(model, x, nodes=60)
+    estimates = model.nelbo(x.repeat(4000, 1), generator(), draws=2).view(4000, len(x))
+    error = estimates.std(0) / 4000**0.5
+    assert ((estimates.mean(0) - mean).abs() <= 4.5 * error + 1e-9).all()
+
+
+def flow_bound_holds_for_any_network():
+    model, x = arbitrary(DiscreteFlow), exact.texts(3, SHORT)
+    law = exact.flow_law_in_continuous_time(model, SHORT)
+    close(law.sum(), torch.tensor(1.0), 1e-9)
+    never_below(exact.flow_nelbo(model, x), -law.log(), 1e-6)
+
+
+def flow_bound_holds_for_any_number_of_steps(steps=(1, 2, 4, 8, 32, 128)):
+    model, x = arbitrary(DiscreteFlow), exact.texts(3, SHORT)
+    for T in steps:
+        law = exact.flow_law(model, SHORT, T)
+        close(law.sum(), torch.tensor(1.0), 1e-9)
+        never_below(exact.flow_nelbo_in_steps(model, x, T), -law.log(), 1e-9)
+
+
+def flow_estimate_has_the_quadrature_mean():
+    model, x = arbitrary(DiscreteFlow), exact.texts(3, SHORT)
+    mean = exact.flow_nelbo(model, x)
+    estimates = model.nll_bound(x.repeat(2000, 1), generator(), draws=4).view(2000, len(x))
+    error = estimates.std(0) / 2000**0.5
+    assert ((estimates.mean(0) - mean).abs() <= 4.5 * error + 1e-9).all()
+
+
+# ----------------------------------------------------------- 3. samplers draw from their own law
+
+
+def ar_samples_the_language():
+    model = oracle(Autoregressive)
+    assert exact.fits(model.sample(DRAWS, L, generator()), NLL.neg().exp())
+
+
+def ancestral_samples_its_own_law(steps=(1, 3, 16)):
+    model = arbitrary(MaskedDiffusion)
+    for T in steps:
+        p = exact.masked_law(model, exact.texts(3, SHORT), T).exp()
+        assert exact.fits(model.sample(DRAWS, SHORT, generator(), steps=T), p), f"T = {T}"
+
+
+def first_hitting_samples_the_random_order_law():
+    model = arbitrary(MaskedDiffusion)
+    p = exact.random_order_law(model, exact.texts(3, SHORT)).exp()
+    assert exact.fits(model.sample(DRAWS, SHORT, generator(), sampler="first_hitting"), p)
+
+
+def masked_sampling_with_the_posterior_draws_the_language():
+    model = oracle(MaskedDiffusion)
+    x = model.sample(DRAWS, L, generator(), sampler="first_hitting")
+    assert exact.fits(x, NLL.neg().exp())
+
+
+def flow_samples_its_own_law(steps=(1, 3, 16), **options):
+    model = arbitrary(DiscreteFlow)
+    for T in steps:
+        p = exact.flow_law(model, SHORT, T, **options)
+        x = model.sample(DRAWS, SHORT, generator(), steps=T, **options)
+        assert exact.fits(x, p), f"T = {T}"
+
+
+def flow_sampling_with_the_posterior_draws_the_language(**options):
+    """In the limit of many steps: the total variation between the law of T steps and the language
+    halves as T doubles."""
+    model, truth = oracle(DiscreteFlow), NLL.neg().exp()
+    far, near = (
+        (exact.flow_law(model, L, T, **options) - truth).abs().sum().item() / 2 for T in (64, 128)
+    )
+    assert near < 0.02 and 1.6 < far / near < 2.4, f"{far:.3g} -> {near:.3g}"
+    x = model.sample(DRAWS, L, generator(), steps=16, **options)
+    assert exact.fits(x, exact.flow_law(model, L, 16, **options))
+
+
+def infilling_with_the_posterior_is_conditioning():
+    """Known words in the middle: first-hitting fills the rest from the exact conditional."""
+    model = oracle(MaskedDiffusion)
+    canvas = torch.tensor([[3, 3, 1, 0, 3]]).expand(DRAWS, L)
+    fill = generator()
+    *_, x = model.trajectory(canvas, canvas != 3, fill, sampler="first_hitting")
+    agree = ((TEXTS == canvas[0]) | (canvas[0] == 3)).all(1)
+    p = torch.where(agree, NLL.neg().exp(), 0.0)
+    assert exact.fits(x, p / p.sum())
+
+
+# -------------------------------------------------------------------------- 7. the limit cases
+
+
+def steps_converge_as_one_over_their_number():
+    """The T-step bound and law go to the continuous ones, the gap halving as T doubles."""
+    x = exact.texts(3, SHORT)
+    masked, flow = arbitrary(MaskedDiffusion), arbitrary(DiscreteFlow)
+    for in_steps, limit in (
+        (lambda T: exact.masked_nelbo_in_steps(masked, x, T), exact.masked_nelbo(masked, x)),
+        (lambda T: exact.masked_law(masked, x, T), exact.random_order_law(masked, x)),
+        (lambda T: exact.flow_nelbo_in_steps(flow, x, T), exact.flow_nelbo(flow, x)),
+        (
+            lambda T: exact.flow_law(flow, SHORT, T).log(),
+            exact.flow_law_in_continuous_time(flow, SHORT).log(),
+        ),
+    ):
+        far, near = ((in_steps(T) - limit).abs().max() for T in (64, 128))
+        assert near < 0.1 and 1.6 < far / near < 2.4, f"{far:.3g} -> {near:.3g}"
+
+
+def unclipped_schedules_agree():
+    x = exact.texts(3, SHORT)
+    truth = exact.masked_nelbo(arbitrary(MaskedDiffusion), x)
+    for schedule in ("linear", "cosine", "sqrt"):
+        model = arbitrary(MaskedDiffusion, schedule=schedule)
+        close(exact.masked_nelbo_in_time(model, x, nodes=100), truth)
+
+
+def unclipped_schedules_agree_for_the_flow():
+    x = exact.texts(3, SHORT)
+    truth = exact.flow_nelbo(arbitrary(DiscreteFlow), x)
+    for schedule in ("cosine", "sqrt"):
+        # 1 - alpha itself is only good to 1e-16 near t = 0, where it goes like t^2 (cosine)
+        close(exact.flow_nelbo(arbitrary(DiscreteFlow, schedule=schedule), x), truth, 1e-5)
+
+
+# ------------------------------------------------------------------- the 32-word language itself
+
+
+def estimates_are_right_on_the_language(kind, repeats=60, n=50):
+    """50 strings of 32 words, each within 4.5 standard errors of its own -log p."""
+    automaton = language()
+    model = over_posterior(kind, automaton)
+    x = automaton.sample(n, 32, generator(7))
+    estimates = model.nll_bound(x.repeat_interleave(repeats, 0), generator(), draws=1)
+    estimates = estimates.view(n, repeats)
+    error = estimates.std(1) / repeats**0.5
+    difference = (estimates.mean(1) + automaton.log_prob(x)).abs()
+    assert (difference <= 4.5 * error + 1e-9).all(), f"{(difference / error).max():.1f} errors off"

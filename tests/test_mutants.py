@@ -1,0 +1,353 @@
+"""Proof that the laws bite: each planted fault is a small change of the live source, and a named
+law fails on it. A mutant that survives is a missing law."""
+
+import inspect
+import textwrap
+
+import laws
+import pytest
+import test_automaton
+import test_contract
+import test_masked
+import test_networks
+import test_sampling
+import test_scan
+import test_schedules
+import torch
+
+from nanoparadigm import automaton, scan, schedules
+from nanoparadigm.mamba import Mixer
+from nanoparadigm.paradigms import Autoregressive, DiscreteFlow, MaskedDiffusion, base
+from nanoparadigm.transformer import Attention
+
+
+def scan_law(form):
+    return lambda: test_scan.test_equals_the_loop_in_float64(test_scan.FORMS[form], 37, False)
+
+
+def causality(name):
+    return lambda: test_contract.test_causality_is_what_the_paradigm_claims(name, None)
+
+
+def flow_is_tight():
+    laws.flow_bound_is_tight_with_the_posterior(every=40)
+
+
+BERNOULLI = """u = torch.rand(len(x), 1, dtype=torch.float64, generator=generator)
+    masked = torch.rand(x.shape, dtype=torch.float64, generator=generator) < u
+    ce = self.cross_entropy(x, torch.where(masked, self.blank, x), u.squeeze(-1))
+    """
+
+# name: function, what its source says, what the mutant says, the law that must fail
+MUTANTS = {
+    "no weight": (
+        MaskedDiffusion.integrand,
+        "return self.schedule.weight(t).to(ce.dtype)[:, None] * ce",
+        "return ce",
+        laws.masked_integrand_is_tight_with_the_posterior,
+    ),
+    "weight 1 / (1 - t)": (
+        MaskedDiffusion.integrand,
+        "self.schedule.weight(t)",
+        "(1 / (1 - t))",
+        laws.masked_integrand_is_tight_with_the_posterior,
+    ),
+    "wrong sign of the derivative": (
+        DiscreteFlow._integrand,
+        "-schedule.dalpha(t)",
+        "schedule.dalpha(t)",
+        flow_is_tight,
+    ),
+    "batch-pooled mean": (
+        MaskedDiffusion.nll_bound,
+        "B, L = x.shape",
+        BERNOULLI + "return (x.shape[1] * ce.sum() / masked.sum()).expand(len(x))",
+        laws.masked_estimate_is_right,
+    ),
+    "missing (L + 1) / L": (
+        MaskedDiffusion.nll_bound,
+        "B, L = x.shape",
+        BERNOULLI + "return x.shape[1] * ce.sum(1) / masked.sum(1).clamp(min=1)",
+        laws.masked_estimate_is_right,
+    ),
+    "mask counts one too low": (
+        MaskedDiffusion.nll_bound,
+        ".ceil()",
+        ".floor()",
+        laws.masked_estimate_is_right,
+    ),
+    "every token pays, not only the masked": (
+        MaskedDiffusion.nll_bound,
+        "ce = self.cross_entropy(x, z, k.squeeze(-1) / L)",
+        "ce = self.net(z)[..., : self.vocab_size].log_softmax(-1)"
+        ".gather(-1, x[..., None]).squeeze(-1).neg()",
+        laws.masked_estimate_is_right,
+    ),
+    "mask logit allowed": (
+        MaskedDiffusion.log_probs,
+        "self.net(z, noise_level)[..., : self.vocab_size].log_softmax(-1)",
+        "self.net(z, noise_level).log_softmax(-1)[..., : self.vocab_size]",
+        laws.masked_bound_holds_for_any_network,
+    ),
+    "no carry-over": (
+        MaskedDiffusion.log_probs,
+        "torch.where(visible, point_mass, log_p)",
+        "log_p",
+        laws.masked_bound_is_tight_with_the_posterior,
+    ),
+    "masks the survivors": (
+        MaskedDiffusion.corrupt,
+        "u < survive",
+        "u > survive",
+        laws.clipped_estimate_has_its_terms,
+    ),
+    "clipped schedule without its prior": (
+        MaskedDiffusion.nelbo,
+        "self.schedule.alpha1 * x.shape[1] * math.log(self.vocab_size)",
+        "0.0",
+        laws.clipped_estimate_has_its_terms,
+    ),
+    "clipped schedule without its reconstruction": (
+        MaskedDiffusion.nelbo,
+        "if self.schedule.alpha0 < 1:",
+        "if False:",
+        laws.clipped_estimate_has_its_terms,
+    ),
+    "reveals t - s instead of (t - s) / t": (
+        MaskedDiffusion.ancestral,
+        "(alpha_s - alpha_t) / (1 - alpha_t)",
+        "(alpha_s - alpha_t)",
+        laws.ancestral_samples_its_own_law,
+    ),
+    "reveals everything at once": (
+        MaskedDiffusion.ancestral,
+        "(alpha_s - alpha_t) / (1 - alpha_t)",
+        "1.0",
+        laws.ancestral_samples_its_own_law,
+    ),
+    "last step leaves masks": (
+        MaskedDiffusion.ancestral,
+        "torch.linspace(1, 0,",
+        "torch.linspace(1, 0.02,",
+        laws.ancestral_samples_its_own_law,
+    ),
+    "time reversed in sampling": (
+        MaskedDiffusion.ancestral,
+        "zip(alpha[:-1], alpha[1:], strict=True)",
+        "zip((1 - alpha)[:-1], (1 - alpha)[1:], strict=True)",
+        laws.ancestral_samples_its_own_law,
+    ),
+    "visible tokens masked again": (
+        MaskedDiffusion.trajectory,
+        "if reveal.any():",
+        "z[torch.rand(z.shape, generator=generator) < 0.1] = self.blank\n        if reveal.any():",
+        laws.ancestral_samples_its_own_law,
+    ),
+    "always reveals the first mask": (
+        MaskedDiffusion.first,
+        "torch.where(masked, u, -1.0)",
+        "torch.where(masked, 1.0, -1.0)",
+        laws.first_hitting_samples_the_random_order_law,
+    ),
+    "argmax instead of sampling": (
+        base.draw,
+        "cdf = p.cumsum(-1)",
+        "return p.argmax(-1)",
+        laws.ar_samples_the_language,
+    ),
+    "Gumbel noise in float32": (
+        base.draw,
+        "cdf = p.cumsum(-1)",
+        "u = torch.rand(p.shape, generator=generator)\n"
+        "    return (p.log().float() - (-u.log()).log()).argmax(-1)",
+        test_sampling.test_the_tail_is_reached,
+    ),
+    "probabilities in float32": (
+        base.probabilities,
+        "logits.double()",
+        "logits.float()",
+        test_sampling.test_the_tail_keeps_its_share,
+    ),
+    "time reversed in the network": (
+        DiscreteFlow.leave_one_out,
+        "1 - alpha",
+        "alpha",
+        flow_is_tight,
+    ),
+    "bump forgotten": (
+        DiscreteFlow.posterior,
+        "return f.scatter_add(-1, z[..., None], bump.expand(*z.shape, 1))",
+        "return f",
+        laws.flow_posterior_is_the_exact_one,
+    ),
+    "bump at the wrong alpha": (
+        DiscreteFlow.bump,
+        "self.vocab_size * alpha / (1 - alpha)",
+        "self.vocab_size * (1 - alpha) / alpha",
+        laws.flow_posterior_is_the_exact_one,
+    ),
+    "posterior where leave-one-out belongs": (
+        DiscreteFlow._integrand,
+        "self.leave_one_out(z, alpha)",
+        "self.posterior(z, alpha)",
+        flow_is_tight,
+    ),
+    "mask counted in the vocabulary": (
+        DiscreteFlow._integrand,
+        "self.vocab_size",
+        "(self.vocab_size + 1)",
+        flow_is_tight,
+    ),
+    "density of the times left out": (
+        DiscreteFlow.nll_bound,
+        "2 * s * self._integrand",
+        "self._integrand",
+        laws.flow_estimate_is_right,
+    ),
+    "posterior in the reversal": (
+        DiscreteFlow.trajectory,
+        "f = self.leave_one_out(z,",
+        "f = self.posterior(z,",
+        laws.flow_samples_its_own_law,
+    ),
+    "reversal without Bayes": (
+        DiscreteFlow.reverse,
+        "K * a * theta * here +",
+        "",
+        laws.flow_sampling_with_the_posterior_draws_the_language,
+    ),
+    "Euler from leave-one-out": (
+        DiscreteFlow.euler,
+        "theta * (1 + K * a / (1 - a) * here)",
+        "theta",
+        lambda: laws.flow_sampling_with_the_posterior_draws_the_language(sampler="euler"),
+    ),
+    "shift missing": (
+        Autoregressive.logits,
+        "torch.cat([start, x[:, :-1]], dim=1)",
+        "x",
+        laws.ar_is_exact_with_the_posterior,
+    ),
+    "causal mask off by one": (
+        Attention.forward,
+        "is_causal=self.causal",
+        "attn_mask=torch.ones(L, L, dtype=torch.bool).tril(1) if self.causal else None",
+        causality("ar"),
+    ),
+    "cache forgets a token": (
+        Attention.forward,
+        "cache = k, v",
+        "cache = k[:, :, 1:], v[:, :, 1:]",
+        lambda: test_networks.test_steps_equal_the_parallel_pass("ar", [5, 1, 1, 5]),
+    ),
+    "scan operator swapped": (
+        scan.scan_log_depth,
+        "a[:, :, shift:] * b[:, :, :-shift] + b[:, :, shift:]",
+        "a[:, :, :-shift] * b[:, :, shift:] + b[:, :, :-shift]",
+        scan_law("log depth"),
+    ),
+    "reverse scan not shifted": (
+        scan.BlockedScan.backward,
+        "decays[t + 1]",
+        "decays[t]",
+        scan_law("blocked"),
+    ),
+    "states of a block start from zero": (
+        scan.BlockedScan.forward,
+        "advance(decay[:k], state[:k], h[block])",
+        "advance(decay[:k], state[:k], h[0] * 0)",
+        lambda: small_blocks(scan_law("blocked")),
+    ),
+    "softplus missing": (
+        scan.selective_scan,
+        "F.softplus(delta)",
+        "delta",
+        test_scan.test_the_options_are_what_they_say,
+    ),
+    "convolution not causal": (
+        Mixer.forward,
+        "torch.cat([before, x], dim=1)",
+        "torch.cat([x, before], dim=1)",
+        causality("mamba"),
+    ),
+    "state leaks between sequences": (
+        Mixer.forward,
+        "self.out_proj(y.mT)",
+        "self.out_proj(y.mT + y.mT.mean(0, keepdim=True))",
+        lambda: test_networks.test_states_do_not_leak_between_the_rows_of_a_batch("mamba"),
+    ),
+    "step and parallel pass apart by one token": (
+        Mixer.forward,
+        "padded[:, x.shape[1] :]",
+        "padded[:, : padded.shape[1] - x.shape[1]]",
+        lambda: test_networks.test_steps_equal_the_parallel_pass("mamba", [5, 1, 1, 5]),
+    ),
+    "entropy in bits": (
+        automaton.entropy,
+        "torch.special.xlogy(p, p)",
+        "(torch.special.xlogy(p, p) / 0.6931471805599453)",
+        test_automaton.test_entropy_is_the_sum_over_all_texts,
+    ),
+    "stationary instead of start": (
+        automaton.Automaton.occupancy,
+        "torch.eye(len(self.P), dtype=torch.float64)[0]",
+        "torch.full_like(self.P[:, 0], 1 / len(self.P))",
+        test_automaton.test_entropy_is_the_sum_over_all_texts,
+    ),
+    "a neighbour's word seen in leave-one-out": (
+        automaton.Automaton._forward_backward,
+        "forward[i][self.source].mul_(onward)",
+        "forward[i][self.source].mul_(onward).mul_(evidence[i][self.word])",
+        test_automaton.test_leave_one_out_leaves_one_out,
+    ),
+    "times not stratified": (
+        schedules.stratified_times,
+        "torch.arange(n, dtype=torch.float64, device=device) + u",
+        "n * u",
+        lambda: test_schedules.test_stratified_times_put_one_in_each_part(64),
+    ),
+    "mask rate of another time": (
+        MaskedDiffusion.corrupt,
+        "self.schedule.alpha(t)",
+        "self.schedule.alpha(t**2)",
+        test_masked.test_corruption_masks_at_the_rate_of_the_schedule,
+    ),
+}
+
+
+def small_blocks(law):
+    before, scan.BUFFER = scan.BUFFER, 5 * 2 * 3 * 4
+    try:
+        law()
+    finally:
+        scan.BUFFER = before
+
+
+def plant(monkeypatch, function, said, says):
+    """Compile the function's live source with one piece of it replaced, in its own module."""
+    source = textwrap.dedent(inspect.getsource(function))
+    assert said in source, "the source has moved on: mend the mutant"
+    source = "\n".join(s for s in source.splitlines() if not s.startswith("@"))
+    names = {}
+    exec(compile(source.replace(said, says), "<mutant>", "exec"), function.__globals__, names)
+    # the code object, so that everyone who imported the function by name gets the mutant
+    monkeypatch.setattr(inspect.unwrap(function), "__code__", names[function.__name__].__code__)
+
+
+def holds(law):
+    grad = "scan" in law.__module__ or law.__qualname__.startswith("scan_law")
+    with torch.set_grad_enabled(grad or "small_blocks" in inspect.getsource(law)):
+        law()
+
+
+@pytest.mark.parametrize("name", MUTANTS)
+def test_every_mutant_dies(name, monkeypatch):
+    function, said, says, law = MUTANTS[name]
+    holds(law)
+    plant(monkeypatch, function, said, says)
+    with pytest.raises(AssertionError):
+        holds(law)
+
+
+def test_there_are_enough_of_them():
+    assert len(MUTANTS) >= 25
