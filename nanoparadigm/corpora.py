@@ -13,6 +13,7 @@ from pathlib import Path
 import pooch
 import torch
 
+from .automaton import Automaton
 from .errors import InputError, choose
 
 
@@ -27,6 +28,8 @@ class Corpus:
     """a third split, where the corpus comes with one"""
     sequence_length: int | None = None
     """tokens in each sequence, where the corpus is made of sequences of one fixed length"""
+    truth: Automaton | None = None
+    """the language the corpus was drawn from, where it is known"""
 
 
 def load(name):

@@ -181,7 +181,7 @@ def compiled():
     states = [State()]
     for state in states:  # grows while we go
         states += [s for s in dict.fromkeys(n for _, _, n in next_words(state)) if s not in states]
-    words = list(dict.fromkeys(w for s in states for w, _, _ in next_words(s)))
+    words = sorted({w for s in states for w, _, _ in next_words(s)})  # as tokenizers order them
     number = {state: i for i, state in enumerate(states)}
     P = torch.zeros(len(states), len(words), dtype=torch.float64)
     successor = torch.zeros(len(states), len(words), dtype=torch.long)
@@ -216,4 +216,4 @@ def corpus(n_train=20_000, n_validation=1000, seed=0):
     train, validation = (
         " ".join(automaton.words[i] for i in part.flatten().tolist()) for part in x.split(n_train)
     )
-    return Corpus("language", train, validation, sequence_length=LENGTH)
+    return Corpus("language", train, validation, sequence_length=LENGTH, truth=automaton)
