@@ -1,4 +1,5 @@
-"""One ruler for all: bits per character, accuracy in both directions, the cost of generating.
+"""One ruler for all: bits per character, accuracy in both directions, the cost of generating, and,
+where the language is known, the distance to the truth.
 
 Bits per character are `nll_bound` over the whole validation split, cut into the same windows for
 every model, with all tokens paid for; "=" marks an exact likelihood, "<=" a bound. The standard
@@ -7,12 +8,17 @@ error is that of a mean over windows, each of which carries its own independent 
 
 import math
 import time
+from collections import Counter
 from dataclasses import asdict, dataclass
 
 import torch
 from torch import nn
 
+from . import ngram
+from .language import KINDS, grammatical
 from .paradigms import parameters
+
+SLIP = 1e-3  # the chance of a slip under which samples with mistakes are scored
 
 
 @dataclass(frozen=True)
@@ -55,10 +61,84 @@ def nats_per_token(model, data, generator, draws=8, max_windows=None, batch_size
     return Estimate(mean.item(), estimate.se)
 
 
+@torch.no_grad()
+def against_the_truth(model, data, generator, draws=8, steps=64, n=256, batch_size=32):
+    """How far a model is from the language its texts come from, as a dict.
+
+    excess: nll_bound minus the exact -log p, nats per token, on the same validation texts: an
+    estimate of the divergence KL(truth || model) per token (plus the slack of the bound).
+    entropy: of the language, nats per token. surprise: -log p of n samples under the truth with
+    slips, nats per token: lower than the entropy means sharpened, higher means mistakes.
+    ungrammatical: the share of samples with a mistake; mistakes: how many of each kind a sample.
+    """
+    model.eval()
+    truth, x = data.corpus.truth, data.validation[0]
+    bound = torch.cat(
+        [model.nll_bound(part.to(model.device), generator, draws) for part in x.split(batch_size)]
+    )
+    samples = model.sample(n, data.length, generator, steps=steps).cpu()
+    found = grammatical(samples)
+    kinds = Counter(mistake.kind for mistakes in found for mistake in mistakes)
+    return dict(
+        excess=asdict(Estimate.of((bound.cpu().double() + truth.log_prob(x)) / data.length)),
+        entropy=truth.entropy(data.length) / data.length,
+        surprise=asdict(Estimate.of(-truth.log_prob(samples, SLIP) / data.length)),
+        ungrammatical=asdict(Estimate.of(torch.tensor([float(bool(m)) for m in found]))),
+        mistakes={kind: kinds[kind] / n for kind in KINDS},
+    )
+
+
+def baselines(data, orders=(0, 1, 3, 5)):
+    """Rows for `table`: n-gram models counted on the training text, scored in the same windows, the
+    best of them also without windows, and the language itself where it is known."""
+    train, x = data.train, data.validation
+    held_out = torch.cat([part.flatten() for part in x])
+    vocab_size = data.tokenizer.vocab_size
+
+    def row(name, nll):
+        whole = nll[: x[0].numel()].view(x[0].shape).mean(1)
+        nats = Estimate(nll.mean().item(), Estimate.of(whole).se)
+        return dict(
+            name=name,
+            exact=True,
+            nats_per_token=asdict(nats),
+            bits_per_character=asdict(bits_per_character(nats, data)),
+            tokens=0 if name == "uniform" else len(train),
+        )
+
+    def count(order, length):
+        nll = ngram.token_nll(train, held_out, vocab_size, order, length)
+        return torch.from_numpy(nll)
+
+    rows = [row(f"{n}-gram" if n else "uniform", count(n, data.length)) for n in orders]
+    if not data.aligned:
+        rows.append(row(f"{orders[-1]}-gram, no windows", count(orders[-1], None)))
+    if data.corpus.truth:
+        truth = data.corpus.truth
+        p = truth.P[truth.walk(x[0])[:, :-1], x[0]]
+        rows.append({**row("the truth", -p.log().flatten()), "tokens": 0})
+    return rows
+
+
+def floors(data, rows):
+    """Lines to hold a learning curve against, label -> nats per token: where the language is known
+    its entropy and the best that k words of memory can do, else the n-gram models in `rows`."""
+    truth = data.corpus.truth
+    if truth is None:
+        counted = [row for row in rows if row["name"] in ("1-gram", "3-gram", "5-gram")]
+        return {row["name"]: row["nats_per_token"]["mean"] for row in counted}
+    lines = {f"{k} word{'s' * (k > 1)} of memory": truth.k_gram_entropy(k, data.length) for k in (1, 3, 5)}
+    return {**lines, "entropy": truth.entropy(data.length) / data.length}
+
+
+def nats_per_bit(data):
+    """What a bit per character is in nats per token."""
+    return math.log(2) * data.characters_per_token
+
+
 def bits_per_character(nats, data):
     """Nats per token -> bits per character, for an Estimate."""
-    unit = math.log(2) * data.characters_per_token
-    return Estimate(nats.mean / unit, nats.se / unit)
+    return Estimate(nats.mean / nats_per_bit(data), nats.se / nats_per_bit(data))
 
 
 @torch.no_grad()
@@ -135,6 +215,8 @@ def measure(model, data, seed=0, draws=8, max_windows=None, steps=64):
     """Everything above for one model, as a dict that JSON can hold."""
     generator = torch.Generator(model.device).manual_seed(seed)
     nats = nats_per_token(model, data, generator, draws, max_windows)
+    truth = data.corpus.truth
+    known = truth is not None and truth.words == data.tokenizer.vocabulary
     return dict(
         exact=model.exact,
         nats_per_token=asdict(nats),
@@ -143,38 +225,68 @@ def measure(model, data, seed=0, draws=8, max_windows=None, steps=64):
         reverse=asdict(accuracy(model, data, 0, generator)),
         speed=asdict(generation_speed(model, data.length, generator, steps)),
         parameters=parameters(model),
+        truth=against_the_truth(model, data, generator, draws, steps) if known else None,
     )
 
 
 def table(rows):
-    """Rows of `measure`, each with `name` and `tokens` (trained on), as a Markdown table."""
+    """Rows of `measure` or `baselines`, each with `name` and `tokens` (trained on), in Markdown."""
     head = [
         "model", "bits per character", "tokens/s", "network calls", "positions computed",
         "forward accuracy", "reverse accuracy", "parameters", "trained on",
     ]  # fmt: skip
-    lines = [head]
+    lines = []
     for row in rows:
-        bits, speed = row["bits_per_character"], row["speed"]
+        bits, speed = row["bits_per_character"], row.get("speed")
         lines.append(
             [
                 row["name"],
                 f"{'=' if row['exact'] else '<='} {bits['mean']:.3f} ± {bits['se']:.3f}",
-                f"{speed['tokens_per_second']:,.0f}",
-                f"{speed['calls']:,}",
-                f"{speed['positions']:,}",
                 *(
-                    f"{100 * row[way]['mean']:.1f} ± {100 * row[way]['se']:.1f} %"
-                    for way in ("forward", "reverse")
+                    f"{speed[k]:,.0f}" if speed else ""
+                    for k in ("tokens_per_second", "calls", "positions")
                 ),
-                f"{row['parameters']:,}",
-                f"{row['tokens']:,}",
+                *(percent(row.get(way)) for way in ("forward", "reverse")),
+                f"{row['parameters']:,}" if "parameters" in row else "",
+                f"{row['tokens']:,}" if row["tokens"] else "",
             ]
         )
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    lines.insert(1, ["-" * widths[0], *("-" * (w - 1) + ":" for w in widths[1:])])
+    return markdown(head, lines)
+
+
+def truth_table(rows):
+    """The distance to the truth of rows of `measure` that know it, in Markdown; "" if none does."""
+    rows = [row for row in rows if row.get("truth")]
+    if not rows:
+        return ""
+    head = ["model", "excess, nats per word", "ungrammatical", *KINDS, "surprise", "entropy"]
+    lines = []
+    for row in rows:
+        t = row["truth"]
+        sign = "=" if row["exact"] else "<="
+        lines.append(
+            [
+                row["name"],
+                f"{sign} {t['excess']['mean']:.4f} ± {t['excess']['se']:.4f}",
+                percent(t["ungrammatical"]),
+                *(f"{t['mistakes'][kind]:.2f}" for kind in KINDS),
+                f"{t['surprise']['mean']:.3f} ± {t['surprise']['se']:.3f}",
+                f"{t['entropy']:.3f}",
+            ]
+        )
+    return markdown(head, lines)
+
+
+def percent(share):
+    return f"{100 * share['mean']:.1f} ± {100 * share['se']:.1f} %" if share else ""
+
+
+def markdown(head, lines):
+    """A table with its first column on the left and the others on the right."""
+    widths = [max(map(len, column)) for column in zip(head, *lines, strict=True)]
+    rule = ["-" * widths[0], *("-" * (w - 1) + ":" for w in widths[1:])]
     text = ""
-    for name, *numbers in lines:
-        cells = [name.ljust(widths[0])]
-        cells += [cell.rjust(w) for cell, w in zip(numbers, widths[1:], strict=True)]
-        text += "| " + " | ".join(cells) + " |\n"
+    for name, *cells in [head, rule, *lines]:
+        padded = [cell.rjust(w) for cell, w in zip(cells, widths[1:], strict=True)]
+        text += "| " + " | ".join([name.ljust(widths[0]), *padded]) + " |\n"
     return text

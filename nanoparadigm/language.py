@@ -118,6 +118,9 @@ def features(word):
     return ("refrain" if word in REFRAINS else word), None, None
 
 
+KINDS = ("agreement", "topic", "echo", "order")
+
+
 def mistake(state, word):
     """The kind of mistake `word` is in `state`, and the state in which a listener goes on.
 

@@ -1,0 +1,79 @@
+"""The ruler itself: honest standard errors, and the truth measured against itself."""
+
+import math
+from types import SimpleNamespace
+
+import pytest
+import torch
+from helpers import generator
+
+from nanoparadigm import corpora, evaluate, tokenizers
+from nanoparadigm.automaton import oracle
+from nanoparadigm.language import LENGTH, tiny
+from nanoparadigm.paradigms import Autoregressive, DiscreteFlow, MaskedDiffusion
+
+KINDS_OF_MODEL = [Autoregressive, MaskedDiffusion, DiscreteFlow]
+
+
+@pytest.mark.parametrize("kind", KINDS_OF_MODEL)
+def test_the_standard_error_is_honest(kind):
+    """Over 200 evaluations of fresh texts, the exact value lies within two standard errors in 90 to
+    99 % of them: the noise of the bound and the choice of texts are both in the error."""
+    automaton, L = tiny(), 5
+    model, truth = oracle(kind, automaton), automaton.entropy(L) / L
+    texts, noise, inside = generator(1), generator(2), 0
+    for _ in range(200):
+        data = SimpleNamespace(validation=[automaton.sample(150, L, texts)], length=L)
+        estimate = evaluate.nats_per_token(model, data, noise, draws=4, batch_size=150)
+        inside += abs(estimate.mean - truth) <= 2 * estimate.se
+    assert 180 <= inside <= 198
+
+
+@pytest.fixture(scope="module")
+def data():
+    corpus = corpora.load("language")
+    tokenizer = tokenizers.build("word", corpus, 0)
+    data = corpora.Data(corpus, tokenizer, LENGTH)
+    data.validation = [data.validation[0][:200]]
+    return data
+
+
+@pytest.mark.parametrize("kind", [Autoregressive, MaskedDiffusion])
+def test_the_truth_has_no_excess_and_makes_no_mistakes(kind, data):
+    model = oracle(kind, data.corpus.truth)
+    row = evaluate.against_the_truth(model, data, generator(), draws=4, steps=LENGTH * 8, n=64)
+    excess, surprise = row["excess"], row["surprise"]
+    assert abs(excess["mean"]) <= 4 * excess["se"] + 1e-9
+    if kind.exact:
+        assert row["ungrammatical"]["mean"] == 0 and sum(row["mistakes"].values()) == 0
+        assert abs(surprise["mean"] - row["entropy"]) < 4 * surprise["se"]
+
+
+def test_sharpened_samples_surprise_less_and_mistakes_surprise_more(data):
+    truth = data.corpus.truth
+    model = oracle(Autoregressive, truth)
+    entropy = truth.entropy(LENGTH) / LENGTH
+    sharp = model.sample(64, LENGTH, generator(), temperature=0.5)
+    assert -truth.log_prob(sharp, evaluate.SLIP).mean() / LENGTH < entropy - 0.05
+    broken = model.sample(64, LENGTH, generator())
+    broken[:, 10] = torch.randint(32, (64,), generator=generator())
+    assert -truth.log_prob(broken, evaluate.SLIP).mean() / LENGTH > entropy + 0.05
+
+
+def test_floors_are_in_order_and_the_truth_is_the_lowest(data):
+    rows = evaluate.baselines(data)
+    nats = {row["name"]: row["nats_per_token"]["mean"] for row in rows}
+    assert list(nats) == ["uniform", "1-gram", "3-gram", "5-gram", "the truth"]
+    assert nats["uniform"] == pytest.approx(math.log(32))
+    assert nats["uniform"] > nats["1-gram"] > nats["3-gram"] > nats["5-gram"] > nats["the truth"]
+    # four words of context cannot be better than the best that four words of memory can do
+    best = data.corpus.truth.k_gram_entropy(4, LENGTH)
+    assert nats["5-gram"] > best - 3 * rows[3]["nats_per_token"]["se"]
+
+
+def test_tables_leave_out_what_a_row_does_not_have(data):
+    rows = evaluate.baselines(data)
+    table = evaluate.table(rows)
+    assert len({line.count("|") for line in table.splitlines()}) == 1
+    assert "the truth" in table and "None" not in table
+    assert evaluate.truth_table(rows) == ""
