@@ -11,7 +11,7 @@ help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-7s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
 book: $(STAMP)  ## set up, train and compare the models on this machine, build the book
-	$(BIN)/nanoparadigm compare --dataset language --out runs/compare
+	$(BIN)/nanoparadigm compare --dataset language --out runs/compare --overwrite
 	@$(MAKE) --no-print-directory site
 
 site: $(STAMP)  ## build the book from the last comparison, or without one
@@ -19,7 +19,7 @@ site: $(STAMP)  ## build the book from the last comparison, or without one
 	@if [ -f runs/compare/table.md ] && [ -f runs/compare/figure.png ]; then \
 	    cp runs/compare/figure.png book/_fresh/; \
 	    { cat runs/compare/table.md; printf '\n![%s](_fresh/figure.png)\n' \
-	      'The same numbers as the table above, drawn for comparison.'; } > book/_fresh/run.md; \
+	      'Bits per character against tokens read and against seconds, a curve for each model, above the level lines of the best predictions with little memory and of the entropy.'; } > book/_fresh/run.md; \
 	else \
 	    echo 'Nothing has been compared on this machine yet: `make book` does it.' > book/_fresh/run.md; \
 	fi

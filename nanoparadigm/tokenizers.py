@@ -154,7 +154,7 @@ class BPETokenizer(Tokenizer):
 TOKENIZERS = {kind.kind: kind for kind in (BPETokenizer, CharTokenizer, WordTokenizer)}
 
 
-def build(name, corpus, bpe_vocab_size):
+def build(name, corpus, bpe_vocab_size=500):
     """The tokenizer of that kind for a Corpus; InputError for an unknown kind.
 
     Byte pairs are learned from the train split alone. Characters and words come from all splits: an
