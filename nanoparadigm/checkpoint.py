@@ -11,6 +11,7 @@ A run is a folder, and each of its checkpoints is a folder inside it:
 import json
 import os
 import shutil
+import zlib
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -31,7 +32,8 @@ class Checkpoint:
     model: Paradigm
     tokenizer: tokenizers.Tokenizer
     config: dict
-    """format, recipe, step, corpus, tokens seen, the training settings, validation"""
+    """format, recipe, step, corpus, tokens seen, the training settings, validation, and numbers
+    that tell the text and the vocabulary from others"""
     folder: Path
 
 
@@ -43,7 +45,10 @@ def save(run, model, tokenizer, config, training, best):
     the earlier checkpoints stay whole. Raises OSError where the disk refuses.
     """
     run = Path(run)
+    pointer = read_pointer(run)
     name = f"step-{config['step']}"
+    if name in pointer.values():  # of an earlier run; run.json names it until ours is complete
+        name = free(run / name).name
     unfinished = run / f"{name}.unfinished"
     shutil.rmtree(unfinished, ignore_errors=True)
     try:
@@ -53,21 +58,24 @@ def save(run, model, tokenizer, config, training, best):
         outline = flatten(training, tensors)
         save_file(tensors, unfinished / "training.safetensors")
         write_json(unfinished / "training.json", outline)
-        write_json(unfinished / "config.json", {"format": FORMAT, **config, "recipe": model.recipe})
         tokenizer.save(unfinished / "tokenizer.json")
+        config = {**config, "vocabulary": zlib.crc32((unfinished / "tokenizer.json").read_bytes())}
+        write_json(unfinished / "config.json", {"format": FORMAT, **config, "recipe": model.recipe})
         for file in unfinished.iterdir():
             with open(file, "rb") as f:
                 os.fsync(f.fileno())
         shutil.rmtree(run / name, ignore_errors=True)
         unfinished.rename(run / name)
-        pointer = {**read_pointer(run), "last": name}
+        pointer["last"] = name
         if best or "best" not in pointer:
             pointer["best"] = name
         write_json(run / "run.json", pointer)
-    except (OSError, SafetensorError) as error:
+    except BaseException as error:
         shutil.rmtree(unfinished, ignore_errors=True)
-        raise OSError(f"could not save {run / name}: {error}") from error
-    for old in run.glob("step-*"):
+        if isinstance(error, OSError | SafetensorError):
+            raise OSError(f"could not save {run / name}: {error}") from error
+        raise
+    for old in run.glob("step-[0-9]*"):
         if old.name not in pointer.values():
             shutil.rmtree(old, ignore_errors=True)
 
@@ -85,19 +93,22 @@ def load(path, which="best", device="cpu"):
         model = build(**config["recipe"])
         weights = load_file(folder / "model.safetensors", device=str(device))
         model.to(device).load_state_dict(weights)
+        vocabulary = zlib.crc32((folder / "tokenizer.json").read_bytes())
+        tokenizer = tokenizers.load(folder / "tokenizer.json")
+        if vocabulary != config["vocabulary"]:
+            raise InputError(
+                f"{folder}/tokenizer.json holds another vocabulary than the one its model was "
+                "trained with: put that one back"
+            )
     except InputError:
         raise
     except Exception as error:
-        reason = str(error).splitlines()[0]
-        others = [p.name for p in folder.parent.glob("step-*") if p != folder]
-        hint = f"try {folder.parent / others[0]}, or train again" if others else "train again"
-        raise InputError(f"{folder} is damaged or not a checkpoint ({reason}): {hint}") from error
-    tokenizer = tokenizers.load(folder / "tokenizer.json")
-    if tokenizer.vocab_size != model.vocab_size:
+        reason = "".join(str(error).splitlines()[:1]) or "no reason given"
+        others = [str(p) for p in checkpoints(folder.parent) if p != folder]
+        hint = f"try {others[0]}, or train again" if others else "train again"
         raise InputError(
-            f"{folder} mixes two vocabularies: its tokenizer has {tokenizer.vocab_size} symbols "
-            f"and its model {model.vocab_size}; put back the tokenizer.json it was trained with"
-        )
+            f"{folder} is damaged or not a checkpoint ({type(error).__name__}: {reason}): {hint}"
+        ) from error
     return Checkpoint(model, tokenizer, config, folder)
 
 
@@ -119,44 +130,68 @@ def find(path, which="best"):
         return path
     name = read_pointer(path).get(which)
     if name is None:
-        found = sorted(str(p.parent) for p in path.parent.glob("*/run.json"))
+        inside, beside = path.glob("*/run.json"), path.parent.glob("*/run.json")
+        found = sorted({str(p.parent) for p in (*inside, *beside)})
         hint = f"there are {', '.join(found)}" if found else "make one with nanoparadigm train"
         raise InputError(f"{path} holds no checkpoint: {hint}")
     return path / name
 
 
 def read_pointer(run):
+    """What run.json says: "last" and "best" -> the name of a checkpoint. {} where there is none."""
     try:
         pointer = json.loads((Path(run) / "run.json").read_text(encoding="utf-8"))
-    except FileNotFoundError:
+        return {which: str(Path(pointer[which])) for which in ("last", "best")}
+    except (FileNotFoundError, NotADirectoryError):
         return {}
-    except (OSError, ValueError) as error:
-        steps = ", ".join(str(p) for p in Path(run).glob("step-*")) or "train again"
-        raise InputError(
-            f"{run}/run.json is damaged: name a checkpoint itself ({steps})"
-        ) from error
-    return pointer
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        whole = ", ".join(map(str, checkpoints(run)))
+        hint = f"name a checkpoint itself ({whole})" if whole else "train again"
+        raise InputError(f"{run}/run.json is damaged: {hint}") from error
+
+
+def checkpoints(run):
+    """The folders of the checkpoints that a run's folder holds, named in run.json or not."""
+    return sorted(p.parent for p in Path(run).glob("step-*[0-9]/config.json"))
 
 
 def write_json(path, data):
     """Replace a JSON file in one move: a reader sees the old one or the new one, whole."""
     path = Path(path)
     unfinished = path.with_name(path.name + ".unfinished")
-    with open(unfinished, "w", encoding="utf-8") as f:
-        json.dump(data, f, indent=1)
-        f.flush()
-        os.fsync(f.fileno())
-    os.replace(unfinished, path)
+    try:
+        with open(unfinished, "w", encoding="utf-8") as f:
+            json.dump(data, f, indent=1)
+            f.flush()
+            os.fsync(f.fileno())
+        os.replace(unfinished, path)
+    except BaseException:
+        unfinished.unlink(missing_ok=True)
+        raise
 
 
-def set_aside(run):
-    """Rename the folder of an earlier run to a free NAME.N; returns the new path or None."""
-    run = Path(run)
-    if not (run / "run.json").exists():
-        return None
-    kept = next(p for i in count(1) if not (p := run.with_name(f"{run.name}.{i}")).exists())
-    run.rename(kept)
-    return kept
+def set_aside(folder):
+    """Rename the folder of an earlier run to a free NAME.N; returns the new path."""
+    folder = Path(folder)
+    here = Path.cwd()
+    if folder.resolve() in (here, *here.parents):
+        raise InputError(
+            "the folder you are in holds an earlier run, which cannot be moved: give --out a "
+            "folder of its own, or add --overwrite"
+        )
+    return folder.rename(free(folder))
+
+
+def free(path):
+    """The first of path.1, path.2 ... that does not exist."""
+    return next(p for i in count(1) if not (p := path.with_name(f"{path.name}.{i}")).exists())
+
+
+def remove(run):
+    """Delete a run, and nothing else that its folder may hold."""
+    for pattern in ("run.json", "log.jsonl", "step-[0-9]*"):  # in this order: no part is a run
+        for path in Path(run).glob(pattern):
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 def flatten(value, tensors, name=""):

@@ -1,11 +1,15 @@
 """The command line: every command is a dataclass, its fields are the flags, `run` does it."""
 
+import inspect
+import io
+import math
 import os
-import shutil
+import re
 import signal
 import sys
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr
 from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
+from itertools import takewhile
 from pathlib import Path
 
 import torch
@@ -13,10 +17,10 @@ import tyro
 from tqdm import tqdm
 
 from . import __version__, checkpoint, corpora, evaluate, tokenizers, viz
-from .errors import InputError, at_least_one, choose
+from .errors import InputError, at_least_one, check_seed, choose
 from .network import Sizes
 from .paradigms import PRESETS, build, matched, parameters
-from .train import Settings, read_log, total_steps, train
+from .train import FREE, Settings, read_log, total_steps, train, usable
 
 # ---------------------------------------------------------------------------------- the commands
 
@@ -77,24 +81,30 @@ class Train:
     def stored(self):
         """The command that began the run to be resumed."""
         saved = checkpoint.load(self.folder, "last")
-        recipe = saved.config["recipe"]
+        if saved.folder == Path(self.folder):
+            raise InputError(
+                f"{saved.folder} is one checkpoint, not a run: add --out {saved.folder.parent}"
+            )
+        recipe, tokenizer = saved.config["recipe"], saved.tokenizer
+        text = Text(dataset=saved.config["corpus"], tokenizer=tokenizer.kind)
+        if tokenizer.kind == "bpe":
+            text = replace(text, bpe_vocab_size=tokenizer.vocab_size)
         return Train(
             model=recipe["name"],
             network=recipe["network"],
             schedule=recipe["schedule"],
             out=self.folder,
             resume=True,
-            text=Text(dataset=saved.config["corpus"], tokenizer=saved.tokenizer.kind),
+            text=text,
             sizes=Sizes(**{f.name: recipe[f.name] for f in fields(Sizes)}),
             settings=Settings(**saved.config["settings"]),
         )
 
     def check_same(self, stored):
         """InputError if a flag would change what the resumed run already is."""
-        free = "max_steps epochs eval_interval eval_windows log_interval device compile out".split()
         old, new = flat(stored), flat(self)
         for name in new:
-            if name not in free and new[name] != old[name]:
+            if name not in (*FREE, "out") and new[name] != old[name]:
                 raise InputError(
                     f"the run in {self.folder} has {name} {old[name]}, which --resume cannot "
                     f"change to {new[name]}: drop --{name}, or start a new run with --out"
@@ -118,7 +128,8 @@ class Train:
                 seed=self.settings.seed,
                 **asdict(replace(self.sizes, block_size=data.length)),
             )
-            make_room(self.folder, self.overwrite)
+            usable(self.settings.device)
+            make_room(self.folder, [self.folder], self.overwrite)
         print(
             f"{self.model}: {parameters(model):,} parameters, "
             f"{total_steps(self.settings, data):,} steps of "
@@ -166,7 +177,7 @@ class Sample:
     top_p: float | None = None
     """draw from the most probable tokens that make up this share only"""
     sampler: str | None = None
-    """flow: ancestral (default) or euler"""
+    """ancestral (default); diffusion: or first_hitting; flow: or euler"""
     eta: float | None = None
     """flow, euler: extra jumps that correct mistakes"""
     seed: int = 0
@@ -181,16 +192,24 @@ class Sample:
     """tokens in the gap"""
 
     def run(self):
+        at_least_one(self, ["n", "sampling_steps", "fill_length"])
+        check_seed(self.seed)
+        idle = ("prompt", "length") if self.infill else ("prefix", "suffix", "fill_length")
+        for f in fields(self):
+            if f.name in idle and getattr(self, f.name) != f.default:
+                raise InputError(
+                    f"--{f.name} goes {'without' if self.infill else 'with'} --infill: "
+                    f"{'drop' if self.infill else 'add'} one of the two"
+                )
         saved = checkpoint.load(self.checkpoint)
         model, tokenizer = saved.model.eval(), saved.tokenizer
-        at_least_one(self, ["n", "sampling_steps", "fill_length"])
         given = dict(sampler=self.sampler, eta=self.eta)
         options = {name: value for name, value in given.items() if value is not None}
-        if options and saved.config["recipe"]["name"] != "flow":
-            raise InputError(
-                f"--{next(iter(options))} is for flow models, and this is "
-                f"{saved.config['recipe']['name']}: drop it"
-            )
+        for name in options:
+            if name not in inspect.signature(model.trajectory).parameters:
+                raise InputError(
+                    f"a model of kind {saved.config['recipe']['name']} has no {name}: drop --{name}"
+                )
         options |= dict(
             generator=torch.Generator().manual_seed(self.seed),
             steps=self.sampling_steps,
@@ -267,6 +286,8 @@ class Evaluate:
     """noisy copies of each window, for the bounds"""
     sampling_steps: int = 64
     """steps of diffusion and flow when their speed is measured"""
+    baselines: bool = True
+    """rows for n-gram models counted on the same text, and for the truth where it is known"""
     seed: int = 0
     """of the noise"""
     json: str | None = None
@@ -274,32 +295,39 @@ class Evaluate:
 
     def run(self):
         at_least_one(self, ["draws", "sampling_steps", "eval_windows"])
+        check_seed(self.seed)
+        corpus = self.dataset and corpora.load(self.dataset)
         paths = self.checkpoint or sorted(str(p.parent) for p in Path("runs").glob("*/run.json"))
         rows, problems = [], []
         for path in progress(paths, "evaluating"):
             try:
                 saved = checkpoint.load(path)
+                data = corpora.Data(
+                    corpus or corpora.load(saved.config["corpus"]),
+                    saved.tokenizer,
+                    saved.config["recipe"]["block_size"],
+                )
             except InputError as error:
                 problems.append(error)
                 continue
-            corpus = corpora.load(self.dataset or saved.config["corpus"])
-            length = saved.config["recipe"]["block_size"]
-            data = corpora.Data(corpus, saved.tokenizer, length)
             numbers = evaluate.measure(
                 saved.model, data, self.seed, self.draws, self.eval_windows, self.sampling_steps
             )
             rows.append(
-                dict(name=path, corpus=corpus.name, tokens=saved.config["tokens"], **numbers)
+                dict(name=path, corpus=data.corpus.name, tokens=saved.config["tokens"], **numbers)
             )
         if not rows:
-            raise InputError(
-                "no model to evaluate: "
-                + ("; ".join(map(str, problems)) or "train one first, nanoparadigm train --help")
-            )
+            reasons = "; ".join(dict.fromkeys(map(str, problems)))
+            raise InputError(f"no model to evaluate: {reasons or 'nanoparadigm train makes one'}")
         for error in problems:
             print(f"left out: {error}", file=sys.stderr)
+        same_text = len({row["corpus"] for row in rows}) == 1
+        if self.baselines and same_text:
+            rows += evaluate.baselines(data)
         print(evaluate.table(rows), end="")
-        if len({row["corpus"] for row in rows}) > 1:
+        if truths := evaluate.truth_table(rows):
+            print(f"\n{truths}", end="")
+        if not same_text:
             print("These were evaluated on different texts: name one with --dataset to compare.")
         if self.json:
             checkpoint.write_json(self.json, rows)
@@ -337,12 +365,13 @@ class Compare:
 
     def run(self):
         at_least_one(self, ["draws", "sampling_steps"])
+        if not self.models:
+            raise InputError(f"--models names no model: give some of {', '.join(PRESETS)}")
         for name in self.models:
             choose("model", name, PRESETS)
+        usable(self.settings.device)
         data = self.text.load(self.sizes.block_size)
         out = Path(self.out or f"runs/compare-{Path(data.corpus.name).stem}")
-        if not self.resume:
-            make_room(out, self.overwrite)
         sizes = asdict(replace(self.sizes, block_size=data.length))
         make, target = build, None
         models = {}
@@ -356,6 +385,8 @@ class Compare:
             )
             if self.equal_size and target is None:
                 make, target = matched, parameters(models[name])
+        if not self.resume:
+            make_room(out, [out / name for name in PRESETS], self.overwrite)
         steps = total_steps(self.settings, data)
         per_step = self.settings.batch_size * self.settings.grad_accumulation * data.length
         print(
@@ -377,21 +408,19 @@ class Compare:
                 saved.model, data, self.settings.seed, self.draws, steps=self.sampling_steps
             )
             rows.append(dict(name=name, tokens=steps * per_step, **numbers))
-        table = evaluate.table(rows)
+        rows += evaluate.baselines(data)
+        table = "\n".join(filter(None, (evaluate.table(rows), evaluate.truth_table(rows))))
         (out / "table.md").write_text(table, encoding="utf-8")
         checkpoint.write_json(out / "results.json", rows)
-        unit = torch.log(torch.tensor(2.0)).item() * data.characters_per_token
-        curves = {
-            name: [
-                (r["seconds"], r["tokens"], r["val"] / unit, r["val_se"] / unit)
-                for r in read_log(out / name)
-                if "val" in r
-            ]
-            for name in models
-        }
-        viz.learning_curves(curves, data.corpus.name).savefig(out / "figure.png", dpi=150)
+        figure = viz.learning_curves(
+            {name: read_log(out / name) for name in models},
+            evaluate.floors(data, rows),
+            evaluate.nats_per_bit(data),
+            data.corpus.name,
+        )
+        figure.savefig(out / "figure.png", dpi=150)
         print(table, end="")
-        print(f"saved in {out}: table.md, figure.png, results.json and the four runs")
+        print(f"saved in {out}: table.md, figure.png, results.json and the runs")
 
 
 COMMANDS = {c.__name__.lower(): c for c in (Train, Sample, Infill, Evaluate, Compare)}
@@ -427,13 +456,15 @@ def encode(tokenizer, text):
     return tokenizer.encode(text)
 
 
-def make_room(folder, overwrite):
-    """Move what an earlier run left out of the way, or delete it if asked to."""
-    folder = Path(folder)
+def make_room(folder, runs, overwrite):
+    """Move a folder out of the way if there are runs in it, or delete these if asked to."""
+    if not any((Path(run) / "run.json").exists() for run in runs):
+        return
     if overwrite:
-        shutil.rmtree(folder, ignore_errors=True)
-    elif kept := checkpoint.set_aside(folder):
-        print(f"the earlier {folder} is kept as {kept}")
+        for run in runs:
+            checkpoint.remove(run)
+    else:
+        print(f"the earlier {folder} is kept as {checkpoint.set_aside(folder)}")
 
 
 @contextmanager
@@ -500,12 +531,32 @@ def parse(arguments):
         use_underscores=True,
         config=(tyro.conf.OmitArgPrefixes,),
     )
-    parsed = tyro.cli(command, **options)
+    parsed = read(command, **options)
+    if getattr(parsed, "resume", False) and parsed.overwrite:
+        raise InputError("--resume goes on with a run and --overwrite deletes it: drop one of them")
     if command is Train and parsed.resume:
         stored = parsed.stored()
-        parsed = tyro.cli(command, default=stored, **options)
+        parsed = read(command, default=stored, **options)
         parsed.check_same(stored)
+    for name, value in flat(parsed).items():
+        if isinstance(value, float) and math.isnan(value):
+            raise InputError(f"--{name} is not a number: give one")
     return parsed
+
+
+def read(command, **options):
+    """tyro.cli, whose complaints are boxes of many lines, with an InputError of one instead."""
+    box = io.StringIO()
+    try:
+        with redirect_stderr(box):
+            return tyro.cli(command, **options)
+    except SystemExit as done:
+        if done.code != 2:
+            raise
+    plain = re.sub(r"\x1b\[[\d;]*m", "", box.getvalue())  # no colours
+    lines = [line.strip("│| ") for line in plain.splitlines()[1:]]  # no title and no frame
+    said = " ".join(takewhile(lambda line: any(map(str.isalnum, line)), lines))  # to the first rule
+    raise InputError(f"{said.rstrip('.')}: see {options['prog']} --help")
 
 
 def usage():
@@ -516,8 +567,11 @@ def usage():
 
 def main(arguments=None):
     """Run a command; the exit status is 0, 2 for misuse, 1 where the machine refused."""
+    if hasattr(sys.stdout, "reconfigure"):  # not every terminal can show ± or what a model writes
+        sys.stdout.reconfigure(errors="replace")
     try:
         parse(sys.argv[1:] if arguments is None else arguments).run()
+        sys.stdout.flush()
     except InputError as error:
         print(f"nanoparadigm: {error}", file=sys.stderr)
         return 2
@@ -526,6 +580,15 @@ def main(arguments=None):
         return 1
     except OSError as error:
         print(f"nanoparadigm: {error}; what was saved before is untouched", file=sys.stderr)
+        return 1
+    except (MemoryError, RuntimeError) as error:
+        if isinstance(error, MemoryError) or "memory" in str(error):
+            said = "too little memory here: ask for less at a time"
+        elif type(error).__module__.startswith("torch._inductor"):
+            said = f"cannot compile here: drop --compile ({str(error).splitlines()[0]})"
+        else:
+            raise
+        print(f"nanoparadigm: {said}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 130

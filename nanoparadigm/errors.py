@@ -15,8 +15,9 @@ def choose(kind, name, options):
     if name in options:
         return options[name]
     near = difflib.get_close_matches(str(name), options, n=1, cutoff=0.5)
-    hint = f"did you mean {near[0]!r}? " if near else ""
-    raise InputError(f"unknown {kind} {name!r}: {hint}(choose from {', '.join(options)})")
+    listed = f"choose from {', '.join(options)}"
+    hint = f"did you mean {near[0]!r}? ({listed})" if near else listed
+    raise InputError(f"unknown {kind} {name!r}: {hint}")
 
 
 def at_least_one(settings, names):
@@ -25,3 +26,9 @@ def at_least_one(settings, names):
         value = getattr(settings, name)
         if value is not None and value < 1:
             raise InputError(f"{name} is {value}: give a whole number of 1 or more")
+
+
+def check_seed(seed):
+    """InputError for a number that a torch.Generator, or the next two after it, cannot take."""
+    if not 0 <= seed < 2**63:
+        raise InputError(f"seed is {seed}: give a whole number from 0 to 2**63 - 1")

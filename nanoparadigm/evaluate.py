@@ -127,7 +127,7 @@ def floors(data, rows):
     if truth is None:
         counted = [row for row in rows if row["name"] in ("1-gram", "3-gram", "5-gram")]
         return {row["name"]: row["nats_per_token"]["mean"] for row in counted}
-    lines = {f"{k} word{'s' * (k > 1)} of memory": truth.k_gram_entropy(k, data.length) for k in (1, 3, 5)}
+    lines = {f"memory of {k}": truth.k_gram_entropy(k, data.length) for k in (1, 3, 5)}
     return {**lines, "entropy": truth.entropy(data.length) / data.length}
 
 

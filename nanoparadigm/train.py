@@ -10,6 +10,7 @@ import json
 import math
 import os
 import time
+import zlib
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -18,9 +19,12 @@ import torch
 
 from . import checkpoint
 from .corpora import Batches
-from .errors import InputError, at_least_one
+from .errors import InputError, at_least_one, check_seed
 from .evaluate import nats_per_token
 from .network import Dropout
+
+FREE = "max_steps epochs eval_interval eval_windows log_interval device compile".split()
+"""the settings that a resumed run may change"""
 
 
 @dataclass(frozen=True)
@@ -61,14 +65,16 @@ class Settings:
     def __post_init__(self):
         counts = "max_steps batch_size grad_accumulation eval_interval eval_windows log_interval"
         at_least_one(self, counts.split())
-        if self.epochs is not None and self.epochs <= 0:
+        check_seed(self.seed)
+        if self.epochs is not None and not 0 < self.epochs < math.inf:
             raise InputError(f"epochs is {self.epochs}: give a number above 0")
-        if self.lr <= 0:
+        if not 0 < self.lr < math.inf:
             raise InputError(f"lr is {self.lr}: give a number above 0, 0.003 for example")
         if not 0 <= self.warmup < 1:
             raise InputError(f"warmup is {self.warmup}: give a share of the steps, from 0 to 1")
-        if self.grad_clip < 0 or self.weight_decay < 0:
-            raise InputError("grad_clip and weight_decay cannot be negative: give 0 or more")
+        for name in ("grad_clip", "weight_decay"):
+            if not 0 <= getattr(self, name) < math.inf:
+                raise InputError(f"{name} is {getattr(self, name)}: give a number of 0 or more")
         if self.dtype not in ("auto", "float32", "bfloat16"):
             raise InputError(f"dtype is {self.dtype!r}: choose from auto, float32, bfloat16")
 
@@ -80,10 +86,11 @@ def train(model, data, settings=None, run=None, resume=False, stop=lambda: False
     evaluation also val and val_se (nats per token: `nll_bound` on some validation windows).
     run: a folder for checkpoints and log.jsonl, or None to keep nothing. resume: go on from its
     last checkpoint. stop: asked after every step; once it says yes, a checkpoint is saved and the
-    generator ends. Raises InputError for a run that does not fit, OSError where the disk refuses.
+    generator ends. Raises InputError for a run that does not fit and for a loss that is no longer
+    a number, OSError where the disk refuses.
     """
     settings = settings or Settings()
-    device = _device(settings.device)
+    device = usable(settings.device)
     model.to(device)
     data_order = torch.Generator().manual_seed(settings.seed)
     noise = torch.Generator(device).manual_seed(settings.seed + 1)
@@ -96,11 +103,13 @@ def train(model, data, settings=None, run=None, resume=False, stop=lambda: False
     step, seconds, best = 0, 0.0, math.inf
     if resume:
         saved = checkpoint.load(run, "last", device)
+        check_same(run, saved, model, data, settings)
         step, seconds, best = _restore(saved, model, optimizer, batches, noise)
     log = Log(run, keep_to=step) if run else None
     if settings.compile:
         model.net.compile()
     per_step = settings.batch_size * settings.grad_accumulation * data.length
+    text = fingerprint(data)
 
     while step < total:
         began = time.perf_counter()
@@ -114,6 +123,11 @@ def train(model, data, settings=None, run=None, resume=False, stop=lambda: False
                 part = model.loss(x, noise) / settings.grad_accumulation
             part.backward()
             loss += part.item()
+        if not math.isfinite(loss):
+            raise InputError(
+                f"the training diverged, its loss is {loss} at step {step + 1}: start again with "
+                f"an lr below {settings.lr:g}"
+            )
         if settings.grad_clip:
             torch.nn.utils.clip_grad_norm_(model.parameters(), settings.grad_clip)
         optimizer.step()
@@ -130,22 +144,45 @@ def train(model, data, settings=None, run=None, resume=False, stop=lambda: False
             record["val"], record["val_se"] = val.mean, val.se
             improved = record["val"] < best
             best = min(best, record["val"])
-            if run:
-                config = dict(record, corpus=data.corpus.name, settings=asdict(settings))
-                state = dict(
-                    optimizer=optimizer.state_dict(),
-                    batches=batches.state_dict(),
-                    noise=noise.get_state(),
-                    step=step,
-                    seconds=seconds,
-                    best=best,
-                )
-                checkpoint.save(run, model, data.tokenizer, config, state, best=improved)
+        # before the checkpoint: a run killed in between then logs this step again, and not never
         if log and (step % settings.log_interval == 0 or "val" in record):
             log.write(record)
+        if run and "val" in record:
+            config = dict(record, corpus=data.corpus.name, text=text, settings=asdict(settings))
+            state = dict(
+                optimizer=optimizer.state_dict(),
+                batches=batches.state_dict(),
+                noise=noise.get_state(),
+                step=step,
+                seconds=seconds,
+                best=best,
+            )
+            checkpoint.save(run, model, data.tokenizer, config, state, best=improved)
         yield record
         if stopping:
             return
+
+
+def check_same(run, saved, model, data, settings):
+    """InputError if a run that began with one model, text and settings would go on with others."""
+    old = saved.config["recipe"] | saved.config["settings"]
+    for name, value in (model.recipe | asdict(settings)).items():
+        if name not in FREE and old.get(name) != value:
+            raise InputError(
+                f"the run in {run} has {name} {old.get(name)} and cannot go on with {value}: "
+                "keep it, or start a new run in another folder"
+            )
+    if saved.config["text"] != fingerprint(data):
+        raise InputError(
+            f"{data.corpus.name} is not the text that the run in {run} began with: "
+            "put that text back, or start a new run"
+        )
+
+
+def fingerprint(data):
+    """A number that tells one text, as its tokenizer writes it, from another."""
+    tokens = torch.cat([data.train, *(part.flatten() for part in data.validation)])
+    return zlib.crc32(tokens.numpy())
 
 
 def _restore(saved, model, optimizer, batches, noise):
@@ -215,10 +252,12 @@ def read_log(run):
     return records
 
 
-def _device(name):
+def usable(name):
+    """The torch.device of that name; InputError if this machine has none that can train."""
     try:
         device = torch.device(name)
         torch.empty(1, device=device)
+        torch.Generator(device)
     except (RuntimeError, AssertionError) as error:
         raise InputError(f"device {name!r} cannot be used here: try --device cpu") from error
     return device

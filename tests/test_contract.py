@@ -42,6 +42,27 @@ def test_what_is_known_stays_and_no_blank_survives(name, network, options, steps
         assert ((states[-1] >= 0) & (states[-1] < V)).all()
 
 
+@pytest.mark.parametrize(
+    "name, options",
+    [
+        ("diffusion", {"sampler": "first_hitting"}),
+        ("flow", {"sampler": "euler"}),
+        ("flow", {"sampler": "euler", "eta": 2.0}),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("steps", [1, 5])
+def test_the_other_samplers_keep_the_contract_too(name, options, steps):
+    model, x = awake(name), tokens(3)
+    for known in givens(model):
+        states = list(model.trajectory(x, known, generator(), steps=steps, **options))
+        again = list(model.trajectory(x, known, generator(), steps=steps, **options))
+        for state, same in zip(states, again, strict=True):
+            assert (state[known] == x[known]).all()
+            assert (state == same).all()
+        assert ((states[-1] >= 0) & (states[-1] < V)).all()
+
+
 @cells
 def test_what_is_unknown_is_not_looked_at(name, network):
     model, known = awake(name, network=network), torch.arange(L).expand(3, L) < 4

@@ -1,0 +1,377 @@
+"""Training repeats itself bit for bit however it is interrupted, and touches nothing else."""
+
+import json
+import math
+from dataclasses import asdict, replace
+
+import pytest
+import torch
+
+from nanoparadigm import PRESETS, InputError, build, checkpoint, corpora, tokenizers
+from nanoparadigm.evaluate import measure, nats_per_token
+from nanoparadigm.train import (
+    FREE,
+    Log,
+    Settings,
+    learning_rate,
+    make_optimizer,
+    read_log,
+    total_steps,
+    train,
+)
+
+LENGTH = 8
+TINY = dict(n_layer=1, n_head=2, n_embd=16, block_size=LENGTH, d_state=4)
+SETTINGS = Settings(max_steps=20, batch_size=4, eval_interval=100, eval_windows=8, log_interval=1)
+
+# build's options, and what is different in the settings
+CASES = {name: ({"name": name}, {}) for name in PRESETS}
+CASES["diffusion over Mamba"] = {"name": "diffusion", "network": "mamba"}, {}
+CASES["accumulation"] = {"name": "flow"}, {"batch_size": 2, "grad_accumulation": 2}
+CASES["bfloat16"] = {"name": "ar"}, {"dtype": "bfloat16"}
+CASES |= {f"{name}, dropout": ({"name": name, "dropout": 0.1}, {}) for name in PRESETS}
+cases = pytest.mark.parametrize("options, changes", CASES.values(), ids=CASES)
+presets = pytest.mark.parametrize("name", PRESETS)
+
+
+@pytest.fixture(scope="module")
+def data():
+    """26 or 27 windows of training text: at 4 to a step, an epoch ends in the middle of step 7."""
+    lines = "the cat sat on the mat\n", "a dog ran to a red hut\n", "the hen hid in the hay\n"
+    order = torch.randint(3, (11,), generator=torch.Generator().manual_seed(0)).tolist()
+    text = "".join(lines[i] for i in order)
+    return of_text(text[:216], text[216:])
+
+
+def of_text(text, validation):
+    corpus = corpora.Corpus("cats", text, validation)
+    return corpora.Data(corpus, tokenizers.build("char", corpus, None), LENGTH)
+
+
+def new(data, name="ar", **options):
+    return build(name, data.tokenizer.vocab_size, **{**TINY, **options})
+
+
+def after(steps):
+    """A `stop` that says yes after so many steps."""
+    asked = iter(range(1, steps + 1))
+    return lambda: next(asked) == steps
+
+
+def same_weights(model, other):
+    pairs = zip(model.parameters(), other.parameters(), strict=True)
+    return all(torch.equal(p, q) for p, q in pairs)
+
+
+def losses(records):
+    return [record["loss"] for record in records]
+
+
+@cases
+def test_a_resumed_run_repeats_the_rest_bit_for_bit(options, changes, data, tmp_path):
+    settings = replace(SETTINGS, **changes)
+    straight = new(data, **options)
+    expected = losses(train(straight, data, settings))
+    assert len(set(expected)) == 20
+
+    parts = losses(train(new(data, **options), data, settings, tmp_path, stop=after(10)))
+    model = new(data, **options)
+    parts += losses(train(model, data, settings, tmp_path, resume=True))
+    assert parts == expected
+    assert same_weights(model, straight)
+
+
+@pytest.mark.parametrize("k", [1, 5, 6, 7, 10, 13, 19])
+def test_a_run_may_be_interrupted_anywhere(k, data, tmp_path):
+    settings = replace(SETTINGS, eval_interval=6)
+    expected = list(train(new(data), data, settings, tmp_path / "straight"))
+    for resume in (False, True):
+        list(train(new(data), data, settings, tmp_path / "cut", resume, after(k)))
+    parts = list(train(new(data), data, settings, tmp_path / "cut", resume=True))
+    assert losses(parts) == losses(expected)[min(2 * k, 20) :]
+    logs = [read_log(tmp_path / run) for run in ("straight", "cut")]
+    assert [losses(log) for log in logs] == [losses(expected)] * 2
+    for record, other in zip(*logs, strict=True):
+        assert {**record, **other, "seconds": 0} == {**other, "seconds": 0}
+    last = [checkpoint.load(tmp_path / run, "last").model for run in ("straight", "cut")]
+    assert same_weights(*last)
+
+
+def test_resuming_a_finished_run_changes_nothing(data, tmp_path):
+    list(train(new(data), data, SETTINGS, tmp_path))
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    assert list(train(new(data), data, SETTINGS, tmp_path, resume=True)) == []
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+
+
+def test_a_step_is_logged_once_even_if_its_checkpoint_never_came(data, tmp_path, monkeypatch):
+    settings = replace(SETTINGS, eval_interval=5)
+    expected = losses(train(new(data), data, settings))
+
+    def crash(*args, **kwargs):
+        raise KeyboardInterrupt
+
+    def interrupted(part, **options):
+        with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+            patch.setattr(checkpoint, part, crash)
+            list(train(new(data), data, settings, tmp_path, **options))
+
+    list(train(new(data), data, settings, tmp_path, stop=after(7)))
+    interrupted("save_file", resume=True)  # step 10 is in the log and in no checkpoint
+    assert losses(read_log(tmp_path)) == expected[:10]
+    with open(tmp_path / "log.jsonl", "a") as log:
+        log.write('{"step": 11, "lo')
+    list(train(new(data), data, settings, tmp_path, resume=True))
+    assert losses(read_log(tmp_path)) == expected
+    assert [record["step"] for record in read_log(tmp_path)] == list(range(1, 21))
+
+
+def test_a_step_killed_after_its_save_is_in_the_log(data, tmp_path):
+    settings = replace(SETTINGS, eval_interval=1)
+    saved_then_killed = train(new(data), data, settings, tmp_path)
+    for _ in range(3):
+        next(saved_then_killed)
+    saved_then_killed.close()
+    assert [record["step"] for record in read_log(tmp_path)] == [1, 2, 3]
+    assert checkpoint.load(tmp_path, "last").config["step"] == 3
+
+
+CHANGES = {
+    "batch_size": 5,
+    "grad_accumulation": 2,
+    "lr": 0.1,
+    "warmup": 0.5,
+    "weight_decay": 0.2,
+    "grad_clip": 2.0,
+    "dtype": "float32",
+    "seed": 1,
+}
+
+
+@pytest.fixture(scope="module")
+def begun(data, tmp_path_factory):
+    """A run that stopped after 5 of its 20 steps."""
+    run = tmp_path_factory.mktemp("begun")
+    list(train(new(data), data, SETTINGS, run, stop=after(5)))
+    return run
+
+
+def test_every_setting_is_either_free_or_kept():
+    assert {*FREE} | {*CHANGES} == {*asdict(SETTINGS)}
+    assert not {*FREE} & {*CHANGES}
+
+
+@pytest.mark.parametrize("setting", CHANGES)
+def test_a_run_does_not_go_on_with_another_setting(setting, data, begun):
+    changed = replace(SETTINGS, **{setting: CHANGES[setting]})
+    with pytest.raises(InputError, match=f"has {setting} .* cannot go on with {CHANGES[setting]}"):
+        list(train(new(data), data, changed, begun, resume=True))
+
+
+@pytest.mark.parametrize("options", [{"n_layer": 2}, {"name": "diffusion"}, {"mlp": "swiglu"}])
+def test_a_run_does_not_go_on_with_another_model(options, data, begun):
+    (option,) = options
+    with pytest.raises(InputError, match=f"has {option} "):
+        list(train(new(data, **options), data, SETTINGS, begun, resume=True))
+
+
+@pytest.mark.parametrize("split", ["train", "validation"])
+def test_a_run_does_not_go_on_with_another_text(split, data, begun):
+    corpus = replace(data.corpus, **{split: getattr(data.corpus, split)[::-1]})
+    edited = corpora.Data(corpus, data.tokenizer, LENGTH)
+    with pytest.raises(InputError, match="cats is not the text that the run in .* began with"):
+        list(train(new(data), edited, SETTINGS, begun, resume=True))
+
+
+@presets
+def test_every_model_reads_the_same_batches(name, data, monkeypatch):
+    def read_by(model):
+        seen, loss = [], type(model).loss
+
+        def listen(self, x, generator):
+            seen.append(x.clone())
+            return loss(self, x, generator)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(type(model), "loss", listen)
+            list(train(model, data, SETTINGS))
+        return torch.stack(seen)
+
+    order = torch.Generator().manual_seed(SETTINGS.seed)
+    batches = corpora.Batches(data.train, SETTINGS.batch_size, LENGTH, order)
+    expected = torch.stack([next(batches) for _ in range(SETTINGS.max_steps)])
+    assert torch.equal(read_by(new(data, name, dropout=0.1)), expected)
+
+
+@presets
+def test_the_seed_decides_everything(name, data):
+    def run(seed):
+        return losses(train(new(data, name, seed=seed), data, replace(SETTINGS, seed=seed)))
+
+    first = run(0)
+    assert run(0) == first
+    assert run(1) != first
+
+
+@presets
+def test_the_global_generator_is_left_alone(name, data, tmp_path):
+    before = torch.get_rng_state()
+    model = new(data, name, dropout=0.1)
+    list(train(model, data, SETTINGS, tmp_path, stop=after(5)))
+    list(train(model, data, SETTINGS, tmp_path, resume=True))
+    model.sample(2, LENGTH, torch.Generator().manual_seed(0))
+    measure(model, data)
+    checkpoint.load(tmp_path)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_accumulated_gradients_are_those_of_the_large_batch(data, monkeypatch):
+    def first_step(**changes):
+        settings = replace(SETTINGS, max_steps=1, **changes)
+        with monkeypatch.context() as patch:
+            clip = "clip_grad_norm_"
+            patch.setattr(torch.nn.utils, clip, lambda ps, norm: found.extend(p.grad for p in ps))
+            found = []
+            (record,) = train(new(data), data, settings)
+        return record["loss"], torch.cat([g.flatten().clone() for g in found])
+
+    loss, gradient = first_step(batch_size=8)
+    assert gradient.abs().max() > 0.01
+    for parts in (2, 4):
+        parts_loss, parts_gradient = first_step(batch_size=8 // parts, grad_accumulation=parts)
+        assert parts_loss == pytest.approx(loss, abs=1e-6)
+        torch.testing.assert_close(parts_gradient, gradient, atol=1e-6, rtol=0)
+
+
+@presets
+def test_weight_decay_is_on_matrices_only(name, data):
+    model = new(data, name)
+    decayed, free = make_optimizer(model, SETTINGS).param_groups
+    assert (decayed["weight_decay"], free["weight_decay"]) == (SETTINGS.weight_decay, 0.0)
+    names = {id(p): n.split(".") for n, p in model.named_parameters()}
+    decayed, free = ([names.pop(id(p)) for p in group["params"]] for group in (decayed, free))
+    assert not names
+    for path in decayed:
+        assert path[-1] in ("weight", "conv") and not any("norm" in part for part in path)
+    for path in free:
+        named = {"A_log", "D", "conv_bias", "delta_bias"}
+        assert path[-1] in named or any("norm" in part for part in path)
+    assert any("A_log" in path for path in free) == (name == "mamba")
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float32"])
+@presets
+def test_both_precisions_train(name, dtype, data):
+    records = list(train(new(data, name), data, replace(SETTINGS, dtype=dtype)))
+    assert all(math.isfinite(loss) for loss in losses(records))
+    same = losses(records) == losses(train(new(data, name), data, SETTINGS))
+    assert same == (dtype == "float32")
+
+
+@presets
+def test_the_loss_goes_down(name, data):
+    settings = replace(SETTINGS, max_steps=100, lr=1e-2)
+    model = new(data, name)
+    untrained = nats_per_token(model, data, torch.Generator().manual_seed(2)).mean
+    records = list(train(model, data, settings))
+    assert sum(losses(records[-20:])) < 0.95 * sum(losses(records[:20]))
+    assert records[-1]["val"] < 0.9 * untrained
+
+
+@presets
+def test_validation_is_a_number_of_the_weights_alone(name, data):
+    settings = replace(SETTINGS, max_steps=3, eval_interval=1, eval_windows=3)
+    model = new(data, name)
+    for record in train(model, data, settings):
+        again = torch.Generator().manual_seed(settings.seed + 2)
+        expected = nats_per_token(model, data, again, draws=4, max_windows=3)
+        assert (record["val"], record["val_se"]) == (expected.mean, expected.se)
+
+
+def test_the_records_count_tokens_and_time(data, tmp_path):
+    settings = replace(SETTINGS, grad_accumulation=3, eval_interval=8, log_interval=5)
+    records = list(train(new(data), data, settings, tmp_path))
+    assert [r["step"] for r in records] == list(range(1, 21))
+    assert [r["tokens"] for r in records] == [4 * 3 * LENGTH * r["step"] for r in records]
+    assert [r["step"] for r in records if "val" in r] == [8, 16, 20]
+    times = [r["seconds"] for r in records]
+    assert 0 < times[0] and times == sorted(times)
+    written = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    assert written == [r for r in records if r["step"] in (5, 8, 10, 15, 16, 20)]
+
+
+@pytest.mark.parametrize("epochs, steps", [(1, 7), (0.5, 3), (2, 14), (1e-9, 1)])
+def test_epochs_count_passes_over_the_text(epochs, steps, data):
+    settings = replace(SETTINGS, epochs=epochs)
+    assert len(data.train) == 216
+    assert total_steps(settings, data) == steps
+    assert len(list(train(new(data), data, settings))) == steps
+
+
+@pytest.mark.parametrize("total", [1, 2, 20, 1000])
+@pytest.mark.parametrize("warmup", [0.0, 0.05, 0.5, 0.99])
+def test_the_learning_rate_rises_to_its_peak_and_falls_towards_zero(total, warmup):
+    settings = replace(SETTINGS, max_steps=total, warmup=warmup)
+    rates = [learning_rate(step, total, settings) for step in range(total)]
+    peak = rates.index(max(rates))
+    assert rates[peak] == settings.lr and min(rates) > 0
+    assert peak == max(1, round(warmup * total)) - 1
+    assert rates[: peak + 1] == sorted(rates[: peak + 1])
+    assert rates[peak:] == sorted(rates[peak:], reverse=True)
+    assert learning_rate(total, total, settings) in (0, settings.lr * 2)
+
+
+def test_training_that_diverges_says_so_and_keeps_what_was_saved(data, tmp_path):
+    model = new(data)
+    steps = train(model, data, replace(SETTINGS, eval_interval=1), tmp_path)
+    next(steps)
+    with torch.no_grad():
+        model.net.norm.weight[0] = math.nan
+    with pytest.raises(InputError, match="loss is nan at step 2: start again with an lr below 0.0"):
+        next(steps)
+    saved = checkpoint.load(tmp_path, "last")
+    assert saved.config["step"] == 1
+    assert all(p.isfinite().all() for p in saved.model.parameters())
+
+
+def test_a_folder_that_cannot_be_written_is_found_out_before_training(data, tmp_path):
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(OSError):
+        next(train(new(data), data, SETTINGS, tmp_path / "file" / "run"))
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+WRONG = [
+    *({name: 0} for name in "max_steps batch_size grad_accumulation eval_interval".split()),
+    *({name: -1} for name in "eval_windows log_interval seed".split()),
+    *({"lr": lr} for lr in (0.0, -1.0, math.nan, math.inf)),
+    *({"epochs": epochs} for epochs in (0.0, -1.0, math.nan, math.inf)),
+    *({"warmup": share} for share in (-0.1, 1.0, math.nan)),
+    *({name: n} for name in ("grad_clip", "weight_decay") for n in (-1.0, math.nan, math.inf)),
+    {"dtype": "float8"},
+    {"seed": 2**64},
+]
+
+
+@pytest.mark.parametrize("wrong", WRONG, ids=str)
+def test_settings_that_cannot_be_are_refused(wrong):
+    ((name, value),) = wrong.items()
+    with pytest.raises(InputError, match=f"^{name} is {value!r}: [^\n]*$"):
+        Settings(**wrong)
+
+
+@pytest.mark.parametrize("device", ["meta", "nonsense", "cuda:99", "cpu:x"])
+def test_a_device_that_is_not_there_is_refused(device, data):
+    with pytest.raises(InputError, match=f"device '{device}' cannot be used here: try --device c"):
+        next(train(new(data), data, replace(SETTINGS, device=device)))
+
+
+def test_a_log_keeps_what_came_before_and_drops_what_came_after(tmp_path):
+    log = Log(tmp_path, keep_to=0)
+    for step in (1, 2, 3):
+        log.write({"step": step})
+    (tmp_path / "log.jsonl").open("a").write('{"step"')
+    Log(tmp_path, keep_to=2).write({"step": 3, "again": True})
+    assert read_log(tmp_path) == [{"step": 1}, {"step": 2}, {"step": 3, "again": True}]
+    Log(tmp_path, keep_to=0)
+    assert read_log(tmp_path) == []
