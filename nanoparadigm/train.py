@@ -58,7 +58,7 @@ class Settings:
     compile: bool = False
     """compile the network first (needs a C++ compiler)"""
     device: str = "cpu"
-    """cpu, cuda or mps"""
+    """cpu or cuda"""
     seed: int = 0
     """of the weights, the data order and the noise"""
 

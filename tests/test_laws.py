@@ -6,8 +6,8 @@ import pytest
 import torch
 from helpers import generator
 
-from nanoparadigm import SCHEDULES
-from nanoparadigm.paradigms import Autoregressive, DiscreteFlow, MaskedDiffusion
+from nanoparadigm import PRESETS, SCHEDULES
+from nanoparadigm.paradigms import DiscreteFlow, MaskedDiffusion
 
 CLIPPED = [name for name, schedule in SCHEDULES.items() if schedule.clipped]
 PLAIN = [
@@ -31,7 +31,12 @@ def test_law(law):
     law()
 
 
-@pytest.mark.parametrize("kind", [Autoregressive, MaskedDiffusion, DiscreteFlow])
+def test_every_registered_paradigm_has_its_laws():
+    """A new paradigm needs its row here, and laws of its own where its mathematics is new."""
+    assert {preset.paradigm for preset in PRESETS.values()} == set(laws.PARADIGMS)
+
+
+@pytest.mark.parametrize("kind", laws.PARADIGMS)
 def test_estimates_are_right_on_the_language(kind):
     laws.estimates_are_right_on_the_language(kind)
 

@@ -182,8 +182,8 @@ MUTANTS = {
     ),
     "bump at the wrong alpha": (
         DiscreteFlow.bump,
-        "self.vocab_size * alpha / (1 - alpha)",
-        "self.vocab_size * (1 - alpha) / alpha",
+        "self.odds(alpha)",
+        "self.odds(1 - alpha)",
         laws.flow_posterior_is_the_exact_one,
     ),
     "posterior where leave-one-out belongs": (
@@ -193,7 +193,7 @@ MUTANTS = {
         flow_is_tight,
     ),
     "mask counted in the vocabulary": (
-        DiscreteFlow._integrand,
+        DiscreteFlow.odds,
         "self.vocab_size",
         "(self.vocab_size + 1)",
         flow_is_tight,

@@ -12,10 +12,8 @@ from nanoparadigm.automaton import oracle
 from nanoparadigm.language import LENGTH, tiny
 from nanoparadigm.paradigms import Autoregressive, DiscreteFlow, MaskedDiffusion
 
-KINDS_OF_MODEL = [Autoregressive, MaskedDiffusion, DiscreteFlow]
 
-
-@pytest.mark.parametrize("kind", KINDS_OF_MODEL)
+@pytest.mark.parametrize("kind", [Autoregressive, MaskedDiffusion, DiscreteFlow])
 def test_the_standard_error_is_honest(kind):
     """Over 200 evaluations of fresh texts, the exact value lies within two standard errors in 90 to
     99 % of them: the noise of the bound and the choice of texts are both in the error."""

@@ -45,9 +45,13 @@ class DiscreteFlow(Paradigm):
         """z (B, L), alpha (B,) -> logits f (B, L, K) of x_i given z without z_i. Equation (2)."""
         return self.net(z, 1 - alpha)[..., : self.vocab_size]
 
+    def odds(self, alpha):
+        """c = K alpha / (1 - alpha), for alpha (B,). Kept finite where 1 - alpha rounds to zero."""
+        return self.vocab_size * alpha / (1 - alpha).clamp(min=1e-15)
+
     def bump(self, alpha):
-        """log(1 + K alpha / (1 - alpha)): what z_i itself says about x_i. alpha (B,) -> (B,)."""
-        return torch.log1p(self.vocab_size * alpha / (1 - alpha).clamp(min=1e-15))
+        """log(1 + c): what z_i itself says about x_i. alpha (B,) -> (B,)."""
+        return self.odds(alpha).log1p()
 
     def posterior(self, z, alpha):
         """Logits (B, L, K) of x_i given all of z. Equation (2)."""
@@ -77,7 +81,7 @@ class DiscreteFlow(Paradigm):
         alpha = schedule.alpha(t)
         theta = self.leave_one_out(z, alpha).softmax(-1)
         bump = self.bump(alpha).to(theta.dtype)[:, None]
-        c = (self.vocab_size * alpha / (1 - alpha).clamp(min=1e-15)).to(theta.dtype)[:, None, None]
+        c = self.odds(alpha).to(theta.dtype)[:, None, None]
         weight = (-schedule.dalpha(t) / (self.vocab_size * alpha)).to(theta.dtype)[:, None]
 
         at_x, at_z = x[..., None], z[..., None]
@@ -108,7 +112,7 @@ class DiscreteFlow(Paradigm):
     def nll_bound(self, x, generator=None, draws=16):
         """x (B, L) -> (B,) nats: equation (3) on the linear clock, times stratified within a row.
 
-        Times are drawn as t = s^2, s uniform: with t uniform the estimate would have no variance,
+        Times are drawn as t = s^2, s uniform: with t uniform its variance would be infinite,
         because a token that is wrong at noise level t, which happens with probability of order t,
         costs of order log(1/t) / t. Bounds the ancestral sampler of `trajectory` for many steps.
         """
