@@ -45,10 +45,12 @@ class Automaton:
 
     def sample(self, n, L, generator):
         """n texts of L words (n, L)."""
+        cdf = self.P.cumsum(1) / self.P.sum(1, keepdim=True)
         state = torch.zeros(n, dtype=torch.long)
         x = torch.empty(n, L, dtype=torch.long)
         for i in range(L):
-            x[:, i] = torch.multinomial(self.P[state], 1, generator=generator).squeeze(1)
+            u = torch.rand(n, 1, dtype=torch.float64, generator=generator)
+            x[:, i] = (cdf[state] <= u).sum(1)  # the first word whose cdf exceeds u
             state = self.successor[state, x[:, i]]
         return x
 

@@ -9,7 +9,7 @@ import signal
 import sys
 from contextlib import contextmanager, redirect_stderr
 from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
-from itertools import takewhile
+from itertools import dropwhile, takewhile
 from pathlib import Path
 
 import torch
@@ -554,8 +554,12 @@ def read(command, **options):
         if done.code != 2:
             raise
     plain = re.sub(r"\x1b\[[\d;]*m", "", box.getvalue())  # no colours
-    lines = [line.strip("│| ") for line in plain.splitlines()[1:]]  # no title and no frame
-    said = " ".join(takewhile(lambda line: any(map(str.isalnum, line)), lines))  # to the first rule
+    lines = [line.strip("│ ") for line in plain.splitlines()[1:]]  # no title and no frame
+
+    def is_rule(line):
+        return not re.search(r"\w", line)
+
+    said = " ".join(takewhile(lambda line: not is_rule(line), dropwhile(is_rule, lines)))
     raise InputError(f"{said.rstrip('.')}: see {options['prog']} --help")
 
 

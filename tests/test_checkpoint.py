@@ -202,14 +202,14 @@ def test_what_a_killed_save_left_is_in_nobodys_way(run):
 def test_a_disk_that_is_really_full(room, run, monkeypatch, capsys):
     """A limit on the size of a file: the disk takes so many bytes and not one more."""
     saved, before = load(run, "last"), contents(run)
+    monkeypatch.chdir(run.parent)
+    Path("text").write_text("text" * 30)
+    tiny = "--max_steps 1 --n_layer 1 --n_head 1 --n_embd 16 --block_size 8 --dataset text"
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (room, hard))
     try:
         with pytest.raises(OSError, match="could not save .*step-7: "):
             save(run, saved.model, saved.tokenizer, {**saved.config, "step": 7}, resume(run), True)
-        monkeypatch.chdir(run.parent)
-        tiny = "--max_steps 1 --n_layer 1 --n_head 1 --n_embd 16 --block_size 8 --dataset text"
-        Path("text").write_text("text" * 30)
         assert cli.main(f"train --out new {tiny}".split()) == 1
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
