@@ -1,0 +1,857 @@
+"""The commands do what their help says, and answer anything else in one sentence."""
+
+import io
+import json
+import math
+import os
+import random
+import re
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import asdict
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from nanoparadigm import PRESETS, __version__, build, checkpoint, cli, corpora, parameters
+from nanoparadigm.train import Log, Settings, read_log, train
+
+ROOT = Path(__file__).parents[1]
+LINES = "the cat sat on the mat\n", "a dog ran to a red hut\n", "the hen hid in the hay\n"
+TEXT = "".join(random.Random(0).choices(LINES, k=40))
+TINY = (
+    "--n_layer 1 --n_head 2 --n_embd 16 --d_state 4 --block_size 16 "
+    "--batch_size 4 --max_steps 6 --eval_interval 3 --eval_windows 4"
+).split()
+
+presets = pytest.mark.parametrize("name", PRESETS)
+
+
+class Said:
+    """What one command said: its exit status, its output, and its complaints."""
+
+    def __init__(self, line, capsys):
+        arguments = shlex.split(line) if isinstance(line, str) else line
+        try:
+            self.status = cli.main(arguments)
+        except SystemExit as done:
+            self.status = done.code
+        self.out, self.err = capsys.readouterr()
+
+
+@pytest.fixture
+def say(capsys, monkeypatch):
+    """Give the command line a line, in this process and without progress bars."""
+    capsys.readouterr()
+    monkeypatch.setattr(cli, "progress", Quiet)
+    return lambda line: Said(line, capsys)
+
+
+class Quiet:
+    """A progress bar that shows nothing."""
+
+    n = 0
+
+    def __init__(self, items, label, **options):
+        self.items = items
+
+    def __iter__(self):
+        return iter(self.items)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        pass
+
+    def update(self, *_):
+        pass
+
+    def set_postfix_str(self, *_, **__):
+        pass
+
+
+def main(line):
+    """For fixtures: the command must succeed."""
+    assert cli.main(shlex.split(line)) == 0
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A folder with a text and a run of each model on it, under runs/."""
+    home = tmp_path_factory.mktemp("home")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(home)
+        patch.setattr(cli, "progress", Quiet)
+        Path("text.txt").write_text(TEXT)
+        for name in PRESETS:
+            main(f"train --model {name} --dataset text.txt {shlex.join(TINY)}")
+    return home
+
+
+@pytest.fixture
+def home(trained, monkeypatch):
+    """The same folder, to be read only."""
+    monkeypatch.chdir(trained)
+    return trained
+
+
+@pytest.fixture
+def copy(trained, tmp_path, monkeypatch):
+    """A copy of it, to be written in."""
+    home = shutil.copytree(trained, tmp_path / "home")
+    monkeypatch.chdir(home)
+    return home
+
+
+def contents(folder="."):
+    return {p: p.read_bytes() for p in Path(folder).rglob("*") if p.is_file()}
+
+
+def table_rows(out):
+    """The rows of the first Markdown table, its head and its rule left out: lists of cells."""
+    table = out[out.index("| model") :].split("\n\n")[0].splitlines()[2:]
+    return [[c.strip() for c in line.strip("|").split("|")] for line in table if line[:1] == "|"]
+
+
+# ------------------------------------------------------------------------------ train and sample
+
+
+@presets
+def test_training_leaves_a_run_and_says_what_to_do_with_it(name, home, say):
+    run = home / "runs" / name
+    assert sorted(p.name for p in run.glob("*.json*")) == ["log.jsonl", "run.json"]
+    assert [r["step"] for r in read_log(run)] == [3, 6]
+    said = say(f"train --model {name} --resume")
+    assert said.status == 0
+    assert said.out.startswith(f"{name}: ")
+    assert said.out.endswith(f"saved in runs/{name}; look with: {look(name)}\n")
+    assert say(look(name).removeprefix("nanoparadigm ")).status == 0
+
+
+def look(name):
+    return f"nanoparadigm sample --checkpoint runs/{name}"
+
+
+@presets
+@pytest.mark.parametrize("prompt", ["", "the ", "a hen hid in the"])
+def test_a_sample_has_the_length_asked_for_and_begins_with_the_prompt(name, prompt, home, say):
+    for length in range(max(len(prompt), 1), 17, 3):
+        said = say(["sample", "--checkpoint", f"runs/{name}", "--prompt", prompt]
+                   + ["--length", str(length), "--sampling_steps", "4"])  # fmt: skip
+        assert said.status == 0, said.err
+        assert said.out.startswith(prompt)
+        assert len(said.out) == length + 1 and said.out[-1] == "\n"
+
+
+@presets
+def test_the_same_seed_writes_the_same_text(name, home, say):
+    texts = [say(f"sample --checkpoint runs/{name} --seed {seed}").out for seed in (0, 0, 1, 2)]
+    assert len(texts[0]) == 17
+    assert texts[0] == texts[1]
+    assert len(set(texts)) == 3
+
+
+@pytest.mark.parametrize("name", ["ar", "mamba"])
+def test_an_autoregressive_text_may_be_longer_than_the_block(name, home, say):
+    said = say(f"sample --checkpoint runs/{name} --length 50")
+    assert (said.status, len(said.out)) == (0, 51)
+
+
+@presets
+def test_the_flags_of_sample_have_their_effect(name, home, say):
+    def sample(flags=""):
+        said = say(f"sample --checkpoint runs/{name} {flags}")
+        assert said.status == 0, said.err
+        return said.out
+
+    texts = sample("--n 3").removesuffix("\n").split("\n---\n")
+    assert [len(text) for text in texts] == [16] * 3 and len(set(texts)) == 3
+    assert sample("--top_k 3") != sample() != sample("--temperature 0.1")
+    assert sample("--top_p 0.2") != sample()
+    if name == "ar":
+        greedy = {sample(f"--seed {seed} --temperature 0") for seed in (0, 1)}
+        assert greedy == {sample("--top_k 1")} == {sample("--top_p 0.0001")}
+    if name in ("diffusion", "flow"):
+        assert sample("--sampling_steps 3") != sample()
+    if name == "flow":
+        assert len({sample(), sample("--sampler euler"), sample("--sampler euler --eta 2")}) == 3
+
+
+@pytest.mark.parametrize("command", ["infill", "sample --infill"])
+@pytest.mark.parametrize("name", ["diffusion", "flow"])
+def test_infilling_keeps_both_sides_and_fills_exactly_the_gap(command, name, home, say):
+    for prefix, n, suffix in ("the ca", 4, " sat"), ("", 3, "n\nthe"), ("a\n", 1, ""), ("", 16, ""):
+        flags = ["--prefix", prefix, "--suffix", suffix, "--fill_length", str(n), "--n", "2"]
+        said = say([*command.split(), "--checkpoint", f"runs/{name}", *flags])
+        assert said.status == 0, said.err
+        texts = said.out.removesuffix("\n").split("\n---\n")
+        assert len(texts) == 2
+        for text in texts:
+            assert text.startswith(prefix) and text.endswith(suffix)
+            assert len(text) == len(prefix) + n + len(suffix)
+
+
+@pytest.mark.parametrize("kind", ["bpe --bpe_vocab_size 280", "word"])
+def test_other_tokenizers_train_write_and_resume(kind, copy, say):
+    flags = f"--dataset text.txt --tokenizer {kind}"
+    assert say(["train", "--out", "other", *shlex.split(flags), *TINY]).status == 0
+    said = say("sample --checkpoint other --prompt 'the cat' --length 8 --n 3")
+    assert said.status == 0
+    assert all(text.startswith("the cat") for text in said.out.split("\n---\n"))
+    assert say(f"train --out other --resume --max_steps 7 {flags}").status == 0
+    assert checkpoint.load("other", "last").config["step"] == 7
+
+
+def test_bidirectional_mamba_is_a_legal_cell(copy, say):
+    mixed = "train --model diffusion --network mamba --schedule cosine --out mixed"
+    assert say([*mixed.split(), "--dataset", "text.txt", *TINY]).status == 0
+    recipe = checkpoint.load("mixed").config["recipe"]
+    assert (recipe["network"], recipe["schedule"]) == ("mamba", "cosine")
+    assert len(say("infill --checkpoint mixed --suffix 'a' --fill_length 15").out) == 17
+
+
+def test_an_earlier_run_is_kept_unless_told_otherwise(copy, say):
+    again = ["train", "--dataset", "text.txt", *TINY]
+    first = contents("runs/ar")
+    said = say(again)
+    assert said.out.startswith("the earlier runs/ar is kept as runs/ar.1\n")
+    assert [*contents("runs/ar.1").values()] == [*first.values()]
+    assert say(again).out.startswith("the earlier runs/ar is kept as runs/ar.2\n")
+    Path("runs/ar/thesis.txt").write_text("mine")
+    said = say([*again, "--overwrite", "--max_steps", "7"])
+    assert said.status == 0 and "kept" not in said.out
+    assert checkpoint.load("runs/ar", "last").config["step"] == 7
+    assert Path("runs/ar/thesis.txt").read_text() == "mine"
+    assert sorted(p.name for p in Path("runs").glob("ar*")) == ["ar", "ar.1", "ar.2"]
+
+
+def test_a_run_in_the_folder_one_stands_in(copy, say):
+    here = ["train", "--out", ".", "--dataset", "text.txt", *TINY]
+    before = contents()
+    assert say(here).status == 0
+    assert say(here).status == 2
+    assert say([*here, "--overwrite"]).status == 0
+    assert before.items() <= contents().items()
+
+
+def test_the_bar_shows_the_loss_and_the_bound(copy, capsys):
+    said = Said(["train", "--model", "flow", "--dataset", "text.txt", *TINY], capsys)
+    assert re.search(r"flow: 100%.* 6/6 .*loss \d+\.\d+, val <= \d+\.\d+ ± \d", said.err)
+
+
+# ------------------------------------------------------------------------- interrupted processes
+
+STEPS = 100_000  # never reached: the learning rate depends on it
+LIVE = [*TINY, "--log_interval", "1", "--max_steps", str(STEPS), "--eval_interval", "50"]
+
+
+def losses(run):
+    return {record["step"]: record["loss"] for record in read_log(run)}
+
+
+class Straight:
+    """The losses of a run that nothing interrupts, as far as they are asked for."""
+
+    def __init__(self, flags):
+        command = cli.parse(["train", *flags])
+        data = command.text.load(command.sizes.block_size)
+        model = build("ar", data.tokenizer.vocab_size, **asdict(command.sizes))
+        self.records = train(model, data, command.settings)
+        self.seen = {}
+
+    def until(self, step):
+        while len(self.seen) < step:
+            record = next(self.records)
+            self.seen[record["step"]] = record["loss"]
+        return {s: self.seen[s] for s in range(1, step + 1)}
+
+
+@pytest.fixture(scope="module")
+def straight(trained):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(trained)
+        return Straight(["--dataset", "text.txt", *LIVE])
+
+
+def start(arguments):
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "TQDM_DISABLE": "1"}
+    command = [sys.executable, "-m", "nanoparadigm", *arguments]
+    pipe = subprocess.PIPE
+    return subprocess.Popen(command, env=environment, text=True, stdout=pipe, stderr=pipe)
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGUSR1"])
+def test_a_signal_saves_and_says_how_to_go_on(name, straight, copy, say, monkeypatch):
+    number = getattr(signal, name)
+    process = start(["train", "--out", "cut", "--dataset", "text.txt", *LIVE])
+    while process.poll() is None and len(losses("cut")) < 3:
+        time.sleep(0.01)
+    process.send_signal(number)
+    out, err = process.communicate()
+    assert (process.returncode, err) == (128 + number, "")
+    hint = re.fullmatch(r"(?s).*\nstopped and saved; go on with: nanoparadigm (.*)\n", out)
+    done = len(losses("cut"))
+    assert checkpoint.load("cut", "last").config["step"] == done
+    assert losses("cut") == straight.until(done)
+
+    write = Log.write
+
+    def stop_later(log, record):
+        write(log, record)
+        if record["step"] == done + 5:
+            signal.raise_signal(number)
+
+    monkeypatch.setattr(Log, "write", stop_later)
+    said = say(hint[1])
+    assert said.status == 128 + number
+    assert losses("cut") == straight.until(max(losses("cut")))
+    assert max(losses("cut")) in (done + 5, done + 6)
+
+
+def test_a_second_signal_insists(copy, say, monkeypatch):
+    before = contents("runs/ar")
+
+    def twice(*args, **kwargs):
+        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(cli, "fit", twice)
+    handler = signal.getsignal(signal.SIGINT)
+    assert say("train --resume --max_steps 9").status == 130
+    assert signal.getsignal(signal.SIGINT) is handler
+    assert contents("runs/ar") == before
+
+
+KILLER = """
+import os, random, signal, sys, time
+from nanoparadigm.cli import main
+from nanoparadigm.train import read_log
+
+chance = random.Random(0)
+for life in range(8):
+    known = len(read_log("cut"))
+    child = os.fork()
+    if child == 0:
+        os._exit(main(["train", "--out", "cut", *sys.argv[1:], *["--resume"] * (life > 0)]))
+    while len(read_log("cut")) <= known or not os.path.exists("cut/run.json"):
+        time.sleep(0.001)
+    time.sleep(chance.uniform(0, 0.05))
+    os.kill(child, signal.SIGKILL)
+    assert os.waitpid(child, 0)[1] == signal.SIGKILL
+"""
+
+
+def test_a_run_that_is_killed_again_and_again_repeats_itself(straight, copy, say):
+    """SIGKILL at random moments of a run that saves after every step."""
+    flags = ["--dataset", "text.txt", *LIVE, "--eval_interval", "1"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "TQDM_DISABLE": "1"}
+    command = [sys.executable, "-c", KILLER, *flags]
+    killer = subprocess.run(command, env=environment, text=True, capture_output=True)
+    assert killer.returncode == 0, killer.stderr
+    last = checkpoint.load("cut", "last").config["step"]
+    assert last > 4
+    text = Path("cut/log.jsonl").read_text().splitlines()
+    assert len(text) - last in (0, 1)
+    resumed = train(*resumable("cut"), "cut", resume=True)
+    for _ in range(3):
+        next(resumed)
+    records = read_log("cut")
+    assert [record["step"] for record in records] == list(range(1, last + 4))
+    assert losses("cut") == straight.until(last + 3)
+    assert len([*Path("cut").iterdir()]) <= 4
+
+
+def resumable(run):
+    """Model, data and settings of a run, as Python code would give them to `train`."""
+    saved = checkpoint.load(run, "last")
+    data = corpora.Data(corpora.load(saved.config["corpus"]), saved.tokenizer, 16)
+    return saved.model, data, Settings(**saved.config["settings"])
+
+
+# --------------------------------------------------------------------------- evaluate and compare
+
+
+def test_evaluate_puts_every_run_on_one_line(home, say):
+    said = say("evaluate --draws 2 --sampling_steps 4 --no_baselines")
+    assert (said.status, said.err) == (0, "")
+    rows = {row[0]: row for row in table_rows(said.out)}
+    assert [*rows] == sorted(f"runs/{name}" for name in PRESETS)
+    for name in PRESETS:
+        exact = name in ("ar", "mamba")
+        assert rows[f"runs/{name}"][1].startswith("= " if exact else "<= ")
+        assert rows[f"runs/{name}"][-1] == f"{6 * 4 * 16}"
+
+
+def test_evaluate_does_without_the_checkpoints_that_are_missing(home, say):
+    paths = "runs/none runs/ar nowhere/at/all runs/flow/step-6"
+    said = say(f"evaluate --checkpoint {paths} --draws 1 --sampling_steps 2")
+    assert said.status == 0
+    assert [row[0] for row in table_rows(said.out)][:2] == ["runs/ar", "runs/flow/step-6"]
+    for line, path in zip(said.err.splitlines(), ("runs/none", "nowhere/at/all"), strict=True):
+        assert line.startswith(f"left out: {path} holds no checkpoint: ")
+
+
+def test_evaluate_writes_the_numbers_it_shows(home, say, tmp_path):
+    flags = f"--draws 1 --sampling_steps 2 --json {tmp_path}/numbers.json --no_baselines"
+    said = say(f"evaluate --checkpoint runs/ar runs/flow {flags}")
+    numbers = json.loads((tmp_path / "numbers.json").read_text())
+    for row, shown in zip(numbers, table_rows(said.out), strict=True):
+        assert shown[0] == row["name"]
+        assert f" {row['bits_per_character']['mean']:.3f} " in shown[1]
+    saved = checkpoint.load("runs/ar")
+    x = [torch.tensor(saved.tokenizer.encode(TEXT[len(TEXT) * 9 // 10 :]))]
+    x = corpora.windows(x[0], 16)
+    nats = sum(saved.model.nll_bound(part).sum().item() for part in x)
+    bits = nats / math.log(2) / (len(TEXT) - len(TEXT) * 9 // 10)
+    assert numbers[0]["bits_per_character"]["mean"] == pytest.approx(bits, rel=1e-5)
+
+
+def test_evaluate_on_another_text(copy, say):
+    Path("more.txt").write_text(TEXT[::-1])
+    Path("foreign.txt").write_text("ÄÖÜ" * 200)
+    fast = "--draws 1 --sampling_steps 2 --no_baselines"
+    own = table_rows(say(f"evaluate --checkpoint runs/ar {fast}").out)[0][1]
+    said = say(f"evaluate --checkpoint runs/ar runs/mamba --dataset more.txt {fast}")
+    assert said.status == 0 and table_rows(said.out)[0][1] != own
+    tiny = shlex.join(TINY)
+    main(f"train --out bytes --tokenizer bpe --bpe_vocab_size 257 --dataset text.txt {tiny}")
+    said = say(f"evaluate --checkpoint runs/ar bytes --dataset foreign.txt {fast}")
+    assert said.status == 0 and [row[0] for row in table_rows(said.out)] == ["bytes"]
+    assert said.err.startswith("left out: foreign.txt holds 'Ä', 'Ö', 'Ü', ")
+    main(f"train --out other --dataset more.txt {tiny}")
+    said = say(f"evaluate --checkpoint runs/ar other {fast}")
+    assert "These were evaluated on different texts" in said.out
+
+
+COMPARE = ["compare", *TINY, "--n_embd", "32", "--dataset", "text.txt"]
+COMPARE += ["--draws", "1", "--sampling_steps", "2"]
+
+
+@pytest.fixture(scope="module")
+def compared(trained, tmp_path_factory):
+    """A folder with a finished comparison, and the batches each of its models read."""
+    home = tmp_path_factory.mktemp("compared")
+    batches = []
+    serve, fit = corpora.Batches.__next__, cli.fit
+
+    def listen(self):
+        batches[-1].append(serve(self).tolist())
+        return torch.tensor(batches[-1][-1])
+
+    def begin(*args):
+        batches.append([])
+        return fit(*args)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(home)
+        patch.setattr(corpora.Batches, "__next__", listen)
+        patch.setattr(cli, "fit", begin)
+        patch.setattr(cli, "progress", Quiet)
+        Path("text.txt").write_text(TEXT)
+        assert cli.main(COMPARE) == 0
+    return home, batches
+
+
+def results(folder):
+    """results.json without what a clock had a say in, and without the rows that are no models."""
+    rows = json.loads((Path(folder) / "results.json").read_text())
+    rows = [row for row in rows if "parameters" in row]
+    for row in rows:
+        del row["speed"]
+    return rows
+
+
+def test_compared_models_are_of_one_size_and_read_the_same(compared):
+    home, batches = compared
+    rows = results(home / "runs/compare-text")
+    assert [row["name"] for row in rows] == [*PRESETS]
+    for row in rows:
+        assert abs(row["parameters"] / rows[0]["parameters"] - 1) <= 0.02
+        assert row["tokens"] == 6 * 4 * 16
+        saved = checkpoint.load(home / "runs/compare-text" / row["name"])
+        assert parameters(saved.model) == row["parameters"]
+    assert len(batches) == 4 and len(batches[0]) == 6
+    assert all(read == batches[0] for read in batches)
+
+
+def test_a_comparison_leaves_a_table_a_figure_and_the_runs(compared):
+    folder = compared[0] / "runs/compare-text"
+    names = sorted([*PRESETS, "table.md", "figure.png", "results.json"])
+    assert sorted(p.name for p in folder.iterdir()) == names
+    signs = {row[0]: row[1].split()[0] for row in table_rows((folder / "table.md").read_text())}
+    for name, preset in PRESETS.items():
+        assert signs[name] == ("=" if preset.paradigm.exact else "<=")
+    assert (folder / "figure.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_an_interrupted_comparison_ends_the_same(compared, tmp_path, say, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("text.txt").write_text(TEXT)
+    write, written = Log.write, []
+
+    def stop_in_the_third(log, record):
+        write(log, record)
+        written.append(record)
+        if len(written) == 5:
+            signal.raise_signal(signal.SIGTERM)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Log, "write", stop_in_the_third)
+        said = say(COMPARE)
+    folder = Path("runs/compare-text")
+    assert said.status == 128 + signal.SIGTERM
+    assert said.out.endswith(f"stopped and saved; add --resume --out {folder} to go on\n")
+    assert sorted(p.name for p in folder.iterdir()) == ["ar", "diffusion", "flow"]
+    assert say([*COMPARE, "--resume", "--n_embd", "64"]).status == 2
+    assert say([*COMPARE, "--resume", "--out", str(folder)]).status == 0
+    assert results(folder) == results(compared[0] / folder)
+
+    before = contents(folder)
+    assert say([*COMPARE, "--models", "ar"]).out.startswith(
+        f"the earlier {folder} is kept as {folder}.1\n"
+    )
+    assert [*contents(f"{folder}.1").values()] == [*before.values()]
+    (folder / "thesis.txt").write_text("mine")
+    assert say([*COMPARE, "--models", "flow", "ar", "--overwrite"]).status == 0
+    assert (folder / "thesis.txt").exists()
+    assert [row["name"] for row in results(folder)] == ["flow", "ar"]
+    assert sorted(p.name for p in Path("runs").iterdir()) == [folder.name, f"{folder.name}.1"]
+
+
+# -------------------------------------------------------------------------------------- the flags
+
+
+def example_lines():
+    """Every command line in the README and in the help, `nanoparadigm` itself left out."""
+    docs = [(ROOT / "README.md").read_text(), *(c.__doc__ for c in cli.COMMANDS.values())]
+    text = "\n".join(docs).replace("\\\n", " ")
+    commands = "|".join(cli.COMMANDS)
+    return re.findall(rf"^ +nanoparadigm ((?:{commands})\b.*)$", text, re.MULTILINE)
+
+
+@pytest.mark.parametrize("line", dict.fromkeys(example_lines()))
+def test_the_examples_in_the_documentation_parse(line, home):
+    command = cli.parse(shlex.split(line))
+    assert type(command).__name__.lower() == line.split()[0]
+
+
+MISSION = """
+train --model ar --dataset shakespeare --max_steps 2000 --eval_interval 500
+train --model mamba --dataset shakespeare --max_steps 2000 --n_embd 64 --d_state 8 --n_layer 2
+train --model ar --dataset shakespeare --tokenizer bpe --bpe_vocab_size 500 --max_steps 200
+sample --checkpoint runs/ar --prompt "ROMEO:" --length 200
+sample --checkpoint runs/diffusion --length 128 --sampling_steps 64
+infill --checkpoint runs/diffusion --prefix "To be" --suffix "that is the question" --fill_length 30
+evaluate --checkpoint runs/ar runs/diffusion runs/flow runs/mamba
+compare --dataset shakespeare --max_steps 500
+""".strip().splitlines()
+
+
+@pytest.fixture(scope="module")
+def globe(tmp_path_factory):
+    """A folder whose runs/ have blocks of 128 characters and know the letters of the mission."""
+    home = tmp_path_factory.mktemp("globe")
+    letters = "ROMEO: To be, or not to be, that is the question\n"
+    text = letters + "".join(random.Random(0).choices(letters, k=6000))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(home)
+        patch.setattr(cli, "progress", Quiet)
+        Path("globe.txt").write_text(text)
+        for name in PRESETS:
+            size = "--n_layer 1 --n_head 1 --n_embd 8 --batch_size 1 --max_steps 1"
+            main(f"train --model {name} --dataset globe.txt {size}")
+    return home
+
+
+@pytest.mark.parametrize("line", MISSION)
+def test_the_mission_runs(line, globe, say, tmp_path, monkeypatch):
+    monkeypatch.chdir(globe)
+    small = "--n_layer 1 --n_head 2 --n_embd 32 --batch_size 2 --max_steps 2 --eval_windows 2"
+    if line.split()[0] in ("train", "compare"):
+        line += f" --out {tmp_path} {small}"
+        assert cli.parse(shlex.split(line)).text.dataset == "shakespeare"
+        if "compare" in line:  # which evaluates on the whole of the validation split
+            line = line.replace("shakespeare", "globe.txt") + " --draws 1"
+    if "shakespeare" in line and not corpora._folder_with(["tinyshakespeare.txt"]):
+        line = line.replace("shakespeare", "globe.txt")
+    if "evaluate" in line:
+        line += " --draws 1 --sampling_steps 4"
+    said = say(line)
+    assert said.status == 0, said.err
+    if "ROMEO" in line:
+        assert said.out.startswith("ROMEO:") and len(said.out) == 201
+    if "64" in line and "sample" in line:
+        assert len(said.out) == 129
+    if "infill" in line:
+        assert re.fullmatch(r"(?s)To be.{30}that is the question\n", said.out)
+
+
+@pytest.mark.parametrize(
+    "name, flag", [(name, flag) for name, c in cli.COMMANDS.items() for flag in cli.flags(c)]
+)
+def test_every_flag_is_read_with_either_dash(name, flag):
+    required = ["--checkpoint", "x"] if name in ("sample", "infill") else []
+    default = cli.flat(cli.parse([name, *required]))
+    kind = cli.flags(cli.COMMANDS[name])[flag].type
+    value = {int: "3", float: "0.5", str: "y"}.get(kind, "3")
+    for typed in f"--{flag}", f"--{flag.replace('_', '-')}":
+        if kind is bool:
+            typed = typed if not default[flag] else typed.replace("--", "--no_", 1)
+            parsed = cli.flat(quietly(name, *required, typed))
+        else:
+            value = "bfloat16" if flag == "dtype" else value
+            parsed = cli.flat(quietly(name, *required, typed, value))
+        assert parsed[flag] != default[flag]
+        assert {k: v for k, v in parsed.items() if k != flag} == {
+            k: v for k, v in default.items() if k != flag
+        }
+
+
+def quietly(*arguments):
+    """`parse`, in which --resume looks for no run."""
+    if arguments[0] == "train" and "--resume" in arguments:
+        return cli.read(cli.Train, args=arguments[1:], prog="", config=())
+    return cli.parse(arguments)
+
+
+@pytest.mark.parametrize("name", cli.COMMANDS)
+def test_the_help_explains_every_flag(name, say):
+    said = say(f"{name} --help")
+    assert (said.status, said.err) == (0, "")
+    assert cli.COMMANDS[name].__doc__.splitlines()[0] in said.out
+    for flag, f in cli.flags(cli.COMMANDS[name]).items():
+        assert re.search(rf"--{flag}\b", said.out)
+        assert f.name == flag
+
+
+def test_without_a_command_the_commands_are_listed(say):
+    for line, status in ("", 2), ("-h", 0), ("--help", 0):
+        said = say(line)
+        assert said.status == status
+        assert all(f"\n  {name} " in said.out for name in cli.COMMANDS)
+
+
+def test_the_module_runs_and_says_its_version():
+    process = start(["--version"])
+    assert process.communicate() == (f"{__version__}\n", "")
+    assert process.returncode == 0
+
+
+# -------------------------------------------------------------------------------------- bad input
+
+AR, DIFFUSION, FLOW = (f"--checkpoint runs/{name}" for name in ("ar", "diffusion", "flow"))
+SMALL = f"--dataset text.txt --out new {' '.join(TINY)}"
+
+MISUSE = [
+    # what does not exist is answered with what does
+    ("trian", "unknown command 'trian': did you mean 'train'?"),
+    ("train --modle ar", "unknown flag '--modle': did you mean '--model'?"),
+    ("sample --max_steps 3", "unknown flag '--max_steps': "),
+    (f"train --model mambo {SMALL}", "unknown model 'mambo': did you mean 'mamba'?"),
+    (f"train --model gpt {SMALL}", "unknown model 'gpt': choose from ar, diffusion, flow, mamba"),
+    (f"train --network transfomer {SMALL}", "did you mean 'transformer'?"),
+    ("train --dataset shakespere", "unknown dataset or file 'shakespere': did you mean 'shake"),
+    (f"train --model flow --schedule cosin {SMALL}", "did you mean 'cosine'?"),
+    (f"train --tokenizer bep {SMALL}", "unknown tokenizer 'bep': did you mean 'bpe'?"),
+    (f"train --mlp relu {SMALL}", "unknown mlp 'relu': did you mean 'relu2'?"),
+    ("compare --models ar difusion", "did you mean 'diffusion'?"),
+    (f"sample {FLOW} --sampler eular", "unknown sampler 'eular': did you mean 'euler'?"),
+    # what cannot be parsed
+    ("train --n_layer two", "'two'"),
+    ("train --lr fast", "'fast'"),
+    ("train --max_steps 1.5", "'1.5'"),
+    ("train --max_steps", "--max_steps"),
+    ("train -model ar", "-model"),
+    ("train ar", "ar"),
+    ("sample", "--checkpoint"),
+    ("sample runs/ar", "--checkpoint"),
+    ("train --resume=yes", "yes"),
+    # texts
+    ("train --dataset empty.txt", "empty.txt is empty: give a file that holds text"),
+    ("train --dataset short.txt", "short.txt holds 8 of the 128 tokens that one window needs"),
+    ("train --dataset latin.txt", "latin.txt is not UTF-8 text (byte 3 is 0xe9)"),
+    ("train --dataset runs", "runs is a directory"),
+    ("train --dataset missing.txt", "unknown dataset or file 'missing.txt'"),
+    (f"train --tokenizer bpe --bpe_vocab_size 100 {SMALL}", "ask for 257 or more"),
+    ("evaluate --dataset foreign.txt", "no model to evaluate: foreign.txt holds 'Ä', 'Ö', 'Ü', "),
+    ("evaluate --dataset missing.txt", "unknown dataset or file"),
+    (f"sample {AR} --prompt ÄÖÜ", "this model has never seen 'Ä', 'Ö', 'Ü': leave it out"),
+    (f"infill {FLOW} --prefix a --suffix Ü", "this model has never seen 'Ü'"),
+    # sizes and settings
+    ("train --n_head 3", "n_head 3 does not divide n_embd 128 into even parts"),
+    ("train --n_layer 0", "n_layer is 0: give a whole number of 1 or more"),
+    ("train --d_state -1 --model mamba", "d_state is -1"),
+    ("train --block_size 0", "block_size is 0"),
+    ("train --batch_size 0", "batch_size is 0"),
+    ("train --max_steps 0", "max_steps is 0: give a whole number of 1 or more"),
+    ("train --eval_interval 0", "eval_interval is 0"),
+    ("train --epochs 0", "epochs is 0.0: give a number above 0"),
+    ("train --lr -1", "lr is -1.0: give a number above 0"),
+    ("train --lr nan", "lr is nan: give a number above 0"),
+    ("train --lr inf", "lr is inf: give a number above 0"),
+    ("train --dropout 1", "dropout is 1.0: give a share from 0 up to 1"),
+    ("train --seed 99999999999999999999", "give a whole number from 0 to 2**63 - 1"),
+    (f"train --device nonsense {SMALL}", "device 'nonsense' cannot be used here: try --device cpu"),
+    (f"train --device meta {SMALL}", "device 'meta' cannot be used here: try --device cpu"),
+    (f"train --schedule cosine {SMALL}", "ar has no noise, so no schedule: drop --schedule"),
+    (f"train {SMALL} --lr 1e30", "the training diverged, its loss is nan at step"),
+    ("compare --models", "--models names no model: give some of ar, diffusion, flow, mamba"),
+    ("compare --dataset text.txt --n_embd 2 --n_head 1 --block_size 8", "choose a larger --n_em"),
+    # resuming
+    ("train --resume --out missing", "missing holds no checkpoint"),
+    ("train --resume --out runs/ar/step-6", "runs/ar/step-6 is one checkpoint"),
+    ("train --resume --lr 0.1", "has lr 0.003, which --resume cannot change to 0.1: drop --lr"),
+    ("train --resume --n_layer 2", "has n_layer 1, which --resume cannot change to 2"),
+    ("train --resume --dataset language", "has dataset text.txt, which --resume cannot change"),
+    ("train --resume --tokenizer bpe", "has tokenizer char, which --resume cannot change to bpe"),
+    ("train --resume --model flow --out runs/ar", "has model ar, which --resume cannot change"),
+    ("train --resume --overwrite", "drop one of them"),
+    ("compare --resume --overwrite", "drop one of them"),
+    # checkpoints
+    ("sample --checkpoint missing", "missing holds no checkpoint"),
+    ("sample --checkpoint runs", "runs holds no checkpoint: there are runs/ar, runs/diffusion"),
+    ("sample --checkpoint text.txt", "text.txt holds no checkpoint"),
+    ("sample --checkpoint truncated", "truncated/step-6 is damaged or not a checkpoint"),
+    ("sample --checkpoint foreign", "foreign is damaged or not a checkpoint"),
+    ("train --resume --out truncated", "is damaged or not a checkpoint"),
+    ("evaluate --checkpoint missing truncated", "no model to evaluate: missing holds no ch"),
+    # sampling
+    (f"sample {FLOW} --length 0", "nothing to generate: ask for a length of 1 or more"),
+    (f"sample {AR} --length -3", "length -3 is shorter than the prompt"),
+    (f"sample {AR} --prompt the --length 2", "length 2 is shorter than the prompt (3 tokens)"),
+    (f"sample {DIFFUSION} --length 17", "17 tokens do not fit this network's block of 16"),
+    (f"sample {FLOW} --length 17", "17 tokens do not fit this network's block of 16"),
+    (f"sample {AR} --temperature -1", "temperature is -1.0: give 0"),
+    (f"sample {AR} --temperature nan", "--temperature is not a number: give one"),
+    (f"sample {AR} --top_k 0", "top_k is 0: give 1 or more"),
+    (f"sample {AR} --top_p 2", "top_p is 2.0: give a share above 0 and up to 1"),
+    (f"sample {AR} --n 0", "n is 0: give a whole number of 1 or more"),
+    (f"sample {FLOW} --sampling_steps 0", "sampling_steps is 0"),
+    (f"sample {AR} --seed -1", "seed is -1: give a whole number from 0"),
+    (f"sample {DIFFUSION} --eta 1", "drop --eta"),
+    (f"sample {AR} --sampler ancestral", "drop --sampler"),
+    (f"sample {FLOW} --eta 1", "add --sampler euler, or drop eta"),
+    (f"sample {FLOW} --sampler euler --eta -1", "eta is -1.0: give 0 (no extra jumps) or more"),
+    (f"sample {FLOW} --prefix a", "--prefix goes with --infill"),
+    (f"sample {FLOW} --infill --prompt a", "--prompt goes without --infill"),
+    # infilling
+    (f"infill {AR} --prefix the --suffix mat", "use a diffusion or flow model to infill"),
+    ("infill --checkpoint runs/mamba --suffix mat", "use a diffusion or flow model to infill"),
+    (f"infill {DIFFUSION} --fill_length 0", "fill_length is 0: give a whole number of 1 or more"),
+    (f"infill {FLOW} --prefix the --fill_length 14", "17 tokens do not fit this network's block"),
+    # evaluating
+    ("evaluate --draws 0", "draws is 0: give a whole number of 1 or more"),
+    ("evaluate --eval_windows 0", "eval_windows is 0"),
+    ("evaluate --seed -1", "seed is -1"),
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def traps(trained, tmp_path_factory):
+    """A copy of the trained runs, among files that no command can use."""
+    home = tmp_path_factory.mktemp("traps") / "home"
+    shutil.copytree(trained, home)
+    (home / "empty.txt").write_bytes(b"")
+    (home / "short.txt").write_text("too short")
+    (home / "latin.txt").write_bytes(b"caf\xe9" * 100)
+    (home / "foreign.txt").write_text("ÄÖÜ" * 100)
+    shutil.copytree(home / "runs/ar", home / "truncated")
+    model = home / "truncated/step-6/model.safetensors"
+    model.write_bytes(model.read_bytes()[:100])
+    (home / "foreign").mkdir()
+    (home / "foreign/config.json").write_text('{"model_type": "gpt2"}')
+    save_file({"wte": torch.zeros(2)}, home / "foreign/model.safetensors")
+    return home
+
+
+@pytest.mark.parametrize("line, said", MISUSE)
+def test_misuse_is_answered_in_a_sentence_and_changes_nothing(line, said, traps, say, monkeypatch):
+    monkeypatch.chdir(traps)
+    before = contents()
+    answer = say(line)
+    assert answer.status == 2, answer.out + answer.err
+    assert re.fullmatch(r"nanoparadigm: [^\n]+\n", answer.err)
+    assert said in answer.err
+    assert answer.err.rstrip().endswith(("--help", ")", "'")) or ":" in answer.err[15:]
+    assert {p: b for p, b in contents().items() if p.parts[0] != "new"} == before
+    shutil.rmtree("new", ignore_errors=True)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU here")
+def test_a_gpu_that_is_not_there(traps, say, monkeypatch):
+    monkeypatch.chdir(traps)
+    for command in "train", "train --overwrite", "compare":
+        before = contents()
+        said = say(f"{command} --device cuda --dataset text.txt {' '.join(TINY)}")
+        assert said.err == "nanoparadigm: device 'cuda' cannot be used here: try --device cpu\n"
+        assert (said.status, contents()) == (2, before)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        f"train {SMALL} --out text.txt",
+        f"train {SMALL} --out text.txt/run",
+        f"compare {SMALL} --out text.txt/run --no_equal_size",
+        f"evaluate {AR} --draws 1 --sampling_steps 2 --json text.txt/numbers.json",
+        f"sample {AR} --length 99999999999999",
+        f"sample {AR} --n 99999999999999",
+    ],
+)
+def test_what_the_machine_refuses_is_told_in_one_sentence(line, traps, say, monkeypatch):
+    monkeypatch.chdir(traps)
+    before = contents()
+    said = say(line)
+    assert said.status == 1
+    assert re.fullmatch(r"nanoparadigm: [^\n]+\n", said.err)
+    assert contents() == before
+
+
+def test_a_run_whose_text_has_changed_is_not_resumed(copy, say):
+    Path("text.txt").write_text(TEXT + "\nthe hen")
+    said = say("train --resume --max_steps 9")
+    assert said.status == 2
+    assert "text.txt is not the text that the run in runs/ar began with" in said.err
+
+
+def test_a_defect_is_not_passed_off_as_bad_input(home, say, monkeypatch):
+    def broken(self):
+        raise RuntimeError("shapes cannot be multiplied")
+
+    monkeypatch.setattr(cli.Sample, "run", broken)
+    with pytest.raises(RuntimeError, match="shapes"):
+        say(f"sample {AR}")
+
+
+def test_complaints_are_plain_on_a_terminal_too(say, monkeypatch):
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+    said = say("train --n_layer two")
+    assert said.err.startswith("nanoparadigm: Error parsing --n_layer: ")
+    assert said.err.isascii() and said.err.isprintable() == said.err.endswith("x") is False
+
+
+def test_a_terminal_that_cannot_show_a_character_shows_a_question_mark(home, monkeypatch):
+    narrow = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    monkeypatch.setattr(sys, "stdout", narrow)
+    assert cli.main(f"evaluate {AR} --draws 1 --sampling_steps 2 --no_baselines".split()) == 0
+    narrow.seek(0)
+    assert " ? " in narrow.read()
+
+
+def test_a_reader_who_leaves_early_is_no_error_of_ours(home):
+    read, write = os.pipe()
+    os.close(read)
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-m", "nanoparadigm", "sample", *AR.split()]
+    done = subprocess.run(command, env=environment, stdout=write, stderr=subprocess.PIPE, text=True)
+    os.close(write)
+    assert (done.returncode, done.stderr) == (1, "")

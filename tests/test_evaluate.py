@@ -1,0 +1,250 @@
+"""The ruler is right: what it reports is what can be worked out by hand."""
+
+import json
+import math
+
+import pytest
+import torch
+from torch import nn
+
+from nanoparadigm import PRESETS, build, corpora, tokenizers
+from nanoparadigm.evaluate import (
+    Counted,
+    Estimate,
+    accuracy,
+    bits_per_character,
+    generation_speed,
+    measure,
+    nats_per_token,
+    table,
+)
+
+LENGTH = 8
+TINY = dict(n_layer=1, n_head=2, n_embd=16, block_size=LENGTH, d_state=4)
+presets = pytest.mark.parametrize("name", PRESETS)
+
+
+def of_text(kind):
+    """A corpus whose validation split ends in the middle of a window, with é, of two bytes."""
+    train = "the cat sat on the café mat and the cat ate the hat\n" * 4
+    corpus = corpora.Corpus("cats", train, "the cat at the café sat on a mat and a hat\n" * 2)
+    tokenizer = tokenizers.build(kind, corpus, 270)
+    data = corpora.Data(corpus, tokenizer, LENGTH)
+    assert len(data.validation) == 2
+    return data
+
+
+def new(data, name):
+    """A model none of whose weights is zero, so that its predictions depend on what it reads."""
+    model = build(name, data.tokenizer.vocab_size, **TINY)
+    g = generator(1)
+    with torch.no_grad():
+        for p in model.parameters():
+            p += 0.2 * torch.randn(p.shape, generator=g)
+    return model
+
+
+def generator(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+@pytest.fixture(scope="module", params=["char", "bpe"])
+def data(request):
+    return of_text(request.param)
+
+
+class Priced(nn.Module):
+    """A model that charges (i + 1) nats a token for the i-th window it is shown."""
+
+    device = torch.device("cpu")
+
+    def __init__(self):
+        super().__init__()
+        self.shown = []
+
+    def nll_bound(self, x, generator, draws):
+        first = len(self.shown)
+        self.shown += x.tolist()
+        return x.shape[1] * torch.arange(first + 1, first + len(x) + 1)
+
+
+def test_every_token_of_the_validation_split_is_paid_for_once(data):
+    model = Priced()
+    estimate = nats_per_token(model, data, None, batch_size=3)
+    assert sum(model.shown, []) == data.tokenizer.encode(data.corpus.validation)
+    *full, tail = model.shown
+    price = sum(LENGTH * (i + 1) for i in range(len(full))) + len(tail) * (len(full) + 1)
+    assert estimate.mean == pytest.approx(price / (LENGTH * len(full) + len(tail)))
+    spread = torch.arange(1.0, len(full) + 1).std().item()
+    assert estimate.se == pytest.approx(spread / len(full) ** 0.5)
+
+
+def test_a_share_of_the_windows_is_spread_over_the_split(data):
+    full = data.validation[0].tolist()
+    for n in range(2, len(full)):
+        model = Priced()
+        nats_per_token(model, data, None, max_windows=n)
+        places = [full.index(window) for window in model.shown]
+        assert len(places) == n and places == sorted(set(places))
+        assert (places[0], places[-1]) == (0, len(full) - 1)
+    model = Priced()
+    nats_per_token(model, data, None, max_windows=len(full))
+    assert len(model.shown) == len(full) + 1
+
+
+def test_one_bit_a_token_is_tokens_over_characters_in_bits_a_character(data):
+    nats = Estimate(math.log(2), math.log(4))
+    tokens = len(data.tokenizer.encode(data.corpus.validation))
+    bits = bits_per_character(nats, data)
+    assert bits.mean == pytest.approx(tokens / len(data.corpus.validation))
+    assert bits.se == pytest.approx(2 * tokens / len(data.corpus.validation))
+
+
+@pytest.mark.parametrize("name", ["ar", "mamba"])
+def test_bits_per_character_by_hand(name, data):
+    """Token after token through the recurrent form, softmax and logarithm spelled out."""
+    model = new(data, name).requires_grad_(False)
+    tokens = data.tokenizer.encode(data.corpus.validation)
+    bits = 0.0
+    for start in range(0, len(tokens), LENGTH):
+        state, last = model.net.init_state(1), model.blank
+        for token in tokens[start : start + LENGTH]:
+            logits, state = model.net.step(torch.tensor([[last]]), state)
+            p = logits[0, 0, : model.vocab_size].double().exp()
+            bits -= math.log2(p[token] / p.sum())
+            last = token
+    expected = bits / len(data.corpus.validation)
+    measured = bits_per_character(nats_per_token(model, data, generator()), data)
+    assert measured.mean == pytest.approx(expected, rel=1e-5)
+
+
+@presets
+def test_the_noise_is_the_seed_and_nothing_else(name):
+    data = of_text("char")
+    model = new(data, name)
+    first, again, other = (measure(model, data, seed, draws=2) for seed in (0, 0, 1))
+    for numbers in (first, again, other):
+        assert numbers.pop("speed")["tokens_per_second"] > 0
+    assert first == again
+    assert (first["nats_per_token"] == other["nats_per_token"]) == model.exact
+
+
+@presets
+def test_measuring_changes_nothing_and_fits_in_json(name):
+    data = of_text("char")
+    model = new(data, name)
+    before = {k: v.clone() for k, v in model.state_dict().items()}
+    net, state = model.net, torch.get_rng_state()
+    numbers = measure(model, data, draws=1)
+    assert json.loads(json.dumps(numbers)) == numbers
+    assert numbers["exact"] == (name in ("ar", "mamba"))
+    assert numbers["parameters"] == sum(v.numel() for v in before.values())
+    after = model.state_dict()
+    assert model.net is net and all(torch.equal(before[k], after[k]) for k in after)
+    assert torch.equal(torch.get_rng_state(), state)
+    assert not any(p.grad is not None for p in model.parameters())
+
+
+class Knowing(nn.Module):
+    """A model that gets the token at `position` right in every window whose number divides by n."""
+
+    device = torch.device("cpu")
+
+    def __init__(self, windows, position, n):
+        super().__init__()
+        self.windows, self.position, self.n = windows.tolist(), position, n
+
+    def conditional(self, x, i, generator):
+        scores = torch.zeros(len(x), 300)
+        for row, window in zip(scores, x.tolist(), strict=True):
+            right = self.windows.index(window) % self.n == 0
+            row[window[i] if right and i == self.position else 299] = 1.0
+        return scores
+
+
+@pytest.mark.parametrize("position", [0, -1])
+@pytest.mark.parametrize("n", [1, 2, 3])
+def test_accuracy_counts_what_is_right(position, n, data):
+    windows = data.validation[0]
+    model = Knowing(windows, position, n)
+    right = len(range(0, len(windows), n)) / len(windows)
+    estimate = accuracy(model, data, position, None, batch_size=2)
+    assert estimate.mean == pytest.approx(right)
+    scale = len(windows) / (len(windows) - 1)
+    assert estimate.se == pytest.approx((scale * right * (1 - right) / len(windows)) ** 0.5)
+    assert accuracy(model, data, -1 - position, None).mean == 0
+
+
+@presets
+def test_accuracy_does_not_peek(name):
+    """Nothing about the token asked for reaches the model: other tokens there, same answer."""
+    data = of_text("char")
+    model = new(data, name).eval()
+    for position in (0, -1):
+        x = data.validation[0].clone()
+        answers = []
+        for _ in range(2):
+            answers.append(model.conditional(x, position, generator()))
+            x[:, position] = (x[:, position] + 1) % model.vocab_size
+        torch.testing.assert_close(*answers)
+
+
+@pytest.mark.parametrize(
+    "name, calls, positions",
+    [("ar", LENGTH, LENGTH), ("mamba", LENGTH, LENGTH), ("flow", 20, 20 * LENGTH)],
+)
+def test_the_cost_of_a_text_is_counted(name, calls, positions):
+    speed = generation_speed(new(of_text("char"), name), LENGTH, generator(), steps=20)
+    assert (speed.calls, speed.positions) == (calls, positions)
+
+
+def test_diffusion_calls_its_network_only_when_something_is_revealed():
+    model = new(of_text("char"), "diffusion")
+    one = generation_speed(model, LENGTH, generator(), steps=1)
+    assert (one.calls, one.positions) == (1, LENGTH)
+    many = generation_speed(model, LENGTH, generator(), steps=1000)
+    assert many.calls <= LENGTH and many.positions == many.calls * LENGTH
+
+
+@presets
+def test_the_network_is_put_back_whatever_happens(name):
+    model = new(of_text("char"), name)
+    net = model.net
+    with pytest.raises(TypeError):
+        generation_speed(model, LENGTH, generator(), steps="many")
+        model.sample(1, None, generator())
+    assert model.net is net and not isinstance(net, Counted)
+
+
+def test_an_estimate_is_a_mean_with_its_standard_error():
+    values = torch.randn(50, generator=generator(), dtype=torch.float64)
+    estimate = Estimate.of(values)
+    assert estimate.mean == pytest.approx(values.sum().item() / 50)
+    squares = ((values - values.mean()) ** 2).sum().item()
+    assert estimate.se == pytest.approx((squares / 49 / 50) ** 0.5)
+    assert math.isnan(Estimate.of(values[:1]).se)
+
+
+def test_the_table_has_a_row_for_each_model_and_its_columns_are_straight():
+    data = of_text("char")
+    rows = [
+        dict(name=f"runs/{'x' * i}{name}", tokens=10**i, **measure(new(data, name), data, draws=1))
+        for i, name in enumerate(PRESETS)
+    ]
+    head, rule, *lines = table(rows).splitlines()
+    assert len({len(line) for line in (head, rule, *lines)}) == 1
+    assert {*rule} == {*"|-: "}
+    for row, line in zip(rows, lines, strict=True):
+        name, bits, speed, calls, positions, forward, _, size, tokens = (
+            cell.strip() for cell in line.strip("|").split("|")
+        )
+        assert name == row["name"]
+        sign, mean, _, se = bits.split()
+        assert sign == ("=" if row["exact"] else "<=")
+        assert float(mean) == pytest.approx(row["bits_per_character"]["mean"], abs=5e-4)
+        assert float(se) == pytest.approx(row["bits_per_character"]["se"], abs=5e-4)
+        assert forward.startswith(f"{100 * row['forward']['mean']:.1f} ± ")
+        numbers = [row["speed"]["calls"], row["speed"]["positions"], row["parameters"]]
+        shown = [int(cell.replace(",", "")) for cell in (calls, positions, size, tokens)]
+        assert shown == [*numbers, row["tokens"]]
+        assert int(speed.replace(",", "")) == round(row["speed"]["tokens_per_second"])
