@@ -18,6 +18,7 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import save_file
+from tqdm import tqdm
 
 from nanoparadigm import PRESETS, __version__, build, checkpoint, cli, corpora, parameters
 from nanoparadigm.train import Log, Settings, read_log, train
@@ -152,7 +153,8 @@ def test_a_sample_has_the_length_asked_for_and_begins_with_the_prompt(name, prom
 
 @presets
 def test_the_same_seed_writes_the_same_text(name, home, say):
-    texts = [say(f"sample --checkpoint runs/{name} --seed {seed}").out for seed in (0, 0, 1, 2)]
+    sample = f"sample --checkpoint runs/{name} --sampling_steps 9"
+    texts = [say(f"{sample} --seed {seed}").out for seed in (0, 0, 1, 2)]
     assert len(texts[0]) == 17
     assert texts[0] == texts[1]
     assert len(set(texts)) == 3
@@ -167,7 +169,7 @@ def test_an_autoregressive_text_may_be_longer_than_the_block(name, home, say):
 @presets
 def test_the_flags_of_sample_have_their_effect(name, home, say):
     def sample(flags=""):
-        said = say(f"sample --checkpoint runs/{name} {flags}")
+        said = say(f"sample --checkpoint runs/{name} --sampling_steps 9 {flags}")
         assert said.status == 0, said.err
         return said.out
 
@@ -189,6 +191,7 @@ def test_the_flags_of_sample_have_their_effect(name, home, say):
 def test_infilling_keeps_both_sides_and_fills_exactly_the_gap(command, name, home, say):
     for prefix, n, suffix in ("the ca", 4, " sat"), ("", 3, "n\nthe"), ("a\n", 1, ""), ("", 16, ""):
         flags = ["--prefix", prefix, "--suffix", suffix, "--fill_length", str(n), "--n", "2"]
+        flags += ["--sampling_steps", "5"]
         said = say([*command.split(), "--checkpoint", f"runs/{name}", *flags])
         assert said.status == 0, said.err
         texts = said.out.removesuffix("\n").split("\n---\n")
@@ -241,7 +244,8 @@ def test_a_run_in_the_folder_one_stands_in(copy, say):
     assert before.items() <= contents().items()
 
 
-def test_the_bar_shows_the_loss_and_the_bound(copy, capsys):
+def test_the_bar_shows_the_loss_and_the_bound(copy, capsys, monkeypatch):
+    monkeypatch.setattr(cli, "tqdm", partial(tqdm, disable=False))  # TQDM_DISABLE may be set
     said = Said(["train", "--model", "flow", "--dataset", "text.txt", *TINY], capsys)
     assert re.search(r"flow: 100%.* 6/6 .*loss \d+\.\d+, val <= \d+\.\d+ ± \d", said.err)
 
@@ -335,12 +339,13 @@ from nanoparadigm.cli import main
 from nanoparadigm.train import read_log
 
 chance = random.Random(0)
-for life in range(8):
+for life in range(6):
     known = len(read_log("cut"))
     child = os.fork()
     if child == 0:
         os._exit(main(["train", "--out", "cut", *sys.argv[1:], *["--resume"] * (life > 0)]))
     while len(read_log("cut")) <= known or not os.path.exists("cut/run.json"):
+        assert os.waitpid(child, os.WNOHANG) == (0, 0), "it ended by itself"
         time.sleep(0.001)
     time.sleep(chance.uniform(0, 0.05))
     os.kill(child, signal.SIGKILL)
@@ -356,7 +361,7 @@ def test_a_run_that_is_killed_again_and_again_repeats_itself(straight, copy, say
     killer = subprocess.run(command, env=environment, text=True, capture_output=True)
     assert killer.returncode == 0, killer.stderr
     last = checkpoint.load("cut", "last").config["step"]
-    assert last > 4
+    assert last >= 3
     text = Path("cut/log.jsonl").read_text().splitlines()
     assert len(text) - last in (0, 1)
     resumed = train(*resumable("cut"), "cut", resume=True)

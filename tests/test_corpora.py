@@ -177,7 +177,7 @@ def test_language_comes_from_its_own_module(monkeypatch):
 def test_a_file_is_split_by_characters_and_keeps_its_newlines(tmp_path):
     path = tmp_path / "poem.en.txt"
     path.write_bytes("\ufeffé\r\n345\r7\n9".encode())
-    assert load(str(path)) == Corpus("poem.en", "é\r\n345\r7\n", "9")
+    assert load(str(path)) == Corpus(str(path), "é\r\n345\r7\n", "9")
 
 
 def test_an_unknown_name_is_answered_with_the_nearest(tmp_path):
