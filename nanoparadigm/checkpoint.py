@@ -197,6 +197,7 @@ def remove(run):
 def flatten(value, tensors, name=""):
     """Nested dicts and lists -> the same with every tensor replaced by its name in `tensors`."""
     if isinstance(value, torch.Tensor):
+        name = f"{len(tensors)}{name}"  # the number tells {"a": {"b": x}} from {"a.b": x}
         tensors[name] = value.contiguous()
         return {"tensor": name}
     if isinstance(value, dict):

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
@@ -360,8 +360,14 @@ def same(a, b):
     return type(a) is type(b) and a == b
 
 
+zero, one = torch.tensor(0), torch.tensor(1)
+
+
 @hypothesis_settings(deadline=None)
 @given(trees)
+@example([[zero], [one]])
+@example({"a.b": zero, "a": {"b": one}})
+@example({1: zero, "1": one})
 def test_any_nested_state_survives_json(tree):
     tensors = {}
     outline = json.loads(json.dumps(flatten(tree, tensors)))

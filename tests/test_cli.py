@@ -324,13 +324,13 @@ def test_a_second_signal_insists(copy, say, monkeypatch):
     before = contents("runs/ar")
 
     def twice(*args, **kwargs):
-        signal.raise_signal(signal.SIGINT)
-        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGTERM)
+        signal.raise_signal(signal.SIGTERM)
 
     monkeypatch.setattr(cli, "fit", twice)
-    handler = signal.getsignal(signal.SIGINT)
+    handler = signal.getsignal(signal.SIGTERM)
     assert say("train --resume --max_steps 9").status == 130
-    assert signal.getsignal(signal.SIGINT) is handler
+    assert signal.getsignal(signal.SIGTERM) is handler
     assert contents("runs/ar") == before
 
 
@@ -827,11 +827,26 @@ def test_a_run_whose_text_has_changed_is_not_resumed(copy, say):
     assert "text.txt is not the text that the run in runs/ar began with" in said.err
 
 
-def test_a_defect_is_not_passed_off_as_bad_input(home, say, monkeypatch):
-    def broken(self):
-        raise RuntimeError("shapes cannot be multiplied")
+def no_compiler(_):
+    error = type("InductorError", (RuntimeError,), {"__module__": "torch._inductor.exc"})
+    raise error("InvalidCxxCompiler: none found\nSet TORCHDYNAMO_VERBOSE=1 for more")
 
-    monkeypatch.setattr(cli.Sample, "run", broken)
+
+@pytest.mark.parametrize(
+    "refuse, said",
+    [
+        (lambda _: torch.empty(10**15), "too little memory here: ask for less at a time"),
+        (no_compiler, "cannot compile here: drop --compile (InvalidCxxCompiler: none found)"),
+    ],
+)
+def test_what_torch_is_refused_is_told_in_one_sentence(refuse, said, say, monkeypatch):
+    monkeypatch.setattr(cli.Sample, "run", refuse)
+    answer = say(f"sample {AR}")
+    assert (answer.status, answer.err) == (1, f"nanoparadigm: {said}\n")
+
+
+def test_a_defect_is_not_passed_off_as_bad_input(say, monkeypatch):
+    monkeypatch.setattr(cli.Sample, "run", lambda _: torch.ones(2, 3) @ torch.ones(2, 3))
     with pytest.raises(RuntimeError, match="shapes"):
         say(f"sample {AR}")
 
@@ -856,7 +871,7 @@ def test_a_terminal_that_cannot_show_a_character_shows_a_question_mark(home, mon
 def test_a_reader_who_leaves_early_is_no_error_of_ours(home):
     read, write = os.pipe()
     os.close(read)
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": ""}
     command = [sys.executable, "-m", "nanoparadigm", "sample", *AR.split()]
     done = subprocess.run(command, env=environment, stdout=write, stderr=subprocess.PIPE, text=True)
     os.close(write)
