@@ -5,6 +5,7 @@ import io
 import math
 import os
 import re
+import shlex
 import signal
 import sys
 from contextlib import contextmanager, redirect_stderr
@@ -139,13 +140,16 @@ class Train:
         with stop_signals() as stop:
             fit(self.model, model, data, self.settings, self.folder, self.resume, stop)
             if stop():
-                print(f"stopped and saved; go on with: nanoparadigm train {self.how_to_resume()}")
+                print(f"stopped and saved; go on with: {self.how_to_resume()}")
                 raise SystemExit(128 + stop.signal)
-        print(f"saved in {self.folder}; look with: nanoparadigm sample --checkpoint {self.folder}")
+        print(f"saved in {self.folder}; look with: {self.how_to_sample()}")
 
     def how_to_resume(self):
-        where = f"--out {self.out}" if self.out else f"--model {self.model}"
-        return f"{where} --resume"
+        where = ["--out", self.out] if self.out else ["--model", self.model]
+        return shlex.join(["nanoparadigm", "train", *where, "--resume"])
+
+    def how_to_sample(self):
+        return shlex.join(["nanoparadigm", "sample", "--checkpoint", self.folder])
 
 
 @dataclass(frozen=True)
@@ -401,7 +405,7 @@ class Compare:
             with stop_signals() as stop:
                 fit(name, model, data, self.settings, run, resume, stop)
                 if stop():
-                    print(f"stopped and saved; add --resume --out {out} to go on")
+                    print(f"stopped and saved; add --resume --out {shlex.quote(str(out))} to go on")
                     raise SystemExit(128 + stop.signal)
             saved = checkpoint.load(run)
             numbers = evaluate.measure(

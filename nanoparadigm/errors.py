@@ -14,9 +14,10 @@ def choose(kind, name, options):
     """options[name], or an InputError that names the nearest valid name and lists them all."""
     if name in options:
         return options[name]
-    near = difflib.get_close_matches(str(name), options, n=1, cutoff=0.5)
+    lower = {option.lower(): option for option in options}
+    near = difflib.get_close_matches(str(name).lower(), lower, n=1, cutoff=0.5)
     listed = f"choose from {', '.join(options)}"
-    hint = f"did you mean {near[0]!r}? ({listed})" if near else listed
+    hint = f"did you mean {lower[near[0]]!r}? ({listed})" if near else listed
     raise InputError(f"unknown {kind} {name!r}: {hint}")
 
 

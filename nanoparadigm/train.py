@@ -241,14 +241,17 @@ class Log:
 
 
 def read_log(run):
-    """The records of a run's log.jsonl; a last line cut short by a crash is left out."""
+    """The records of a run's log.jsonl, up to the first line that a crash or an editor damaged."""
     path = Path(run) / "log.jsonl"
     records = []
-    for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else []:
+    for line in path.read_bytes().splitlines() if path.exists() else []:
         try:
-            records.append(json.loads(line))
+            record = json.loads(line)
         except ValueError:
             break
+        if not isinstance(record, dict) or "step" not in record:
+            break
+        records.append(record)
     return records
 
 

@@ -294,17 +294,17 @@ def start(arguments):
 
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGUSR1"])
 def test_a_signal_saves_and_says_how_to_go_on(name, straight, copy, say, monkeypatch):
-    number = getattr(signal, name)
-    process = start(["train", "--out", "cut", "--dataset", "text.txt", *LIVE])
-    while process.poll() is None and len(losses("cut")) < 3:
+    number, cut = getattr(signal, name), f"cut by {name}"
+    process = start(["train", "--out", cut, "--dataset", "text.txt", *LIVE])
+    while process.poll() is None and len(losses(cut)) < 3:
         time.sleep(0.01)
     process.send_signal(number)
     out, err = process.communicate()
     assert (process.returncode, err) == (128 + number, "")
     hint = re.fullmatch(r"(?s).*\nstopped and saved; go on with: nanoparadigm (.*)\n", out)
-    done = len(losses("cut"))
-    assert checkpoint.load("cut", "last").config["step"] == done
-    assert losses("cut") == straight.until(done)
+    done = len(losses(cut))
+    assert checkpoint.load(cut, "last").config["step"] == done
+    assert losses(cut) == straight.until(done)
 
     write = Log.write
 
@@ -316,8 +316,8 @@ def test_a_signal_saves_and_says_how_to_go_on(name, straight, copy, say, monkeyp
     monkeypatch.setattr(Log, "write", stop_later)
     said = say(hint[1])
     assert said.status == 128 + number
-    assert losses("cut") == straight.until(max(losses("cut")))
-    assert max(losses("cut")) in (done + 5, done + 6)
+    assert losses(cut) == straight.until(max(losses(cut)))
+    assert max(losses(cut)) in (done + 5, done + 6)
 
 
 def test_a_second_signal_insists(copy, say, monkeypatch):
@@ -338,7 +338,9 @@ KILLER = """
 import os, random, signal, sys, time
 from nanoparadigm.cli import main
 from nanoparadigm.train import read_log
+from torch import optim, zeros
 
+optim.AdamW([zeros(1)])  # loads, for a second, what every child would load again
 chance = random.Random(0)
 for life in range(6):
     known = len(read_log("cut"))
@@ -548,7 +550,7 @@ def test_the_examples_in_the_documentation_parse(line, home):
     assert type(command).__name__.lower() == line.split()[0]
 
 
-MISSION = """
+USUAL = """
 train --model ar --dataset shakespeare --max_steps 2000 --eval_interval 500
 train --model mamba --dataset shakespeare --max_steps 2000 --n_embd 64 --d_state 8 --n_layer 2
 train --model ar --dataset shakespeare --tokenizer bpe --bpe_vocab_size 500 --max_steps 200
@@ -562,7 +564,7 @@ compare --dataset shakespeare --max_steps 500
 
 @pytest.fixture(scope="module")
 def globe(tmp_path_factory):
-    """A folder whose runs/ have blocks of 128 characters and know the letters of the mission."""
+    """A folder whose runs/ have blocks of 128 characters and know the letters of USUAL."""
     home = tmp_path_factory.mktemp("globe")
     letters = "ROMEO: To be, or not to be, that is the question\n"
     text = letters + "".join(random.Random(0).choices(letters, k=6000))
@@ -576,8 +578,8 @@ def globe(tmp_path_factory):
     return home
 
 
-@pytest.mark.parametrize("line", MISSION)
-def test_the_mission_runs(line, globe, say, tmp_path, monkeypatch):
+@pytest.mark.parametrize("line", USUAL)
+def test_the_usual_lines_run(line, globe, say, tmp_path, monkeypatch):
     monkeypatch.chdir(globe)
     small = "--n_layer 1 --n_head 2 --n_embd 32 --batch_size 2 --max_steps 2 --eval_windows 2"
     if line.split()[0] in ("train", "compare"):
@@ -658,6 +660,7 @@ SMALL = f"--dataset text.txt --out new {' '.join(TINY)}"
 MISUSE = [
     # what does not exist is answered with what does
     ("trian", "unknown command 'trian': did you mean 'train'?"),
+    ("TRAIN", "unknown command 'TRAIN': did you mean 'train'?"),
     ("train --modle ar", "unknown flag '--modle': did you mean '--model'?"),
     ("sample --max_steps 3", "unknown flag '--max_steps': "),
     (f"train --model mambo {SMALL}", "unknown model 'mambo': did you mean 'mamba'?"),

@@ -366,11 +366,13 @@ def test_a_device_that_is_not_there_is_refused(device, data):
         next(train(new(data), data, replace(SETTINGS, device=device)))
 
 
-def test_a_log_keeps_what_came_before_and_drops_what_came_after(tmp_path):
+@pytest.mark.parametrize("damage", [b'{"step"', b"[1]\n", b'{"a": 1}\n', b"\xff\n", b"\n\n"])
+def test_a_log_keeps_what_came_before_and_drops_what_came_after(damage, tmp_path):
     log = Log(tmp_path, keep_to=0)
     for step in (1, 2, 3):
         log.write({"step": step})
-    (tmp_path / "log.jsonl").open("a").write('{"step"')
+    (tmp_path / "log.jsonl").open("ab").write(damage)
+    assert read_log(tmp_path) == [{"step": 1}, {"step": 2}, {"step": 3}]
     Log(tmp_path, keep_to=2).write({"step": 3, "again": True})
     assert read_log(tmp_path) == [{"step": 1}, {"step": 2}, {"step": 3, "again": True}]
     Log(tmp_path, keep_to=0)
