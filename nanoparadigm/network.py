@@ -17,6 +17,7 @@ from torch import nn
 from torch.nn.utils import skip_init
 
 from .errors import InputError, at_least_one
+from .fused import rms_norm
 
 
 @dataclass(frozen=True)
@@ -48,10 +49,14 @@ class Sizes:
             raise InputError(f"dropout is {self.dropout}: give a share from 0 up to 1")
 
 
-def linear(d_in, d_out, generator, scale=1.0):
-    """A bias-free linear map with weights of standard deviation scale / sqrt(d_in)."""
+def linear(d_in, d_out, generator, scale=1.0, maps=1):
+    """A bias-free linear map with weights of standard deviation scale / sqrt(d_in).
+
+    maps: how many maps are packed into it, one below the other; the optimiser treats each alone.
+    """
     layer = skip_init(nn.Linear, d_in, d_out, bias=False)
     nn.init.normal_(layer.weight, std=scale / math.sqrt(d_in), generator=generator)
+    layer.weight.maps = maps
     return layer
 
 
@@ -84,7 +89,7 @@ class TimeFeatures(nn.Module):
 
 
 class Network(nn.Module):
-    """Embedding, a stack of residual blocks, norm, and the embedding again as the read-out.
+    """Embedding, a stack of residual blocks, norm, read-out.
 
     A block is called as `block(h, state) -> (h, state)`, with state None outside generation.
     `max_length` is the longest sequence the network can read at once, None if there is no limit.
@@ -92,17 +97,20 @@ class Network(nn.Module):
 
     max_length = None
 
-    def __init__(self, vocab_size, sizes, causal, timed, generator):
+    def __init__(self, vocab_size, sizes, causal, timed, tied, generator):
         super().__init__()
-        self.causal = causal
+        self.causal, self.tied = causal, tied
         self.embedding = skip_init(nn.Embedding, vocab_size, sizes.n_embd)
-        # small, since it is also the read-out: the first predictions are then nearly uniform
+        # small, since `embed` divides by the size anyway: AdamW's first steps then reach further
         nn.init.normal_(self.embedding.weight, std=0.02, generator=generator)
         self.time = TimeFeatures(sizes.n_embd, generator) if timed else None
         self.blocks = nn.ModuleList(
             self.block(sizes, causal, generator) for _ in range(sizes.n_layer)
         )
-        self.norm = nn.RMSNorm(sizes.n_embd)
+        # Tied, it learns faster, but begins by predicting the very token it reads, which a flow and
+        # a model of the next token must unlearn. A masked position holds none.
+        if not tied:
+            self.readout = nn.Parameter(torch.zeros(vocab_size, sizes.n_embd))
 
     def block(self, sizes, causal, generator):
         raise NotImplementedError
@@ -117,13 +125,23 @@ class Network(nn.Module):
         h = self.embed(z)
         if self.time is not None:
             h = h + self.time(t)[:, None]
-        for block in self.blocks:
-            h, _ = block(h)
-        return F.linear(self.norm(h), self.embedding.weight)
+        h, _ = self.run(h, [None] * len(self.blocks))
+        return self.read(h)
+
+    def run(self, h, states):
+        """Through all blocks: h (B, L, D) and a state each -> h and the new states."""
+        new = []
+        for block, state in zip(self.blocks, states, strict=True):
+            h, state = block(h, state)
+            new.append(state)
+        return h, new
+
+    def read(self, h):
+        return F.linear(rms_norm(h), self.embedding.weight if self.tied else self.readout)
 
     def embed(self, z):
         """Tokens as vectors of unit root mean square (B, L, D)."""
-        return F.rms_norm(self.embedding(z), (self.embedding.embedding_dim,))
+        return rms_norm(self.embedding(z))
 
     def init_state(self, batch):
         """The state before the first token, one entry a block."""
@@ -136,9 +154,5 @@ class Network(nn.Module):
 
         Equals the last n positions of `forward` on the whole text.
         """
-        h = self.embed(z)
-        new = []
-        for block, s in zip(self.blocks, state, strict=True):
-            h, s = block(h, s)
-            new.append(s)
-        return F.linear(self.norm(h), self.embedding.weight), new
+        h, state = self.run(self.embed(z), state)
+        return self.read(h), state

@@ -22,6 +22,7 @@ import math
 import torch
 import torch.nn.functional as F
 
+STATE = 1 << 16
 BUFFER = 1 << 19  # numbers in one expanded block: 2 MiB of float32, which a cache still holds
 
 
@@ -67,10 +68,16 @@ def scan_loop(u, delta, A, B, C, initial_state=None):
     y = []
     # unbind, not x[..., t]: indexing would give autograd a full-size gradient at every step
     for u_t, delta_t, B_t, C_t in zip(*(x.unbind(-1) for x in (u, delta, B, C)), strict=True):
-        decay = torch.exp(delta_t[:, :, None] * A)
-        h = decay * h + (delta_t * u_t)[:, :, None] * B_t[:, None, :]
-        y.append((h @ C_t[:, :, None]).squeeze(-1))
+        y_t, h = selective_step(u_t, delta_t, A, B_t, C_t, h)
+        y.append(y_t)
     return torch.stack(y, dim=-1), h
+
+
+def selective_step(u, delta, A, B, C, h):
+    """One step: u, delta (B, D), A (D, N), B and C (B, N), h (B, D, N) -> y (B, D), the new h."""
+    drive = (delta * u).unsqueeze(-1) * B.unsqueeze(1)
+    h = torch.addcmul(drive, torch.exp(delta.unsqueeze(-1) * A), h)
+    return (h @ C.unsqueeze(-1)).squeeze(-1), h
 
 
 def scan_log_depth(u, delta, A, B, C):
@@ -95,7 +102,7 @@ def _time_major(x):
 
 
 class BlockedScan(torch.autograd.Function):
-    """y and the last state, a block of time steps at a time. Inside, arrays are (time, B, N, D).
+    """y and the last state, a block of rows and time steps at a time. Inside: (time, B, N, D).
 
     Backward: with g_t = dy_t C_t, the gradient G_t of h_t runs the recurrence in reverse,
     G_t = g_t + exp(delta_{t+1} A) G_{t+1}, and every other gradient is a contraction with it.
@@ -105,66 +112,78 @@ class BlockedScan(torch.autograd.Function):
     def forward(ctx, u, delta, A, B, C):
         u, delta, B, C = map(_time_major, (u, delta, B, C))
         A = A.mT.contiguous()  # (N, D)
+        R, K = block_shape(*u.shape, len(A))
         L, batch, D = u.shape
-        N = A.shape[0]
-        K = max(1, min(L, BUFFER // (batch * N * D)))  # steps in a block
-        starts = range(0, L, K)
         y = torch.empty_like(u)
-        h = u.new_zeros(len(starts) + 1, batch, N, D)  # the state before each block, and the last
-        decay, state = u.new_empty(2, K, batch, N, D)
-        for block, s in enumerate(starts):
-            now = slice(s, s + K)
-            k = len(u[now])
-            expand(delta[now], u[now], A, B[now], decay[:k], state[:k])
-            advance(decay[:k], state[:k], h[block])
-            torch.matmul(C[now].unsqueeze(-2), state[:k], out=y[now].unsqueeze(-2))
-            h[block + 1] = state[k - 1]
-        ctx.save_for_backward(u, delta, A, B, C, h)
-        ctx.K = K
-        last = h[-1].mT.clone()
+        last = A.new_empty(batch, *A.shape)
+        starts = []  # for each block of rows, the state before each block of time
+        decay, drive = A.new_empty(2, K, R, *A.shape)
+        for rows in torch.arange(batch).split(R):
+            r = slice(rows[0], rows[-1] + 1)
+            h = A.new_empty(-(-L // K), len(rows), *A.shape)
+            state = A.new_zeros(h.shape[1:])
+            for block, s in enumerate(range(0, L, K)):
+                t = slice(s, s + K)
+                k = len(u[t])
+                h[block] = state
+                a, x = decay[:k, : len(rows)], drive[:k, : len(rows)]
+                expand(delta[t, r], u[t, r], A, B[t, r], a, x)
+                advance(a, x, h[block])
+                y[t, r] = (C[t, r].unsqueeze(-2) @ x).squeeze(-2)
+                state = x[-1]
+            last[r] = state
+            starts.append(h)
+        ctx.save_for_backward(u, delta, A, B, C, *starts)
+        last = last.mT.clone()
         ctx.mark_non_differentiable(last)
         return y.permute(1, 2, 0), last
 
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx, dy, _):
-        u, delta, A, B, C, h = ctx.saved_tensors
-        L, K = len(u), ctx.K
+        u, delta, A, B, C, *starts = ctx.saved_tensors
+        R, K = block_shape(*u.shape, len(A))
+        L, batch, D = u.shape
         dy = _time_major(dy)
         du, ddelta, dB, dC = (torch.empty_like(x) for x in (u, delta, B, C))
-        dA = torch.zeros_like(h[0])
-        carry = torch.zeros_like(h[0])  # exp(delta A) G of the first step of the block after
-        buffers = u.new_empty(3, K, *h[0].shape)
-        starts = range(0, L, K)
-        for block in reversed(range(len(starts))):
-            now = slice(starts[block], starts[block] + K)
-            k = len(u[now])
-            decay, state, G = buffers[:, :k]
-            expand(delta[now], u[now], A, B[now], decay, state)
-            advance(decay, state, h[block])
-            torch.matmul(dy[now].unsqueeze(-2), state.mT, out=dC[now].unsqueeze(-2))
+        dA = A.new_zeros(R, *A.shape)
+        buffers = A.new_empty(3, K, R, *A.shape)
+        for h, rows in zip(starts, torch.arange(batch).split(R), strict=True):
+            r = slice(rows[0], rows[-1] + 1)
+            carry = A.new_zeros(h.shape[1:])  # exp(delta A) G of the first step of the block after
+            for block in reversed(range(len(h))):
+                t = slice(block * K, (block + 1) * K)
+                dy_, u_, delta_, B_, C_ = (x[t, r] for x in (dy, u, delta, B, C))
+                decay, state, G = (x[: len(u_), : len(rows)] for x in buffers)
+                expand(delta_, u_, A, B_, decay, state)
+                advance(decay, state, h[block])
+                dC[t, r] = (dy_.unsqueeze(-2) @ state.mT).squeeze(-2)
 
-            torch.mul(dy[now].unsqueeze(-2), C[now].unsqueeze(-1), out=G)
-            G[k - 1] += carry
-            decays, Gs = decay.unbind(), G.unbind()
-            for t in range(k - 2, -1, -1):
-                Gs[t].addcmul_(decays[t + 1], Gs[t + 1])
-            torch.mul(decays[0], Gs[0], out=carry)
+                torch.mul(dy_.unsqueeze(-2), C_.unsqueeze(-1), out=G)
+                G[-1] += carry
+                decays, Gs = decay.unbind(), G.unbind()
+                for i in range(len(Gs) - 2, -1, -1):
+                    Gs[i].addcmul_(decays[i + 1], Gs[i + 1])
+                torch.mul(decays[0], Gs[0], out=carry)
 
-            x = delta[now] * u[now]
-            torch.matmul(x.unsqueeze(-2), G.mT, out=dB[now].unsqueeze(-2))
-            dx = torch.matmul(B[now].unsqueeze(-2), G).squeeze(-2)
-            torch.mul(dx, delta[now], out=du[now])
+                dB[t, r] = ((delta_ * u_).unsqueeze(-2) @ G.mT).squeeze(-2)
+                dx = (B_.unsqueeze(-2) @ G).squeeze(-2)
+                du[t, r] = dx * delta_
 
-            G *= decay  # from here on: the gradient of delta A
-            G[1:] *= state[:-1]
-            G[0] *= h[block]
-            for G_t, delta_t in zip(Gs, delta[now].unsqueeze(-2).unbind(), strict=True):
-                dA.addcmul_(G_t, delta_t)
-            torch.sum(G.mul_(A), dim=-2, out=ddelta[now])
-            ddelta[now].addcmul_(dx, u[now])
+                G *= decay  # from here on: the gradient of delta A
+                G[1:] *= state[:-1]
+                G[0] *= h[block]
+                for G_t, delta_t in zip(Gs, delta_.unsqueeze(-2).unbind(), strict=True):
+                    dA[: len(rows)].addcmul_(G_t, delta_t)
+                ddelta[t, r] = torch.addcmul(G.mul_(A).sum(-2), dx, u_)
         du, ddelta, dB, dC = (x.permute(1, 2, 0) for x in (du, ddelta, dB, dC))
         return du, ddelta, dA.sum(0).mT, dB, dC
+
+
+def block_shape(L, batch, D, N):
+    """Rows and time steps in a block, so that its numbers stay in cache."""
+    rows = max(1, min(batch, STATE // (N * D)))
+    return rows, max(1, min(L, BUFFER // (rows * N * D)))
 
 
 def expand(delta, u, A, B, decay, drive):

@@ -18,7 +18,7 @@ import torch
 from nanoparadigm import automaton, scan, schedules
 from nanoparadigm.mamba import Mixer
 from nanoparadigm.paradigms import Autoregressive, DiscreteFlow, MaskedDiffusion, base
-from nanoparadigm.transformer import Attention
+from nanoparadigm.transformer import Attention, Cache
 
 
 def scan_law(form):
@@ -139,8 +139,9 @@ MUTANTS = {
     ),
     "visible tokens masked again": (
         MaskedDiffusion.trajectory,
-        "if reveal.any():",
-        "z[torch.rand(z.shape, generator=generator) < 0.1] = self.blank\n        if reveal.any():",
+        "if rows.any():",
+        "z = torch.where(torch.rand(z.shape, generator=generator) < 0.1, self.blank, z)\n"
+        "        if rows.any():",
         laws.ancestral_samples_its_own_law,
     ),
     "always reveals the first mask": (
@@ -230,14 +231,20 @@ MUTANTS = {
     ),
     "causal mask off by one": (
         Attention.forward,
-        "is_causal=self.causal",
-        "attn_mask=torch.ones(L, L, dtype=torch.bool).tril(1) if self.causal else None",
+        "attn_mask=mask, is_causal=causal",
+        "attn_mask=torch.ones(L, L, dtype=torch.bool).tril(1) if causal else mask",
         causality("ar"),
     ),
     "cache forgets a token": (
+        Cache.append,
+        "self.length] = k",
+        "self.length] = k * (start > 0)",
+        lambda: test_networks.test_steps_equal_the_parallel_pass("ar", [5, 1, 1, 5]),
+    ),
+    "positions start anew at every step": (
         Attention.forward,
-        "cache = k, v",
-        "cache = k[:, :, 1:], v[:, :, 1:]",
+        "self.turns[start : start + L]",
+        "self.turns[:L]",
         lambda: test_networks.test_steps_equal_the_parallel_pass("ar", [5, 1, 1, 5]),
     ),
     "scan operator swapped": (
@@ -248,14 +255,14 @@ MUTANTS = {
     ),
     "reverse scan not shifted": (
         scan.BlockedScan.backward,
-        "decays[t + 1]",
-        "decays[t]",
+        "decays[i + 1]",
+        "decays[i]",
         scan_law("blocked"),
     ),
     "states of a block start from zero": (
         scan.BlockedScan.forward,
-        "advance(decay[:k], state[:k], h[block])",
-        "advance(decay[:k], state[:k], h[0] * 0)",
+        "advance(a, x, h[block])",
+        "advance(a, x, h[0] * 0)",
         lambda: small_blocks(scan_law("blocked")),
     ),
     "softplus missing": (
@@ -266,20 +273,20 @@ MUTANTS = {
     ),
     "convolution not causal": (
         Mixer.forward,
-        "torch.cat([before, x], dim=1)",
-        "torch.cat([x, before], dim=1)",
+        "torch.cat([before, x])",
+        "torch.cat([x, before])",
         causality("mamba"),
     ),
     "state leaks between sequences": (
         Mixer.forward,
-        "self.out_proj(y.mT)",
-        "self.out_proj(y.mT + y.mT.mean(0, keepdim=True))",
+        "self.out_proj(y)",
+        "self.out_proj(y + y.mean(1, keepdim=True))",
         lambda: test_networks.test_states_do_not_leak_between_the_rows_of_a_batch("mamba"),
     ),
     "step and parallel pass apart by one token": (
         Mixer.forward,
-        "padded[:, x.shape[1] :]",
-        "padded[:, : padded.shape[1] - x.shape[1]]",
+        "padded[len(h) :]",
+        "padded[: len(padded) - len(h)]",
         lambda: test_networks.test_steps_equal_the_parallel_pass("mamba", [5, 1, 1, 5]),
     ),
     "entropy in bits": (

@@ -6,9 +6,10 @@ import torch.nn.functional as F
 from helpers import SMALL, awake, generator
 
 from nanoparadigm import InputError, build
+from nanoparadigm.fused import causal_conv
 from nanoparadigm.network import Dropout
 from nanoparadigm.paradigms.ar import Recompute
-from nanoparadigm.transformer import rotary_table, rotate
+from nanoparadigm.transformer import rotate, rotations
 
 V, L = 7, SMALL["block_size"]
 
@@ -52,10 +53,10 @@ def test_recomputing_is_the_same_as_stepping():
 def test_rotary_positions_are_relative():
     """<rotate(q, i), rotate(k, j)> depends on i - j alone."""
     q, k = torch.randn(2, 8, dtype=torch.float64, generator=generator())
-    cos, sin = (x.double() for x in rotary_table(30, 8))
+    turns = rotations(30, 8)[:, 0, 0]
 
     def score(i, j):
-        return rotate(q, cos[i], sin[i]) @ rotate(k, cos[j], sin[j])
+        return rotate(q, turns[i]) @ rotate(k, turns[j])
 
     for i, j, shift in [(0, 0, 9), (3, 1, 20), (1, 6, 11)]:
         assert torch.allclose(score(i, j), score(i + shift, j + shift), atol=1e-5)
@@ -78,22 +79,22 @@ def test_queries_and_keys_have_unit_root_mean_square():
         assert torch.allclose(x.square().mean(-1), torch.ones_like(x[..., 0]), atol=1e-4)
 
 
-def test_a_fresh_transformer_passes_its_input_on_and_predicts_almost_uniformly():
+def test_a_fresh_transformer_passes_its_input_on_and_predicts_uniformly():
     model = build("ar", 65)
     for block in model.net.blocks:
         assert block.attention.out.weight.abs().max() == 0
         assert block.mlp.down.weight.abs().max() == 0
     x = torch.randint(65, (4, 128), generator=generator())
-    assert abs(model.loss(x).item() - torch.log(torch.tensor(65.0)).item()) < 0.3
+    assert torch.allclose(model.loss(x), torch.tensor(65.0).log())
 
 
 @pytest.mark.parametrize("mlp", ["relu2", "swiglu"])
-def test_both_mlps_have_about_the_same_size_and_tied_weights_count_once(mlp):
+def test_both_mlps_have_about_the_same_size_and_the_read_out_is_not_tied(mlp):
     model = build("ar", 65, mlp=mlp)
     per_layer = 4 * 128 * 128 + 8 * 128 * 128
     assert abs(sum(p.numel() for p in model.net.blocks.parameters()) / (4 * per_layer) - 1) < 0.01
     shapes = [tuple(p.shape) for p in model.parameters()]
-    assert shapes.count((66, 128)) == 1
+    assert shapes.count((66, 128)) == 2
     assert all("bias" not in name for name, _ in model.named_parameters())
 
 
@@ -112,11 +113,12 @@ def test_mamba_starts_as_in_the_paper():
 
 def test_mamba_convolution_is_causal_and_equals_the_library_one():
     mixer = awake("mamba").net.blocks[0].forwards
-    K = mixer.conv.shape[1]
-    x = torch.randn(2, L, len(mixer.conv), dtype=torch.float64, generator=generator())
-    padded = F.pad(x, (0, 0, K - 1, 0))
-    library = F.conv1d(padded.mT, mixer.conv[:, None], mixer.conv_bias, groups=len(mixer.conv)).mT
-    assert torch.allclose(mixer.causal_conv(padded, L), library)
+    K, E = mixer.conv.shape
+    x = torch.randn(L, 2, E, dtype=torch.float64, generator=generator())
+    padded = torch.cat([x.new_zeros(K - 1, 2, E), x])
+    library = F.conv1d(padded.permute(1, 2, 0), mixer.conv.mT[:, None], mixer.conv_bias, groups=E)
+    ours = causal_conv(padded, mixer.conv, mixer.conv_bias)
+    assert torch.allclose(ours, library.permute(2, 0, 1))
 
 
 @pytest.mark.parametrize("d_conv", [1, 2, 4])

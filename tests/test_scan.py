@@ -1,9 +1,13 @@
 """The fast scan equals the loop that defines it, in values and in every gradient."""
 
+from unittest.mock import patch
+
 import pytest
 import torch
 import torch.nn.functional as F
 from helpers import generator
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from nanoparadigm import scan
 from nanoparadigm.scan import BlockedScan, scan_log_depth, scan_loop, selective_scan
@@ -11,10 +15,9 @@ from nanoparadigm.scan import BlockedScan, scan_log_depth, scan_loop, selective_
 LENGTHS = [1, 2, 37, 128, 257]
 
 
-def inputs(length, hot=False, dtype=torch.float64, seed=0):
+def inputs(length, hot=False, dtype=torch.float64, seed=0, batch=2, D=3, N=4):
     """u, delta, A, B, C. Hot: the logarithms of the decays sum to less than -10,000."""
     g = generator(seed)
-    batch, D, N = 2, 3, 4
 
     def normal(*shape):
         return torch.randn(*shape, generator=g, dtype=torch.float64)
@@ -69,6 +72,24 @@ def test_the_size_of_a_block_changes_nothing(block, monkeypatch):
     monkeypatch.setattr(scan, "BUFFER", block * 2 * 3 * 4)
     for a, b in zip(value_and_gradients(FORMS["blocked"], parts), truth, strict=True):
         assert torch.allclose(a, b, rtol=1e-10, atol=1e-11)
+
+
+@settings(deadline=None, max_examples=40)
+@given(
+    shape=st.tuples(*(st.integers(1, most) for most in (5, 6, 40, 5))),
+    state=st.integers(1, 200),
+    buffer=st.integers(1, 2000),
+    seed=st.integers(0, 99),
+)
+def test_any_shape_in_any_blocks_equals_the_loop(shape, state, buffer, seed):
+    parts = inputs(shape[2], seed=seed, batch=shape[0], D=shape[1], N=shape[3])
+    truth = value_and_gradients(lambda *p: scan_loop(*p)[0], parts)
+    with patch.multiple(scan, STATE=state, BUFFER=buffer):
+        ours = value_and_gradients(FORMS["blocked"], parts)
+        last = BlockedScan.apply(*parts)[1]
+    for a, b in zip(ours, truth, strict=True):
+        assert torch.allclose(a, b, rtol=1e-9, atol=1e-10)
+    assert torch.allclose(last, scan_loop(*parts)[1], rtol=1e-9, atol=1e-10)
 
 
 def test_gradients_against_finite_differences():

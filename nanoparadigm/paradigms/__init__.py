@@ -53,6 +53,7 @@ def build(name, vocab_size, *, network=None, schedule=None, seed=0, **sizes):
         sizes,
         causal=kind.causal,
         timed=kind.timed,
+        tied=kind.tied,
         generator=torch.Generator().manual_seed(seed),
     )
     model = kind(net, vocab_size, **options)
@@ -68,7 +69,7 @@ def build(name, vocab_size, *, network=None, schedule=None, seed=0, **sizes):
 
 
 def parameters(model):
-    """Number of trained numbers, tied ones counted once."""
+    """Number of trained numbers."""
     return sum(p.numel() for p in model.parameters())
 
 

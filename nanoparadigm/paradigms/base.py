@@ -28,6 +28,8 @@ class Paradigm(nn.Module, ABC):
     """the network must read from left to right"""
     timed: bool
     """the network is told the noise level"""
+    tied: bool
+    """the network reads out with its embedding"""
     extra_symbols: int
     """symbols the network reads beyond the vocabulary"""
     infills: bool
@@ -86,7 +88,9 @@ class Paradigm(nn.Module, ABC):
     def fill(self, template, n, generator, **options):
         """n texts (n, L) that agree with the template wherever it is not blank."""
         canvas, known = self.canvas(template, n)
-        return deque(self.trajectory(canvas, known, generator, **options), maxlen=1).pop()
+        with torch.inference_mode():
+            *_, text = deque(self.trajectory(canvas, known, generator, **options), maxlen=1)
+        return text.clone()  # outside, so that it is an ordinary tensor
 
     def canvas(self, template, n):
         """The template's tokens repeated n times (n, L), and where they are given (n, L)."""
@@ -108,7 +112,7 @@ def probabilities(logits, temperature=1.0, top_k=None, top_p=None):
     than the model is (Zheng et al. 2024, 2409.02908). No likelihood attaches to a sample that was
     sharpened or truncated. Temperature 0 means the most probable token.
     """
-    if temperature < 0:
+    if not temperature >= 0:
         raise InputError(f"temperature is {temperature}: give 0 (most probable token) or more")
     if top_k is not None and top_k < 1:
         raise InputError(f"top_k is {top_k}: give 1 or more, or leave it out")
@@ -118,7 +122,8 @@ def probabilities(logits, temperature=1.0, top_k=None, top_p=None):
     if temperature == 0:
         top_k = 1
     else:
-        logits = logits / temperature
+        # the largest first brought to 0: however small the temperature, nothing overflows
+        logits = (logits - logits.amax(-1, keepdim=True)) / temperature
     if top_k is not None and top_k < logits.shape[-1]:
         best = logits.topk(top_k).indices
         logits = torch.full_like(logits, -torch.inf).scatter(-1, best, logits.gather(-1, best))

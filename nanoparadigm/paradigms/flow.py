@@ -16,6 +16,8 @@ reverse rate is a mean of ratios, not the ratio of means. These papers run the c
 in part; here t = 0 is clean text throughout.
 """
 
+import math
+
 import torch
 import torch.nn.functional as F
 
@@ -28,7 +30,7 @@ class DiscreteFlow(Paradigm):
     """`schedule` shapes training; a clipped one leaves evaluation and sampling to the linear clock,
     which runs from pure noise to clean text. The network is told the noise level, so it may."""
 
-    exact, causal, timed, extra_symbols, infills = False, False, True, 0, True
+    exact, causal, timed, tied, extra_symbols, infills = False, False, True, False, 0, True
 
     def __init__(self, net, vocab_size, schedule="linear"):
         super().__init__(net, vocab_size)
@@ -142,7 +144,7 @@ class DiscreteFlow(Paradigm):
         with the rates (4), where eta > 0 adds jumps that undo each other and correct mistakes.
         """
         step = choose("sampler", sampler, {"ancestral": self.reverse, "euler": self.euler})
-        if eta < 0:
+        if not 0 <= eta < math.inf:
             raise InputError(f"eta is {eta}: give 0 (no extra jumps) or more")
         if eta > 0 and sampler != "euler":
             raise InputError("eta belongs to the Euler sampler: add --sampler euler, or drop eta")

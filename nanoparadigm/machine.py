@@ -1,0 +1,30 @@
+"""Settings of a whole process. Nothing here happens on import: the commands ask, a notebook may.
+
+A training step asks for the same few hundred megabytes again and again. By default the C library of
+Linux hands every large array back to the system as soon as it is freed, and the system clears the
+pages anew, one by one, when they are next wanted. With two threads that was seen to take a third of
+a transformer's step. `keep_memory` lets the process keep what it once had.
+
+Threads: PyTorch starts one for each core, which is right for training. A text written one token at
+a time is too little work to share, and one thread is faster: `torch.set_num_threads(1)`. Threads
+that wait spin, so beside another busy process they are far slower: set OMP_WAIT_POLICY=PASSIVE
+before Python starts.
+"""
+
+import ctypes
+
+# names and values from glibc's malloc.h
+M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_THRESHOLD = -1, -2, -3
+
+
+def keep_memory():
+    """Keep freed memory in this process instead of returning it; False where that has no meaning.
+
+    The process then holds its peak memory until it ends. glibc (Linux) only.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if hasattr(ctypes, "CDLL") else None
+    if mallopt is None:
+        return False
+    large = 2**31 - 1
+    settings = {M_MMAP_THRESHOLD: 2**30, M_TRIM_THRESHOLD: large, M_TOP_PAD: 2**26}
+    return all([mallopt(name, value) == 1 for name, value in settings.items()])
