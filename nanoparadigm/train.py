@@ -22,6 +22,7 @@ from .corpora import Batches
 from .errors import InputError, at_least_one, check_seed
 from .evaluate import nats_per_token
 from .network import Dropout
+from .optimizer import optimizers as make_optimizers
 
 FREE = "max_steps epochs eval_interval eval_windows log_interval device compile".split()
 """the settings that a resumed run may change"""
@@ -35,16 +36,18 @@ class Settings:
     """optimiser steps"""
     epochs: float | None = None
     """passes over the training text, instead of max_steps"""
-    batch_size: int = 32
+    batch_size: int = 16
     """windows in a batch"""
     grad_accumulation: int = 1
     """batches whose gradients are averaged into one step"""
-    lr: float = 3e-3
-    """peak learning rate"""
+    muon_lr: float = 0.04
+    """peak learning rate of the matrices inside the blocks, by Muon; 0 leaves them to AdamW"""
+    lr: float = 12e-3
+    """peak learning rate of everything else, by AdamW"""
     warmup: float = 0.05
-    """share of the steps in which the learning rate rises; it then falls linearly to zero"""
+    """share of the steps in which the learning rates rise; they then fall linearly to zero"""
     weight_decay: float = 0.1
-    """AdamW's, on matrices only"""
+    """of the matrices inside the blocks"""
     grad_clip: float = 1.0
     """largest norm of the gradient; 0 leaves it alone"""
     eval_interval: int = 250
@@ -72,7 +75,7 @@ class Settings:
             raise InputError(f"lr is {self.lr}: give a number above 0, 0.003 for example")
         if not 0 <= self.warmup < 1:
             raise InputError(f"warmup is {self.warmup}: give a share of the steps, from 0 to 1")
-        for name in ("grad_clip", "weight_decay"):
+        for name in ("muon_lr", "grad_clip", "weight_decay"):
             if not 0 <= getattr(self, name) < math.inf:
                 raise InputError(f"{name} is {getattr(self, name)}: give a number of 0 or more")
         if self.dtype not in ("auto", "float32", "bfloat16"):
@@ -98,13 +101,13 @@ def train(model, data, settings=None, run=None, resume=False, stop=lambda: False
         if isinstance(module, Dropout):
             module.generator = noise
     batches = Batches(data.train, settings.batch_size, data.length, data_order, data.aligned)
-    optimizer = make_optimizer(model, settings)
+    optimizers = make_optimizers(model, settings.muon_lr, settings.lr, settings.weight_decay)
     total = total_steps(settings, data)
     step, seconds, best = 0, 0.0, math.inf
     if resume:
         saved = checkpoint.load(run, "last", device)
         check_same(run, saved, model, data, settings)
-        step, seconds, best = _restore(saved, model, optimizer, batches, noise)
+        step, seconds, best = _restore(saved, model, optimizers, batches, noise)
     log = Log(run, keep_to=step) if run else None
     if settings.compile:
         model.net.compile()
@@ -113,8 +116,10 @@ def train(model, data, settings=None, run=None, resume=False, stop=lambda: False
 
     while step < total:
         began = time.perf_counter()
-        for group in optimizer.param_groups:
-            group["lr"] = learning_rate(step, total, settings)
+        share = peak_share(step, total, settings.warmup)
+        for optimizer in optimizers:
+            for group in optimizer.param_groups:
+                group["lr"] = share * group["peak"]
         loss = 0.0
         model.train()
         for _ in range(settings.grad_accumulation):
@@ -126,15 +131,18 @@ def train(model, data, settings=None, run=None, resume=False, stop=lambda: False
         if not math.isfinite(loss):
             raise InputError(
                 f"the training diverged, its loss is {loss} at step {step + 1}: start again with "
-                f"an lr below {settings.lr:g}"
+                f"a muon_lr below {settings.muon_lr:g} or an lr below {settings.lr:g}"
             )
         if settings.grad_clip:
             torch.nn.utils.clip_grad_norm_(model.parameters(), settings.grad_clip)
-        optimizer.step()
-        optimizer.zero_grad()
+        for optimizer in optimizers:
+            optimizer.step()
+            optimizer.zero_grad()
         step += 1
         seconds += time.perf_counter() - began
-        record = dict(step=step, loss=loss, lr=group["lr"], tokens=step * per_step, seconds=seconds)
+        record = dict(
+            step=step, loss=loss, lr=share * settings.lr, tokens=step * per_step, seconds=seconds
+        )
         stopping = stop()
         if step % settings.eval_interval == 0 or step == total or stopping:
             same_noise = torch.Generator(device).manual_seed(settings.seed + 2)
@@ -150,7 +158,7 @@ def train(model, data, settings=None, run=None, resume=False, stop=lambda: False
         if run and "val" in record:
             config = dict(record, corpus=data.corpus.name, text=text, settings=asdict(settings))
             state = dict(
-                optimizer=optimizer.state_dict(),
+                optimizers=[optimizer.state_dict() for optimizer in optimizers],
                 batches=batches.state_dict(),
                 noise=noise.get_state(),
                 step=step,
@@ -185,35 +193,23 @@ def fingerprint(data):
     return zlib.crc32(tokens.numpy())
 
 
-def _restore(saved, model, optimizer, batches, noise):
+def _restore(saved, model, optimizers, batches, noise):
     """Put everything back as it was; returns step, seconds, best validation."""
     state = checkpoint.load_training(saved)
     model.load_state_dict(saved.model.state_dict())
-    optimizer.load_state_dict(state["optimizer"])
+    for optimizer, stored in zip(optimizers, state["optimizers"], strict=True):
+        optimizer.load_state_dict(stored)
     batches.load_state_dict(state["batches"])
     noise.set_state(state["noise"].cpu())
     return state["step"], state["seconds"], state["best"]
 
 
-def make_optimizer(model, settings):
-    """AdamW; weight decay on matrices only, so not on norms, biases, D, or a marked A_log."""
-    decayed, free = [], []
-    for p in model.parameters():
-        is_matrix = p.ndim >= 2 and not getattr(p, "no_weight_decay", False)
-        (decayed if is_matrix else free).append(p)
-    groups = [
-        {"params": decayed, "weight_decay": settings.weight_decay},
-        {"params": free, "weight_decay": 0.0},
-    ]
-    return torch.optim.AdamW(groups, lr=settings.lr, betas=(0.9, 0.95), fused=True)
-
-
-def learning_rate(step, total, settings):
-    """Linear up over the warm-up, linear down to zero at the end."""
-    warmup = max(1, round(settings.warmup * total))
-    if step < warmup:
-        return settings.lr * (step + 1) / warmup
-    return settings.lr * (total - step) / max(1, total - warmup)
+def peak_share(step, total, warmup):
+    """Which share of its peak a learning rate has: linear up over the warm-up, linear down to 0."""
+    rising = max(1, round(warmup * total))
+    if step < rising:
+        return (step + 1) / rising
+    return (total - step) / max(1, total - rising)
 
 
 def total_steps(settings, data):
@@ -237,7 +233,7 @@ class Log:
 
     def write(self, record):
         with open(self.path, "a", encoding="utf-8") as f:
-            f.write(json.dumps(record) + "\n")
+            f.write(json.dumps(checkpoint.without_nan(record)) + "\n")
 
 
 def read_log(run):

@@ -9,12 +9,12 @@ import torch
 
 from nanoparadigm import PRESETS, InputError, build, checkpoint, corpora, tokenizers
 from nanoparadigm.evaluate import measure, nats_per_token
+from nanoparadigm.optimizer import optimizers
 from nanoparadigm.train import (
     FREE,
     Log,
     Settings,
-    learning_rate,
-    make_optimizer,
+    peak_share,
     read_log,
     total_steps,
     train,
@@ -145,6 +145,7 @@ CHANGES = {
     "grad_clip": 2.0,
     "dtype": "float32",
     "seed": 1,
+    "muon_lr": 0.01,
 }
 
 
@@ -244,18 +245,21 @@ def test_accumulated_gradients_are_those_of_the_large_batch(data, monkeypatch):
 
 
 @presets
-def test_weight_decay_is_on_matrices_only(name, data):
+@pytest.mark.parametrize("muon_lr", [0.0, 0.04])
+def test_weight_decay_is_on_matrices_only(name, muon_lr, data):
     model = new(data, name)
-    decayed, free = make_optimizer(model, SETTINGS).param_groups
-    assert (decayed["weight_decay"], free["weight_decay"]) == (SETTINGS.weight_decay, 0.0)
+    groups = [g for o in optimizers(model, muon_lr, 1e-3, 0.1) for g in o.param_groups]
+    decayed, free = sorted(groups, key=lambda group: -group["weight_decay"])
+    assert (decayed["weight_decay"], free["weight_decay"]) == (0.1, 0.0)
+    assert (decayed["peak"], free["peak"]) == (muon_lr or 1e-3, 1e-3)
     names = {id(p): n.split(".") for n, p in model.named_parameters()}
     decayed, free = ([names.pop(id(p)) for p in group["params"]] for group in (decayed, free))
     assert not names
     for path in decayed:
-        assert path[-1] in ("weight", "conv") and not any("norm" in part for part in path)
+        assert path[-1] == "weight" and "embedding" not in path
     for path in free:
-        named = {"A_log", "D", "conv_bias", "delta_bias"}
-        assert path[-1] in named or any("norm" in part for part in path)
+        named = {"A_log", "D", "conv", "conv_bias", "delta_bias"}
+        assert path[-1] in named or "embedding" in path or "readout" in path
     assert any("A_log" in path for path in free) == (name == "mamba")
 
 
@@ -270,7 +274,7 @@ def test_both_precisions_train(name, dtype, data):
 
 @presets
 def test_the_loss_goes_down(name, data):
-    settings = replace(SETTINGS, max_steps=100, lr=1e-2)
+    settings = replace(SETTINGS, max_steps=150, lr=1e-2)
     model = new(data, name)
     untrained = nats_per_token(model, data, torch.Generator().manual_seed(2)).mean
     records = list(train(model, data, settings))
@@ -311,14 +315,13 @@ def test_epochs_count_passes_over_the_text(epochs, steps, data):
 @pytest.mark.parametrize("total", [1, 2, 20, 1000])
 @pytest.mark.parametrize("warmup", [0.0, 0.05, 0.5, 0.99])
 def test_the_learning_rate_rises_to_its_peak_and_falls_towards_zero(total, warmup):
-    settings = replace(SETTINGS, max_steps=total, warmup=warmup)
-    rates = [learning_rate(step, total, settings) for step in range(total)]
+    rates = [peak_share(step, total, warmup) for step in range(total)]
     peak = rates.index(max(rates))
-    assert rates[peak] == settings.lr and min(rates) > 0
+    assert rates[peak] == 1 and min(rates) > 0
     assert peak == max(1, round(warmup * total)) - 1
     assert rates[: peak + 1] == sorted(rates[: peak + 1])
     assert rates[peak:] == sorted(rates[peak:], reverse=True)
-    assert learning_rate(total, total, settings) in (0, settings.lr * 2)
+    assert peak_share(total, total, warmup) in (0, 2)
 
 
 def test_training_that_diverges_says_so_and_keeps_what_was_saved(data, tmp_path):
@@ -326,8 +329,10 @@ def test_training_that_diverges_says_so_and_keeps_what_was_saved(data, tmp_path)
     steps = train(model, data, replace(SETTINGS, eval_interval=1), tmp_path)
     next(steps)
     with torch.no_grad():
-        model.net.norm.weight[0] = math.nan
-    with pytest.raises(InputError, match="loss is nan at step 2: start again with an lr below 0.0"):
+        model.net.blocks[0].mlp.up.weight[0, 0] = math.nan
+    with pytest.raises(
+        InputError, match="loss is nan at step 2: start again with a muon_lr below 0.04"
+    ):
         next(steps)
     saved = checkpoint.load(tmp_path, "last")
     assert saved.config["step"] == 1

@@ -1,0 +1,86 @@
+"""The optimiser: Muon for the matrices inside the blocks, AdamW for everything else.
+
+Muon (Jordan 2024, kellerjordan.github.io/posts/muon) keeps a momentum M of the gradient and moves a
+matrix not along M = U S V^T but along the nearest orthogonal matrix U V^T, so that every direction
+the gradient points in is learned at the same rate, however small its singular value:
+
+    M <- mu M + (1 - mu) G,     W <- W - lr (sqrt(max(1, rows / columns)) U V^T + decay W)
+
+U V^T comes from a few products of matrices, without a decomposition (`orthogonalize`).
+Embeddings, gains, biases, convolutions and the decays A of a Mamba are no maps from vectors to
+vectors in this sense; they get AdamW (Loshchilov & Hutter 2019, 1711.05101).
+
+PyTorch's own Muon takes one matrix after another in bfloat16. Here equal shapes are stacked, and
+all is float32: processors without bfloat16 units are much faster so, and every machine agrees.
+"""
+
+from collections import defaultdict
+
+import torch
+
+
+def optimizers(model, muon_lr, lr, weight_decay):
+    """The optimisers of a model's parameters: Muon (unless muon_lr is 0) and AdamW.
+
+    Matrices are what `network.linear` made; they alone decay. Each group keeps its peak learning
+    rate as `peak`.
+    """
+    matrices = [p for p in model.parameters() if hasattr(p, "maps")]
+    rest = [p for p in model.parameters() if not hasattr(p, "maps")]
+    groups = [dict(params=rest, weight_decay=0.0)]
+    found = []
+    if muon_lr > 0:
+        found.append(Muon(matrices, muon_lr, weight_decay=weight_decay))
+    else:
+        groups.append(dict(params=matrices, weight_decay=weight_decay))
+    groups = [group for group in groups if group["params"]]
+    found.append(torch.optim.AdamW(groups, lr, betas=(0.9, 0.95), fused=True))
+    for optimizer in found:
+        for group in optimizer.param_groups:
+            group["peak"] = group["lr"]
+    return found
+
+
+def orthogonalize(m, steps=5):
+    """Matrices (n, r, c) -> about U V^T of each: singular values between 0.7 and 1.2.
+
+    Newton-Schulz: an odd polynomial of M acts on the singular values alone, and this one drives
+    those above about 0.01 towards 1 in five rounds. Its coefficients trade accuracy for speed.
+    """
+    a, b, c = 3.4445, -4.7750, 2.0315
+    tall = m.shape[-2] > m.shape[-1]
+    x = m.mT if tall else m
+    x = x / x.norm(dim=(-2, -1), keepdim=True).clamp(min=1e-7)
+    for _ in range(steps):
+        square = x @ x.mT
+        x = torch.baddbmm(x, torch.baddbmm(square, square, square, beta=b, alpha=c), x, beta=a)
+    return x.mT if tall else x
+
+
+class Muon(torch.optim.Optimizer):
+    """For matrices only, each of which says how many maps it packs: `p.maps` blocks of rows."""
+
+    def __init__(self, params, lr=0.02, momentum=0.95, weight_decay=0.0):
+        super().__init__(params, dict(lr=lr, momentum=momentum, weight_decay=weight_decay))
+
+    @torch.no_grad()
+    def step(self):
+        for group in self.param_groups:
+            mu, alike = group["momentum"], defaultdict(list)
+            for p in group["params"]:
+                if p.grad is None:
+                    continue
+                state = self.state[p]
+                if not state:
+                    state["momentum"] = torch.zeros_like(p)
+                momentum = state["momentum"].lerp_(p.grad, 1 - mu)
+                # Nesterov: one step further along the gradient just seen
+                ahead = torch.lerp(p.grad, momentum, mu).view(p.maps, -1, p.shape[1])
+                alike[ahead.shape[1:]].append((p, ahead))
+            for (rows, columns), pairs in alike.items():
+                scale = max(1, rows / columns) ** 0.5
+                moves = orthogonalize(torch.cat([ahead for _, ahead in pairs]))
+                parts = moves.split([len(ahead) for _, ahead in pairs])
+                for (p, _), move in zip(pairs, parts, strict=True):
+                    p.mul_(1 - group["lr"] * group["weight_decay"])
+                    p.sub_(move.reshape(p.shape), alpha=group["lr"] * scale)

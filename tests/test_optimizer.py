@@ -1,0 +1,76 @@
+"""Muon moves along the orthogonal matrix nearest to its momentum, each packed map on its own."""
+
+import pytest
+import torch
+from helpers import generator
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from nanoparadigm import build
+from nanoparadigm.optimizer import Muon, optimizers, orthogonalize
+
+
+def matrix(*shape, seed=0):
+    return torch.randn(shape, generator=generator(seed))
+
+
+@settings(deadline=None, max_examples=25)
+@given(
+    n=st.integers(1, 3), rows=st.integers(2, 40), columns=st.integers(2, 40), seed=st.integers(0, 9)
+)
+def test_singular_vectors_stay_and_singular_values_go_to_one(n, rows, columns, seed):
+    m = matrix(n, rows, columns, seed=seed)
+    U, S, Vh = torch.linalg.svd(m, full_matrices=False)
+    inside = U.mT @ orthogonalize(m) @ Vh.mT  # diagonal if the vectors are the same
+    values = inside.diagonal(dim1=-2, dim2=-1)
+    assert torch.allclose(inside, torch.diag_embed(values), atol=2e-3)
+    large = S > 0.02 * m.norm(dim=(-2, -1))[:, None]
+    assert (values[large] > 0.6).all() and (values < 1.3).all()
+
+
+def test_the_scale_of_the_gradient_does_not_matter():
+    m = matrix(2, 5, 7)
+    assert torch.allclose(orthogonalize(m), orthogonalize(1e4 * m), atol=1e-4)
+    assert orthogonalize(torch.zeros(1, 3, 3)).abs().max() == 0
+
+
+def weight(values, maps=1):
+    p = torch.nn.Parameter(values)
+    p.maps = maps
+    return p
+
+
+def test_a_packed_matrix_moves_as_its_maps_do_alone():
+    values, gradient = matrix(12, 4), matrix(12, 4, seed=1)
+    packed = weight(values.clone(), maps=3)
+    alone = [weight(part.clone()) for part in values.split(4)]
+    packed.grad = gradient
+    for p, g in zip(alone, gradient.split(4), strict=True):
+        p.grad = g
+    for group in [packed], alone:
+        Muon(group, lr=0.1, weight_decay=0.5).step()
+    assert torch.allclose(packed, torch.cat(list(alone)), atol=1e-6)
+    whole = weight(values.clone())
+    whole.grad = gradient
+    Muon([whole], lr=0.1, weight_decay=0.5).step()
+    assert not torch.allclose(packed, whole, atol=1e-3)
+
+
+def test_one_step_by_hand():
+    """W - lr (sqrt(rows / columns) O(g) + decay W), momentum (1 - mu) g looking ahead."""
+    values, gradient = matrix(8, 4), matrix(8, 4, seed=1)
+    p = weight(values.clone())
+    p.grad = gradient
+    Muon([p], lr=0.1, weight_decay=0.5).step()
+    expected = values - 0.1 * (2**0.5 * orthogonalize(gradient[None])[0] + 0.5 * values)
+    assert torch.allclose(p, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["ar", "mamba"])
+def test_matrices_go_to_muon_and_a_parameter_without_gradient_stays(name):
+    model = build(name, 9, n_layer=1, n_head=2, n_embd=16, block_size=8, d_state=4)
+    muon, adam = optimizers(model, muon_lr=0.02, lr=0.01, weight_decay=0.1)
+    assert all(p.ndim == 2 for group in muon.param_groups for p in group["params"])
+    before = [p.clone() for p in model.parameters()]
+    muon.step(), adam.step()
+    assert all(torch.equal(p, q) for p, q in zip(before, model.parameters(), strict=True))
