@@ -9,6 +9,7 @@ A run is a folder, and each of its checkpoints is a folder inside it:
 """
 
 import json
+import math
 import os
 import shutil
 import zlib
@@ -161,13 +162,22 @@ def write_json(path, data):
     unfinished = path.with_name(path.name + ".unfinished")
     try:
         with open(unfinished, "w", encoding="utf-8") as f:
-            json.dump(data, f, indent=1)
+            json.dump(without_nan(data), f, indent=1)
             f.flush()
             os.fsync(f.fileno())
         os.replace(unfinished, path)
     except BaseException:
         unfinished.unlink(missing_ok=True)
         raise
+
+
+def without_nan(value):
+    """JSON knows no NaN (the standard error of a single window, say): null in its place."""
+    if isinstance(value, dict):
+        return {k: without_nan(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [without_nan(v) for v in value]
+    return None if isinstance(value, float) and math.isnan(value) else value
 
 
 def set_aside(folder):

@@ -1,5 +1,6 @@
 """The command line: every command is a dataclass, its fields are the flags, `run` does it."""
 
+import functools
 import inspect
 import io
 import math
@@ -19,6 +20,7 @@ from tqdm import tqdm
 
 from . import __version__, checkpoint, corpora, evaluate, tokenizers, viz
 from .errors import InputError, at_least_one, check_seed, choose
+from .machine import keep_memory
 from .network import Sizes
 from .paradigms import PRESETS, build, matched, parameters
 from .train import FREE, Settings, read_log, total_steps, train, usable
@@ -291,7 +293,7 @@ class Evaluate:
     sampling_steps: int = 64
     """steps of diffusion and flow when their speed is measured"""
     baselines: bool = True
-    """rows for n-gram models counted on the same text, and for the truth where it is known"""
+    """rows for n-gram models, counted in the models' own symbols and windows, and for the truth"""
     seed: int = 0
     """of the noise"""
     json: str | None = None
@@ -300,17 +302,14 @@ class Evaluate:
     def run(self):
         at_least_one(self, ["draws", "sampling_steps", "eval_windows"])
         check_seed(self.seed)
-        corpus = self.dataset and corpora.load(self.dataset)
+        texts = functools.cache(corpora.load)
         paths = self.checkpoint or sorted(str(p.parent) for p in Path("runs").glob("*/run.json"))
-        rows, problems = [], []
+        rows, problems, exams = [], [], {}
         for path in progress(paths, "evaluating"):
             try:
                 saved = checkpoint.load(path)
-                data = corpora.Data(
-                    corpus or corpora.load(saved.config["corpus"]),
-                    saved.tokenizer,
-                    saved.config["recipe"]["block_size"],
-                )
+                corpus = texts(self.dataset or saved.config["corpus"])
+                data = corpora.Data(corpus, saved.tokenizer, saved.config["recipe"]["block_size"])
             except InputError as error:
                 problems.append(error)
                 continue
@@ -320,6 +319,8 @@ class Evaluate:
             rows.append(
                 dict(name=path, corpus=data.corpus.name, tokens=saved.config["tokens"], **numbers)
             )
+            symbols = f"{data.tokenizer.vocab_size} symbols ({data.tokenizer.kind})"
+            exams[f"{symbols}, windows of {data.length}"] = data
         if not rows:
             reasons = "; ".join(dict.fromkeys(map(str, problems)))
             raise InputError(f"no model to evaluate: {reasons or 'nanoparadigm train makes one'}")
@@ -327,7 +328,10 @@ class Evaluate:
             print(f"left out: {error}", file=sys.stderr)
         same_text = len({row["corpus"] for row in rows}) == 1
         if self.baselines and same_text:
-            rows += evaluate.baselines(data)
+            for exam, data in exams.items():
+                for row in evaluate.baselines(data):
+                    name = row["name"] + (f", {exam}" if len(exams) > 1 else "")
+                    rows.append({**row, "name": name})
         print(evaluate.table(rows), end="")
         if truths := evaluate.truth_table(rows):
             print(f"\n{truths}", end="")
@@ -577,6 +581,7 @@ def main(arguments=None):
     """Run a command; the exit status is 0, 2 for misuse, 1 where the machine refused."""
     if hasattr(sys.stdout, "reconfigure"):  # not every terminal can show ± or what a model writes
         sys.stdout.reconfigure(errors="replace")
+    keep_memory()
     try:
         parse(sys.argv[1:] if arguments is None else arguments).run()
         sys.stdout.flush()

@@ -181,10 +181,11 @@ class Data:
                 f"the texts of {corpus.name} are {corpus.sequence_length} tokens long and are not "
                 f"cut: use --block_size {corpus.sequence_length}"
             )
-        unseen = tokenizer.unseen(corpus.train) + tokenizer.unseen(corpus.validation)
+        unseen = {*tokenizer.unseen(corpus.train), *tokenizer.unseen(corpus.validation)}
         if unseen:
+            some = ", ".join(map(repr, sorted(unseen)[:5]))
             raise InputError(
-                f"{corpus.name} holds {', '.join(map(repr, unseen[:5]))}, which this tokenizer has "
+                f"{corpus.name} holds {some}, which this tokenizer has "
                 "never seen: use the corpus it was made for, or train with --tokenizer bpe"
             )
         self.train = torch.tensor(tokenizer.encode(corpus.train), dtype=torch.long)

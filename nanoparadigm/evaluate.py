@@ -159,13 +159,16 @@ def accuracy(model, data, position, generator, n=200, batch_size=50):
 
 
 class Counted(nn.Module):
-    """A network that counts its calls and the token positions it computes."""
+    """A network that counts its calls and the token positions it computes. It steps if the network
+    inside does."""
 
     def __init__(self, net):
         super().__init__()
         self.net = net
         self.max_length = getattr(net, "max_length", None)
         self.calls = self.positions = 0
+        if hasattr(net, "step"):
+            self.init_state, self.step = net.init_state, self.counted_step
 
     def count(self, z):
         self.calls += 1
@@ -175,10 +178,7 @@ class Counted(nn.Module):
         self.count(z)
         return self.net(z, t)
 
-    def init_state(self, batch):
-        return self.net.init_state(batch)
-
-    def step(self, z, state):
+    def counted_step(self, z, state):
         self.count(z)
         return self.net.step(z, state)
 
