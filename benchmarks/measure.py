@@ -1,12 +1,23 @@
-"""Time functions side by side: interleaved, several repeats, medians and spread."""
+"""What the benchmarks share: interleaved timings with their spread, the machine, one JSON each.
+
+Run them one at a time on a machine that does nothing else. A ratio counts when both of its sides
+come from one run; absolute times are of one machine.
+"""
 
 import json
+import os
 import platform
+import re
 import statistics
+import subprocess
+import sys
 import time
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import torch
+
+RESULTS = Path(__file__).parent / "results"
 
 
 def side_by_side(functions, repeats=9):
@@ -21,18 +32,69 @@ def side_by_side(functions, repeats=9):
     return {name: sorted(ms) for name, ms in times.items()}
 
 
-def report(title, times, out=None):
-    """Print a table, ratios to the first row, and the machine; write JSON where asked."""
-    machine = dict(
-        processor=platform.processor() or platform.machine(),
-        threads=torch.get_num_threads(),
-        torch=torch.__version__,
-        python=platform.python_version(),
-    )
-    print(f"\n{title}  {machine}")
+def summary(ms):
+    """Median, least and most."""
+    return dict(median=statistics.median(ms), least=ms[0], most=ms[-1])
+
+
+def show(times):
+    """Print `side_by_side`'s answer, with ratios to the first row."""
     first = statistics.median(next(iter(times.values())))
     for name, ms in times.items():
         median = statistics.median(ms)
-        print(f"{name:24} {median:9.1f} ms  ({ms[0]:.1f} to {ms[-1]:.1f})  x {first / median:.2f}")
-    if out:
-        Path(out).write_text(json.dumps(dict(title=title, machine=machine, ms=times), indent=1))
+        spread = f"({ms[0]:.1f} to {ms[-1]:.1f})"
+        print(f"  {name:34} {median:9.1f} ms  {spread:22}  x {first / median:.2f}", flush=True)
+
+
+def matmul_gflops(n=1024, repeats=30):
+    """The machine's float32 matrix products: the median over `repeats` of GFLOP/s at n x n."""
+    a, b = torch.randn(2, n, n)
+    times = side_by_side({"mm": lambda: a @ b}, repeats)["mm"]
+    return 2 * n**3 / statistics.median(times) / 1e6
+
+
+def machine():
+    names = ("torch", "numpy", "mambapy")
+    return dict(
+        processor=processor(),
+        cores=os.cpu_count(),
+        threads=torch.get_num_threads(),
+        system=platform.system(),
+        python=platform.python_version(),
+        **{name: installed(name) for name in names},
+    )
+
+
+def processor():
+    try:
+        return re.search(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text())[1]
+    except (OSError, TypeError):
+        return platform.processor() or platform.machine()
+
+
+def installed(name):
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
+
+
+def save(name, **numbers):
+    """Write benchmarks/results/NAME.json, which the README's section is made from."""
+    RESULTS.mkdir(exist_ok=True)
+    path = RESULTS / f"{name}.json"
+    numbers = dict(machine=machine(), **numbers)
+    path.write_text(json.dumps(numbers, indent=1) + "\n", encoding="utf-8")
+    print(f"written: {path}")
+
+
+def in_a_process(*arguments):
+    """Run a benchmark of this folder again in a process of its own; what it prints last, as JSON.
+
+    For what belongs to a process: its peak memory, its allocator's settings.
+    """
+    command = [sys.executable, *map(str, arguments)]
+    done = subprocess.run(command, cwd=Path(__file__).parent, stdout=subprocess.PIPE, check=True)
+    *before, last = done.stdout.decode().splitlines()
+    print(*before, sep="\n", end="\n" if before else "", flush=True)
+    return json.loads(last)

@@ -1,19 +1,97 @@
-"""A training step, forward and backward, of each preset at its default size, B=32 L=128."""
+"""A training step, forward and backward, B=32 L=128, and what the optimiser adds.
+
+    python benchmarks/training_step.py   (needs: pip install mambapy==1.2.0, the rival)
+
+Utilisation is 6 x parameters x tokens over the time, as a share of what this machine reaches in a
+float32 matrix product at n = 1024 in the same process.
+"""
+
+import json
+import statistics
+import sys
 
 import torch
-from measure import report, side_by_side
+import torch.nn.functional as F
+from mambapy.lm import LM
+from mambapy.mamba import MambaConfig
+from measure import in_a_process, matmul_gflops, save, show, side_by_side, summary
 
 from nanoparadigm import build
+from nanoparadigm.machine import keep_memory
+from nanoparadigm.optimizer import optimizers
+from nanoparadigm.paradigms import matched, parameters
 
-g = torch.Generator().manual_seed(0)
-x = torch.randint(65, (32, 128), generator=g)
-models = {name: build(name, 65) for name in ("ar", "diffusion", "flow", "mamba")}
-models["mamba, small"] = build("mamba", 65, n_embd=64, d_state=8, n_layer=2)
-
-
-def step(model):
-    return lambda: model.loss(x, g).backward()
+B, L, V = 32, 128, 65
+SMALL = dict(n_embd=64, d_state=8, n_layer=2)
 
 
-times = side_by_side({name: step(model) for name, model in models.items()})
-report("training step", times)
+def mambapy_step(x):
+    """The rival's language model at the small preset's sizes, on the same shifted tokens."""
+    torch.manual_seed(0)
+    model = LM(MambaConfig(d_model=64, n_layers=2, d_state=8), V + 1)
+    start = x.new_full((B, 1), V)
+
+    def step():
+        logits = model(torch.cat([start, x[:, :-1]], 1))[..., :V]
+        F.cross_entropy(logits.flatten(0, 1), x.flatten()).backward()
+
+    return step, sum(p.numel() for p in model.parameters())
+
+
+def measure(allocator):
+    if allocator == "kept" and not keep_memory():
+        sys.exit("this machine's allocator has no such setting")
+    g = torch.Generator().manual_seed(0)
+    x = torch.randint(V, (B, L), generator=g)
+    models = {name: build(name, V, block_size=L) for name in ("ar", "diffusion", "flow")}
+    models["mamba"] = matched("mamba", V, parameters(models["ar"]), block_size=L)
+    models["mamba, small"] = build("mamba", V, block_size=L, **SMALL)
+    steps = {name: lambda m=m: m.loss(x, g).backward() for name, m in models.items()}
+    sizes = {name: parameters(m) for name, m in models.items()}
+    steps["mambapy, small"], sizes["mambapy, small"] = mambapy_step(x)
+    muon, adam = optimizers(models["ar"], muon_lr=0.02, lr=1e-3, weight_decay=0.1)
+    (alone,) = optimizers(models["ar"], muon_lr=0, lr=1e-3, weight_decay=0.1)
+
+    before = matmul_gflops()
+    times = side_by_side(steps, repeats=11)
+    both = {"Muon and AdamW": lambda: (muon.step(), adam.step()), "AdamW alone": alone.step}
+    updates = side_by_side(both, repeats=11)
+    gflops = statistics.mean([before, matmul_gflops()])
+
+    print(f"\nB={B} L={L}, allocator {allocator}; matrix products {gflops:.0f} GFLOP/s")
+    show(times)
+    print("optimiser, on the transformer's parameters")
+    show(updates)
+    share = {
+        name: 6 * sizes[name] * B * L / statistics.median(ms) / 1e6 / gflops
+        for name, ms in times.items()
+    }
+    print("  utilisation: " + ", ".join(f"{name} {s:.0%}" for name, s in share.items()))
+    return dict(
+        gflops=gflops,
+        parameters=sizes,
+        milliseconds={name: summary(ms) for name, ms in times.items()},
+        utilisation=share,
+        optimiser={name: summary(ms) for name, ms in updates.items()},
+        profile=profile(steps["ar"]),
+    )
+
+
+def profile(step, repeats=5):
+    """Share of the step's time in each kind of operation, the largest first."""
+    with torch.profiler.profile() as seen:
+        for _ in range(repeats):
+            step()
+    own = {e.key: e.self_cpu_time_total for e in seen.key_averages()}
+    total = sum(own.values())
+    largest = sorted(own.items(), key=lambda item: -item[1])[:10]
+    return {name.removeprefix("aten::"): time / total for name, time in largest}
+
+
+if __name__ == "__main__":
+    if sys.argv[1:]:
+        print(json.dumps(measure(sys.argv[1])))
+    else:
+        save(
+            "training_step", **{a: in_a_process("training_step.py", a) for a in ("default", "kept")}
+        )

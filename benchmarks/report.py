@@ -1,0 +1,248 @@
+"""From results/*.json to the README's section on performance and the book's page on speed.
+
+    python benchmarks/report.py          after any of the benchmarks; needs no measuring
+
+Nothing on either is typed by hand: tests/test_benchmarks.py sees to it that both are up to date.
+"""
+
+import json
+import re
+import statistics
+from pathlib import Path
+
+from measure import RESULTS
+
+from nanoparadigm.evaluate import markdown
+
+ROOT = Path(__file__).parent.parent
+BEGIN = "<!-- performance: made by benchmarks/report.py from benchmarks/results -->"
+END = "<!-- performance: end -->"
+
+
+def read(name):
+    return json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8"))
+
+
+def times(x):
+    return f"{x:.1f}x"
+
+
+def machine(numbers):
+    m = numbers["machine"]
+    return (
+        f"{m['processor']}, {m['cores']} cores, {m['threads']} threads, {m['system']}, "
+        f"PyTorch {m['torch']}"
+    )
+
+
+def scan_table(numbers):
+    lines = []
+    for shape, extra in numbers["extra_mib"].items():
+        rows = {allocator: numbers["milliseconds"][allocator][shape] for allocator in ALLOCATORS}
+        rival = {a: rows[a]["mambapy"]["median"] for a in rows}
+        for name in extra:
+            lines.append(
+                [
+                    f"{name}, {shape}",
+                    *(f"{rows[a][name]['median']:,.0f}" for a in rows),
+                    *(times(rival[a] / rows[a][name]["median"]) for a in rows),
+                    f"{extra[name]:,.0f}",
+                ]
+            )
+    head = ["scan, B x L", "ms", "ms, memory kept", "x mambapy", "x, memory kept", "extra MiB"]
+    return markdown(head, lines)
+
+
+ALLOCATORS = ("default", "kept")
+
+
+def step_table(numbers):
+    lines = []
+    for name, size in numbers["kept"]["parameters"].items():
+        ms = [numbers[a]["milliseconds"][name]["median"] for a in ALLOCATORS]
+        ar = [numbers[a]["milliseconds"]["ar"]["median"] for a in ALLOCATORS]
+        lines.append(
+            [
+                name,
+                f"{size:,}",
+                *(f"{m:,.0f}" for m in ms),
+                f"{ms[1] / ar[1]:.2f}",
+                f"{numbers['kept']['utilisation'][name]:.0%}",
+            ]
+        )
+    head = ["training step", "parameters", "ms", "ms, memory kept", "x ar's time", "utilisation"]
+    return markdown(head, lines)
+
+
+def profile_line(numbers):
+    shares = numbers["kept"]["profile"]
+    return ", ".join(f"`{name}` {share:.0%}" for name, share in shares.items() if share >= 0.01)
+
+
+def estimate(runs, key):
+    """The mean over seeds, and what their spread or, of one seed, its own standard error says."""
+    found = [run[key]["mean"] for run in runs if run.get(key)]
+    if not found:
+        return ""
+    sign = "=" if runs[0]["exact"] else "<="
+    if len(found) > 1:
+        spread = f"{min(found):.3f} to {max(found):.3f}"
+        return f"{sign} {statistics.mean(found):.3f} ({spread})"
+    return f"{sign} {found[0]:.3f} ± {runs[0][key]['se']:.3f}"
+
+
+def speedrun_table(numbers):
+    by_name = {}
+    for run in numbers["runs"]:
+        by_name.setdefault(run["name"], []).append(run)
+    lines = [
+        [
+            name,
+            str(len(runs)),
+            f"{statistics.mean(run['seconds'] for run in runs):.0f}",
+            f"{statistics.mean(run['tokens'] for run in runs) / 1e6:.2f} M",
+            estimate(runs, "nats_64"),
+            estimate(runs, "nats"),
+        ]
+        for name, runs in by_name.items()
+    ]
+    head = ["run", "seeds", "seconds", "characters", "nats, windows of 64", "nats, of 128"]
+    return markdown(head, lines)
+
+
+def leaderboard(numbers):
+    """The least seconds in which a run of each paradigm ended at or below a line."""
+    lines = {"1.88": 1.88, "5-gram": numbers["five_gram"]["None"], "1.60": 1.60}
+    board = {}
+    for run in numbers["runs"]:
+        best = min(run[key]["mean"] for key in ("nats", "nats_64") if run.get(key))
+        reached = board.setdefault(run["name"].split(",")[0], dict.fromkeys(lines))
+        for line, value in lines.items():
+            if best <= value and run["seconds"] < (reached[line] or float("inf")):
+                reached[line] = run["seconds"]
+    head = [
+        "paradigm",
+        *(f"{line} ({v:.3f})" if line == "5-gram" else line for line, v in lines.items()),
+    ]
+    rows = [[n, *(f"{s:.0f} s" if s else "-" for s in row.values())] for n, row in board.items()]
+    return markdown(head, rows)
+
+
+def speed_table(numbers):
+    lines = []
+    for setting, rows in numbers["speed"].items():
+        slow = rows["transformer, uncached"]["median"]
+        for name, rate in rows.items():
+            lines.append(
+                [f"{name}, {setting}", f"{rate['median']:,.0f}", times(rate["median"] / slow)]
+            )
+    return markdown(["256 symbols", "symbols/s", "x uncached"], lines)
+
+
+def quality_table(numbers):
+    truth = numbers["truth"]
+    lines = []
+    for row in truth["samplers"]:
+        excess = row["surprise"]["mean"] - truth["entropy"]
+        lines.append(
+            [
+                row["name"],
+                f"{row['calls']:,}",
+                f"{row['positions']:,.0f}",
+                f"{row['milliseconds_1']:.1f}",
+                f"{row['milliseconds_64']:.2f}",
+                f"{excess:.3f} ± {row['surprise']['se']:.3f}",
+                f"{100 * row['ungrammatical']['mean']:.1f} %",
+            ]
+        )
+    head = [
+        "sampler", "calls", "positions", "ms, batch 1", "ms, batch 64", "excess, nats a word",
+        "ungrammatical",
+    ]  # fmt: skip
+    return markdown(head, lines)
+
+
+def search_table(numbers):
+    found = {}
+    for row in numbers["trials"]:
+        found.setdefault(row["trial"], {})[row["model"]] = row
+    models = list(next(iter(found.values())))
+    lines = [
+        [trial, *(f"{rows[m]['mean']:.3f}" if m in rows else "" for m in models)]
+        for trial, rows in found.items()
+    ]
+    return markdown(["trial", *models], lines)
+
+
+def readme_section():
+    scan, step, runs, sampling = map(read, ("scan", "training_step", "speedrun", "sampling"))
+    gram = runs["five_gram"]
+    return f"""{BEGIN}
+One machine ({machine(step)}) that did nothing else; medians.
+Only ratios carry over to another.
+
+{scan_table(scan)}
+The scan alone, forward and backward, D=256 N=16, against the parallel scan of mambapy
+{scan["machine"]["mambapy"]}. Memory kept: under `nanoparadigm.machine.keep_memory()`, which the
+commands call.
+
+{step_table(step)}
+B=32 L=128, forward and backward. Utilisation is 6 x parameters x tokens over the time, as a
+share of the {step["kept"]["gflops"]:.0f} GFLOP/s of a float32 matrix product here. The transformer's step:
+{profile_line(step)}.
+
+{speedrun_table(runs)}
+Tiny Shakespeare, about 0.8 M parameters, nats per character on the whole validation split: the mean
+and the range over seeds, or one seed and its standard error. `classic` is LayerNorm, GELU, learned
+positions and AdamW. A 5-gram has {gram["None"]:.3f}, in windows of 64 {gram["64"]:.3f}, of 128
+{gram["128"]:.3f}. Seconds of the shortest run that ended at or below a line:
+
+{leaderboard(runs)}
+{speed_table(sampling)}
+What the samplers' texts are worth for what they cost is on the book's page on speed.
+{END}"""
+
+
+def page():
+    sampling, search = read("sampling"), read("search")
+    truth = sampling["truth"]
+    sizes = truth["parameters"].values()
+    return f"""# Speed, honestly
+
+A diffusion or flow model writes all positions at once, in as many steps as one likes. Whether that
+is fast depends on what it is compared with, and on what the texts are worth. Here both are on the
+table: every sampler writes {truth["texts"]} texts of 32 words of the built-in language, whose truth
+is known.
+
+{quality_table(sampling)}
+Excess is the mean surprise of the texts under the truth (with slips of one in a thousand) minus
+the entropy of the language, {truth["entropy"]:.3f} nats a word. Texts drawn from the truth itself
+score {truth["truth"]["mean"] - truth["entropy"]:.3f} ± {truth["truth"]["se"]:.3f}. Positions are the
+token positions that the network computed for one text. Times are per text, written alone or with 63
+others, on one thread.
+
+An autoregressive model that keeps its past comes first, because that is how such a model is used:
+to compare with one that reads the whole text anew for every token is to win against nobody.
+
+The models have {min(sizes):,} to {max(sizes):,} parameters and were trained for
+{truth["steps"]:,} steps on the same texts. Machine: {machine(sampling)}.
+
+## Where the default recipe comes from
+
+The same number of trials for every paradigm, each on the same number of tokens
+({search["tokens"]:,}) of Tiny Shakespeare, scored in nats per character on the same 128 validation
+windows. A trial changes one thing in the default; the last of each is a variant that only it has.
+
+{search_table(search)}
+The split tuned on is the one on which the runs of the README are scored, for all four alike.
+"""
+
+
+def in_readme(text, section):
+    return re.sub(f"{re.escape(BEGIN)}.*{re.escape(END)}", lambda _: section, text, flags=re.S)
+
+
+if __name__ == "__main__":
+    readme = ROOT / "README.md"
+    readme.write_text(in_readme(readme.read_text(encoding="utf-8"), readme_section()), "utf-8")
+    (ROOT / "book" / "speed.md").write_text(page(), "utf-8")

@@ -1,0 +1,157 @@
+"""Sampling: tokens per second with and without memory of the past, and quality against compute.
+
+    python benchmarks/sampling.py        (some fifteen minutes on two cores, training included)
+
+Speed: texts of 256 symbols from models of about 0.8 M parameters, untrained, since speed does not
+depend on the weights. Quality: small models of equal size, trained on the built-in language, whose
+truth is known; each sampler writes 512 texts of 32 words, scored by their exact probability under
+the truth and by its grammar, and is timed writing one text and writing 64.
+"""
+
+import argparse
+import statistics
+from functools import partial
+from pathlib import Path
+
+import torch
+from measure import save, show, side_by_side, summary
+
+from nanoparadigm import Settings, build, corpora, load, tokenizers, train
+from nanoparadigm.evaluate import Counted, Estimate
+from nanoparadigm.language import grammatical
+from nanoparadigm.machine import keep_memory
+from nanoparadigm.paradigms import PRESETS, matched, parameters
+
+LENGTH, VOCAB = 256, 65
+STEPS = (8, 16, 32, 64, 128, 256)
+SLIP = 1e-3  # the chance of a slip under which texts with mistakes are scored
+RUNS = Path("runs/benchmark")
+SMALL = dict(n_layer=2, n_embd=64)
+SETTINGS = Settings(max_steps=2000, eval_interval=500)
+
+
+class Uncached(torch.nn.Module):
+    """A network without `step`, so that every token costs a pass over all before it."""
+
+    def __init__(self, net):
+        super().__init__()
+        self.net, self.max_length = net, net.max_length
+
+    def forward(self, z, t=None):
+        return self.net(z, t)
+
+
+def speed(repeats=5):
+    """tokens per second: threads -> batch -> name -> summary."""
+    ar = build("ar", VOCAB, block_size=LENGTH).eval()
+    uncached = build("ar", VOCAB, block_size=LENGTH).eval()
+    uncached.net = Uncached(uncached.net)
+    mamba = matched("mamba", VOCAB, parameters(ar), block_size=LENGTH).eval()
+    models = {"transformer, uncached": uncached, "transformer, cached": ar, "mamba": mamba}
+    found = {}
+    for threads in (1, 2):
+        torch.set_num_threads(threads)
+        for batch in (1, 64):
+            g = torch.Generator().manual_seed(0)
+            times = side_by_side(
+                {name: partial(m.sample, batch, LENGTH, g) for name, m in models.items()},
+                repeats if batch == 1 else 3,
+            )
+            print(f"{LENGTH} symbols, batch {batch}, {threads} threads")
+            show(times)
+            rates = {n: sorted(1000 * batch * LENGTH / t for t in ms) for n, ms in times.items()}
+            found[f"{threads} threads, batch {batch}"] = {n: summary(r) for n, r in rates.items()}
+    return found
+
+
+def trained(data):
+    """The four models, from runs/benchmark or trained now."""
+    models, target = {}, None
+    for name in PRESETS:
+        run = RUNS / name
+        if not (run / "run.json").exists():
+            sizes = dict(block_size=data.length, **SMALL)
+            make = build if target is None else matched
+            options = {} if target is None else dict(target=target)
+            model = make(name, data.tokenizer.vocab_size, **options, **sizes)
+            for record in train(model, data, SETTINGS, run):
+                if "val" in record:
+                    print(f"  {name}: step {record['step']}, {record['val']:.3f} nats", flush=True)
+        models[name] = load(run).model.eval()
+        target = target or parameters(models[name])
+    return models
+
+
+def samplers():
+    """label -> model, options of `sample`."""
+    found = {"ar, cached": ("ar", {}), "mamba": ("mamba", {})}
+    found["diffusion, first hitting"] = "diffusion", dict(sampler="first_hitting")
+    for T in STEPS:
+        found[f"diffusion, {T} steps"] = "diffusion", dict(steps=T)
+    for T in STEPS:
+        found[f"flow, {T} steps"] = "flow", dict(steps=T)
+    for T in STEPS:
+        found[f"flow, Euler, {T} steps"] = "flow", dict(steps=T, sampler="euler")
+    return found
+
+
+def quality(model, data, options, n):
+    """What `n` texts are worth and what they cost."""
+    truth = data.corpus.truth
+    net, g = model.net, torch.Generator().manual_seed(0)
+    model.net = counted = Counted(net)
+    texts = model.sample(n, data.length, g, **options)
+    model.net = net
+    wrong = torch.tensor([float(bool(m)) for m in grammatical(texts)])
+    surprise = -truth.log_prob(texts, SLIP) / data.length
+    estimates = dict(surprise=Estimate.of(surprise), ungrammatical=Estimate.of(wrong))
+    return dict(
+        calls=counted.calls,
+        positions=counted.positions / n,
+        **{name: dict(mean=e.mean, se=e.se) for name, e in estimates.items()},
+    )
+
+
+def cost(model, data, options, batch, repeats):
+    """Milliseconds a text."""
+    g = torch.Generator().manual_seed(0)
+    times = side_by_side({"": lambda: model.sample(batch, data.length, g, **options)}, repeats)[""]
+    return statistics.median(times) / batch
+
+
+def against_the_truth(n=512):
+    torch.set_num_threads(1)
+    corpus = corpora.load("language")
+    tokenizer = tokenizers.build("word", corpus)
+    data = corpora.Data(corpus, tokenizer, corpus.sequence_length)
+    models = trained(data)
+    rows = []
+    for label, (name, options) in samplers().items():
+        row = dict(name=label, **quality(models[name], data, options, n))
+        for batch, repeats in ((1, 7), (64, 3)):
+            row[f"milliseconds_{batch}"] = cost(models[name], data, options, batch, repeats)
+        rows.append(row)
+        print(
+            f"{label:26} {row['calls']:4} calls {row['positions']:7.0f} positions  "
+            f"{row['milliseconds_1']:7.1f} and {row['milliseconds_64']:6.2f} ms a text  "
+            f"surprise {row['surprise']['mean']:.3f} ± {row['surprise']['se']:.3f}  "
+            f"ungrammatical {row['ungrammatical']['mean']:.1%}",
+            flush=True,
+        )
+    # the same n texts by the language itself: what a perfect sampler would score
+    exact = corpus.truth.sample(n, data.length, torch.Generator().manual_seed(0))
+    best = Estimate.of(-corpus.truth.log_prob(exact, SLIP) / data.length)
+    return dict(
+        samplers=rows,
+        entropy=corpus.truth.entropy(data.length) / data.length,
+        truth=dict(mean=best.mean, se=best.se),
+        parameters={name: parameters(model) for name, model in models.items()},
+        steps=SETTINGS.max_steps,
+        texts=n,
+    )
+
+
+if __name__ == "__main__":
+    argparse.ArgumentParser(description=__doc__.splitlines()[0]).parse_args()
+    keep_memory()
+    save("sampling", speed=speed(), truth=against_the_truth())

@@ -1,0 +1,181 @@
+"""Quality per second on Tiny Shakespeare: a leaderboard of training runs, each from nothing.
+
+    python benchmarks/speedrun.py                 every run below, some 75 minutes on two cores
+    python benchmarks/speedrun.py --only ar       the runs whose name begins so
+    python benchmarks/speedrun.py --again         forget what has been measured before
+
+All models have about 0.8 M parameters. The budget of a run is in seconds of training, a share of
+what the classic recipe takes here (first row, three seeds); the number of steps that fill it is
+found beforehand by timing some. Quality is `nll_bound` over the whole validation split, nats per
+character: in windows of 64 for every autoregressive transformer, which is all the classic one can
+read, and in windows of 128, the length trained on, for every model but that one. Runs are written
+to results/speedrun.json as they end, and those already there are not repeated.
+"""
+
+import argparse
+import json
+import statistics
+import time
+from pathlib import Path
+
+import classic
+import torch
+import torch.nn.functional as F
+from measure import RESULTS, save
+
+from nanoparadigm import Settings, build, checkpoint, corpora, ngram, tokenizers, train
+from nanoparadigm.corpora import Batches, Data
+from nanoparadigm.evaluate import nats_per_token
+from nanoparadigm.machine import keep_memory
+from nanoparadigm.paradigms import DiscreteFlow, MaskedDiffusion, matched, parameters
+from nanoparadigm.schedules import stratified_times
+
+LENGTH, DRAWS = 128, 16
+# the recipe that the new one replaced: AdamW alone, and masked diffusion trained on its bound
+OLD = dict(muon_lr=0.0, lr=3e-3, batch_size=32)
+
+# name, model, seconds (None: a multiple of the classic recipe's), its multiple, settings, seeds
+RUNS = [
+    ("ar, a fifth of the time", "ar", None, 1 / 5, {}, 3),
+    ("ar, the same time", "ar", None, 1, {}, 3),
+    ("ar, 240 s", "ar", 240, None, {}, 1),
+    ("ar, old recipe, the same time", "ar", None, 1, OLD, 1),
+    ("mamba, 240 s", "mamba", 240, None, {}, 2),
+    ("mamba, old recipe, 240 s", "mamba", 240, None, OLD, 1),
+    ("diffusion, 240 s", "diffusion", 240, None, {}, 3),
+    ("diffusion, old recipe, 240 s", "diffusion", 240, None, OLD, 1),
+    ("flow, 240 s", "flow", 240, None, {}, 3),
+    ("flow, old recipe, 240 s", "flow", 240, None, OLD, 1),
+]
+
+
+class TrainedOnItsBound(MaskedDiffusion):
+    def loss(self, x, generator=None):
+        t = stratified_times(len(x), generator)
+        return self.integrand(x, self.corrupt(x, t, generator), t).mean()
+
+
+class LightlyCorrupted(DiscreteFlow):
+    def loss(self, x, generator=None):
+        alpha = self.schedule.alpha(0.7 * stratified_times(len(x), generator))
+        logits = self.posterior(self.corrupt(x, alpha, generator), alpha)
+        return F.cross_entropy(logits.flatten(0, 1), x.flatten())
+
+
+def make(name, vocab_size, seed, settings):
+    if name == "mamba":
+        target = parameters(build("ar", vocab_size, block_size=LENGTH))
+        return matched("mamba", vocab_size, target, block_size=LENGTH, seed=seed)
+    model = build(name, vocab_size, block_size=LENGTH, seed=seed)
+    if name == "diffusion" and settings is OLD:
+        model.__class__ = TrainedOnItsBound
+    return model
+
+
+def steps_in(seconds, name, data, changes, tries=12):
+    """How many steps fill so many seconds, by the median time of a few on a model thrown away."""
+    settings = Settings(max_steps=tries, eval_windows=1, eval_interval=10**9, **changes)
+    model = make(name, data.tokenizer.vocab_size, 0, changes)
+    times = [0.0] + [record["seconds"] for record in train(model, data, settings)]
+    each = statistics.median(b - a for a, b in zip(times[2:-1], times[3:], strict=True))
+    return int(seconds / each)
+
+
+def run(label, name, data, seconds, changes, seed):
+    """Train; returns the model, what it took, and the curve on some validation windows.
+
+    The model stays in runs/speedrun, to be sampled from and evaluated.
+    """
+    steps = steps_in(seconds, name, data, changes)
+    settings = Settings(
+        max_steps=steps, seed=seed, eval_interval=max(1, steps // 10), eval_windows=32, **changes
+    )
+    model = make(name, data.tokenizer.vocab_size, seed, changes)
+    folder = Path("runs/speedrun") / f"{label.replace(', ', '-').replace(' ', '-')}-{seed}"
+    checkpoint.remove(folder)
+    curve = [
+        dict(seconds=r["seconds"], nats=r["val"])
+        for r in train(model, data, settings, folder)
+        if "val" in (last := r)
+    ]
+    took = dict(seconds=last["seconds"], steps=steps, tokens=last["tokens"], curve=curve)
+    return model, took
+
+
+def run_classic(data, seed):
+    model = classic.build(data.tokenizer.vocab_size, seed)
+    order = torch.Generator().manual_seed(seed)
+    batches = Batches(data.train, classic.BATCH, classic.LENGTH, order)
+    began = time.perf_counter()
+    for _ in classic.train(model, batches):
+        pass
+    seconds = time.perf_counter() - began
+    tokens = classic.STEPS * classic.BATCH * classic.LENGTH
+    return model, dict(seconds=seconds, steps=classic.STEPS, tokens=tokens)
+
+
+def quality(model, data):
+    estimate = nats_per_token(model, data, torch.Generator().manual_seed(0), draws=DRAWS)
+    return dict(mean=estimate.mean, se=estimate.se)
+
+
+def record(label, seed, model, took, data, short):
+    """One row of the leaderboard."""
+    row = dict(name=label, seed=seed, exact=model.exact, parameters=parameters(model), **took)
+    if getattr(model.net, "max_length", None):
+        row["nats_64"] = quality(model, short) if model.exact else None
+    if getattr(model.net, "max_length", None) != classic.LENGTH:
+        row["nats"] = quality(model, data)
+    shown = ", ".join(
+        f"{'=' if model.exact else '<='} {row[k]['mean']:.3f} ± {row[k]['se']:.3f} ({k})"
+        for k in ("nats", "nats_64")
+        if row.get(k)
+    )
+    print(
+        f"{label:32} seed {seed}  {row['seconds']:6.1f} s  {row['steps']:5} steps  {shown}",
+        flush=True,
+    )
+    return row
+
+
+def five_gram(data, length):
+    held_out = torch.cat([part.flatten() for part in data.validation])
+    nll = ngram.token_nll(data.train, held_out, data.tokenizer.vocab_size, 5, length)
+    return float(nll.mean())
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--only", default="", help="runs whose name begins so")
+    parser.add_argument("--again", action="store_true", help="forget earlier results")
+    options = parser.parse_args()
+    path = RESULTS / "speedrun.json"
+    rows = json.loads(path.read_text())["runs"] if path.exists() and not options.again else []
+    keep_memory()
+    corpus = corpora.load("shakespeare")
+    tokenizer = tokenizers.build("char", corpus)
+    data, short = (Data(corpus, tokenizer, length) for length in (LENGTH, classic.LENGTH))
+    lines = {str(n): five_gram(data, n) for n in (classic.LENGTH, LENGTH, None)}
+
+    def wanted(label, seed):
+        done = any((row["name"], row["seed"]) == (label, seed) for row in rows)
+        return label.startswith(options.only) and not done
+
+    def keep(row):
+        rows.append(row)
+        save("speedrun", five_gram=lines, runs=rows)
+
+    for seed in range(3):
+        if not any((row["name"], row["seed"]) == ("classic", seed) for row in rows):
+            keep(record("classic", seed, *run_classic(short, seed), data, short))
+    unit = statistics.median(row["seconds"] for row in rows if row["name"] == "classic")
+    for label, name, seconds, multiple, changes, seeds in RUNS:
+        for seed in range(seeds):
+            if wanted(label, seed):
+                budget = seconds or multiple * unit
+                model, took = run(label, name, data, budget, changes, seed)
+                keep(record(label, seed, model, dict(took, budget=budget), data, short))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,54 @@
+"""What the README and the book say of speed is what was measured; nothing here is timed."""
+
+import sys
+from itertools import islice, repeat
+from pathlib import Path
+
+import pytest
+import torch
+
+from nanoparadigm import build, parameters
+from nanoparadigm.language import corpus
+from nanoparadigm.paradigms import PRESETS
+
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT / "benchmarks"))
+
+import classic  # noqa: E402
+import report  # noqa: E402
+import speedrun  # noqa: E402
+
+
+def test_the_readme_and_the_page_are_made_from_the_results():
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert report.readme_section() in readme, "run: python benchmarks/report.py"
+    assert report.page() == (ROOT / "book" / "speed.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", ["scan", "training_step", "speedrun", "sampling", "search"])
+def test_every_result_names_its_machine(name):
+    machine = report.read(name)["machine"]
+    assert all(machine[key] for key in ("processor", "cores", "threads", "torch", "python"))
+
+
+def test_the_search_gave_every_paradigm_the_same_budget():
+    trials = report.read("search")["trials"]
+    counts = {name: sum(t["model"] == name for t in trials) for name in PRESETS}
+    assert len(set(counts.values())) == 1 and counts["ar"] > 5
+
+
+def test_the_rivals_of_the_speedrun_are_of_one_size():
+    target = parameters(build("ar", 65))
+    models = [classic.build(65, seed=0)]
+    models += [speedrun.make(name, 65, 0, {}) for name in PRESETS]
+    assert all(abs(parameters(model) / target - 1) < 0.03 for model in models)
+
+
+def test_the_classic_recipe_learns_and_follows_its_schedule():
+    rates = [classic.learning_rate(step) for step in range(classic.STEPS)]
+    assert max(rates) == classic.PEAK == rates[classic.WARMUP]
+    assert rates[-1] == pytest.approx(classic.LEAST, rel=1e-3)
+    model = classic.build(32, seed=0)
+    words = torch.tensor(corpus().truth.sample(12, 32, torch.Generator().manual_seed(0)))
+    losses = list(islice(classic.train(model, repeat(words)), 40))
+    assert losses[-1] < 0.8 * losses[0]
