@@ -204,7 +204,7 @@ What the samplers' texts are worth for what they cost is on the book's page on s
 
 
 def page():
-    sampling, search = read("sampling"), read("search")
+    sampling = read("sampling")
     truth = sampling["truth"]
     sizes = truth["parameters"].values()
     return f"""# Speed, honestly
@@ -226,7 +226,14 @@ to compare with one that reads the whole text anew for every token is to win aga
 
 The models have {min(sizes):,} to {max(sizes):,} parameters and were trained for
 {truth["steps"]:,} steps on the same texts. Machine: {machine(sampling)}.
+{recipe()}"""
 
+
+def recipe():
+    if not (RESULTS / "search.json").exists():
+        return ""
+    search = read("search")
+    return f"""
 ## Where the default recipe comes from
 
 The same number of trials for every paradigm, each on the same number of tokens

@@ -28,7 +28,7 @@ TRIALS = {
     "batch 32, half the steps": dict(batch_size=2 * BATCH, max_steps=STEPS // 2),
 }
 OWN = {
-    "ar": "SwiGLU",
+    "ar": "squared ReLU",
     "mamba": "state size 8",
     "diffusion": "trained on its bound",
     "flow": "times up to 0.7",
@@ -51,8 +51,8 @@ def trial(job):
     corpus = corpora.load("shakespeare")
     data = Data(corpus, tokenizers.build("char", corpus), LENGTH)
     V = data.tokenizer.vocab_size
-    if label == "SwiGLU":
-        model = build(name, V, block_size=LENGTH, mlp="swiglu")
+    if label == "squared ReLU":
+        model = build(name, V, block_size=LENGTH, mlp="relu2")
     elif label == "state size 8":
         target = parameters(build("ar", V, block_size=LENGTH))
         model = matched(name, V, target, block_size=LENGTH, d_state=8)
@@ -72,15 +72,19 @@ def trial(job):
     return row
 
 
+def jobs():
+    """(model, trial) of all trials: those that all four share, then the one that each has alone."""
+    return [(name, label) for label in TRIALS for name in OWN] + list(OWN.items())
+
+
 def main():
     argparse.ArgumentParser(description=__doc__.splitlines()[0]).parse_args()
     os.environ.update(OMP_NUM_THREADS="1")
     path = RESULTS / "search.json"
     rows = json.loads(path.read_text())["trials"] if path.exists() else []
     done = {(row["model"], row["trial"]) for row in rows}
-    jobs = [(name, label) for label in TRIALS for name in OWN] + list(OWN.items())
     with multiprocessing.get_context("spawn").Pool(2) as pool:
-        for row in pool.imap_unordered(trial, [job for job in jobs if job not in done]):
+        for row in pool.imap_unordered(trial, [job for job in jobs() if job not in done]):
             rows.append(row)
             save("search", steps=STEPS, tokens=STEPS * BATCH * LENGTH, trials=rows)
 

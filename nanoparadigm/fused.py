@@ -45,17 +45,17 @@ class _SquaredReLU(torch.autograd.Function):
         return (dy * positive).mul_(2)
 
 
-class _CausalConv(torch.autograd.Function):
+class _ShortConv(torch.autograd.Function):
     """y_t = b + sum_i w_i x_{t+i}: one multiply-add a tap, on slices, without copies of them."""
 
     @staticmethod
     def forward(ctx, padded, weight, bias):
         ctx.save_for_backward(padded, weight)
         L = len(padded) - len(weight) + 1
-        y = torch.addcmul(bias, padded[:L], weight[0])
+        y = padded[:L] * weight[0]
         for i, w in enumerate(weight[1:], 1):
             y.addcmul_(padded[i : i + L], w)
-        return y
+        return y if bias is None else y.add_(bias)
 
     @staticmethod
     @torch.autograd.function.once_differentiable
@@ -67,7 +67,7 @@ class _CausalConv(torch.autograd.Function):
         for i, w in enumerate(weight):
             dpadded[i : i + L].addcmul_(dy, w)
             dweight[i] = torch.mul(dy, padded[i : i + L], out=product).sum((0, 1))
-        return dpadded, dweight, dy.sum((0, 1))
+        return dpadded, dweight, dy.sum((0, 1)) if ctx.needs_input_grad[2] else None
 
 
 def rms_norm(x):
@@ -82,7 +82,7 @@ def squared_relu(x):
     return _SquaredReLU.apply(x)
 
 
-def causal_conv(padded, weight, bias):
+def short_conv(padded, weight, bias=None):
     """Depthwise convolution over time: padded (K - 1 + L, B, E), weight (K, E), bias (E,) give
-    (L, B, E), each channel's last K inputs weighted."""
-    return _CausalConv.apply(padded, weight, bias)
+    (L, B, E), the sum of K inputs of each channel, weighted. Padded in front it is causal."""
+    return _ShortConv.apply(padded, weight, bias)

@@ -17,7 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from .fused import causal_conv, rms_norm
+from .fused import rms_norm, short_conv
 from .network import Dropout, Network, linear
 from .scan import selective_scan, selective_step
 
@@ -53,7 +53,7 @@ class Mixer(nn.Module):
         x, z = self.in_proj(h).chunk(2, dim=-1)
         before, recurrent = state or (x.new_zeros(len(self.conv) - 1, *x.shape[1:]), None)
         padded = torch.cat([before, x])
-        x = F.silu(causal_conv(padded, self.conv, self.conv_bias))
+        x = F.silu(short_conv(padded, self.conv, self.conv_bias))
         delta, A, B, C = self.selected(x)
         u, delta, B, C = (v.permute(1, 2, 0) for v in (x, delta, B, C))  # nothing is moved
         y, recurrent = selective_scan(

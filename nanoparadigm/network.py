@@ -34,14 +34,14 @@ class Sizes:
     """tokens in a training window, L"""
     dropout: float = 0.0
     """share of every block's output dropped in training"""
-    mlp: str = "relu2"
-    """relu2 (squared ReLU) or swiglu (transformer)"""
+    mlp: str = "swiglu"
+    """swiglu, or relu2, the squared ReLU (transformer)"""
     d_state: int = 16
     """state size of each channel, N (Mamba)"""
     expand_factor: int = 2
     """inner width over D (Mamba)"""
     d_conv: int = 4
-    """taps of the depthwise convolution (Mamba)"""
+    """reach of the short convolution: taps (causal), or twice the neighbours on either side"""
 
     def __post_init__(self):
         at_least_one(self, "n_layer n_head n_embd block_size d_state expand_factor d_conv".split())

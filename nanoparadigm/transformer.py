@@ -1,10 +1,13 @@
 """The transformer: RMSNorm, rotary positions, QK-norm, no biases. Causal or not by one flag.
 
+    h_i = sum_k w_k * e_{i+k},  e the embedded tokens,  k over a few neighbours
     h <- h + W_o attention(RoPE(norm(q)), RoPE(norm(k)), v),   q, k, v = W_qkv norm(h)
     h <- h + W_2 f(W_1 norm(h)),                               f = squared ReLU, or SwiGLU
 
 Vaswani et al. 2017 (1706.03762); rotary positions: Su et al. 2021 (2104.09864); QK-norm: Henry et
 al. 2020 (2010.04245); squared ReLU: So et al. 2021 (2109.08668); SwiGLU: Shazeer 2020 (2002.05202).
+The short convolution, one for the whole stack, spares the first layer from finding neighbours by
+attention; such convolutions: So et al. 2021 and Mamba.
 """
 
 import torch
@@ -12,7 +15,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from .errors import InputError, choose
-from .fused import rms_norm, squared_relu
+from .fused import rms_norm, short_conv, squared_relu
 from .network import Dropout, Network, linear
 
 # With normed queries and keys the logits of attention are a cosine times this. The usual d^0.5, 5.7
@@ -45,11 +48,6 @@ class Cache:
     def append(self, k, v):
         """Add those of the next tokens (B, H, n, d); returns all so far, as views."""
         start, self.length = self.length, self.length + k.shape[2]
-        if self.length > self.keys.shape[2]:
-            raise InputError(
-                f"token {self.length} does not fit this network's block of {self.keys.shape[2]}: "
-                "begin a new state"
-            )
         self.keys[:, :, start : self.length] = k
         self.values[:, :, start : self.length] = v
         return self.keys[:, :, : self.length], self.values[:, :, : self.length]
@@ -105,13 +103,13 @@ class SwiGLU(nn.Module):
 
     def __init__(self, d, generator):
         super().__init__()
-        inner = 8 * d // 3
-        self.gate = linear(d, inner, generator)
-        self.up = linear(d, inner, generator)
+        inner = 8 * round(d / 3)
+        self.up = linear(d, 2 * inner, generator, maps=2)
         self.down = linear(inner, d, generator, scale=0)
 
     def forward(self, x):
-        return self.down(F.silu(self.gate(x)) * self.up(x))
+        gate, up = self.up(x).chunk(2, dim=-1)
+        return self.down(F.silu(gate) * up)
 
 
 MLPS = {"relu2": SquaredReLU, "swiglu": SwiGLU}
@@ -139,6 +137,33 @@ class Transformer(Network):
     def __init__(self, vocab_size, sizes, **options):
         super().__init__(vocab_size, sizes, **options)
         self.max_length = sizes.block_size
+        K = sizes.d_conv
+        self.before, self.after = (K - 1, 0) if self.causal else (K // 2, K // 2)
+        self.conv = nn.Parameter(torch.zeros(self.before + 1 + self.after, sizes.n_embd))
+        nn.init.ones_(self.conv[self.before])  # begins by passing the token itself on
 
     def block(self, sizes, causal, generator):
         return Block(sizes, causal, generator)
+
+    def embed(self, z):
+        return self.blend(F.pad(super().embed(z), (0, 0, self.before, self.after)))
+
+    def blend(self, e):
+        """Vectors with their neighbours, (B, before + L + after, D) -> (B, L, D)."""
+        return short_conv(e.transpose(0, 1), self.conv).transpose(0, 1)
+
+    def init_state(self, batch):
+        """The vectors that the convolution still sees, then a cache for each block."""
+        caches = super().init_state(batch)
+        return [self.conv.new_zeros(batch, self.before, self.conv.shape[1]), *caches]
+
+    def step(self, z, state):
+        before, *caches = state
+        if caches[0].length + z.shape[1] > self.max_length:
+            raise InputError(
+                f"token {caches[0].length + z.shape[1]} does not fit this network's block of "
+                f"{self.max_length}: begin a new state"
+            )
+        e = torch.cat([before, super().embed(z)], dim=1)
+        h, caches = self.run(self.blend(e), caches)
+        return self.read(h), [e[:, z.shape[1] :], *caches]

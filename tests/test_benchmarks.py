@@ -16,6 +16,7 @@ sys.path.insert(0, str(ROOT / "benchmarks"))
 
 import classic  # noqa: E402
 import report  # noqa: E402
+import search  # noqa: E402
 import speedrun  # noqa: E402
 
 
@@ -25,16 +26,17 @@ def test_the_readme_and_the_page_are_made_from_the_results():
     assert report.page() == (ROOT / "book" / "speed.md").read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("name", ["scan", "training_step", "speedrun", "sampling", "search"])
-def test_every_result_names_its_machine(name):
-    machine = report.read(name)["machine"]
+@pytest.mark.parametrize("path", sorted(report.RESULTS.glob("*.json")), ids=lambda p: p.stem)
+def test_every_result_names_its_machine(path):
+    machine = report.read(path.stem)["machine"]
     assert all(machine[key] for key in ("processor", "cores", "threads", "torch", "python"))
 
 
-def test_the_search_gave_every_paradigm_the_same_budget():
-    trials = report.read("search")["trials"]
-    counts = {name: sum(t["model"] == name for t in trials) for name in PRESETS}
+def test_the_search_gives_every_paradigm_the_same_budget():
+    jobs = search.jobs()
+    counts = {name: sum(model == name for model, _ in jobs) for name in PRESETS}
     assert len(set(counts.values())) == 1 and counts["ar"] > 5
+    assert len(set(jobs)) == len(jobs)
 
 
 def test_the_rivals_of_the_speedrun_are_of_one_size():

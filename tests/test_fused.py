@@ -7,7 +7,7 @@ from helpers import generator
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nanoparadigm.fused import causal_conv, rms_norm, squared_relu
+from nanoparadigm.fused import rms_norm, short_conv, squared_relu
 
 
 def normal(*shape, seed=0):
@@ -46,7 +46,13 @@ def test_norm_and_activation(shape, seed):
 @given(L=sizes, B=sizes, E=sizes, K=st.integers(1, 5), seed=st.integers(0, 99))
 def test_convolution(L, B, E, K, seed):
     inputs = [normal(*shape, seed=seed) for shape in ((K - 1 + L, B, E), (K, E), (E,))]
-    compare(causal_conv, conv, inputs)
+    compare(short_conv, conv, inputs)
+    compare(lambda p, w: short_conv(p, w), lambda p, w: conv(p, w, 0), inputs[:2])
+    compare(
+        lambda p, w: short_conv(p.transpose(0, 1), w),
+        lambda p, w: conv(p.transpose(0, 1), w, 0),
+        [normal(B, K - 1 + L, E, seed=seed), inputs[1]],
+    )
 
 
 @pytest.mark.parametrize("function", [rms_norm, squared_relu])

@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from helpers import SMALL, awake, generator
 
 from nanoparadigm import InputError, build
-from nanoparadigm.fused import causal_conv
+from nanoparadigm.fused import short_conv
 from nanoparadigm.network import Dropout
 from nanoparadigm.paradigms.ar import Recompute
 from nanoparadigm.transformer import rotate, rotations
@@ -117,7 +117,7 @@ def test_mamba_convolution_is_causal_and_equals_the_library_one():
     x = torch.randn(L, 2, E, dtype=torch.float64, generator=generator())
     padded = torch.cat([x.new_zeros(K - 1, 2, E), x])
     library = F.conv1d(padded.permute(1, 2, 0), mixer.conv.mT[:, None], mixer.conv_bias, groups=E)
-    ours = causal_conv(padded, mixer.conv, mixer.conv_bias)
+    ours = short_conv(padded, mixer.conv, mixer.conv_bias)
     assert torch.allclose(ours, library.permute(2, 0, 1))
 
 
@@ -131,6 +131,29 @@ def test_mamba_of_any_shape_steps_as_it_reads(d_conv, expand_factor):
         logits, state = net.step(token, state)
         out.append(logits)
     assert torch.allclose(torch.cat(out, 1), net(z), rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("d_conv", [1, 2, 3, 4])
+def test_the_transformer_sees_its_neighbours_and_steps_as_it_reads(d_conv):
+    net = awake("ar", d_conv=d_conv).net
+    z = torch.randint(V, (2, 9), generator=generator())
+    state, out = net.init_state(2), []
+    for part in z.split([2, 1, 5, 1], dim=1):
+        logits, state = net.step(part, state)
+        out.append(logits)
+    assert torch.allclose(torch.cat(out, 1), net(z), rtol=1e-9, atol=1e-12)
+    both = awake("diffusion", d_conv=d_conv).net
+    e = torch.zeros(1, 9 + both.before + both.after, 16, dtype=torch.float64)
+    e[0, both.before + 4] = 1
+    reached = both.blend(e)[0].abs().sum(-1).nonzero().flatten().tolist()
+    assert reached == list(range(4 - d_conv // 2, 5 + d_conv // 2))
+
+
+def test_a_state_that_is_full_says_so():
+    net = awake("ar").net
+    _, state = net.step(torch.zeros(1, L, dtype=torch.long), net.init_state(1))
+    with pytest.raises(InputError, match=f"token {L + 1} does not fit this network's block of {L}"):
+        net.step(torch.zeros(1, 1, dtype=torch.long), state)
 
 
 def test_dropout_follows_its_generator_and_rests_in_evaluation():

@@ -169,7 +169,7 @@ def test_a_run_does_not_go_on_with_another_setting(setting, data, begun):
         list(train(new(data), data, changed, begun, resume=True))
 
 
-@pytest.mark.parametrize("options", [{"n_layer": 2}, {"name": "diffusion"}, {"mlp": "swiglu"}])
+@pytest.mark.parametrize("options", [{"n_layer": 2}, {"name": "diffusion"}, {"mlp": "relu2"}])
 def test_a_run_does_not_go_on_with_another_model(options, data, begun):
     (option,) = options
     with pytest.raises(InputError, match=f"has {option} "):
