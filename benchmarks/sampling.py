@@ -55,12 +55,13 @@ def speed(repeats=5):
             g = torch.Generator().manual_seed(0)
             times = side_by_side(
                 {name: partial(m.sample, batch, LENGTH, g) for name, m in models.items()},
-                repeats if batch == 1 else 3,
+                repeats if batch == 1 else 1,
             )
-            print(f"{LENGTH} symbols, batch {batch}, {threads} threads")
+            setting = f"{threads} thread{'s' * (threads > 1)}, batch {batch}"
+            print(f"{LENGTH} symbols, {setting}")
             show(times)
             rates = {n: sorted(1000 * batch * LENGTH / t for t in ms) for n, ms in times.items()}
-            found[f"{threads} threads, batch {batch}"] = {n: summary(r) for n, r in rates.items()}
+            found[setting] = {n: summary(r) for n, r in rates.items()}
     return found
 
 

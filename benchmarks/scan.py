@@ -59,7 +59,7 @@ def time_all(allocator):
         parts = inputs(batch, length)
         run = {name: both_ways(form, parts) for name, form in FORMS.items()}
         long = {name: run.pop(name) for name in ("log depth",)}
-        times = side_by_side(run, repeats=7) | side_by_side(long, repeats=1)
+        times = side_by_side(run, repeats=15) | side_by_side(long, repeats=1)
         print(f"B={batch} L={length} D={D} N={N}, allocator {allocator}")
         show(times)
         rows[f"{batch} x {length}"] = {name: summary(ms) for name, ms in times.items()}

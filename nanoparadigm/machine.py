@@ -2,8 +2,9 @@
 
 A training step asks for the same few hundred megabytes again and again. By default the C library of
 Linux hands every large array back to the system as soon as it is freed, and the system clears the
-pages anew, one by one, when they are next wanted. With two threads that was seen to take a third of
-a transformer's step. `keep_memory` lets the process keep what it once had.
+pages anew, one by one, when they are next wanted. On one machine this took between nothing and a
+third of a transformer's step, from one hour to another. `keep_memory` lets the process keep what it
+once had.
 
 Threads: PyTorch starts one for each core, which is right for training. A text written one token at
 a time is too little work to share, and one thread is faster: `torch.set_num_threads(1)`. Threads
