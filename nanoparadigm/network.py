@@ -36,6 +36,8 @@ class Sizes:
     """share of every block's output dropped in training"""
     mlp: str = "swiglu"
     """swiglu, or relu2, the squared ReLU (transformer)"""
+    n_inner: int = 0
+    """inner width of the MLP; 0 for 8/3 of n_embd (swiglu) or 4 times (relu2) (transformer)"""
     d_state: int = 16
     """state size of each channel, N (Mamba)"""
     expand_factor: int = 2
@@ -45,6 +47,8 @@ class Sizes:
 
     def __post_init__(self):
         at_least_one(self, "n_layer n_head n_embd block_size d_state expand_factor d_conv".split())
+        if self.n_inner < 0:
+            raise InputError(f"n_inner is {self.n_inner}: give 1 or more, or 0 for the usual width")
         if not 0 <= self.dropout < 1:
             raise InputError(f"dropout is {self.dropout}: give a share from 0 up to 1")
 

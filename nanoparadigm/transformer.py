@@ -89,10 +89,11 @@ class Attention(nn.Module):
 
 
 class SquaredReLU(nn.Module):
-    def __init__(self, d, generator):
+    def __init__(self, d, inner, generator):
         super().__init__()
-        self.up = linear(d, 4 * d, generator)
-        self.down = linear(4 * d, d, generator, scale=0)
+        inner = inner or 4 * d
+        self.up = linear(d, inner, generator)
+        self.down = linear(inner, d, generator, scale=0)
 
     def forward(self, x):
         return self.down(squared_relu(self.up(x)))
@@ -101,9 +102,9 @@ class SquaredReLU(nn.Module):
 class SwiGLU(nn.Module):
     """Gated, with 8/3 of the width so that it has the parameters of the 4-fold plain MLP."""
 
-    def __init__(self, d, generator):
+    def __init__(self, d, inner, generator):
         super().__init__()
-        inner = 8 * round(d / 3)
+        inner = inner or 8 * round(d / 3)
         self.up = linear(d, 2 * inner, generator, maps=2)
         self.down = linear(inner, d, generator, scale=0)
 
@@ -119,7 +120,7 @@ class Block(nn.Module):
     def __init__(self, sizes, causal, generator):
         super().__init__()
         self.attention = Attention(sizes, causal, generator)
-        self.mlp = choose("mlp", sizes.mlp, MLPS)(sizes.n_embd, generator)
+        self.mlp = choose("mlp", sizes.mlp, MLPS)(sizes.n_embd, sizes.n_inner, generator)
         self.dropout = Dropout(sizes.dropout)
 
     def forward(self, h, cache=None):

@@ -182,6 +182,14 @@ def test_the_global_generator_is_neither_seeded_nor_read(name, network):
     assert torch.equal(before, torch.get_rng_state())
 
 
+def test_matching_leaves_depth_and_width_alone_where_the_mlp_can_make_up_for_it():
+    sizes = dict(n_layer=2, n_embd=64, block_size=32)
+    target = parameters(build("ar", 32, **sizes))
+    for name in ("diffusion", "flow"):
+        recipe = matched(name, 32, target, **sizes).recipe
+        assert (recipe["n_layer"], recipe["n_embd"]) == (2, 64) and recipe["n_inner"] > 0
+
+
 @pytest.mark.parametrize("vocab_size", [65, 500])
 def test_presets_have_equal_size_once_matched(vocab_size):
     target = parameters(build("ar", vocab_size))

@@ -74,14 +74,26 @@ def parameters(model):
 
 
 def matched(name, vocab_size, target, tolerance=0.02, **options):
-    """`build` with the depth and width changed, as little as need be, to `target` parameters.
+    """`build` with its shape changed, as little as need be, to `target` parameters.
 
-    Used to compare models at equal size. Raises InputError where no size within the tolerance fits.
+    By the inner width of the MLP if up to a quarter more or less of it is enough, else by depth and
+    width. Used to compare models at equal size. Raises InputError where no size within the
+    tolerance fits.
     """
     sizes = Sizes(**{k: v for k, v in options.items() if k in Sizes.__dataclass_fields__})
     model = build(name, vocab_size, **options)
     if abs(parameters(model) / target - 1) <= tolerance:
         return model
+    size, *_ = found = [
+        parameters(build(name, vocab_size, **{**options, "n_inner": n})) for n in (100, 101)
+    ]
+    if each := found[1] - size:  # a Mamba has no MLP
+        default = 100 + (parameters(model) - size) / each
+        inner = round(100 + (target - size) / each)
+        if abs(inner / default - 1) <= 0.25:
+            model = build(name, vocab_size, **{**options, "n_inner": inner})
+            if abs(parameters(model) / target - 1) <= tolerance:
+                return model
     grain = 2 * sizes.n_head
     for change in range(0, sizes.n_embd // grain):
         for width in (sizes.n_embd + change * grain, sizes.n_embd - change * grain):
