@@ -85,6 +85,12 @@ _ALL = [
 SCHEDULES = {schedule.name: schedule for schedule in _ALL}
 
 
+def stratum(d, draws, n, generator, device=None):
+    """n numbers (n,), float64, uniform in the d-th of `draws` equal parts of (0, 1)."""
+    u = torch.rand(n, dtype=torch.float64, generator=generator, device=device)
+    return (d + u) / draws
+
+
 def stratified_times(n, generator, device=None):
     """n times in (0, 1), float64, one in each n-th part of it: uniform one by one, even together.
 

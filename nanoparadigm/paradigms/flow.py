@@ -22,7 +22,7 @@ import torch
 import torch.nn.functional as F
 
 from ..errors import InputError, choose
-from ..schedules import SCHEDULES, stratified_times
+from ..schedules import SCHEDULES, stratified_times, stratum
 from .base import Paradigm, draw, probabilities
 
 
@@ -120,8 +120,8 @@ class DiscreteFlow(Paradigm):
         """
         clock, total = SCHEDULES["linear"], 0.0
         for d in range(draws):
-            u = torch.rand(len(x), dtype=torch.float64, device=x.device, generator=generator)
-            s = ((d + u) / draws).clamp(1e-6, 1 - 1e-9)  # the ends have probability zero
+            s = stratum(d, draws, len(x), generator, x.device)
+            s = s.clamp(1e-6, 1 - 1e-9)  # the ends have probability zero
             z = self.corrupt(x, clock.alpha(s**2), generator)
             total = total + 2 * s * self._integrand(x, z, s**2, clock).sum(-1)
         return total / draws

@@ -22,7 +22,7 @@ import torch
 import torch.nn.functional as F
 
 from ..errors import choose
-from ..schedules import SCHEDULES, stratified_times
+from ..schedules import SCHEDULES, stratified_times, stratum
 from .base import Paradigm, draw, probabilities
 
 
@@ -83,8 +83,8 @@ class MaskedDiffusion(Paradigm):
         B, L = x.shape
         total = 0.0
         for d in range(draws):
-            u = torch.rand(B, 1, dtype=torch.float64, device=x.device, generator=generator)
-            k = ((d + u) / draws * L).ceil().clamp(min=1)
+            u = stratum(d, draws, B, generator, x.device)[:, None]
+            k = (u * L).ceil().clamp(min=1)
             order = torch.rand(B, L, device=x.device, generator=generator).argsort(-1).argsort(-1)
             masked = order < k
             z = torch.where(masked, self.blank, x)
@@ -102,8 +102,7 @@ class MaskedDiffusion(Paradigm):
         prior = self.schedule.alpha1 * x.shape[1] * math.log(self.vocab_size)
         total = 0.0
         for d in range(draws):
-            u = torch.rand(len(x), dtype=torch.float64, device=x.device, generator=generator)
-            t = ((d + u) / draws).clamp(1e-12, 1 - 1e-12)
+            t = stratum(d, draws, len(x), generator, x.device).clamp(1e-12, 1 - 1e-12)
             total = total + self.integrand(x, self.corrupt(x, t, generator), t).sum(-1)
             if self.schedule.alpha0 < 1:
                 zero = torch.zeros_like(t)
