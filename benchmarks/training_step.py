@@ -17,7 +17,7 @@ from measure import in_a_process, matmul_gflops, save, show, side_by_side, summa
 
 from nanoparadigm import build
 from nanoparadigm.machine import keep_memory
-from nanoparadigm.optimizer import optimizers
+from nanoparadigm.optimizer import make_optimizers
 from nanoparadigm.paradigms import matched, parameters
 
 B, L, V = 32, 128, 65
@@ -56,8 +56,8 @@ def measure(allocator):
     steps = {name: lambda m=m: m.loss(x, g).backward() for name, m in models.items()}
     sizes = {name: parameters(m) for name, m in models.items()}
     steps["mambapy, small"], sizes["mambapy, small"] = mambapy_step(x)
-    muon, adam = optimizers(models["ar"], muon_lr=0.02, lr=1e-3, weight_decay=0.1)
-    (alone,) = optimizers(models["ar"], muon_lr=0, lr=1e-3, weight_decay=0.1)
+    muon, adam = make_optimizers(models["ar"], muon_lr=0.02, lr=1e-3, weight_decay=0.1)
+    (alone,) = make_optimizers(models["ar"], muon_lr=0, lr=1e-3, weight_decay=0.1)
 
     before = matmul_gflops()
     times = side_by_side(steps, repeats=25)

@@ -13,6 +13,7 @@ before Python starts.
 """
 
 import ctypes
+import sys
 
 # names and values from glibc's malloc.h
 M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_THRESHOLD = -1, -2, -3
@@ -23,7 +24,9 @@ def keep_memory():
 
     The process then holds its peak memory until it ends. glibc (Linux) only.
     """
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if hasattr(ctypes, "CDLL") else None
+    if not sys.platform.startswith("linux"):  # elsewhere there may be no C library to look into
+        return False
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is None:
         return False
     large = 2**31 - 1

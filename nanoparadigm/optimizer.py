@@ -19,7 +19,7 @@ from collections import defaultdict
 import torch
 
 
-def optimizers(model, muon_lr, lr, weight_decay):
+def make_optimizers(model, muon_lr, lr, weight_decay):
     """The optimisers of a model's parameters: Muon (unless muon_lr is 0) and AdamW.
 
     Matrices are what `network.linear` made; they alone decay. Each group keeps its peak learning

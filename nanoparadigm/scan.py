@@ -10,8 +10,8 @@ guard against overflow is silently wrong, as soon as the decays multiply to less
 
 Why `BlockedScan` is fast. A scan is bound by memory, not arithmetic: (B, L, D, N) numbers are 67 MB
 at B=32, L=128, D=256, N=16, and a naive backward writes and reads several such tensors. Here
-* a block of a few time steps is expanded at a time, into buffers small enough to stay in cache and
-  used again for every block, so that almost no byte of the expanded tensors travels to memory;
+* a block of a few rows and time steps is expanded at a time, into buffers small enough to stay in
+  cache and used again for every block, so that almost no byte of what is expanded travels to memory;
 * time comes first and channels last: a step is one in-place multiply-add on contiguous memory;
 * the decays of a block are one exp2 call, with log2(e) folded into A (exp2 is cheaper than exp);
 * only the state at each block's start is kept; the backward pass recomputes the states within it.
@@ -22,7 +22,7 @@ import math
 import torch
 import torch.nn.functional as F
 
-STATE = 1 << 16
+STATE = 1 << 16  # numbers in the states of one block's rows: 256 KiB of float32
 BUFFER = 1 << 19  # numbers in one expanded block: 2 MiB of float32, which a cache still holds
 
 
@@ -118,15 +118,13 @@ class BlockedScan(torch.autograd.Function):
         last = A.new_empty(batch, *A.shape)
         starts = []  # for each block of rows, the state before each block of time
         decay, drive = A.new_empty(2, K, R, *A.shape)
-        for rows in torch.arange(batch).split(R):
-            r = slice(rows[0], rows[-1] + 1)
-            h = A.new_empty(-(-L // K), len(rows), *A.shape)
+        for r in slices(batch, R):
+            rows = r.stop - r.start
+            h = A.new_empty(-(-L // K), rows, *A.shape)
             state = A.new_zeros(h.shape[1:])
-            for block, s in enumerate(range(0, L, K)):
-                t = slice(s, s + K)
-                k = len(u[t])
+            for block, t in enumerate(slices(L, K)):
                 h[block] = state
-                a, x = decay[:k, : len(rows)], drive[:k, : len(rows)]
+                a, x = (b[: t.stop - t.start, :rows] for b in (decay, drive))
                 expand(delta[t, r], u[t, r], A, B[t, r], a, x)
                 advance(a, x, h[block])
                 y[t, r] = (C[t, r].unsqueeze(-2) @ x).squeeze(-2)
@@ -148,13 +146,12 @@ class BlockedScan(torch.autograd.Function):
         du, ddelta, dB, dC = (torch.empty_like(x) for x in (u, delta, B, C))
         dA = A.new_zeros(R, *A.shape)
         buffers = A.new_empty(3, K, R, *A.shape)
-        for h, rows in zip(starts, torch.arange(batch).split(R), strict=True):
-            r = slice(rows[0], rows[-1] + 1)
+        for h, r in zip(starts, slices(batch, R), strict=True):
+            rows = r.stop - r.start
             carry = A.new_zeros(h.shape[1:])  # exp(delta A) G of the first step of the block after
-            for block in reversed(range(len(h))):
-                t = slice(block * K, (block + 1) * K)
+            for block, t in reversed([*enumerate(slices(L, K))]):
                 dy_, u_, delta_, B_, C_ = (x[t, r] for x in (dy, u, delta, B, C))
-                decay, state, G = (x[: len(u_), : len(rows)] for x in buffers)
+                decay, state, G = (x[: len(u_), :rows] for x in buffers)
                 expand(delta_, u_, A, B_, decay, state)
                 advance(decay, state, h[block])
                 dC[t, r] = (dy_.unsqueeze(-2) @ state.mT).squeeze(-2)
@@ -174,7 +171,7 @@ class BlockedScan(torch.autograd.Function):
                 G[1:] *= state[:-1]
                 G[0] *= h[block]
                 for G_t, delta_t in zip(Gs, delta_.unsqueeze(-2).unbind(), strict=True):
-                    dA[: len(rows)].addcmul_(G_t, delta_t)
+                    dA[:rows].addcmul_(G_t, delta_t)
                 ddelta[t, r] = torch.addcmul(G.mul_(A).sum(-2), dx, u_)
         du, ddelta, dB, dC = (x.permute(1, 2, 0) for x in (du, ddelta, dB, dC))
         return du, ddelta, dA.sum(0).mT, dB, dC
@@ -184,6 +181,11 @@ def block_shape(L, batch, D, N):
     """Rows and time steps in a block, so that its numbers stay in cache."""
     rows = max(1, min(batch, STATE // (N * D)))
     return rows, max(1, min(L, BUFFER // (rows * N * D)))
+
+
+def slices(total, size):
+    """0 ... total in parts of `size`, the last as long as is left."""
+    return [slice(s, min(s + size, total)) for s in range(0, total, size)]
 
 
 def expand(delta, u, A, B, decay, drive):

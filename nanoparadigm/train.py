@@ -22,7 +22,7 @@ from .corpora import Batches
 from .errors import InputError, at_least_one, check_seed
 from .evaluate import nats_per_token
 from .network import Dropout
-from .optimizer import optimizers as make_optimizers
+from .optimizer import make_optimizers
 
 FREE = "max_steps epochs eval_interval eval_windows log_interval device compile".split()
 """the settings that a resumed run may change"""

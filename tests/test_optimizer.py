@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nanoparadigm import build
-from nanoparadigm.optimizer import Muon, optimizers, orthogonalize
+from nanoparadigm.optimizer import Muon, make_optimizers, orthogonalize
 
 
 def matrix(*shape, seed=0):
@@ -69,7 +69,7 @@ def test_one_step_by_hand():
 @pytest.mark.parametrize("name", ["ar", "mamba"])
 def test_matrices_go_to_muon_and_a_parameter_without_gradient_stays(name):
     model = build(name, 9, n_layer=1, n_head=2, n_embd=16, block_size=8, d_state=4)
-    muon, adam = optimizers(model, muon_lr=0.02, lr=0.01, weight_decay=0.1)
+    muon, adam = make_optimizers(model, muon_lr=0.02, lr=0.01, weight_decay=0.1)
     assert all(p.ndim == 2 for group in muon.param_groups for p in group["params"])
     before = [p.clone() for p in model.parameters()]
     muon.step(), adam.step()

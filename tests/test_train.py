@@ -9,7 +9,7 @@ import torch
 
 from nanoparadigm import PRESETS, InputError, build, checkpoint, corpora, tokenizers
 from nanoparadigm.evaluate import measure, nats_per_token
-from nanoparadigm.optimizer import optimizers
+from nanoparadigm.optimizer import make_optimizers
 from nanoparadigm.train import (
     FREE,
     Log,
@@ -248,7 +248,7 @@ def test_accumulated_gradients_are_those_of_the_large_batch(data, monkeypatch):
 @pytest.mark.parametrize("muon_lr", [0.0, 0.04])
 def test_weight_decay_is_on_matrices_only(name, muon_lr, data):
     model = new(data, name)
-    groups = [g for o in optimizers(model, muon_lr, 1e-3, 0.1) for g in o.param_groups]
+    groups = [g for o in make_optimizers(model, muon_lr, 1e-3, 0.1) for g in o.param_groups]
     decayed, free = sorted(groups, key=lambda group: -group["weight_decay"])
     assert (decayed["weight_decay"], free["weight_decay"]) == (0.1, 0.0)
     assert (decayed["peak"], free["peak"]) == (muon_lr or 1e-3, 1e-3)

@@ -84,12 +84,11 @@ def matched(name, vocab_size, target, tolerance=0.02, **options):
     model = build(name, vocab_size, **options)
     if abs(parameters(model) / target - 1) <= tolerance:
         return model
-    size, *_ = found = [
-        parameters(build(name, vocab_size, **{**options, "n_inner": n})) for n in (100, 101)
-    ]
-    if each := found[1] - size:  # a Mamba has no MLP
-        default = 100 + (parameters(model) - size) / each
-        inner = round(100 + (target - size) / each)
+    # parameters grow by the same number with every unit of it: two widths give all
+    one, two = (parameters(build(name, vocab_size, **{**options, "n_inner": n})) for n in (1, 2))
+    if two > one:  # a Mamba has no MLP
+        default = 1 + (parameters(model) - one) / (two - one)
+        inner = round(1 + (target - one) / (two - one))
         if abs(inner / default - 1) <= 0.25:
             model = build(name, vocab_size, **{**options, "n_inner": inner})
             if abs(parameters(model) / target - 1) <= tolerance:

@@ -89,7 +89,7 @@ class Paradigm(nn.Module, ABC):
         """n texts (n, L) that agree with the template wherever it is not blank."""
         canvas, known = self.canvas(template, n)
         with torch.inference_mode():
-            *_, text = deque(self.trajectory(canvas, known, generator, **options), maxlen=1)
+            text = deque(self.trajectory(canvas, known, generator, **options), maxlen=1).pop()
         return text.clone()  # outside, so that it is an ordinary tensor
 
     def canvas(self, template, n):
