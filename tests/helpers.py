@@ -1,11 +1,15 @@
 """What several test files need."""
 
+import pytest
 import torch
 
 from nanoparadigm import PRESETS, build
 
 # every preset, and a cell of the grid that is no preset
 CELLS = [(name, None) for name in PRESETS] + [("diffusion", "mamba"), ("flow", "mamba")]
+presets = pytest.mark.parametrize("name", PRESETS)
+LENGTH = 8
+TINY = dict(n_layer=1, n_head=2, n_embd=16, block_size=LENGTH, d_state=4)
 SMALL = dict(n_layer=2, n_head=2, n_embd=16, block_size=12, d_state=4)
 
 
@@ -16,11 +20,16 @@ def generator(seed=0):
 def awake(name, vocab_size=7, network=None, dtype=torch.float64, **options):
     """A model none of whose weights is zero: freshly built, blocks only pass their input on."""
     model = build(name, vocab_size, network=network, **{**SMALL, **options}).to(dtype)
+    return stir(model, 0.3).eval()
+
+
+def stir(model, scale):
+    """The model with noise of that size on every weight."""
     g = generator(1)
     with torch.no_grad():
         for p in model.parameters():
-            p += 0.3 * torch.randn(p.shape, generator=g, dtype=dtype)
-    return model.eval()
+            p += scale * torch.randn(p.shape, generator=g, dtype=p.dtype)
+    return model
 
 
 class Table(torch.nn.Module):

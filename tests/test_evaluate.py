@@ -5,6 +5,7 @@ import math
 
 import pytest
 import torch
+from helpers import LENGTH, TINY, generator, presets, stir
 from torch import nn
 
 from nanoparadigm import PRESETS, build, corpora, tokenizers
@@ -19,10 +20,6 @@ from nanoparadigm.evaluate import (
     table,
 )
 
-LENGTH = 8
-TINY = dict(n_layer=1, n_head=2, n_embd=16, block_size=LENGTH, d_state=4)
-presets = pytest.mark.parametrize("name", PRESETS)
-
 
 def of_text(kind):
     """A corpus whose validation split ends in the middle of a window, with é, of two bytes."""
@@ -36,16 +33,7 @@ def of_text(kind):
 
 def new(data, name):
     """A model none of whose weights is zero, so that its predictions depend on what it reads."""
-    model = build(name, data.tokenizer.vocab_size, **TINY)
-    g = generator(1)
-    with torch.no_grad():
-        for p in model.parameters():
-            p += 0.2 * torch.randn(p.shape, generator=g)
-    return model
-
-
-def generator(seed=0):
-    return torch.Generator().manual_seed(seed)
+    return stir(build(name, data.tokenizer.vocab_size, **TINY), 0.2)
 
 
 @pytest.fixture(scope="module", params=["char", "bpe"])

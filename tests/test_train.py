@@ -6,6 +6,7 @@ from dataclasses import asdict, replace
 
 import pytest
 import torch
+from helpers import LENGTH, TINY, presets
 
 from nanoparadigm import PRESETS, InputError, build, checkpoint, corpora, tokenizers
 from nanoparadigm.evaluate import measure, nats_per_token
@@ -20,8 +21,6 @@ from nanoparadigm.train import (
     train,
 )
 
-LENGTH = 8
-TINY = dict(n_layer=1, n_head=2, n_embd=16, block_size=LENGTH, d_state=4)
 SETTINGS = Settings(max_steps=20, batch_size=4, eval_interval=100, eval_windows=8, log_interval=1)
 
 # build's options, and what is different in the settings
@@ -31,7 +30,6 @@ CASES["accumulation"] = {"name": "flow"}, {"batch_size": 2, "grad_accumulation":
 CASES["bfloat16"] = {"name": "ar"}, {"dtype": "bfloat16"}
 CASES |= {f"{name}, dropout": ({"name": name, "dropout": 0.1}, {}) for name in PRESETS}
 cases = pytest.mark.parametrize("options, changes", CASES.values(), ids=CASES)
-presets = pytest.mark.parametrize("name", PRESETS)
 
 
 @pytest.fixture(scope="module")
