@@ -17,6 +17,8 @@ from pathlib import Path
 
 import torch
 
+from nanoparadigm.machine import keep_memory
+
 RESULTS = Path(__file__).parent / "results"
 
 
@@ -86,6 +88,12 @@ def save(name, **numbers):
     numbers = dict(machine=machine(), **numbers)
     path.write_text(json.dumps(numbers, indent=1) + "\n", encoding="utf-8")
     print(f"written: {path}")
+
+
+def use_allocator(name):
+    """ "default": as it comes; "kept": under `keep_memory`. Ends the process where it has none."""
+    if name == "kept" and not keep_memory():
+        sys.exit("this machine's allocator has no such setting")
 
 
 def in_a_process(*arguments):

@@ -17,14 +17,12 @@ import torch
 from measure import save, show, side_by_side, summary
 
 from nanoparadigm import Settings, build, corpora, load, tokenizers, train
-from nanoparadigm.evaluate import Counted, Estimate
-from nanoparadigm.language import grammatical
+from nanoparadigm.evaluate import counting, worth
 from nanoparadigm.machine import keep_memory
-from nanoparadigm.paradigms import PRESETS, matched, parameters
+from nanoparadigm.paradigms import PRESETS, build_alike, matched, parameters
 
 LENGTH, VOCAB = 256, 65
 STEPS = (8, 16, 32, 64, 128, 256)
-SLIP = 1e-3  # the chance of a slip under which texts with mistakes are scored
 RUNS = Path("runs/benchmark")
 SMALL = dict(n_layer=2, n_embd=64)
 SETTINGS = Settings(max_steps=2000, eval_interval=500)
@@ -67,19 +65,14 @@ def speed(repeats=5):
 
 def trained(data):
     """The four models, from runs/benchmark or trained now."""
-    models, target = {}, None
-    for name in PRESETS:
+    models = build_alike(PRESETS, data.tokenizer.vocab_size, block_size=data.length, **SMALL)
+    for name, model in models.items():
         run = RUNS / name
         if not (run / "run.json").exists():
-            sizes = dict(block_size=data.length, **SMALL)
-            make = build if target is None else matched
-            options = {} if target is None else dict(target=target)
-            model = make(name, data.tokenizer.vocab_size, **options, **sizes)
             for record in train(model, data, SETTINGS, run):
                 if "val" in record:
                     print(f"  {name}: step {record['step']}, {record['val']:.3f} nats", flush=True)
         models[name] = load(run).model.eval()
-        target = target or parameters(models[name])
     return models
 
 
@@ -98,18 +91,12 @@ def samplers():
 
 def quality(model, data, options, n):
     """What `n` texts are worth and what they cost."""
-    truth = data.corpus.truth
-    net, g = model.net, torch.Generator().manual_seed(0)
-    model.net = counted = Counted(net)
-    texts = model.sample(n, data.length, g, **options)
-    model.net = net
-    wrong = torch.tensor([float(bool(m)) for m in grammatical(texts)])
-    surprise = -truth.log_prob(texts, SLIP) / data.length
-    estimates = dict(surprise=Estimate.of(surprise), ungrammatical=Estimate.of(wrong))
+    with counting(model) as counted:
+        texts = model.sample(n, data.length, torch.Generator().manual_seed(0), **options)
     return dict(
         calls=counted.calls,
         positions=counted.positions / n,
-        **{name: dict(mean=e.mean, se=e.se) for name, e in estimates.items()},
+        **worth(texts, data.corpus.truth),
     )
 
 
@@ -141,11 +128,10 @@ def against_the_truth(n=512):
         )
     # the same n texts by the language itself: what a perfect sampler would score
     exact = corpus.truth.sample(n, data.length, torch.Generator().manual_seed(0))
-    best = Estimate.of(-corpus.truth.log_prob(exact, SLIP) / data.length)
     return dict(
         samplers=rows,
         entropy=corpus.truth.entropy(data.length) / data.length,
-        truth=dict(mean=best.mean, se=best.se),
+        truth=worth(exact, corpus.truth)["surprise"],
         parameters={name: parameters(model) for name, model in models.items()},
         steps=SETTINGS.max_steps,
         texts=n,

@@ -13,9 +13,8 @@ import sys
 import torch
 import torch.nn.functional as F
 from mambapy.pscan import pscan
-from measure import in_a_process, save, show, side_by_side, summary
+from measure import in_a_process, save, show, side_by_side, summary, use_allocator
 
-from nanoparadigm.machine import keep_memory
 from nanoparadigm.scan import scan_log_depth, scan_loop, selective_scan
 
 D, N = 256, 16
@@ -52,14 +51,13 @@ def both_ways(form, parts):
 
 
 def time_all(allocator):
-    if allocator == "kept" and not keep_memory():
-        sys.exit("this machine's allocator has no such setting")
+    use_allocator(allocator)
     rows = {}
     for batch, length in SHAPES:
         parts = inputs(batch, length)
         run = {name: both_ways(form, parts) for name, form in FORMS.items()}
-        long = {name: run.pop(name) for name in ("log depth",)}
-        times = side_by_side(run, repeats=15) | side_by_side(long, repeats=1)
+        slow = {"log depth": run.pop("log depth")}
+        times = side_by_side(run, repeats=15) | side_by_side(slow, repeats=1)
         print(f"B={batch} L={length} D={D} N={N}, allocator {allocator}")
         show(times)
         rows[f"{batch} x {length}"] = {name: summary(ms) for name, ms in times.items()}

@@ -1,6 +1,6 @@
 """The search behind the default recipe: the same trials for each of the four, and no more for any.
 
-    python benchmarks/search.py          (some forty minutes on two cores, one trial on each)
+    python benchmarks/search.py          (some twenty-five minutes on two cores, one trial on each)
 
 Every trial trains on Tiny Shakespeare at about 0.8 M parameters on the same number of tokens, and
 changes one thing in the default recipe (the last trial is the one variant that a paradigm has of
@@ -14,9 +14,16 @@ import json
 import multiprocessing
 import os
 
+import speedrun
+import torch
 from measure import RESULTS, save
 
-STEPS, BATCH, LENGTH = 250, 16, 128
+from nanoparadigm import Settings, corpora, tokenizers, train
+from nanoparadigm.corpora import Data
+from nanoparadigm.evaluate import nats_per_token
+from nanoparadigm.machine import keep_memory
+
+STEPS, BATCH = 250, 16
 TRIALS = {
     "the default": {},
     "Muon 0.02": dict(muon_lr=0.02),
@@ -37,27 +44,12 @@ OWN = {
 
 def trial(job):
     name, label = job
-    import speedrun
-    import torch
-
-    from nanoparadigm import Settings, build, corpora, tokenizers, train
-    from nanoparadigm.corpora import Data
-    from nanoparadigm.evaluate import nats_per_token
-    from nanoparadigm.machine import keep_memory
-    from nanoparadigm.paradigms import matched, parameters
-
     torch.set_num_threads(1)
     keep_memory()
     corpus = corpora.load("shakespeare")
-    data = Data(corpus, tokenizers.build("char", corpus), LENGTH)
-    V = data.tokenizer.vocab_size
-    if label == "squared ReLU":
-        model = build(name, V, block_size=LENGTH, mlp="relu2")
-    elif label == "state size 8":
-        target = parameters(build("ar", V, block_size=LENGTH))
-        model = matched(name, V, target, block_size=LENGTH, d_state=8)
-    else:
-        model = speedrun.make(name, V, 0, {})
+    data = Data(corpus, tokenizers.build("char", corpus), speedrun.LENGTH)
+    sizes = {"squared ReLU": dict(mlp="relu2"), "state size 8": dict(d_state=8)}.get(label, {})
+    model = speedrun.make(name, data.tokenizer.vocab_size, 0, {}, **sizes)
     if label == "trained on its bound":
         model.__class__ = speedrun.TrainedOnItsBound
     if label == "times up to 0.7":
@@ -86,7 +78,7 @@ def main():
     with multiprocessing.get_context("spawn").Pool(2) as pool:
         for row in pool.imap_unordered(trial, [job for job in jobs() if job not in done]):
             rows.append(row)
-            save("search", steps=STEPS, tokens=STEPS * BATCH * LENGTH, trials=rows)
+            save("search", steps=STEPS, tokens=STEPS * BATCH * speedrun.LENGTH, trials=rows)
 
 
 if __name__ == "__main__":

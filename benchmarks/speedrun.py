@@ -16,6 +16,7 @@ import argparse
 import json
 import statistics
 import time
+from dataclasses import asdict
 from pathlib import Path
 
 import classic
@@ -62,11 +63,12 @@ class LightlyCorrupted(DiscreteFlow):
         return F.cross_entropy(logits.flatten(0, 1), x.flatten())
 
 
-def make(name, vocab_size, seed, settings):
+def make(name, vocab_size, seed, settings, **sizes):
+    sizes = dict(block_size=LENGTH, seed=seed, **sizes)
     if name == "mamba":
         target = parameters(build("ar", vocab_size, block_size=LENGTH))
-        return matched("mamba", vocab_size, target, block_size=LENGTH, seed=seed)
-    model = build(name, vocab_size, block_size=LENGTH, seed=seed)
+        return matched("mamba", vocab_size, target, **sizes)
+    model = build(name, vocab_size, **sizes)
     if name == "diffusion" and settings is OLD:
         model.__class__ = TrainedOnItsBound
     return model
@@ -115,8 +117,7 @@ def run_classic(data, seed):
 
 
 def quality(model, data):
-    estimate = nats_per_token(model, data, torch.Generator().manual_seed(0), draws=DRAWS)
-    return dict(mean=estimate.mean, se=estimate.se)
+    return asdict(nats_per_token(model, data, torch.Generator().manual_seed(0), draws=DRAWS))
 
 
 def record(label, seed, model, took, data, short):
@@ -157,21 +158,20 @@ def main():
     data, short = (Data(corpus, tokenizer, length) for length in (LENGTH, classic.LENGTH))
     lines = {str(n): five_gram(data, n) for n in (classic.LENGTH, LENGTH, None)}
 
-    def wanted(label, seed):
-        done = any((row["name"], row["seed"]) == (label, seed) for row in rows)
-        return label.startswith(options.only) and not done
+    def done(label, seed):
+        return any((row["name"], row["seed"]) == (label, seed) for row in rows)
 
     def keep(row):
         rows.append(row)
         save("speedrun", five_gram=lines, runs=rows)
 
     for seed in range(3):
-        if not any((row["name"], row["seed"]) == ("classic", seed) for row in rows):
+        if not done("classic", seed):
             keep(record("classic", seed, *run_classic(short, seed), data, short))
     unit = statistics.median(row["seconds"] for row in rows if row["name"] == "classic")
     for label, name, seconds, multiple, changes, seeds in RUNS:
         for seed in range(seeds):
-            if wanted(label, seed):
+            if label.startswith(options.only) and not done(label, seed):
                 budget = seconds or multiple * unit
                 model, took = run(label, name, data, budget, changes, seed)
                 keep(record(label, seed, model, dict(took, budget=budget), data, short))

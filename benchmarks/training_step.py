@@ -13,10 +13,9 @@ import sys
 import torch
 import torch.nn.functional as F
 from mambapy.mamba import Mamba, MambaConfig, RMSNorm
-from measure import in_a_process, matmul_gflops, save, show, side_by_side, summary
+from measure import in_a_process, matmul_gflops, save, show, side_by_side, summary, use_allocator
 
 from nanoparadigm import build
-from nanoparadigm.machine import keep_memory
 from nanoparadigm.optimizer import make_optimizers
 from nanoparadigm.paradigms import matched, parameters
 
@@ -46,8 +45,7 @@ def mambapy_step(x):
 
 
 def measure(allocator):
-    if allocator == "kept" and not keep_memory():
-        sys.exit("this machine's allocator has no such setting")
+    use_allocator(allocator)
     g = torch.Generator().manual_seed(0)
     x = torch.randint(V, (B, L), generator=g)
     models = {name: build(name, V, block_size=L) for name in ("ar", "diffusion", "flow")}

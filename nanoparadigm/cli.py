@@ -22,7 +22,7 @@ from . import __version__, checkpoint, corpora, evaluate, tokenizers, viz
 from .errors import InputError, at_least_one, check_seed, choose
 from .machine import keep_memory
 from .network import Sizes
-from .paradigms import PRESETS, build, matched, parameters
+from .paradigms import PRESETS, build, build_alike, parameters
 from .train import FREE, Settings, read_log, total_steps, train, usable
 
 # ---------------------------------------------------------------------------------- the commands
@@ -381,18 +381,11 @@ class Compare:
         data = self.text.load(self.sizes.block_size)
         out = Path(self.out or f"runs/compare-{Path(data.corpus.name).stem}")
         sizes = asdict(replace(self.sizes, block_size=data.length))
-        make, target = build, None
-        models = {}
-        for name in self.models:
-            models[name] = make(
-                name,
-                data.tokenizer.vocab_size,
-                seed=self.settings.seed,
-                **sizes,
-                **({} if target is None else {"target": target}),
-            )
-            if self.equal_size and target is None:
-                make, target = matched, parameters(models[name])
+        options = dict(vocab_size=data.tokenizer.vocab_size, seed=self.settings.seed, **sizes)
+        if self.equal_size:
+            models = build_alike(self.models, **options)
+        else:
+            models = {name: build(name, **options) for name in self.models}
         if not self.resume:
             make_room(out, [out / name for name in PRESETS], self.overwrite)
         steps = total_steps(self.settings, data)

@@ -9,6 +9,7 @@ error is that of a mean over windows, each of which carries its own independent 
 import math
 import time
 from collections import Counter
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 
 import torch
@@ -77,14 +78,21 @@ def against_the_truth(model, data, generator, draws=8, steps=64, n=256, batch_si
         [model.nll_bound(part.to(model.device), generator, draws) for part in x.split(batch_size)]
     )
     samples = model.sample(n, data.length, generator, steps=steps).cpu()
-    found = grammatical(samples)
-    kinds = Counter(mistake.kind for mistakes in found for mistake in mistakes)
     return dict(
         excess=asdict(Estimate.of((bound.cpu().double() + truth.log_prob(x)) / data.length)),
         entropy=truth.entropy(data.length) / data.length,
-        surprise=asdict(Estimate.of(-truth.log_prob(samples, SLIP) / data.length)),
+        **worth(samples, truth),
+    )
+
+
+def worth(texts, truth):
+    """surprise, ungrammatical and mistakes of texts (n, L), as in `against_the_truth`."""
+    found = grammatical(texts)
+    kinds = Counter(mistake.kind for mistakes in found for mistake in mistakes)
+    return dict(
+        surprise=asdict(Estimate.of(-truth.log_prob(texts, SLIP) / texts.shape[1])),
         ungrammatical=asdict(Estimate.of(torch.tensor([float(bool(m)) for m in found]))),
-        mistakes={kind: kinds[kind] / n for kind in KINDS},
+        mistakes={kind: kinds[kind] / len(texts) for kind in KINDS},
     )
 
 
@@ -183,6 +191,17 @@ class Counted(nn.Module):
         return self.net.step(z, state)
 
 
+@contextmanager
+def counting(model):
+    """The model's network as a `Counted`, for as long as the block lasts."""
+    net = model.net
+    model.net = counted = Counted(net)
+    try:
+        yield counted
+    finally:
+        model.net = net
+
+
 @dataclass(frozen=True)
 class Speed:
     """What generating one text took: tokens a second, network calls, token positions computed."""
@@ -196,17 +215,13 @@ class Speed:
 def generation_speed(model, length, generator, steps=64, repeats=3):
     """Speed of sampling one text of `length` tokens: the median of `repeats`, after a warm-up."""
     model.eval()
-    net = model.net
-    model.net = counted = Counted(net)
-    try:
-        seconds = []
+    seconds = []
+    with counting(model) as counted:
         for _ in range(repeats + 1):
             counted.calls = counted.positions = 0
             began = time.perf_counter()
             model.sample(1, length, generator, steps=steps)
             seconds.append(time.perf_counter() - began)
-    finally:
-        model.net = net
     median = sorted(seconds[1:])[repeats // 2]
     return Speed(length / median, counted.calls, counted.positions)
 

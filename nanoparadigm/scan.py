@@ -11,7 +11,7 @@ guard against overflow is silently wrong, as soon as the decays multiply to less
 Why `BlockedScan` is fast. A scan is bound by memory, not arithmetic: (B, L, D, N) numbers are 67 MB
 at B=32, L=128, D=256, N=16, and a naive backward writes and reads several such tensors. Here
 * a block of a few rows and time steps is expanded at a time, into buffers small enough to stay in
-  cache and used again for every block, so that almost no byte of what is expanded travels to memory;
+  cache and used again for every block, so that almost nothing of what is expanded goes to memory;
 * time comes first and channels last: a step is one in-place multiply-add on contiguous memory;
 * the decays of a block are one exp2 call, with log2(e) folded into A (exp2 is cheaper than exp);
 * only the state at each block's start is kept; the backward pass recomputes the states within it.

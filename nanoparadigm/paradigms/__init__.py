@@ -106,3 +106,15 @@ def matched(name, vocab_size, target, tolerance=0.02, **options):
             if abs(size / target - 1) <= tolerance:
                 return build(name, vocab_size, **{**options, "n_embd": width, "n_layer": depth})
     raise InputError(f"no {name} of about {target:,} parameters: choose a larger --n_embd")
+
+
+def build_alike(names, vocab_size, **options):
+    """name -> model: the first as `build` makes it, the others `matched` to its parameters."""
+    models = {}
+    for name in names:
+        if not models:
+            models[name] = build(name, vocab_size, **options)
+            target = parameters(models[name])
+        else:
+            models[name] = matched(name, vocab_size, target, **options)
+    return models
