@@ -14,6 +14,7 @@ import matplotlib.pyplot as plt
 from measure import RESULTS
 
 from nanoparadigm.evaluate import markdown
+from nanoparadigm.viz import PALETTE
 
 ROOT = Path(__file__).parent.parent
 BEGIN = "<!-- performance: made by benchmarks/report.py from benchmarks/results -->"
@@ -234,7 +235,7 @@ to compare with one that reads the whole text anew for every token is to win aga
 
 The models have {min(sizes):,} to {max(sizes):,} parameters and were trained for
 {truth["steps"]:,} steps on the same texts. Machine: {machine(sampling)}.
-{recipe()}"""
+{learning()}{recipe()}"""
 
 
 def speed_figure():
@@ -254,6 +255,38 @@ def speed_figure():
         axis.set(xscale="log", xlabel="milliseconds a text", title=f"batch {batch}")
     axes[0].set_ylabel("excess, nats a word")
     axes[1].legend(fontsize="small")
+    return figure
+
+
+def learning():
+    return """
+## Quality against seconds
+
+```{figure} figures/learning.png
+:alt: Nats per character against seconds of training for the four models, under the default and the old recipe.
+
+Four models of 0.8 M parameters learn Tiny Shakespeare for 240 seconds each: `nll_bound` on 32
+validation windows, an exact likelihood for ar and mamba and an upper bound for diffusion and flow.
+Solid is the default recipe, dashed the one it replaced, AdamW alone. The gray line is a 5-gram.
+```
+"""
+
+
+def learning_figure():
+    """Nats against seconds of the 240-second runs, the default recipe solid, the old one dashed."""
+    runs = read("speedrun")
+    figure, axis = plt.subplots(figsize=(7, 4.5), layout="constrained")
+    for run in runs["runs"]:
+        if run["seed"] or not run["name"].endswith(", 240 s"):
+            continue
+        name, *old, _ = run["name"].split(", ")
+        seconds, nats = ([point[key] for point in run["curve"]] for key in ("seconds", "nats"))
+        color = PALETTE[name]
+        label = None if old else f"{name} ({'=' if run['exact'] else '<='})"
+        axis.plot(seconds, nats, "--" if old else "-", color=color, label=label)
+    axis.axhline(runs["five_gram"]["128"], color="gray", linewidth=1)
+    axis.set(xlabel="seconds of training", ylabel="nats per character")
+    axis.legend(fontsize="small")
     return figure
 
 
@@ -278,8 +311,10 @@ def in_readme(text, section):
 
 
 if __name__ == "__main__":
-    (ROOT / "book" / "figures").mkdir(exist_ok=True)
-    speed_figure().savefig(ROOT / "book" / "figures" / "speed.png", dpi=110)
+    figures = ROOT / "book" / "figures"
+    figures.mkdir(exist_ok=True)
+    speed_figure().savefig(figures / "speed.png", dpi=110)
+    learning_figure().savefig(figures / "learning.png", dpi=110)
     readme = ROOT / "README.md"
     readme.write_text(in_readme(readme.read_text(encoding="utf-8"), readme_section()), "utf-8")
     (ROOT / "book" / "speed.md").write_text(page(), "utf-8")

@@ -4,6 +4,7 @@ A run is a folder, and each of its checkpoints is a folder inside it:
 
     runs/ar/run.json       which checkpoint is the best and which the last; replaced in one move
     runs/ar/log.jsonl      one record a line
+    runs/ar/lock           held by the process that trains into it
     runs/ar/step-2000/     model.safetensors  config.json  tokenizer.json
                            training.safetensors  training.json     what a resumed run needs
 """
@@ -13,11 +14,13 @@ import math
 import os
 import shutil
 import zlib
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 
 import torch
+from filelock import FileLock, Timeout
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
@@ -180,6 +183,23 @@ def without_nan(value):
     return None if isinstance(value, float) and math.isnan(value) else value
 
 
+@contextmanager
+def sole_writer(run):
+    """Hold the folder of a run for as long as the block lasts; InputError if another process does.
+
+    The operating system frees it when a process ends, however it ends.
+    """
+    Path(run).mkdir(parents=True, exist_ok=True)
+    try:
+        with FileLock(Path(run) / "lock", timeout=0):
+            yield
+    except Timeout as error:
+        raise InputError(
+            f"another training is writing to {run}: wait until it has ended, or give --out a "
+            "folder of its own"
+        ) from error
+
+
 def set_aside(folder):
     """Rename the folder of an earlier run to a free NAME.N; returns the new path."""
     folder = Path(folder)
@@ -199,7 +219,12 @@ def free(path):
 
 def remove(run):
     """Delete a run, and nothing else that its folder may hold."""
-    for pattern in ("run.json", "log.jsonl", "step-[0-9]*"):  # in this order: no part is a run
+    for pattern in (
+        "run.json",
+        "log.jsonl",
+        "step-[0-9]*",
+        "lock",
+    ):  # in this order: no part is a run
         for path in Path(run).glob(pattern):
             shutil.rmtree(path) if path.is_dir() else path.unlink()
 

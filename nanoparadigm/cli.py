@@ -461,6 +461,10 @@ def make_room(folder, runs, overwrite):
     """Move a folder out of the way if there are runs in it, or delete these if asked to."""
     if not any((Path(run) / "run.json").exists() for run in runs):
         return
+    for run in runs:
+        if Path(run).exists():
+            with checkpoint.sole_writer(run):
+                pass
     if overwrite:
         for run in runs:
             checkpoint.remove(run)

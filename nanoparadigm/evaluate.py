@@ -38,48 +38,50 @@ class Estimate:
 
 
 @torch.no_grad()
-def nats_per_token(model, data, generator, draws=8, max_windows=None, batch_size=32):
-    """Estimate of nll_bound per token on data.validation, every window, or max_windows of them.
-
-    With all windows the shorter one at the end counts too, by its tokens; the standard error is of
-    the full windows.
+def window_nats(model, data, generator, draws=8, max_windows=None, batch_size=32):
+    """Pairs of validation windows x (n, L) and their nll_bound (n,), float64: the full windows, or
+    max_windows of them, and with all of them the shorter one at the end.
     """
     model.eval()
     full, *rest = data.validation
     if max_windows is not None and max_windows < len(full):
         full, rest = full[torch.linspace(0, len(full) - 1, max_windows).round().long()], []
-    nats = torch.cat(
-        [
-            model.nll_bound(x.to(model.device), generator, draws=draws)
-            for x in full.split(batch_size)
-        ]
-    )
-    estimate = Estimate.of(nats / data.length)
-    if not rest:
-        return estimate
-    tail = model.nll_bound(rest[0].to(model.device), generator, draws=draws).double()
-    mean = (nats.double().sum() + tail.sum()) / (full.numel() + rest[0].numel())
-    return Estimate(mean.item(), estimate.se)
+
+    def nats(x):
+        parts = x.to(model.device).split(batch_size)
+        return torch.cat([model.nll_bound(part, generator, draws=draws) for part in parts])
+
+    return [(x, nats(x).cpu().double()) for x in (full, *rest)]
+
+
+def per_token(windows):
+    """Estimate of the nats per token of what `window_nats` found: every token counts alike, and the
+    standard error is of the full windows."""
+    full, nats = windows[0]
+    mean = sum(nats.sum() for _, nats in windows) / sum(x.numel() for x, _ in windows)
+    return Estimate(mean.item(), Estimate.of(nats / full.shape[1]).se)
+
+
+def nats_per_token(model, data, generator, draws=8, max_windows=None, batch_size=32):
+    """Estimate of nll_bound per token on data.validation, every window, or max_windows of them."""
+    return per_token(window_nats(model, data, generator, draws, max_windows, batch_size))
 
 
 @torch.no_grad()
-def against_the_truth(model, data, generator, draws=8, steps=64, n=256, batch_size=32):
+def against_the_truth(model, data, windows, generator, steps=64, n=256):
     """How far a model is from the language its texts come from, as a dict.
 
-    excess: nll_bound minus the exact -log p, nats per token, on the same validation texts: an
-    estimate of the divergence KL(truth || model) per token (plus the slack of the bound).
-    entropy: of the language, nats per token. surprise: -log p of n samples under the truth with
-    slips, nats per token: lower than the entropy means sharpened, higher means mistakes.
+    excess: nll_bound minus the exact -log p, nats per token, on the validation texts of `windows`
+    (from `window_nats`): an estimate of the divergence KL(truth || model) per token, plus the slack
+    of the bound. entropy: of the language, nats per token. surprise: -log p of n samples under the
+    truth with slips, nats per token: lower than the entropy means sharpened, higher means mistakes.
     ungrammatical: the share of samples with a mistake; mistakes: how many of each kind a sample.
     """
     model.eval()
-    truth, x = data.corpus.truth, data.validation[0]
-    bound = torch.cat(
-        [model.nll_bound(part.to(model.device), generator, draws) for part in x.split(batch_size)]
-    )
+    truth, (x, nats) = data.corpus.truth, windows[0]
     samples = model.sample(n, data.length, generator, steps=steps).cpu()
     return dict(
-        excess=asdict(Estimate.of((bound.cpu().double() + truth.log_prob(x)) / data.length)),
+        excess=asdict(Estimate.of((nats + truth.log_prob(x)) / data.length)),
         entropy=truth.entropy(data.length) / data.length,
         **worth(samples, truth),
     )
@@ -229,7 +231,8 @@ def generation_speed(model, length, generator, steps=64, repeats=3):
 def measure(model, data, seed=0, draws=8, max_windows=None, steps=64):
     """Everything above for one model, as a dict that JSON can hold."""
     generator = torch.Generator(model.device).manual_seed(seed)
-    nats = nats_per_token(model, data, generator, draws, max_windows)
+    windows = window_nats(model, data, generator, draws, max_windows)
+    nats = per_token(windows)
     truth = data.corpus.truth
     known = truth is not None and truth.words == data.tokenizer.vocabulary
     return dict(
@@ -240,7 +243,7 @@ def measure(model, data, seed=0, draws=8, max_windows=None, steps=64):
         reverse=asdict(accuracy(model, data, 0, generator)),
         speed=asdict(generation_speed(model, data.length, generator, steps)),
         parameters=parameters(model),
-        truth=against_the_truth(model, data, generator, draws, steps) if known else None,
+        truth=against_the_truth(model, data, windows, generator, steps) if known else None,
     )
 
 

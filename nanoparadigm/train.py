@@ -89,10 +89,15 @@ def train(model, data, settings=None, run=None, resume=False, stop=lambda: False
     evaluation also val and val_se (nats per token: `nll_bound` on some validation windows).
     run: a folder for checkpoints and log.jsonl, or None to keep nothing. resume: go on from its
     last checkpoint. stop: asked after every step; once it says yes, a checkpoint is saved and the
-    generator ends. Raises InputError for a run that does not fit and for a loss that is no longer
-    a number, OSError where the disk refuses.
+    generator ends. Raises InputError for a run that does not fit or that another process
+    is writing to and for a loss that is no longer a number, OSError where the disk refuses.
     """
     settings = settings or Settings()
+    with checkpoint.sole_writer(run) if run else nullcontext():
+        yield from _train(model, data, settings, run, resume, stop)
+
+
+def _train(model, data, settings, run, resume, stop):
     device = usable(settings.device)
     model.to(device)
     data_order = torch.Generator().manual_seed(settings.seed)

@@ -91,7 +91,8 @@ def test_a_checkpoint_is_five_files_of_plain_json_and_tensors(name, originals, m
         for call in names:
             monkeypatch.setattr(module, call, forbid)
     run = originals[name][0]
-    assert sorted(p.name for p in run.iterdir()) == ["log.jsonl", "run.json", "step-6"]
+    names = sorted(p.name for p in run.iterdir())
+    assert names == ["lock", "log.jsonl", "run.json", "step-6"]
     assert sorted(p.name for p in (run / "step-6").iterdir()) == FILES
     for file in (run / "step-6").iterdir():
         json.loads(file.read_text()) if file.suffix == ".json" else load_file(file)

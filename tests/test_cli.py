@@ -236,6 +236,15 @@ def test_an_earlier_run_is_kept_unless_told_otherwise(copy, say):
     assert sorted(p.name for p in Path("runs").glob("ar*")) == ["ar", "ar.1", "ar.2"]
 
 
+@pytest.mark.parametrize("flag", ["--no_resume", "--overwrite", "--resume"])
+def test_a_run_that_is_being_written_is_left_alone(flag, copy, say):
+    before = contents()
+    with checkpoint.sole_writer("runs/ar"):
+        said = say(["train", flag, "--dataset", "text.txt", *TINY])
+    assert said.status == 2 and "another training is writing to runs/ar" in said.err
+    assert contents() == before
+
+
 def test_a_run_in_the_folder_one_stands_in(copy, say):
     here = ["train", "--out", ".", "--dataset", "text.txt", *TINY]
     before = contents()
