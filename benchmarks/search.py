@@ -37,8 +37,13 @@ TRIALS = {
 OWN = {
     "ar": "squared ReLU",
     "mamba": "state size 8",
-    "diffusion": "trained on its bound",
-    "flow": "times up to 0.7",
+    "diffusion": "not hollow",
+    "flow": "not hollow",
+}
+VARIANTS = {
+    "squared ReLU": dict(mlp="relu2"),
+    "state size 8": dict(d_state=8),
+    "not hollow": dict(network="transformer"),
 }
 
 
@@ -48,12 +53,8 @@ def trial(job):
     keep_memory()
     corpus = corpora.load("shakespeare")
     data = Data(corpus, tokenizers.build("char", corpus), speedrun.LENGTH)
-    sizes = {"squared ReLU": dict(mlp="relu2"), "state size 8": dict(d_state=8)}.get(label, {})
+    sizes = VARIANTS.get(label, {})
     model = speedrun.make(name, data.tokenizer.vocab_size, 0, {}, **sizes)
-    if label == "trained on its bound":
-        model.__class__ = speedrun.TrainedOnItsBound
-    if label == "times up to 0.7":
-        model.__class__ = speedrun.LightlyCorrupted
     recipe = {"max_steps": STEPS, "batch_size": BATCH, **TRIALS.get(label, {})}
     settings = Settings(eval_interval=10**9, eval_windows=1, **recipe)
     *_, last = train(model, data, settings)

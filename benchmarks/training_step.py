@@ -17,7 +17,7 @@ from measure import in_a_process, matmul_gflops, save, show, side_by_side, summa
 
 from nanoparadigm import build
 from nanoparadigm.optimizer import make_optimizers
-from nanoparadigm.paradigms import matched, parameters
+from nanoparadigm.paradigms import PRESETS, build_alike, parameters
 
 B, L, V = 32, 128, 65
 SMALL = dict(n_embd=64, d_state=8, n_layer=2)
@@ -48,8 +48,7 @@ def measure(allocator):
     use_allocator(allocator)
     g = torch.Generator().manual_seed(0)
     x = torch.randint(V, (B, L), generator=g)
-    models = {name: build(name, V, block_size=L) for name in ("ar", "diffusion", "flow")}
-    models["mamba"] = matched("mamba", V, parameters(models["ar"]), block_size=L)
+    models = build_alike(PRESETS, V, block_size=L)
     models["mamba, small"] = build("mamba", V, block_size=L, **SMALL)
     steps = {name: lambda m=m: m.loss(x, g).backward() for name, m in models.items()}
     sizes = {name: parameters(m) for name, m in models.items()}

@@ -211,6 +211,7 @@ class Posterior(nn.Module):
     def __init__(self, automaton, causal, timed):
         super().__init__()
         self.automaton, self.causal, self.timed = automaton, causal, timed
+        self.hollow = not causal  # leave-one-out probabilities are
 
     def forward(self, z, t=None):
         if self.causal:

@@ -5,8 +5,10 @@ import torch
 
 from nanoparadigm import PRESETS, build
 
-# every preset, and a cell of the grid that is no preset
-CELLS = [(name, None) for name in PRESETS] + [("diffusion", "mamba"), ("flow", "mamba")]
+# every preset, and cells of the grid that are no presets
+CELLS = [(name, None) for name in PRESETS]
+CELLS += [("diffusion", "transformer"), ("diffusion", "mamba"), ("diffusion", "hollow_mamba")]
+CELLS += [("flow", "transformer"), ("flow", "mamba")]
 presets = pytest.mark.parametrize("name", PRESETS)
 LENGTH = 8
 TINY = dict(n_layer=1, n_head=2, n_embd=16, block_size=LENGTH, d_state=4)

@@ -83,11 +83,33 @@ def flow_estimate_is_right():
     estimate_is_right(DiscreteFlow)
 
 
+def flow_loss_rewards_no_copying():
+    """A network that sees z_i and adds some of it to the true leave-one-out logits loses by it."""
+    model, x = oracle(DiscreteFlow), TINY.sample(20_000, L, generator(3))
+    model.net.hollow = False
+    best, net = model.loss(x, generator(4)), model.net.forward
+    symbols = torch.eye(TINY.V, dtype=torch.float64)
+    model.net.forward = lambda z, t=None: net(z, t) + 0.2 * symbols[z]
+    assert model.loss(x, generator(4)) > best
+
+
+def hollow_masked_loss_is_the_bound(repeats=300, n=20):
+    """With the exact posterior, string by string: -log p(x) for each of its tokens, in the mean."""
+    model = oracle(MaskedDiffusion)
+    for x in TEXTS[:: len(TEXTS) // n]:
+        losses = [model.loss(x.expand(8, L), g) for g in map(generator, range(repeats))]
+        losses = torch.stack(losses)
+        error = losses.std() / repeats**0.5
+        difference = (losses.mean() + TINY.log_prob(x[None]).item() / L).abs()
+        assert difference <= 4.5 * error + 1e-9, f"{difference / error:.1f} errors off"
+
+
 def losses_are_minimal_at_the_posterior():
     """No loss can be made smaller by moving away from the truth: sharpened, flattened or mixed."""
     x = TINY.sample(20_000, L, generator(3))
-    for kind in PARADIGMS:
+    for kind, hollow in ((kind, hollow) for kind in PARADIGMS for hollow in (True, False)):
         model = oracle(kind)
+        model.net.hollow = hollow
         best = model.loss(x, generator(4))
         net = model.net.forward
         for change in (lambda f: 1.15 * f, lambda f: 0.85 * f, mixed):

@@ -16,6 +16,7 @@ import test_schedules
 import torch
 
 from nanoparadigm import automaton, scan, schedules
+from nanoparadigm.hollow import Hollow
 from nanoparadigm.mamba import Mixer
 from nanoparadigm.paradigms import Autoregressive, DiscreteFlow, MaskedDiffusion, base
 from nanoparadigm.transformer import Attention, Cache
@@ -228,6 +229,30 @@ MUTANTS = {
         "torch.cat([start, x[:, :-1]], dim=1)",
         "x",
         laws.ar_is_exact_with_the_posterior,
+    ),
+    "a reader that sees the token": (
+        Hollow.shifted,
+        "F.pad(z[:, :-1], (1, 0), value=self.start)",
+        "z",
+        causality("diffusion"),
+    ),
+    "the right reader not turned back": (
+        Hollow.forward,
+        "self.right.hidden(self.shifted(z.flip(1)), t).flip(1)",
+        "self.right.hidden(self.shifted(z.flip(1)), t)",
+        causality("flow"),
+    ),
+    "only masked tokens pay, unweighted, in a loss called the bound": (
+        MaskedDiffusion.loss,
+        "torch.ones_like(z, dtype=torch.bool) if self.hollow else z == self.blank",
+        "z == self.blank",
+        laws.hollow_masked_loss_is_the_bound,
+    ),
+    "a target that the network sees": (
+        DiscreteFlow.loss,
+        "if self.hollow else self.posterior(z, alpha)",
+        "if True else None",
+        laws.flow_loss_rewards_no_copying,
     ),
     "causal mask off by one": (
         Attention.forward,

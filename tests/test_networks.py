@@ -142,7 +142,7 @@ def test_the_transformer_sees_its_neighbours_and_steps_as_it_reads(d_conv):
         logits, state = net.step(part, state)
         out.append(logits)
     assert torch.allclose(torch.cat(out, 1), net(z), rtol=1e-9, atol=1e-12)
-    both = awake("diffusion", d_conv=d_conv).net
+    both = awake("diffusion", network="transformer", d_conv=d_conv).net
     e = torch.zeros(1, 9 + both.before + both.after, 16, dtype=torch.float64)
     e[0, both.before + 4] = 1
     reached = both.blend(e)[0].abs().sum(-1).nonzero().flatten().tolist()
@@ -181,4 +181,4 @@ def test_sizes_that_cannot_be_are_named():
     with pytest.raises(InputError, match="do not fit this network's block of 12"):
         awake("diffusion").net(torch.zeros(1, 13, dtype=torch.long))
     with pytest.raises(InputError, match="bidirectional"):
-        awake("diffusion").net.init_state(1)
+        awake("diffusion", network="transformer").net.init_state(1)

@@ -1,10 +1,12 @@
 """The registry: four models on the grid of paradigm x network, and `build`, which makes one."""
 
 from dataclasses import asdict, dataclass
+from functools import partial
 
 import torch
 
 from ..errors import InputError, choose
+from ..hollow import Hollow
 from ..mamba import Mamba
 from ..network import Sizes
 from ..transformer import Transformer
@@ -13,7 +15,12 @@ from .base import Paradigm
 from .flow import DiscreteFlow
 from .mdlm import MaskedDiffusion
 
-NETWORKS = {"transformer": Transformer, "mamba": Mamba}
+NETWORKS = {
+    "transformer": Transformer,
+    "mamba": Mamba,
+    "hollow": partial(Hollow, Transformer),
+    "hollow_mamba": partial(Hollow, Mamba),
+}
 
 
 @dataclass(frozen=True)
@@ -25,8 +32,8 @@ class Preset:
 
 PRESETS = {
     "ar": Preset(Autoregressive, "transformer", "autoregressive (GPT)"),
-    "diffusion": Preset(MaskedDiffusion, "transformer", "masked diffusion (MDLM)"),
-    "flow": Preset(DiscreteFlow, "transformer", "discrete flow, uniform noise"),
+    "diffusion": Preset(MaskedDiffusion, "hollow", "masked diffusion (MDLM)"),
+    "flow": Preset(DiscreteFlow, "hollow", "discrete flow, uniform noise"),
     "mamba": Preset(Autoregressive, "mamba", "autoregressive (Mamba)"),
 }
 
@@ -76,7 +83,7 @@ def parameters(model):
 def matched(name, vocab_size, target, tolerance=0.02, **options):
     """`build` with its shape changed, as little as need be, to `target` parameters.
 
-    By the inner width of the MLP if up to a quarter more or less of it is enough, else by depth and
+    By the inner width of the MLP if up to half more or less of it is enough, else by depth and
     width. Used to compare models at equal size. Raises InputError where no size within the
     tolerance fits.
     """
@@ -89,22 +96,22 @@ def matched(name, vocab_size, target, tolerance=0.02, **options):
     if two > one:  # a Mamba has no MLP
         default = 1 + (parameters(model) - one) / (two - one)
         inner = round(1 + (target - one) / (two - one))
-        if abs(inner / default - 1) <= 0.25:
+        if abs(inner / default - 1) <= 0.5:
             model = build(name, vocab_size, **{**options, "n_inner": inner})
             if abs(parameters(model) / target - 1) <= tolerance:
                 return model
     grain = 2 * sizes.n_head
     for change in range(0, sizes.n_embd // grain):
         for width in (sizes.n_embd + change * grain, sizes.n_embd - change * grain):
-            # parameters grow by the same number with every layer: two depths give all
-            one, two = (
+            # parameters grow by the same number with every two layers: two depths tell which fits
+            one, three = (
                 parameters(build(name, vocab_size, **{**options, "n_embd": width, "n_layer": n}))
-                for n in (1, 2)
+                for n in (1, 3)
             )
-            depth = max(1, round(1 + (target - one) / (two - one)))
-            size = one + (depth - 1) * (two - one)
-            if abs(size / target - 1) <= tolerance:
-                return build(name, vocab_size, **{**options, "n_embd": width, "n_layer": depth})
+            depth = max(1, round(1 + 2 * (target - one) / (three - one)))
+            fits = build(name, vocab_size, **{**options, "n_embd": width, "n_layer": depth})
+            if abs(parameters(fits) / target - 1) <= tolerance:
+                return fits
     raise InputError(f"no {name} of about {target:,} parameters: choose a larger --n_embd")
 
 

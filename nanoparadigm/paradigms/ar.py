@@ -17,7 +17,7 @@ from .base import Paradigm, draw, probabilities
 
 
 class Autoregressive(Paradigm):
-    exact, causal, timed, tied, extra_symbols, infills = True, True, False, False, 1, False
+    exact, causal, extra_symbols = True, True, 1
 
     def logits(self, x):
         """x (B, L) -> logits (B, L, V): at i, those of x_i given x_<i. Equation (2)."""

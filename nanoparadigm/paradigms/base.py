@@ -22,17 +22,17 @@ class Paradigm(nn.Module, ABC):
     (masked diffusion), or only a placeholder in a canvas (flow, whose network never sees it).
     """
 
-    exact: bool
+    exact = False
     """nll_bound is the negative log-likelihood itself, not an upper bound of it"""
-    causal: bool
+    causal = False
     """the network must read from left to right"""
-    timed: bool
+    timed = False
     """the network is told the noise level"""
-    tied: bool
+    tied = False
     """the network reads out with its embedding"""
-    extra_symbols: int
+    extra_symbols = 0
     """symbols the network reads beyond the vocabulary"""
-    infills: bool
+    infills = False
     """can be given text on both sides of a gap"""
 
     def __init__(self, net, vocab_size):
@@ -40,6 +40,11 @@ class Paradigm(nn.Module, ABC):
         self.net = net
         self.vocab_size = vocab_size
         self.blank = vocab_size
+
+    @property
+    def hollow(self):
+        """The network cannot see a token where it predicts it (`hollow.py`): all may be targets."""
+        return getattr(self.net, "hollow", False)
 
     @abstractmethod
     def nll_bound(self, x, generator=None, draws=1):

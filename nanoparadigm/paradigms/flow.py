@@ -1,8 +1,9 @@
 """Discrete flow with uniform corruption: tokens are replaced by random symbols, and flow back.
 
     (1)  q(z_i | x_i) = alpha 1[z_i = x_i] + (1 - alpha) / K        K the data vocabulary, no mask
-    (2)  train by cross-entropy the posterior  p(x_i | z) = softmax(f + log(1 + c) 1[v = z_i]),
-         c = K alpha / (1 - alpha); then softmax(f) is p(x_i | z without z_i), leave-one-out
+    (2)  the network's f gives p(x_i | z without z_i) = softmax(f), leave-one-out, and
+         p(x_i | z) = softmax(f + log(1 + c) 1[v = z_i]),  c = K alpha / (1 - alpha), the posterior;
+         train either by cross-entropy
     (3)  -log p(x) <= int_0^1 (-alpha' / (K alpha)) E_z[ sum_i sum_{y != z_i} rho_y phi(d_y) ] dt,
          rho_y = xbar_y / xbar_{z_i},   xbar = K alpha x + 1 - alpha,   phi(d) = e^-d - 1 + d,
          d_y = log rho_y - the same with softmax(f) in place of x
@@ -30,7 +31,7 @@ class DiscreteFlow(Paradigm):
     """`schedule` shapes training; a clipped one leaves evaluation and sampling to the linear clock,
     which runs from pure noise to clean text. The network is told the noise level, so it may."""
 
-    exact, causal, timed, tied, extra_symbols, infills = False, False, True, False, 0, True
+    timed, infills = True, True
 
     def __init__(self, net, vocab_size, schedule="linear"):
         super().__init__(net, vocab_size)
@@ -62,13 +63,19 @@ class DiscreteFlow(Paradigm):
         return f.scatter_add(-1, z[..., None], bump.expand(*z.shape, 1))
 
     def loss(self, x, generator=None):
-        """Cross-entropy of the posterior over all positions and all times: nats, but no bound.
+        """Cross-entropy over all positions, of f if the network is hollow, else of the posterior:
+        nats, but no bound.
 
-        Its minimum is the true posterior, which is what the bound needs; it varies far less.
+        Both have their minimum at the true p(x_i | z without z_i), which is what the bound needs.
+        But of the posterior a token that was not replaced is all but certain and teaches little,
+        while a hollow network, which cannot see it, must predict it. Rows count by their alpha:
+        there is little to learn from almost pure noise.
         """
         alpha = self.schedule.alpha(stratified_times(len(x), generator, x.device))
-        logits = self.posterior(self.corrupt(x, alpha, generator), alpha)
-        return F.cross_entropy(logits.flatten(0, 1), x.flatten())
+        z = self.corrupt(x, alpha, generator)
+        logits = self.leave_one_out(z, alpha) if self.hollow else self.posterior(z, alpha)
+        ce = F.cross_entropy(logits.transpose(1, 2), x, reduction="none").mean(1)
+        return ce @ (alpha / alpha.sum()).to(ce.dtype)
 
     def integrand(self, x, z, t):
         """The term under the integral of (3) for one corrupted z: (B, L) nats. t (B,) in (0, 1).
@@ -188,7 +195,8 @@ class DiscreteFlow(Paradigm):
         return jump + here * (1 - jump.sum(-1, keepdim=True)).clamp(min=0)
 
     def conditional(self, x, i, generator=None):
-        """One pass, x_i replaced by noise, at the noise level where one token in L is wrong."""
+        """One pass at the noise level where one token in L is wrong, x_i replaced by noise (which
+        only a network that is not hollow sees)."""
         z = x.clone()
         z[:, i] = torch.randint(self.vocab_size, (len(x),), device=x.device, generator=generator)
         alpha = torch.full((len(x),), 1 - 1 / x.shape[1], dtype=torch.float64, device=x.device)

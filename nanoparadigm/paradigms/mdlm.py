@@ -30,7 +30,7 @@ class MaskedDiffusion(Paradigm):
     """`schedule` shapes training. Where it is clipped, sampling runs on the linear clock instead,
     which starts from all masks and ends with none: the model that `nll_bound` speaks of."""
 
-    exact, causal, timed, tied, extra_symbols, infills = False, False, False, True, 1, True
+    tied, extra_symbols, infills = True, 1, True
 
     def __init__(self, net, vocab_size, schedule="linear"):
         super().__init__(net, vocab_size)
@@ -62,17 +62,19 @@ class MaskedDiffusion(Paradigm):
         return self.schedule.weight(t).to(ce.dtype)[:, None] * ce
 
     def loss(self, x, generator=None):
-        """Mean cross-entropy over all masked tokens of the batch: nats, but no bound.
+        """Mean cross-entropy over the tokens that pay, nats.
 
-        Each masked token counts alike, where (4) weighs those of a lightly masked row more. Its
-        minimum is the same, the true p(x_i | z), and its gradient varies far less.
+        If the network is hollow, all of them: whether token i is itself masked changes nothing for
+        p(x_i | the rest of z), and averaged over that, w(t) 1[i masked] in (4) becomes 1. The loss
+        under the linear schedule is then the bound per token. Else the masked ones of the batch,
+        each alike, where (4) weighs those of a lightly masked row more: the minimum is the same,
+        the true p(x_i | z), and the gradient varies far less, but it is no bound.
         """
         t = stratified_times(len(x), generator, x.device)
         z = self.corrupt(x, t, generator)
-        masked = z == self.blank
-        logits = self.net(z, 1 - self.schedule.alpha(t))[masked][:, : self.vocab_size]
-        total = F.cross_entropy(logits, x[masked], reduction="sum")
-        return total / masked.sum().clamp(min=1)
+        pays = torch.ones_like(z, dtype=torch.bool) if self.hollow else z == self.blank
+        logits = self.net(z, 1 - self.schedule.alpha(t))[pays][:, : self.vocab_size]
+        return F.cross_entropy(logits, x[pays], reduction="sum") / pays.sum().clamp(min=1)
 
     def nll_bound(self, x, generator=None, draws=8):
         """x (B, L) -> (B,) nats, equation (5); the mask counts of a row are stratified.
