@@ -64,7 +64,7 @@ class Train:
     model: str = "ar"
     """ar, diffusion, flow or mamba"""
     network: str | None = None
-    """another network under the same paradigm: transformer or mamba"""
+    """another network under the same paradigm: transformer, mamba, hollow or hollow_mamba"""
     schedule: str | None = None
     """of the noise, linear, cosine, loglinear, sqrt, clipped_cosine or sigmoid (diffusion, flow)"""
     out: str | None = None

@@ -17,10 +17,10 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from .errors import InputError, choose
+from .errors import InputError
 from .fused import rms_norm
 from .network import Dropout
-from .transformer import MLPS
+from .transformer import inner_width, make_mlp
 
 
 class Hollow(nn.Module):
@@ -37,11 +37,14 @@ class Hollow(nn.Module):
                 "choose another --network"
             )
         half = replace(sizes, n_layer=(sizes.n_layer + 1) // 2)
+        if not sizes.n_inner:  # all so much narrower that the joining MLP costs nothing
+            blocks = 2 * half.n_layer
+            half = replace(half, n_inner=8 * round(inner_width(sizes) / 8 * blocks / (blocks + 1)))
         self.start = vocab_size
         options = dict(causal=True, timed=timed, tied=True, generator=generator)
         self.left, self.right = (network(vocab_size + 1, half, **options) for _ in "lr")
         self.max_length = self.left.max_length
-        self.mlp = choose("mlp", sizes.mlp, MLPS)(sizes.n_embd, sizes.n_inner, generator)
+        self.mlp = make_mlp(half, generator)
         self.dropout = Dropout(sizes.dropout)
         self.readout = nn.Parameter(torch.zeros(vocab_size, sizes.n_embd))
 

@@ -25,7 +25,7 @@ class Sizes:
     """How large a network is. A network takes the sizes it knows and ignores the others."""
 
     n_layer: int = 4
-    """residual blocks"""
+    """residual blocks (of both readers together, hollow)"""
     n_head: int = 4
     """attention heads (transformer)"""
     n_embd: int = 128
@@ -86,7 +86,7 @@ class TimeFeatures(nn.Module):
     would move every direction of so few inputs at full speed. Both were seen to cost quality.
     """
 
-    def __init__(self, d_out, n_frequencies=32):
+    def __init__(self, d_out, n_frequencies=8):
         super().__init__()
         self.register_buffer("frequencies", torch.logspace(0, 1, n_frequencies), persistent=False)
         self.mix = nn.Parameter(torch.zeros(2 * n_frequencies, d_out))

@@ -91,7 +91,6 @@ class Attention(nn.Module):
 class SquaredReLU(nn.Module):
     def __init__(self, d, inner, generator):
         super().__init__()
-        inner = inner or 4 * d
         self.up = linear(d, inner, generator)
         self.down = linear(inner, d, generator, scale=0)
 
@@ -100,11 +99,8 @@ class SquaredReLU(nn.Module):
 
 
 class SwiGLU(nn.Module):
-    """Gated, with 8/3 of the width so that it has the parameters of the 4-fold plain MLP."""
-
     def __init__(self, d, inner, generator):
         super().__init__()
-        inner = inner or 8 * round(d / 3)
         self.up = linear(d, 2 * inner, generator, maps=2)
         self.down = linear(inner, d, generator, scale=0)
 
@@ -113,14 +109,24 @@ class SwiGLU(nn.Module):
         return self.down(F.silu(gate) * up)
 
 
-MLPS = {"relu2": SquaredReLU, "swiglu": SwiGLU}
+# each with its usual inner width over D: gated, 8/3 gives the parameters of the plain fourfold
+MLPS = {"relu2": (SquaredReLU, 4), "swiglu": (SwiGLU, 8 / 3)}
+
+
+def inner_width(sizes):
+    """Of the MLP: n_inner, or the usual one as a multiple of 8."""
+    return sizes.n_inner or 8 * round(choose("mlp", sizes.mlp, MLPS)[1] * sizes.n_embd / 8)
+
+
+def make_mlp(sizes, generator):
+    return choose("mlp", sizes.mlp, MLPS)[0](sizes.n_embd, inner_width(sizes), generator)
 
 
 class Block(nn.Module):
     def __init__(self, sizes, causal, generator):
         super().__init__()
         self.attention = Attention(sizes, causal, generator)
-        self.mlp = choose("mlp", sizes.mlp, MLPS)(sizes.n_embd, sizes.n_inner, generator)
+        self.mlp = make_mlp(sizes, generator)
         self.dropout = Dropout(sizes.dropout)
 
     def forward(self, h, cache=None):
