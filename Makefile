@@ -4,11 +4,11 @@ BIN := .venv/bin
 # interrupted install can neither pass for a finished one nor be built upon.
 STAMP := .venv/installed
 
-.PHONY: help book site test format clean
+.PHONY: help book site chapters student test format clean
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-7s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
 # PASSIVE: threads that wait for one another sleep instead of spinning. On a machine that does anything
 # else at the same time, spinning was seen to make a training step eighty times slower.
@@ -28,10 +28,16 @@ site: $(STAMP)  ## build the book from the last comparison, or without one
 	$(BIN)/jupyter-book build . -W -n --keep-going
 	@echo "The book: file://$(CURDIR)/_build/html/index.html"
 
+chapters: $(STAMP)  ## execute the chapters whose text has changed
+	OMP_WAIT_POLICY=PASSIVE $(BIN)/python book/chapters.py
+
+student: $(STAMP)  ## build/student/: the chapters without their solutions
+	$(BIN)/python book/chapters.py --student
+
 # Two workers already fill two cores: more threads in each only make them wait for one another.
 test: $(STAMP)  ## set up, then everything the continuous integration checks
 	$(BIN)/ruff check
-	TQDM_DISABLE=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
+	TQDM_DISABLE=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --nbval tests book
 
 format: $(STAMP)  ## let ruff mend and lay out the code
 	$(BIN)/ruff check --fix

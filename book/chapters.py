@@ -1,0 +1,104 @@
+"""A chapter is a pair: NN-name.md, which people edit, and NN-name.ipynb, the same cells executed.
+
+python book/chapters.py                  execute the chapters whose text has changed
+python book/chapters.py book/03-*.md     execute these, changed or not
+python book/chapters.py --student        build/student/: the chapters without their solutions
+"""
+
+import argparse
+import copy
+import os
+from pathlib import Path
+
+import jupytext
+import nbclient
+import nbformat
+
+BOOK = Path(__file__).parent
+STUDENT = BOOK.parent / "build" / "student"
+
+
+def texts():
+    return sorted(BOOK.glob("[0-9]*.md"))
+
+
+def stale(text):
+    """Why the notebook beside a text is not its execution, or None."""
+    path = text.with_suffix(".ipynb")
+    if not path.exists():
+        return "there is no notebook"
+    cells = nbformat.read(path, as_version=4).cells
+    if [content(c) for c in jupytext.read(text).cells] != [content(c) for c in cells]:
+        return "its cells are others"
+    code = [c for c in cells if c.cell_type == "code"]
+    if [c.execution_count for c in code] != list(range(1, len(code) + 1)):
+        return "it was not run from the first cell to the last"
+    if any(o.output_type == "error" for c in code for o in c.outputs):
+        return "a cell has failed"
+    return None
+
+
+def content(cell):
+    """What a cell is, apart from its outputs: what people wrote."""
+    metadata = {k: v for k, v in cell.metadata.items() if k in ("tags", "mystnb")}
+    return cell.cell_type, cell.source.strip(), metadata
+
+
+def execute(text):
+    """Run a text's cells in a kernel of its own and write the notebook beside it."""
+    notebook = jupytext.read(text)
+    for number, cell in enumerate(notebook.cells):
+        cell["id"] = f"cell-{number}"  # the random ones would make every run a difference
+    run(notebook)
+    notebook.metadata = nbformat.from_dict({"kernelspec": notebook.metadata["kernelspec"]})
+    nbformat.write(notebook, text.with_suffix(".ipynb"))
+
+
+def run(notebook):
+    """Execute in place, as nbval does. Raises nbclient's error where a cell fails."""
+    os.environ.setdefault("TQDM_DISABLE", "1")
+    options = dict(timeout=600, record_timing=False, resources={"metadata": {"path": str(BOOK)}})
+    nbclient.NotebookClient(notebook, **options).execute()
+
+
+def student(notebook):
+    """A copy with neither solutions nor outputs; what is left to be done says so."""
+    copied, kept, solving = copy.deepcopy(notebook), [], False
+    for cell in copied.cells:
+        if "{solution-start}" in cell.source:
+            solving = True
+            before = cell.source.split("```{solution-start}")[0].rstrip()
+            cell.source = before
+        elif "{solution-end}" in cell.source:
+            solving = False
+            cell.source = cell.source.split("```{solution-end}\n```")[1].lstrip()
+        elif solving:
+            continue
+        if cell.cell_type == "code":
+            cell.outputs, cell.execution_count = [], None
+        if cell.source:
+            kept.append(cell)
+    copied.cells = kept
+    return copied
+
+
+def main():
+    raw = argparse.RawTextHelpFormatter
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=raw)
+    parser.add_argument("texts", nargs="*", type=Path)
+    parser.add_argument("--student", action="store_true")
+    options = parser.parse_args()
+    if options.student:
+        STUDENT.mkdir(parents=True, exist_ok=True)
+        for text in options.texts or texts():
+            path = STUDENT / text.with_suffix(".ipynb").name
+            nbformat.write(student(jupytext.read(text)), path)
+            print(f"written: {path}")
+        return
+    for text in options.texts or [text for text in texts() if stale(text)]:
+        print(f"executing {text}", flush=True)
+        execute(text)
+
+
+if __name__ == "__main__":
+    main()

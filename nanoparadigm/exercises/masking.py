@@ -1,0 +1,274 @@
+"""Chapter 3, the mathematics of masking. The mask is symbol V, here 3."""
+
+import math
+
+import torch
+
+from ..check import Exercise, Mistake
+
+V = 3
+TIMES = torch.tensor([0.05, 0.3, 0.5, 0.8, 0.97], dtype=torch.float64)
+
+# ------------------------------------------------------------------------------------- corrupt
+
+
+def corrupt(x, alpha, generator):
+    u = torch.rand(x.shape, generator=generator)
+    return torch.where(u < alpha, x, V)
+
+
+def corrupt_in_place(x, alpha, generator):
+    z = x.clone()
+    z[torch.rand(x.shape, generator=generator) >= alpha] = V
+    return z
+
+
+def corrupt_backwards(x, alpha, generator):
+    return corrupt(x, 1 - alpha, generator)
+
+
+def one_coin_a_text(x, alpha, generator):
+    return torch.where(torch.rand(len(x), 1, generator=generator) < alpha, x, V)
+
+
+def random_symbols(x, alpha, generator):
+    noise = torch.randint(V, x.shape, generator=generator)
+    return torch.where(torch.rand(x.shape, generator=generator) < alpha, x, noise)
+
+
+def masked_frequencies(answer, x, alpha, n=20_000):
+    """How often each token is masked, how often two neighbours are, and how often one changes."""
+    text = x.expand(n, -1)
+    z = answer(text, alpha, torch.Generator().manual_seed(0))
+    masked = (z == V).double()
+    return torch.cat(
+        [
+            masked.mean(0),
+            (masked[:, 1:] * masked[:, :-1]).mean(0),
+            ((z != V) & (z != text)).double().mean(0),
+        ]
+    )
+
+
+# ------------------------------------------------------------------------- the reverse posterior
+
+
+def reveal_probability(alpha_s, alpha_t):
+    return (alpha_s - alpha_t) / (1 - alpha_t)
+
+
+def reveal_by_complement(alpha_s, alpha_t):
+    return 1 - (1 - alpha_s) / (1 - alpha_t)
+
+
+def reverse_posterior(z, x, alpha_s, alpha_t):
+    p = torch.zeros(len(z), V + 1, dtype=torch.float64)
+    for i, (seen, true) in enumerate(zip(z.tolist(), x.tolist(), strict=True)):
+        if seen != V:
+            p[i, seen] = 1
+        else:
+            p[i, true] = reveal_probability(alpha_s, alpha_t)
+            p[i, V] = 1 - p[i, true]
+    return p
+
+
+def reverse_posterior_at_once(z, x, alpha_s, alpha_t, reveal=reveal_probability):
+    one_hot = torch.nn.functional.one_hot
+    stay, go = one_hot(z, V + 1).double(), one_hot(x, V + 1).double()
+    r = reveal(alpha_s, alpha_t)
+    return torch.where((z == V)[:, None], r * go + (1 - r) * stay, stay)
+
+
+def visible_tokens_too(z, x, alpha_s, alpha_t):
+    r = reveal_probability(alpha_s, alpha_t)
+    one_hot = torch.nn.functional.one_hot
+    return r * one_hot(x, V + 1).double() + (1 - r) * one_hot(torch.full_like(x, V), V + 1)
+
+
+def forward_instead(z, x, alpha_s, alpha_t):
+    one_hot = torch.nn.functional.one_hot
+    return alpha_s * one_hot(x, V + 1).double() + (1 - alpha_s) * one_hot(
+        torch.full_like(x, V), V + 1
+    )
+
+
+# ------------------------------------------------------------------------------------- schedules
+
+
+def cosine_slope(t):
+    return -math.pi / 2 * torch.sin(math.pi / 2 * t)
+
+
+def cosine_slope_by_phase(t):
+    return math.pi / 2 * torch.cos(math.pi / 2 * (t + 1))
+
+
+def properties_of_a_schedule(answer):
+    """alpha(0) = 1, alpha(1) = 0, never rising, never outside [0, 1]: 1 where it holds."""
+    t = torch.linspace(0, 1, 101, dtype=torch.float64)
+    alpha = answer(t).double()
+    if alpha.shape != t.shape:
+        return alpha
+    return torch.stack(
+        [
+            (alpha[0] - 1).abs() < 1e-6,
+            alpha[-1].abs() < 1e-6,
+            (alpha.diff() <= 1e-12).all(),
+            ((alpha >= -1e-12) & (alpha <= 1 + 1e-12)).all(),
+        ]
+    )
+
+
+# the time at which the linear schedule is as noisy as the cosine schedule at t
+
+
+def linear_clock(t):
+    return 1 - torch.cos(math.pi / 2 * t)
+
+
+def linear_clock_by_half_angle(t):
+    return 2 * torch.sin(math.pi / 4 * t) ** 2
+
+
+PAIRS = [(0.9, 0.1), (0.5, 0.4), (1.0, 0.0), (0.3, 0.0), (1.0, 0.6)]
+X, Z = torch.tensor([0, 1, 2, 1, 0]), torch.tensor([0, V, V, 1, V])
+
+EXERCISES = {
+    "corrupt": Exercise(
+        corrupt,
+        corrupt_in_place,
+        {
+            "survives with 1 - alpha": Mistake(
+                corrupt_backwards,
+                "alpha is the probability that a token survives; yours is masked with it.",
+            ),
+            "one coin a text": Mistake(
+                one_coin_a_text,
+                "All tokens of a text vanish together: draw a number for every token, u of the "
+                "shape of x.",
+            ),
+            "random symbols": Mistake(
+                random_symbols,
+                "What does not survive becomes the mask, symbol V; random symbols are the noise of "
+                "a flow, chapter 8.",
+            ),
+        },
+        cases=lambda: [(X, 0.2), (X, 0.5), (X, 0.9)],
+        measure=masked_frequencies,
+        tolerance=0.02,
+    ),
+    "reveal_probability": Exercise(
+        reveal_probability,
+        reveal_by_complement,
+        {
+            "divided by 1 - alpha_s": Mistake(
+                lambda s, t: (s - t) / (1 - s),
+                "You divide by the chance to be masked at s; what is given is the mask at t, so "
+                "divide by 1 - alpha_t.",
+            ),
+            "stays masked": Mistake(
+                lambda s, t: (1 - s) / (1 - t),
+                "That is the chance to stay masked: the chance to be revealed is one minus it.",
+            ),
+            "not given the mask": Mistake(
+                lambda s, t: s - t,
+                "That is the chance of both, visible at s and masked at t; given the mask at t, "
+                "divide by 1 - alpha_t.",
+            ),
+            "forward survival": Mistake(
+                lambda s, t: t / s,
+                "alpha_t / alpha_s is the way forward, the survival from s to t; Bayes turns it "
+                "round.",
+            ),
+        },
+        cases=lambda: [tuple(torch.tensor(a, dtype=torch.float64) for a in p) for p in PAIRS],
+    ),
+    "reverse_posterior": Exercise(
+        reverse_posterior,
+        reverse_posterior_at_once,
+        {
+            "visible tokens change": Mistake(
+                visible_tokens_too,
+                "Where z_t shows a token it is certain, z_s shows it too: only masked positions "
+                "have something to decide.",
+            ),
+            "forward instead of backward": Mistake(
+                forward_instead,
+                "That is q(z_s | x), which does not know z_t: condition on z_t as well.",
+            ),
+            "stays masked with the reveal probability": Mistake(
+                lambda z, x, s, t: reverse_posterior_at_once(
+                    z, x, s, t, lambda s, t: 1 - reveal_probability(s, t)
+                ),
+                "A masked token is revealed with (alpha_s - alpha_t) / (1 - alpha_t) and stays "
+                "masked with the rest: you have the two the other way round.",
+            ),
+        },
+        cases=lambda: [(Z, X, s, t) for s, t in PAIRS],
+    ),
+    "cosine_slope": Exercise(
+        cosine_slope,
+        cosine_slope_by_phase,
+        {
+            "sign": Mistake(
+                lambda t: -cosine_slope(t),
+                "alpha falls, so its derivative is negative: mind the sign.",
+            ),
+            "inner derivative": Mistake(
+                lambda t: -torch.sin(math.pi / 2 * t),
+                "The chain rule leaves a factor pi / 2.",
+            ),
+            "not differentiated": Mistake(
+                lambda t: torch.cos(math.pi / 2 * t),
+                "That is alpha itself: differentiate it by t.",
+            ),
+        },
+        cases=lambda: [(TIMES,)],
+    ),
+    "own_schedule": Exercise(
+        lambda t: 1 - t,
+        lambda t: (1 - t) ** 3,
+        {
+            "not fully masked at the end": Mistake(
+                lambda t: 1 - 0.9 * t,
+                "At t = 1 something of the text is left, alpha(1) > 0: sampling would start where "
+                "no text has ever been.",
+            ),
+            "not clean at the start": Mistake(
+                lambda t: 0.95 * (1 - t),
+                "At t = 0 some tokens are already masked, alpha(0) < 1: the bound then needs one "
+                "more term.",
+            ),
+            "time reversed": Mistake(
+                lambda t: t,
+                "Yours rises: in this book t = 0 is clean text and t = 1 is noise.",
+            ),
+            "comes back": Mistake(
+                lambda t: torch.cos(5 * math.pi / 2 * t) ** 2,
+                "A masked token stays masked, so alpha may never rise.",
+            ),
+        },
+        cases=lambda: [()],
+        measure=properties_of_a_schedule,
+    ),
+    "linear_clock": Exercise(
+        linear_clock,
+        linear_clock_by_half_angle,
+        {
+            "alpha instead of the noise": Mistake(
+                lambda t: torch.cos(math.pi / 2 * t),
+                "That is alpha: the linear schedule has alpha = 1 - u, so u = 1 - alpha.",
+            ),
+            "the other way": Mistake(
+                lambda t: 2 / math.pi * torch.arccos(1 - t),
+                "That goes from the linear clock to the cosine one: the question is the other way.",
+            ),
+            "no change of time": Mistake(
+                lambda t: t,
+                "The cosine schedule is less noisy than the linear one at the same t, so u is not "
+                "t: solve 1 - u = cos(pi t / 2).",
+            ),
+        },
+        cases=lambda: [(TIMES,)],
+    ),
+}
