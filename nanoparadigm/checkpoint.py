@@ -219,12 +219,8 @@ def free(path):
 
 def remove(run):
     """Delete a run, and nothing else that its folder may hold."""
-    for pattern in (
-        "run.json",
-        "log.jsonl",
-        "step-[0-9]*",
-        "lock",
-    ):  # in this order: no part is a run
+    in_order = "run.json", "log.jsonl", "step-[0-9]*", "lock"  # so that no part of it is a run
+    for pattern in in_order:
         for path in Path(run).glob(pattern):
             shutil.rmtree(path) if path.is_dir() else path.unlink()
 
