@@ -32,7 +32,7 @@ def test_an_exercise_has_mistakes_to_name_in_one_sentence_each(name):
     assert len(mistakes) >= 3
     for mistake in mistakes.values():
         first = mistake.hint.split()[0]
-        assert first[0].isupper() or first in ("alpha", "alpha_t", "k", "t", "1")
+        assert first[0].isupper() or first in ("alpha", "alpha_t", "k", "t", "0", "1")
         assert mistake.hint.endswith(".") and len(mistake.hint) < 200 and "\n" not in mistake.hint
 
 

@@ -1,5 +1,5 @@
 """The exercises of the book, a file a chapter. `check.py` grades them."""
 
-from . import bound, masking
+from . import bound, masking, truth
 
-ALL = {**masking.EXERCISES, **bound.EXERCISES}
+ALL = {**truth.EXERCISES, **masking.EXERCISES, **bound.EXERCISES}
