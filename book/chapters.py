@@ -67,8 +67,7 @@ def student(notebook):
     for cell in copied.cells:
         if "{solution-start}" in cell.source:
             solving = True
-            before = cell.source.split("```{solution-start}")[0].rstrip()
-            cell.source = before
+            cell.source = cell.source.split("```{solution-start}")[0].rstrip()
         elif "{solution-end}" in cell.source:
             solving = False
             cell.source = cell.source.split("```{solution-end}\n```")[1].lstrip()

@@ -42,12 +42,7 @@ def weighted_sum_of_chosen(ce, masked, t):
 
 def by_mask_counts(ce, masked):
     """The mean over k = 1 ... L of L times the mean cross-entropy of k masked tokens."""
-    k = masked.sum(-1)
-    total = 0.0
-    for count in range(1, L + 1):
-        rows = k == count
-        total = total + (ce[rows].sum(-1) / count).mean()
-    return total
+    return by_mask_counts_of_rows(ce, masked, lambda s, n: (s / n).mean())
 
 
 def by_mask_counts_weighted(ce, masked):

@@ -13,11 +13,7 @@ from ..language import tiny
 
 
 def log_prob(P, successor, x):
-    state, total = 0, 0.0
-    for word in x.tolist():
-        total = total + P[state, word].log()
-        state = int(successor[state, word])
-    return total
+    return walked(P, successor, x).log().sum()
 
 
 def log_prob_of_product(P, successor, x):
@@ -57,18 +53,11 @@ def skips_zeros(P, successor, x):
 
 
 def transition(P, successor):
-    T = torch.zeros(len(P), len(P), dtype=torch.float64)
-    for state in range(len(P)):
-        for word in range(P.shape[1]):
-            T[state, successor[state, word]] += P[state, word]
-    return T
+    return Automaton(range(P.shape[1]), P, successor).transition()
 
 
 def occupancy(P, successor, L):
-    T, rows = transition(P, successor), [torch.eye(len(P), dtype=torch.float64)[0]]
-    for _ in range(L - 1):
-        rows.append(rows[-1] @ T)
-    return torch.stack(rows)
+    return occupancy_from(P, successor, L, torch.eye(len(P), dtype=torch.float64)[0])
 
 
 def occupancy_by_powers(P, successor, L):
