@@ -23,7 +23,7 @@ from nanoparadigm.corpora import Data
 from nanoparadigm.evaluate import nats_per_token
 from nanoparadigm.machine import keep_memory
 
-STEPS, BATCH = 250, 16
+STEPS, BATCH = 300, 16
 TRIALS = {
     "the default": {},
     "Muon 0.02": dict(muon_lr=0.02),
