@@ -1,0 +1,230 @@
+"""Chapter 12, one ruler: what may be said of numbers that come with errors, and of bounds."""
+
+import math
+
+import torch
+
+from ..check import Exercise, Mistake
+
+# ------------------------------------------------------------------------------ a mean, its error
+
+
+def standard_error(values):
+    return values.std() / len(values) ** 0.5
+
+
+def standard_error_by_squares(values):
+    n = len(values)
+    return (((values - values.mean()) ** 2).sum() / (n * (n - 1))).sqrt()
+
+
+# --------------------------------------------------------------------------------- two on one text
+
+
+def paired_difference(a, b):
+    d = a - b
+    return torch.stack([d.mean(), standard_error(d)])
+
+
+def paired_by_covariance(a, b):
+    n = len(a)
+    covariance = ((a - a.mean()) * (b - b.mean())).sum() / (n - 1)
+    return torch.stack([a.mean() - b.mean(), ((a.var() + b.var() - 2 * covariance) / n).sqrt()])
+
+
+def unpaired(a, b):
+    return torch.stack([a.mean() - b.mean(), (a.var() / len(a) + b.var() / len(b)).sqrt()])
+
+
+# -------------------------------------------------------------------------------------- the verdict
+
+
+def verdict(a, a_error, a_exact, b, b_error, b_exact):
+    """1 if A is better, -1 if B is, 0 if nothing is known: lower is better, and a bound may be too
+    high, so it can win but cannot lose."""
+    clear = abs(a - b) > 2 * math.hypot(a_error, b_error)
+    if clear and a < b and b_exact:
+        return 1
+    if clear and b < a and a_exact:
+        return -1
+    return 0
+
+
+def verdict_by_intervals(a, a_error, a_exact, b, b_error, b_exact):
+    """The same from the lowest value that is possible for each."""
+    error = math.hypot(a_error, b_error)
+    a_least, b_least = (a if a_exact else -math.inf), (b if b_exact else -math.inf)
+    return int(a + 2 * error < b_least) - int(b + 2 * error < a_least)
+
+
+# ------------------------------------------------------------------------------------------ units
+
+
+def bits_per_character(nats, tokens, characters):
+    return nats * tokens / characters / math.log(2)
+
+
+def bits_by_base(nats, tokens, characters):
+    return math.log2(math.exp(nats)) / (characters / tokens)
+
+
+# --------------------------------------------------------------------------------------- the cases
+
+
+def some(n, seed, scale=1.0):
+    g = torch.Generator().manual_seed(seed)
+    return 30 + scale * torch.randn(n, dtype=torch.float64, generator=g)
+
+
+def pairs():
+    """Two models on the same texts: hard texts are hard for both."""
+    return [(some(n, n, 6) + 0.3 * some(n, n + 1), some(n, n, 6)) for n in (5, 12, 60)]
+
+
+VERDICTS = [
+    (1.50, 0.01, True, 1.60, 0.01, True),  # clear
+    (1.60, 0.01, True, 1.50, 0.01, True),
+    (1.50, 0.01, True, 1.60, 0.01, False),  # the bound is above: it may be too high
+    (1.60, 0.01, True, 1.50, 0.01, False),  # the bound is below: it wins
+    (1.50, 0.01, False, 1.60, 0.01, True),
+    (1.60, 0.01, False, 1.50, 0.01, False),  # two bounds
+    (1.50, 0.04, True, 1.60, 0.04, True),  # inside the noise of both together
+    (1.50, 0.03, True, 1.60, 0.03, True),  # just clear of it
+    (1.53, 0.01, True, 1.51, 0.01, True),  # more than one error apart, less than two
+    (1.51, 0.01, True, 1.50, 0.01, True),  # less than one
+]
+
+EXERCISES = {
+    "standard_error": Exercise(
+        standard_error,
+        standard_error_by_squares,
+        {
+            "spread": Mistake(
+                lambda values: values.std(),
+                "This is the spread of single values; the error of their mean is smaller by the "
+                "square root of their number.",
+            ),
+            "variance": Mistake(
+                lambda values: values.var() / len(values),
+                "This is the square of the error: take its root, so that it has the unit of the "
+                "mean.",
+            ),
+            "divided by n": Mistake(
+                lambda values: values.std() / len(values),
+                "Errors of independent values add as squares: divide by the square root of n.",
+            ),
+            "known mean": Mistake(
+                lambda values: values.std(unbiased=False) / len(values) ** 0.5,
+                "The mean was taken from the same values, which makes them look closer to it than "
+                "they are: divide the squares by n - 1.",
+            ),
+        },
+        cases=lambda: [(some(n, n, 3),) for n in (4, 9, 50)],
+    ),
+    "paired_difference": Exercise(
+        paired_difference,
+        paired_by_covariance,
+        {
+            "not paired": Mistake(
+                unpaired,
+                "You add the errors as if the texts were different ones: take the difference "
+                "text by text first, so that what makes a text hard for both cancels.",
+            ),
+            "the other sign": Mistake(
+                lambda a, b: paired_difference(b, a),
+                "This is b - a: a - b is asked for, which is negative where a is better.",
+            ),
+            "errors subtracted": Mistake(
+                lambda a, b: torch.stack(
+                    [(a - b).mean(), (standard_error(a) - standard_error(b)).abs()]
+                ),
+                "Errors are not subtracted like values: take the standard error of the differences "
+                "themselves.",
+            ),
+        },
+        cases=pairs,
+    ),
+    "verdict": Exercise(
+        verdict,
+        verdict_by_intervals,
+        {
+            "a bound read as a value": Mistake(
+                lambda a, ea, exact_a, b, eb, exact_b: verdict(a, ea, True, b, eb, True),
+                "A bound that lies above may simply be loose: only an exact number can lose.",
+            ),
+            "no interval": Mistake(
+                lambda a, ea, exact_a, b, eb, exact_b: verdict(a, 0.0, exact_a, b, 0.0, exact_b),
+                "You declare a winner inside the noise: ask for a difference of more than two "
+                "errors.",
+            ),
+            "one error": Mistake(
+                lambda a, ea, exact_a, b, eb, exact_b: verdict(
+                    a, ea / 2, exact_a, b, eb / 2, exact_b
+                ),
+                "You ask for one error of difference, which chance gives every third time: ask for "
+                "two.",
+            ),
+            "errors added": Mistake(
+                lambda a, ea, exact_a, b, eb, exact_b: verdict(
+                    a, ea + eb, exact_a, b, 0.0, exact_b
+                ),
+                "You add the two errors; those of independent values add as squares.",
+            ),
+            "the larger wins": Mistake(
+                lambda *case: -verdict(*case),
+                "You let the larger number win: nats and bits are what a text costs, so less is "
+                "better.",
+            ),
+        },
+        cases=lambda: VERDICTS,
+    ),
+    "bits_per_character": Exercise(
+        bits_per_character,
+        bits_by_base,
+        {
+            "per token": Mistake(
+                lambda nats, tokens, characters: nats / math.log(2),
+                "These are bits per token: long tokens cost more each, so share them among the "
+                "characters.",
+            ),
+            "still nats": Mistake(
+                lambda nats, tokens, characters: nats * tokens / characters,
+                "These are nats: divide by log 2.",
+            ),
+            "multiplied by log 2": Mistake(
+                lambda nats, tokens, characters: nats * tokens / characters * math.log(2),
+                "A bit is 0.69 nats, so there are more bits than nats: divide by log 2.",
+            ),
+            "tokens and characters exchanged": Mistake(
+                lambda nats, tokens, characters: nats * characters / tokens / math.log(2),
+                "You have exchanged tokens and characters: the total is nats times tokens, and it "
+                "is shared among the characters.",
+            ),
+        },
+        cases=lambda: [(1.0, 1000, 5200), (2.5, 700, 700), (4.2, 10_000, 33_000)],
+    ),
+    "grammatical_at_least": Exercise(
+        lambda excess, L: math.exp(-excess * L),
+        lambda excess, L: math.exp(-excess) ** L,
+        {
+            "per word": Mistake(
+                lambda excess, L: math.exp(-excess),
+                "This holds for one word: a text of L words has L times the excess.",
+            ),
+            "to first order": Mistake(
+                lambda excess, L: 1 - excess * L,
+                "This is the exponential function for small numbers only, and goes below zero: "
+                "use exp.",
+            ),
+            "the other share": Mistake(
+                lambda excess, L: 1 - math.exp(-excess * L),
+                "This is the share that may be wrong; asked is what must be right.",
+            ),
+            "read as bits": Mistake(
+                lambda excess, L: 2.0 ** (-excess * L),
+                "The excess is in nats, so the base is e, not 2.",
+            ),
+        },
+        cases=lambda: [(0.003, 32), (0.02, 32), (0.1, 5)],
+    ),
+}
