@@ -15,6 +15,8 @@ import nbclient
 import nbformat
 import yaml
 
+from nanoparadigm.viz import WIDGET
+
 BOOK = Path(__file__).parent
 STUDENT = BOOK.parent / "build" / "student"
 
@@ -79,6 +81,10 @@ def execute(text):
     for number, cell in enumerate(notebook.cells):
         cell["id"] = f"cell-{number}"  # the random ones would make every run a difference
     run(notebook)
+    for cell in notebook.cells:
+        for output in cell.get("outputs", []):
+            if "text/html" in output.get("data", {}):  # the page has no kernel for the widget
+                output.data.pop(WIDGET, None)
     notebook.metadata = nbformat.from_dict({"kernelspec": notebook.metadata["kernelspec"]})
     nbformat.write(notebook, text.with_suffix(".ipynb"))
 
@@ -86,7 +92,8 @@ def execute(text):
 def run(notebook):
     """Execute in place, as nbval does. Raises nbclient's error where a cell fails."""
     os.environ.setdefault("TQDM_DISABLE", "1")
-    options = dict(timeout=600, record_timing=False, resources={"metadata": {"path": str(BOOK)}})
+    options = dict(timeout=600, record_timing=False, coalesce_streams=True)
+    options["resources"] = {"metadata": {"path": str(BOOK)}}
     nbclient.NotebookClient(notebook, **options).execute()
 
 

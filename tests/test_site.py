@@ -294,6 +294,34 @@ def view_obeys_the_keyboard(browser, number):
     assert browser.ask(moving) == 0, "something moves by itself"
 
 
+CONTRAST = """(() => {
+    const numbers = colour => colour.match(/[\\d.]+/g).map(Number);
+    const light = colour => numbers(colour).slice(0, 3).map(c => c / 255).map(
+        c => c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4
+    ).reduce((sum, c, i) => sum + c * [0.2126, 0.7152, 0.0722][i], 0);
+    const written = 'figure output, figure [data-label], figure svg';
+    return [...document.querySelectorAll(written)].map(e => {
+        let ground = e;
+        while (ground.parentElement && numbers(getComputedStyle(ground).backgroundColor)[3] === 0)
+            ground = ground.parentElement;
+        const ink = light(getComputedStyle(e).color);
+        const paper = light(getComputedStyle(ground).backgroundColor);
+        return (Math.max(ink, paper) + 0.05) / (Math.min(ink, paper) + 0.05);
+    });
+})()"""
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_view_can_be_read_in_either_theme(scheme, browser, site, address):
+    preferred = {"name": "prefers-color-scheme", "value": scheme}
+    browser.call("Emulation.setEmulatedMedia", features=[preferred])
+    browser.open(f"{address}/book/03-masking.html")
+    browser.call("Emulation.setEmulatedMedia", features=[])
+    assert browser.ask("document.documentElement.dataset.theme") == scheme
+    contrasts = browser.ask(CONTRAST)
+    assert len(contrasts) > 40 and min(contrasts) >= 4.5
+
+
 def test_the_root_leads_to_the_book(browser, address):
     browser.open(f"{address}/index.html")
     assert browser.ask("location.href") == f"{address}/book/index.html"
