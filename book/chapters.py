@@ -65,6 +65,8 @@ def stale(text):
         return "it was not run from the first cell to the last"
     if any(o.output_type == "error" for c in code for o in c.outputs):
         return "a cell has failed"
+    if any(WIDGET in o.get("data", {}) for c in code for o in c.outputs):
+        return "it holds a widget, which only a kernel can show"
     return None
 
 

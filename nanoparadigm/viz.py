@@ -127,7 +127,8 @@ def slider(frames, labels, title, ground=""):
 def explore(draw, values, title, label=str):
     """A View of draw(value), which is HTML, for each of some growing numbers; label(value) says it.
 
-    In a live kernel with ipywidgets the slider stops between the values as well, and draws anew."""
+    In a live kernel with ipywidgets the slider stops between the values as well, and draws anew:
+    what `draw` looks up must then still be what it was."""
 
     def live():
         import ipywidgets

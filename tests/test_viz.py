@@ -88,8 +88,12 @@ def test_one_call_gives_both_and_the_page_keeps_what_needs_no_kernel(tmp_path):
     text.write_text(f"{kernel}# Stars\n\n```{{code-cell}} ipython3\n{CELL}\n```\n")
     chapters.execute(text)
     stored = nbformat.read(text.with_suffix(".ipynb"), as_version=4)
+    assert chapters.stale(text) is None
     (output,) = stored.cells[-1].outputs
     assert {"text/html", "text/plain"} == set(output.data) and "widgets" not in stored.metadata
+    output.data[viz.WIDGET] = {"model_id": "gone"}
+    nbformat.write(stored, text.with_suffix(".ipynb"))
+    assert "widget" in chapters.stale(text)
 
 
 def test_without_ipywidgets_there_is_still_the_html(monkeypatch):
