@@ -137,7 +137,7 @@ def fake(folder, script):
 
 
 def test_every_page_of_the_contents_was_built(site):
-    assert set(pages()) <= set(site.pages())
+    assert set(pages()) <= set(site.pages()) and (site.html / ".nojekyll").exists()
 
 
 def test_no_link_is_dead(site):

@@ -76,21 +76,24 @@ def test_with_a_kernel_the_slider_stops_between_the_values_too():
     assert between.step == 0.005
 
 
-def test_one_call_gives_both_and_the_page_keeps_what_needs_no_kernel(tmp_path):
-    notebook = nbformat.v4.new_notebook()
-    notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3"}
-    notebook.cells = [nbformat.v4.new_code_cell(CELL)]
-    chapters.run(notebook)
-    assert {viz.WIDGET, "text/html", "text/plain"} == set(notebook.cells[0].outputs[0].data)
+def test_one_call_gives_both_and_the_page_keeps_what_needs_no_kernel(tmp_path, monkeypatch):
+    run, live = chapters.run, []
 
+    def seen(notebook):
+        run(notebook)
+        live.extend(set(output.data) for output in notebook.cells[-1].outputs)
+
+    monkeypatch.setattr(chapters, "run", seen)
     text = tmp_path / "01-stars.md"
     kernel = "---\nkernelspec: {name: python3, display_name: Python 3}\n---\n\n"
     text.write_text(f"{kernel}# Stars\n\n```{{code-cell}} ipython3\n{CELL}\n```\n")
     chapters.execute(text)
     stored = nbformat.read(text.with_suffix(".ipynb"), as_version=4)
-    assert chapters.stale(text) is None
     (output,) = stored.cells[-1].outputs
-    assert {"text/html", "text/plain"} == set(output.data) and "widgets" not in stored.metadata
+    assert live == [{viz.WIDGET, "text/html", "text/plain"}]
+    assert set(output.data) == {"text/html", "text/plain"} and "widgets" not in stored.metadata
+
+    assert chapters.stale(text) is None
     output.data[viz.WIDGET] = {"model_id": "gone"}
     nbformat.write(stored, text.with_suffix(".ipynb"))
     assert "widget" in chapters.stale(text)
