@@ -4,7 +4,7 @@ BIN := .venv/bin
 # interrupted install can neither pass for a finished one nor be built upon.
 STAMP := .venv/installed
 
-.PHONY: help book site chapters student test format clean
+.PHONY: help book site chapters lab student test format clean
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -25,11 +25,15 @@ site: $(STAMP)  ## build the book from the last comparison, or without one
 	else \
 	    echo 'Nothing has been compared on this machine yet: `make book` does it.' > book/_fresh/run.md; \
 	fi
+	$(BIN)/python book/assets.py
 	$(BIN)/jupyter-book build . -W -n --keep-going
 	@echo "The book: file://$(CURDIR)/_build/html/index.html"
 
 chapters: $(STAMP)  ## execute the chapters whose text has changed
 	OMP_WAIT_POLICY=PASSIVE $(BIN)/python book/chapters.py
+
+lab: $(STAMP)  ## open the chapters in JupyterLab: what is saved there is saved as text too
+	$(BIN)/jupyter lab book
 
 student: $(STAMP)  ## build/student/: the chapters without their solutions
 	$(BIN)/python book/chapters.py --student
@@ -37,6 +41,7 @@ student: $(STAMP)  ## build/student/: the chapters without their solutions
 # Two workers already fill two cores: more threads in each only make them wait for one another.
 test: $(STAMP)  ## set up, then everything the continuous integration checks
 	$(BIN)/ruff check
+	$(BIN)/python book/assets.py
 	TQDM_DISABLE=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --nbval tests book
 
 format: $(STAMP)  ## let ruff mend and lay out the code
@@ -44,7 +49,7 @@ format: $(STAMP)  ## let ruff mend and lay out the code
 	$(BIN)/ruff format
 
 clean:  ## remove what a build leaves behind; runs/ and .venv/ stay
-	rm -rf _build book/_fresh build *.egg-info .pytest_cache .ruff_cache .hypothesis
+	rm -rf _build book/_fresh book/_static build *.egg-info .pytest_cache .ruff_cache .hypothesis
 	find nanoparadigm tests -name __pycache__ -exec rm -rf {} +
 
 $(STAMP): requirements.txt pyproject.toml

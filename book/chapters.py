@@ -13,17 +13,47 @@ from pathlib import Path
 import jupytext
 import nbclient
 import nbformat
+import yaml
+
+from nanoparadigm.viz import WIDGET
 
 BOOK = Path(__file__).parent
 STUDENT = BOOK.parent / "build" / "student"
+
+# The first cell of every chapter. --no-deps, because PyTorch is large and Colab has its own; the
+# second line names what Colab may lack.
+LAUNCH = """\
+# Where the package is missing, as on Colab, this brings it. Elsewhere it does nothing.
+import importlib.util
+
+if importlib.util.find_spec("nanoparadigm") is None:
+    %pip install -q --no-deps git+{repository}
+    %pip install -q filelock pooch safetensors tokenizers tqdm tyro
+"""
 
 
 def texts():
     return sorted(BOOK.glob("[0-9]*.md"))
 
 
+def repository():
+    """The project's address, which _config.yml names."""
+    return yaml.safe_load((BOOK.parent / "_config.yml").read_text())["repository"]["url"]
+
+
+def launching(source):
+    """A chapter's text with the first cell that it should have, which the page does not show."""
+    before, fence, after = source.partition("```{code-cell}")
+    if after.startswith(" ipython3\n:tags: [launch"):
+        fence, after = "", after.partition("\n```\n\n")[2]
+    cell = "```{code-cell} ipython3\n:tags: [launch, remove-cell]\n\n" + LAUNCH + "```\n\n"
+    return before + cell.replace("{repository}", repository()) + fence + after
+
+
 def stale(text):
     """Why the notebook beside a text is not its execution, or None."""
+    if text.read_text() != launching(text.read_text()):
+        return "its first cell is not the one that brings the package"
     path = text.with_suffix(".ipynb")
     if not path.exists():
         return "there is no notebook"
@@ -35,6 +65,8 @@ def stale(text):
         return "it was not run from the first cell to the last"
     if any(o.output_type == "error" for c in code for o in c.outputs):
         return "a cell has failed"
+    if any(WIDGET in o.get("data", {}) for c in code for o in c.outputs):
+        return "it holds a widget, which only a kernel can show"
     return None
 
 
@@ -46,10 +78,15 @@ def content(cell):
 
 def execute(text):
     """Run a text's cells in a kernel of its own and write the notebook beside it."""
+    text.write_text(launching(text.read_text()))
     notebook = jupytext.read(text)
     for number, cell in enumerate(notebook.cells):
         cell["id"] = f"cell-{number}"  # the random ones would make every run a difference
     run(notebook)
+    for cell in notebook.cells:
+        for output in cell.get("outputs", []):
+            if "text/html" in output.get("data", {}):  # the page has no kernel for the widget
+                output.data.pop(WIDGET, None)
     notebook.metadata = nbformat.from_dict({"kernelspec": notebook.metadata["kernelspec"]})
     nbformat.write(notebook, text.with_suffix(".ipynb"))
 
@@ -57,7 +94,8 @@ def execute(text):
 def run(notebook):
     """Execute in place, as nbval does. Raises nbclient's error where a cell fails."""
     os.environ.setdefault("TQDM_DISABLE", "1")
-    options = dict(timeout=600, record_timing=False, resources={"metadata": {"path": str(BOOK)}})
+    options = dict(timeout=600, record_timing=False, coalesce_streams=True)
+    options["resources"] = {"metadata": {"path": str(BOOK)}}
     nbclient.NotebookClient(notebook, **options).execute()
 
 

@@ -1,9 +1,16 @@
 """What several test files need."""
 
+import os
+import subprocess
+from pathlib import Path
+
 import pytest
 import torch
+import yaml
 
 from nanoparadigm import PRESETS, build
+
+ROOT = Path(__file__).parents[1]
 
 # every preset, and cells of the grid that are no presets
 CELLS = [(name, None) for name in PRESETS]
@@ -43,3 +50,26 @@ class Table(torch.nn.Module):
 
     def forward(self, z, t=None):
         return self.logits.expand(*z.shape, -1)
+
+
+def make(*arguments, cwd, **environment):
+    """What make says, when the make that may have started these tests is kept out of it."""
+    clean = {name: value for name, value in os.environ.items() if "MAKE" not in name}
+    command, env = ["make", *arguments], clean | environment
+    done = subprocess.run(command, cwd=cwd, env=env, text=True, capture_output=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def toc_files(node):
+    """The pages a table of contents names, depth first."""
+    if isinstance(node, list):
+        return [file for child in node for file in toc_files(child)]
+    if not isinstance(node, dict):
+        return []
+    here = [node[key] for key in ("root", "file") if key in node]
+    return here + [file for child in node.values() for file in toc_files(child)]
+
+
+def pages():
+    return toc_files(yaml.safe_load((ROOT / "_toc.yml").read_text()))

@@ -4,14 +4,22 @@ That what they print is what they print again is nbval's test, which `make test`
 """
 
 import copy
+import os
 import re
+import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
+from types import SimpleNamespace
 
 import jupytext
 import nbformat
 import pytest
+from IPython.core.inputtransformer2 import TransformerManager
+from jupyter_server.services.contents.largefilemanager import LargeFileManager
+from jupytext.sync_contentsmanager import build_sync_jupytext_contents_manager_class
+from packaging.requirements import Requirement
 
 from nanoparadigm.exercises import ALL
 
@@ -32,6 +40,58 @@ def cells(text, kind="code"):
 @each
 def test_the_notebook_is_the_execution_of_its_text(text):
     assert chapters.stale(text) is None, "run: make chapters"
+
+
+@each
+def test_a_chapter_saved_in_jupyterlab_is_the_same_chapter(text, tmp_path):
+    """Also where the text is the older file, which it is after every execution."""
+    shutil.copy(text.with_name("jupytext.toml"), tmp_path)
+    for path in text, text.with_suffix(".ipynb"):
+        shutil.copy(path, tmp_path)
+    copied = tmp_path / text.name
+    os.utime(copied, (0, 0))
+    manager = build_sync_jupytext_contents_manager_class(LargeFileManager)()
+    manager.root_dir = str(tmp_path)
+    name = copied.with_suffix(".ipynb").name
+    manager.save(manager.get(name), name)
+    assert os.path.getmtime(copied) > 0 and chapters.stale(copied) is None
+    assert copied.read_text().split("---")[1] == text.read_text().split("---")[1]
+
+
+@each
+def test_the_first_cell_brings_the_package(text):
+    first, second = cells(text)[:2]
+    assert chapters.repository() in first.source and "remove-cell" in first.metadata["tags"]
+    assert "launch" not in second.metadata.get("tags", [])
+    student = chapters.student(jupytext.read(text))
+    assert next(c for c in student.cells if c.cell_type == "code").source == first.source
+
+
+def test_the_first_cell_does_nothing_where_the_package_is(monkeypatch):
+    said = []
+    code = TransformerManager().transform_cell(chapters.LAUNCH)
+    shell = SimpleNamespace(run_line_magic=lambda *magic: said.append(" ".join(magic)))
+    exec(code, {"get_ipython": lambda: shell})
+    assert not said
+
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    exec(code, {"get_ipython": lambda: shell})
+    assert [line.split()[:2] for line in said] == [["pip", "install"]] * 2
+    assert "--no-deps git+{repository}" in said[0]
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    declared = {Requirement(line).name for line in project["dependencies"]}
+    assert declared - {"torch", "numpy", "matplotlib"} == set(said[1].split()[3:])
+
+
+def test_the_first_cell_is_put_in_once_and_follows_the_address(monkeypatch):
+    bare = "# Title\n\nText.\n\n```{code-cell} ipython3\n1 + 1\n```\n\nMore.\n"
+    given = chapters.launching(bare)
+    assert chapters.launching(given) == given and given.count("%pip") == 2
+    assert given.startswith("# Title\n\nText.\n\n```{code-cell} ipython3\n:tags: [launch")
+    assert given.endswith(bare.removeprefix("# Title\n\nText.\n\n"))
+    monkeypatch.setattr(chapters, "repository", lambda: "https://elsewhere.org/a/b")
+    moved = chapters.launching(given)
+    assert "git+https://elsewhere.org/a/b\n" in moved and moved.count("%pip") == 2
 
 
 @each

@@ -1,0 +1,365 @@
+"""The site as a reader has it: built, whole, and working where there is no network.
+
+The last part opens every page in a headless Chromium that reaches only this machine.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import matplotlib
+import nbformat
+import pytest
+from browser import CHROMIUM, Browser, serve
+from bs4 import BeautifulSoup
+from helpers import ROOT, make, pages
+
+sys.path.insert(0, str(ROOT / "book"))
+
+import assets  # noqa: E402
+import chapters  # noqa: E402
+
+MINI = "# A page\n\nIt holds the formula $a^2 + b^2 = c^2$.\n"
+WIDGETS = """\
+from ipywidgets import HTML, IntSlider, VBox, jslink
+slider, shown = IntSlider(value=3), HTML(value="3")
+jslink((slider, "value"), (shown, "value"))
+VBox([slider, shown])"""
+
+
+class Site:
+    """A copy of the book in which `make site` runs on the Python these tests run on."""
+
+    def __init__(self, root):
+        self.root, self.html = root, root / "_build/html"
+        for name in ("Makefile", "_config.yml", "_toc.yml"):
+            shutil.copy(ROOT / name, root)
+        leftovers = shutil.ignore_patterns("_fresh", ".ipynb_checkpoints")
+        shutil.copytree(ROOT / "book", root / "book", ignore=leftovers)
+        (root / ".venv").symlink_to(sys.prefix)
+
+    def build(self, **environment):
+        """What `make site` says; -o keeps make from installing anything."""
+        return make("-o", ".venv/installed", "site", cwd=self.root, **environment)
+
+    def soup(self, page):
+        return BeautifulSoup((self.html / f"{page}.html").read_text(), "html.parser")
+
+    def pages(self):
+        """Every page but the one that only leads to the first chapter of the contents."""
+        found = (path.relative_to(self.html) for path in self.html.rglob("*.html"))
+        return sorted(
+            str(path.with_suffix(""))
+            for path in found
+            if path.parts[0] != "_static" and str(path) != "index.html"
+        )
+
+    def dead_links(self):
+        """Every (page, link) inside the site that leads nowhere."""
+        soups = {page: self.soup(page) for page in ["index", *self.pages()]}
+        anchors = {
+            (self.html / f"{page}.html").resolve(): {tag["id"] for tag in soup(id=True)}
+            for page, soup in soups.items()
+        }
+        for page, soup in soups.items():
+            path = (self.html / f"{page}.html").resolve()
+            links = [tag.get("href") or tag.get("src") for tag in soup(href=True) + soup(src=True)]
+            for tag in soup("meta", {"http-equiv": "Refresh"}):
+                links.append(tag["content"].partition("url=")[2])
+            for link in map(urlsplit, links):
+                if link.scheme or link.netloc:
+                    continue
+                target = (path.parent / unquote(link.path)).resolve() if link.path else path
+                lost = link.fragment and link.fragment not in anchors.get(target, {link.fragment})
+                if lost or not target.exists():
+                    yield page, link.geturl()
+
+    def borrowed(self):
+        """Every (page, address) that a page takes a script, a style, an image or a font from."""
+        for page in self.pages():
+            soup = self.soup(page)
+            for tag in soup(src=True) + soup("link", href=True) + soup("object", data=True):
+                link = tag.get("src") or tag.get("href") or tag.get("data")
+                if urlsplit(link).netloc:
+                    yield page, link
+        for style in self.html.rglob("*.css"):
+            for part in style.read_text().split("url(")[1:]:
+                if urlsplit(part.partition(")")[0].strip("'\"")).netloc:
+                    yield style.name, part.partition(")")[0]
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    if not shutil.which("make") or not Path(sys.prefix, "bin/jupyter-book").exists():
+        pytest.skip("needs make and jupyter-book")
+    site = Site(tmp_path_factory.mktemp("site"))
+    site.said = site.build()
+    return site
+
+
+@pytest.fixture(scope="module")
+def mini(site, tmp_path_factory):
+    """A book of two pages: one formula, and two widgets that move without a kernel."""
+    mini = Site(tmp_path_factory.mktemp("mini"))
+    (mini.root / "_toc.yml").write_text(
+        "format: jb-book\nroot: book/index\nchapters: [file: book/widgets]"
+    )
+    (mini.root / "book/index.md").write_text(MINI)
+    notebook = nbformat.v4.new_notebook()
+    notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3"}
+    heading = nbformat.v4.new_markdown_cell("# Widgets")
+    notebook.cells = [heading, nbformat.v4.new_code_cell(WIDGETS)]
+    chapters.run(notebook)
+    nbformat.write(notebook, mini.root / "book/widgets.ipynb")
+    return mini
+
+
+def own(site):
+    """Skip a test that wants the site to stand alone where npm could not bring what that takes."""
+    if not all(
+        (site.root / "book/_static" / assets.folder(p).name).exists() for p in assets.PACKAGES
+    ):
+        message = (
+            "npm brought neither MathJax nor the widgets' scripts, so the pages need the network"
+        )
+        (pytest.fail if os.environ.get("CI") else pytest.skip)(message)
+
+
+def fake(folder, script):
+    """A PATH whose npm is that shell script."""
+    folder.mkdir()
+    (folder / "npm").write_text(f"#!/bin/sh\n{script}\n")
+    (folder / "npm").chmod(0o755)
+    return f"{folder}:{os.environ['PATH']}"
+
+
+def test_every_page_of_the_contents_was_built(site):
+    assert set(pages()) <= set(site.pages()) and (site.html / ".nojekyll").exists()
+
+
+def test_no_link_is_dead(site):
+    assert not list(site.dead_links())
+
+
+def test_the_pages_borrow_nothing(site):
+    own(site)
+    assert not list(site.borrowed())
+
+
+def test_the_link_checks_can_fail(site):
+    lost = site.html / "lost.html"
+    lost.write_text(
+        '<a href="nowhere.html">a</a> <a href="#nothing">b</a> <a href="https://c.d">c</a>'
+        '<meta http-equiv="Refresh" content="0; url=gone.html"><img src="//e.f/g.png">'
+    )
+    dead = [link for page, link in site.dead_links() if page == "lost"]
+    taken = [link for page, link in site.borrowed() if page == "lost"]
+    lost.unlink()
+    assert dead == ["nowhere.html", "#nothing", "gone.html"] and taken == ["//e.f/g.png"]
+
+
+def test_a_chapter_can_be_opened_elsewhere(site):
+    repository = chapters.repository()
+    for page in pages():
+        links = [tag["href"] for tag in site.soup(page)("a", href=True)]
+        for place in "mybinder.org", "colab.research.google.com":
+            (link,) = [a for a in links if place in a] or [None]
+            is_chapter = (ROOT / f"{page}.ipynb").exists()
+            assert bool(link) == is_chapter
+            if link:
+                assert repository.removeprefix("https://github.com/") in link
+                assert link.endswith(f"{page}.ipynb")
+
+
+def test_the_page_about_this_machine_shows_the_last_comparison(site):
+    assert "Nothing has been compared" in site.soup("book/your-machine").text
+
+    run = site.root / "runs/compare"
+    run.mkdir(parents=True)
+    (run / "table.md").write_text("| model | bits per character |\n|---|---|\n| ar | = 1.25 |\n")
+    shutil.copy(Path(matplotlib.get_data_path(), "images/home.png"), run / "figure.png")
+    site.build()
+    page = site.soup("book/your-machine")
+    assert "Nothing has been compared" not in page.text
+    assert [cell.text for cell in page.find("table")("td")] == ["ar", "= 1.25"]
+    assert page.find("img", alt=True, src="../_images/figure.png")
+    assert not list(site.dead_links())
+
+
+def test_where_npm_fails_the_pages_turn_to_the_network_and_say_so(mini, tmp_path):
+    static = mini.root / "book/_static"
+    if static.exists():
+        static.rename(tmp_path / "aside")
+    said = mini.build(PATH=fake(tmp_path / "bin", "echo there is no network >&2; exit 1"))
+    taken = " ".join(link for _, link in mini.borrowed())
+    if (tmp_path / "aside").exists():
+        shutil.rmtree(static, ignore_errors=True)
+        (tmp_path / "aside").rename(static)
+    (line,) = [line for line in said.splitlines() if "npm" in line and "python" not in line]
+    assert "from the network" in line and line.endswith("there is no network")
+    assert "mathjax@3" in taken and "html-manager" in taken and "require" in taken
+
+
+@pytest.mark.parametrize(
+    "npm, reason",
+    [
+        (None, "npm"),
+        ("echo no answer >&2; exit 1", "no answer"),
+        ("for p in mathjax-3.2.2 requirejs-2.3.6; do echo > $p.tgz; done", "is not what it was"),
+    ],
+    ids=["absent", "failing", "altered"],
+)
+def test_only_what_was_promised_is_brought(npm, reason, tmp_path):
+    (tmp_path / "book").mkdir()
+    shutil.copy(ROOT / "book/assets.py", tmp_path / "book")
+    path = fake(tmp_path / "bin", npm) if npm else "/nowhere"
+    command = [sys.executable, tmp_path / "book/assets.py"]
+    done = subprocess.run(command, env=os.environ | {"PATH": path}, capture_output=True, text=True)
+    assert done.returncode == 0 and not done.stderr
+    (line,) = done.stdout.splitlines()
+    assert "from the network" in line and reason in line
+    assert not list((tmp_path / "book/_static").iterdir())
+
+
+# In a browser
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory):
+    if not CHROMIUM:
+        pytest.skip("there is no Chromium here to open the pages in: apt-get install chromium")
+    browser = Browser(tmp_path_factory.mktemp("chromium"))
+    yield browser
+    browser.close()
+
+
+@pytest.fixture(scope="module")
+def address(site, tmp_path_factory):
+    """Where the site is served: below a path, as a course's page is."""
+    root = tmp_path_factory.mktemp("server")
+    (root / "courses").mkdir()
+    (root / "courses/models").symlink_to(site.html)
+    with serve(root) as served:
+        yield f"{served}/courses/models"
+
+
+RAW = (
+    "[...document.querySelectorAll('.math')].filter(e => !e.querySelector('mjx-container')).length"
+)
+BAD = "document.querySelectorAll('mjx-merror, [data-mjx-error]').length"
+FONTS = "[...document.fonts].filter(f => f.status == 'error').map(f => f.family)"
+
+
+def faults(browser, base):
+    """What is wrong with the page just opened: at best nothing."""
+    yield from browser.errors
+    yield from (
+        f"asks for {url}" for url in browser.requests if not url.startswith((base, "data:"))
+    )
+    if browser.ask(RAW) or browser.ask(BAD):
+        yield "mathematics that is not typeset"
+    yield from (f"no font {family}" for family in browser.ask(FONTS))
+
+
+@pytest.mark.parametrize("page", [*pages(), "search", "genindex"])
+def test_a_page_works_without_a_network(page, site, browser, address):
+    own(site)
+    browser.open(f"{address}/{page}.html")
+    assert not list(faults(browser, address))
+    for number in range(browser.ask("document.querySelectorAll('[type=range]').length")):
+        view_obeys_the_keyboard(browser, number)
+
+
+def view_obeys_the_keyboard(browser, number):
+    """What a view shows, and what a screen reader is told, when keys are pressed."""
+    browser.ask(
+        f"window.view = document.querySelectorAll('[type=range]')[{number}];"
+        "view.scrollIntoView(); view.focus()"
+    )
+
+    frames = "[...view.closest('figure').querySelectorAll('[data-label]')]"
+    labels = browser.ask(f"{frames}.map(f => f.dataset.label)")
+    seen = {}
+    for key in "Home", "ArrowRight", "End", "ArrowLeft":
+        browser.press(key)
+        visible = browser.ask(f"{frames}.filter(f => f.checkVisibility()).map(f => f.innerHTML)")
+        assert len(visible) == 1 and visible[0]
+        seen[key] = visible[0], browser.ask("view.getAttribute('aria-valuetext')")
+    assert [label for _, label in seen.values()] == [labels[i] for i in (0, 1, -1, -2)]
+    assert len({frame for frame, _ in seen.values()}) >= 2
+    moving = "view.closest('figure').getAnimations({subtree: true}).length"
+    assert browser.ask(moving) == 0, "something moves by itself"
+
+
+CONTRAST = """(() => {
+    const numbers = colour => colour.match(/[\\d.]+/g).map(Number);
+    const light = colour => numbers(colour).slice(0, 3).map(c => c / 255).map(
+        c => c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4
+    ).reduce((sum, c, i) => sum + c * [0.2126, 0.7152, 0.0722][i], 0);
+    const written = 'figure output, figure [data-label], figure svg';
+    return [...document.querySelectorAll(written)].map(e => {
+        let ground = e;
+        while (ground.parentElement && numbers(getComputedStyle(ground).backgroundColor)[3] === 0)
+            ground = ground.parentElement;
+        const ink = light(getComputedStyle(e).color);
+        const paper = light(getComputedStyle(ground).backgroundColor);
+        return (Math.max(ink, paper) + 0.05) / (Math.min(ink, paper) + 0.05);
+    });
+})()"""
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_view_can_be_read_in_either_theme(scheme, browser, site, address):
+    preferred = {"name": "prefers-color-scheme", "value": scheme}
+    browser.call("Emulation.setEmulatedMedia", features=[preferred])
+    browser.open(f"{address}/book/03-masking.html")
+    browser.call("Emulation.setEmulatedMedia", features=[])
+    assert browser.ask("document.documentElement.dataset.theme") == scheme
+    contrasts = browser.ask(CONTRAST)
+    assert len(contrasts) > 40 and min(contrasts) >= 4.5
+
+
+def test_the_root_leads_to_the_book(browser, address):
+    browser.open(f"{address}/index.html")
+    assert browser.ask("location.href") == f"{address}/book/index.html"
+
+
+def test_a_page_works_as_a_file(site, browser):
+    own(site)
+    base = site.html.as_uri()
+    browser.open(f"{base}/book/03-masking.html")
+    assert not list(faults(browser, base))
+    assert browser.ask("document.querySelectorAll('mjx-container').length") > 20
+    view_obeys_the_keyboard(browser, 0)
+
+
+def test_widgets_work_without_a_kernel_and_without_a_network(mini, browser):
+    own(mini)
+    mini.build()
+    base = mini.html.as_uri()
+    browser.open(f"{base}/book/widgets.html")
+    handle = "document.querySelector('.noUi-handle')"
+    assert browser.wait(lambda: browser.ask(f"!!{handle}"))
+    browser.ask(f"{handle}.focus()")
+    browser.press("ArrowRight")
+    shown = "document.querySelector('.widget-html-content').textContent"
+    assert browser.wait(lambda: browser.ask(f"{shown} == '4'"))
+    assert not list(faults(browser, base))
+    browser.open(f"{base}/book/index.html")
+    assert not any("require" in url or "embed" in url for url in browser.requests)
+
+
+def test_the_browser_can_tell(browser, site, address):
+    bad = site.html / "bad.html"
+    bad.write_text(
+        '<script>console.error("a"); missing()</script><img src="https://example.org/b.png">'
+        '<script src="gone.js"></script><span class="math">\\(c\\)</span>'
+    )
+    browser.open(f"{address}/bad.html")
+    bad.unlink()
+    found = " ".join(faults(browser, address))
+    for sign in "a ReferenceError", "b.png", "gone.js", "NAME_NOT_RESOLVED", "not typeset":
+        assert sign in found

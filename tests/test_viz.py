@@ -1,0 +1,105 @@
+"""Views: what a reader, a keyboard and a screen reader get, with a kernel and without one."""
+
+import math
+import re
+import sys
+
+import nbformat
+import pytest
+from bs4 import BeautifulSoup
+from helpers import ROOT
+
+from nanoparadigm import viz
+
+sys.path.insert(0, str(ROOT / "book"))
+
+import chapters  # noqa: E402
+
+CURVES = {
+    "ar": [(4096 * k, 1 + 2 * math.exp(-k / 5)) for k in range(1, 31)],
+    "mamba": [(8192 * k, 1.1 + 2 * math.exp(-k / 5)) for k in range(1, 16)],
+}
+LEVELS = {"2-gram": 1.458, "3-gram": 1.407, "entropy": 1.041}
+CELL = """\
+from nanoparadigm.viz import explore
+explore(lambda k: "*" * k, [1, 3, 5], "Stars")"""
+
+
+def stars():
+    return viz.explore(lambda k: f"<b>{'*' * k}</b>", [1, 3, 5], "Stars", "{} of them".format)
+
+
+def learning():
+    names = dict(x="tokens", y="nats per word")
+    return viz.follow(CURVES, "Learning", levels=LEVELS, **names)
+
+
+@pytest.mark.parametrize("view", [stars(), learning()], ids=["explore", "follow"])
+def test_a_view_is_small_stands_alone_and_never_moves_by_itself(view):
+    soup = BeautifulSoup(view.html, "html.parser")
+    frames, moved = soup(attrs={"data-label": True}), soup.find("input")
+    assert [frame.has_attr("hidden") for frame in frames] == [False] + [True] * (len(frames) - 1)
+    assert moved["type"] == "range" and int(moved["max"]) == len(frames) - 1
+    assert moved["aria-label"] and moved["aria-valuetext"] == frames[0]["data-label"]
+    assert soup.find("output").text == moved["aria-valuetext"]
+    assert len(view.html) < 50_000 and not re.search("https?:|<script|<link", view.html)
+    assert not re.search("transition|animation|<animate|setInterval|setTimeout", view.html)
+
+
+def test_a_point_says_where_it_is_and_waits_where_its_curve_has_no_point():
+    soup = BeautifulSoup(learning().html, "html.parser")
+    labels = [frame["data-label"] for frame in soup(attrs={"data-label": True})]
+    assert labels[:3] == [
+        "tokens 4,096: ar 2.64",
+        "tokens 8,192: ar 2.34, mamba 2.74",
+        "tokens 12,288: ar 2.10, mamba 2.74",
+    ]
+    assert len(labels) == 30 and len(soup("circle")) == 59 and len(soup("polyline")) == 2
+    says = soup.find("svg", role="img")["aria-label"]
+    assert says.startswith("nats per word against tokens: ar, mamba, 2-gram at 1.46")
+
+
+def test_the_labels_of_close_lines_do_not_touch():
+    soup = BeautifulSoup(learning().html, "html.parser")
+    heights = sorted(int(t["y"]) for t in soup("text") if t.text in LEVELS)
+    assert all(b - a >= 12 for a, b in zip(heights, heights[1:], strict=False))
+
+
+def test_with_a_kernel_the_slider_stops_between_the_values_too():
+    widget = stars().live()
+    top, shown = widget.children[1:]
+    moved, said = top.children
+    assert (moved.min, moved.max, moved.step, moved.value) == (1, 5, 1, 1)
+    moved.value = 4
+    assert "<b>****</b>" in shown.value and said.value == "4 of them"
+    between = viz.explore(str, [0.0, 0.5, 1.0], "Numbers").live().children[1].children[0]
+    assert between.step == 0.005
+
+
+def test_one_call_gives_both_and_the_page_keeps_what_needs_no_kernel(tmp_path, monkeypatch):
+    run, live = chapters.run, []
+
+    def seen(notebook):
+        run(notebook)
+        live.extend(set(output.data) for output in notebook.cells[-1].outputs)
+
+    monkeypatch.setattr(chapters, "run", seen)
+    text = tmp_path / "01-stars.md"
+    kernel = "---\nkernelspec: {name: python3, display_name: Python 3}\n---\n\n"
+    text.write_text(f"{kernel}# Stars\n\n```{{code-cell}} ipython3\n{CELL}\n```\n")
+    chapters.execute(text)
+    stored = nbformat.read(text.with_suffix(".ipynb"), as_version=4)
+    (output,) = stored.cells[-1].outputs
+    assert live == [{viz.WIDGET, "text/html", "text/plain"}]
+    assert set(output.data) == {"text/html", "text/plain"} and "widgets" not in stored.metadata
+
+    assert chapters.stale(text) is None
+    output.data[viz.WIDGET] = {"model_id": "gone"}
+    nbformat.write(stored, text.with_suffix(".ipynb"))
+    assert "widget" in chapters.stale(text)
+
+
+def test_without_ipywidgets_there_is_still_the_html(monkeypatch):
+    monkeypatch.setitem(sys.modules, "ipywidgets", None)
+    assert stars()._repr_mimebundle_() == {} and "input" in stars()._repr_html_()
+    assert viz.slider(["a", "b"], ["1", "2"], "Two")._repr_mimebundle_() == {}
