@@ -3,11 +3,14 @@
 python book/chapters.py                  execute the chapters whose text has changed
 python book/chapters.py book/03-*.md     execute these, changed or not
 python book/chapters.py --student        build/student/: the chapters without their solutions
+python book/chapters.py --table          how long each is, and how many seconds it takes here
 """
 
 import argparse
 import copy
 import os
+import re
+import time
 from pathlib import Path
 
 import jupytext
@@ -15,6 +18,8 @@ import nbclient
 import nbformat
 import yaml
 
+from nanoparadigm.evaluate import markdown
+from nanoparadigm.exercises import ALL
 from nanoparadigm.viz import WIDGET
 
 BOOK = Path(__file__).parent
@@ -119,12 +124,55 @@ def student(notebook):
     return copied
 
 
+def checked(cell):
+    """The name of the exercise that an exercise or solution cell checks."""
+    (name,) = re.findall(r'^check\("(\w+)", \w+\)$', cell.source, flags=re.M)
+    return name
+
+
+def tagged(notebook, tag):
+    return [cell for cell in notebook.cells if tag in cell.metadata.get("tags", [])]
+
+
+def kinds(notebook):
+    """How many figures and views its stored outputs hold."""
+    data = [o.get("data", {}) for c in notebook.cells for o in c.get("outputs", [])]
+    return sum("image/png" in d for d in data), sum("text/html" in d for d in data)
+
+
+def measures(text):
+    """What a chapter is measured by, as a dict; it is executed for the seconds."""
+    notebook = nbformat.read(text.with_suffix(".ipynb"), as_version=4)
+    prose = " ".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    exercises = [checked(cell) for cell in tagged(notebook, "exercise")]
+    figures, views = kinds(notebook)
+    began = time.perf_counter()
+    run(copy.deepcopy(notebook))
+    return dict(
+        chapter=text.stem,
+        words=len(prose.split()),
+        cells=len(code),
+        longest=max(len(cell.source.splitlines()) for cell in code),
+        figures=figures,
+        views=views,
+        exercises=len(exercises),
+        mistakes=sum(len(ALL[name].mistakes) for name in exercises),
+        seconds=round(time.perf_counter() - began),
+    )
+
+
 def main():
     raw = argparse.RawTextHelpFormatter
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=raw)
     parser.add_argument("texts", nargs="*", type=Path)
     parser.add_argument("--student", action="store_true")
+    parser.add_argument("--table", action="store_true")
     options = parser.parse_args()
+    if options.table:
+        rows = [measures(text) for text in options.texts or texts()]
+        print(markdown(list(rows[0]), [list(map(str, row.values())) for row in rows]), end="")
+        return
     if options.student:
         STUDENT.mkdir(parents=True, exist_ok=True)
         for text in options.texts or texts():
