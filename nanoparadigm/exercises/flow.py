@@ -174,6 +174,10 @@ EXERCISES = {
                 "You never draw the word that stood there: all V symbols are equally likely, so a "
                 "replaced token may be what it was.",
             ),
+            "a word left out": Mistake(
+                lambda x, alpha, g: corrupt(x, alpha, g, V - 1),
+                "One word is never drawn: the upper end of torch.randint is itself left out.",
+            ),
             "masked": Mistake(
                 lambda x, alpha, g: torch.where(torch.rand(x.shape, generator=g) < alpha, x, V),
                 "That is the noise of chapter 3: here a lost token becomes a random word, not the "
@@ -272,6 +276,16 @@ EXERCISES = {
             "does not sum to one": Mistake(
                 lambda loo, z, alpha: loo * (1 + odds(alpha) * here(z)),
                 "Bayes' rule has a denominator: divide each row by its sum.",
+            ),
+            "the joint probability": Mistake(
+                lambda loo, z, alpha: loo * (alpha * here(z) + (1 - alpha) / V),
+                "That is the probability of v and of z_i together: given z_i, divide each row by "
+                "its sum.",
+            ),
+            "a mixture": Mistake(
+                lambda loo, z, alpha: alpha * here(z) + (1 - alpha) * loo,
+                "How probable it is that z_i was kept depends on what the others say of it: "
+                "multiply by the likelihood of z_i, then divide each row by its sum.",
             ),
             "carried over": Mistake(
                 lambda loo, z, alpha: here(z),
