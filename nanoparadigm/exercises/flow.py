@@ -1,0 +1,336 @@
+"""Chapter 8, discrete flow matching. Texts of L = 5 over V = 3 words, and no mask among them.
+
+The probabilities that the cases hand out are those of the tiny language: loo (L, V) is p(x_i = v |
+z without z_i), and p (L, V) the posterior p(x_i = v | z).
+"""
+
+import torch
+from torch.nn.functional import one_hot
+
+from ..check import Exercise, Mistake
+from ..language import tiny
+from ..paradigms.flow import phi
+
+V = 3
+X = torch.tensor([[0, 1, 2, 2, 1], [2, 1, 0, 2, 2], [1, 1, 2, 0, 1]])
+Z = torch.tensor([[0, 2, 2, 2, 0], [2, 1, 0, 1, 2], [0, 1, 1, 2, 1]])
+ALPHAS = torch.tensor([0.2, 0.5, 0.85], dtype=torch.float64)
+
+
+def known(what, i):
+    """tiny().leave_one_out or tiny().posterior of the i-th text at the i-th alpha: (L, V)."""
+    return getattr(tiny(), what)(Z[i : i + 1], ALPHAS[i : i + 1])[0]
+
+
+def here(z):
+    return one_hot(z, V).double()
+
+
+# ------------------------------------------------------------------------------------- corrupt
+
+
+def corrupt(x, alpha, generator, symbols=V):
+    u = torch.rand(x.shape, generator=generator)
+    noise = torch.randint(symbols, x.shape, generator=generator)
+    return torch.where(u < alpha, x, noise)
+
+
+def corrupt_in_place(x, alpha, generator):
+    z = x.clone()
+    lost = torch.rand(x.shape, generator=generator) >= alpha
+    z[lost] = torch.randint(V, (int(lost.sum()),), generator=generator)
+    return z
+
+
+def one_coin_a_text(x, alpha, generator):
+    noise = torch.randint(V, x.shape, generator=generator)
+    return torch.where(torch.rand(len(x), 1, generator=generator) < alpha, x, noise)
+
+
+def always_another(x, alpha, generator):
+    other = (x + torch.randint(1, V, x.shape, generator=generator)) % V
+    return torch.where(torch.rand(x.shape, generator=generator) < alpha, x, other)
+
+
+def frequencies(answer, x, alpha, n=20_000):
+    """How often each token is what it was, how often two neighbours are, and how often each symbol,
+    the mask among them, is seen."""
+    text = x.expand(n, -1)
+    z = answer(text, alpha, torch.Generator().manual_seed(0))
+    same = (z == text).double()
+    seen = torch.stack([(z == v).double().mean() for v in range(V + 1)])
+    return torch.cat([same.mean(0), (same[:, 1:] * same[:, :-1]).mean(0), seen])
+
+
+# --------------------------------------------------------------------------------- rates and steps
+
+
+def rate(p, z, alpha):
+    return (p - here(z)) / (1 - alpha)
+
+
+def rate_by_entries(p, z, alpha):
+    R = p / (1 - alpha)
+    for i, stay in enumerate(z.tolist()):
+        R[i, stay] = 0
+        R[i, stay] = -R[i].sum()
+    return R
+
+
+def step(R, z, h):
+    return here(z) + h * R
+
+
+def step_by_entries(R, z, h):
+    p = h * R
+    for i, stay in enumerate(z.tolist()):
+        p[i, stay] = 0
+        p[i, stay] = 1 - p[i].sum()
+    return p
+
+
+def leaving(R, z):
+    """The rates off the diagonal."""
+    return R * (1 - here(z))
+
+
+# ----------------------------------------------------------------------- what the others say, and z
+
+
+def odds(alpha, symbols=V):
+    return symbols * alpha / (1 - alpha)
+
+
+def posterior(loo, z, alpha, odds=odds):
+    p = loo * (1 + odds(alpha) * here(z))
+    return p / p.sum(-1, keepdim=True)
+
+
+def posterior_by_likelihood(loo, z, alpha):
+    joint = loo * (alpha * here(z) + (1 - alpha) / V)
+    return (joint.log() - joint.sum(-1, keepdim=True).log()).exp()
+
+
+# ------------------------------------------------------------------------------------- the bound
+
+
+def bound_term(loo, x, z, alpha, symbols=V):
+    """1 / (V alpha) times the sum over places and over y != z_i of rho_y phi(d_y)."""
+    c = odds(alpha, symbols)
+    true, model = 1 + c * here(x), 1 + c * loo
+    rho, rho_model = (xbar / xbar.gather(-1, z[:, None]) for xbar in (true, model))
+    return leaving(rho * phi((rho / rho_model).log()), z).sum() / (symbols * alpha)
+
+
+def bound_term_by_rates(loo, x, z, alpha):
+    """The divergence of two chains, R_x log(R_x / R) - R_x + R, jump by jump."""
+    total = 0.0
+    for i, (clean, seen) in enumerate(zip(x.tolist(), z.tolist(), strict=True)):
+        q = [alpha * (v == clean) + (1 - alpha) / V for v in range(V)]
+        m = [alpha * loo[i, v] + (1 - alpha) / V for v in range(V)]
+        for y in {*range(V)} - {seen}:
+            a, b = q[y] / q[seen] / (V * alpha), m[y] / m[seen] / (V * alpha)
+            total = total + a * (a / b).log() - a + b
+    return total
+
+
+def cross_entropy(p, x):
+    return -p.gather(-1, x[:, None]).log().sum()
+
+
+def mixture_term(loo, x, z, alpha):
+    p, same = posterior(loo, z, alpha), (x == z).double()
+    at_x, at_z = (p.gather(-1, i[:, None]).squeeze(-1) for i in (x, z))
+    return (same - at_z - (1 - same) * at_x.log()).sum() / (1 - alpha)
+
+
+def logarithms_only(loo, x, z, alpha):
+    c = odds(alpha)
+    true, model = 1 + c * here(x), 1 + c * loo
+    rho, rho_model = (xbar / xbar.gather(-1, z[:, None]) for xbar in (true, model))
+    return leaving(rho * (rho / rho_model).log(), z).sum() / (V * alpha)
+
+
+EXERCISES = {
+    "flow_corrupt": Exercise(
+        corrupt,
+        corrupt_in_place,
+        {
+            "survives with 1 - alpha": Mistake(
+                lambda x, alpha, g: corrupt(x, 1 - alpha, g),
+                "alpha is the probability that a token is kept; yours is replaced with it.",
+            ),
+            "one coin a text": Mistake(
+                one_coin_a_text,
+                "All tokens of a text are replaced together: draw a number for every token, u of "
+                "the shape of x.",
+            ),
+            "the mask among the symbols": Mistake(
+                lambda x, alpha, g: corrupt(x, alpha, g, V + 1),
+                "You draw from V + 1 symbols: this noise knows no mask, so draw from 0 to V - 1.",
+            ),
+            "always another word": Mistake(
+                always_another,
+                "You never draw the word that stood there: all V symbols are equally likely, so a "
+                "replaced token may be what it was.",
+            ),
+            "a word left out": Mistake(
+                lambda x, alpha, g: corrupt(x, alpha, g, V - 1),
+                "One word is never drawn: the upper end of torch.randint is itself left out.",
+            ),
+            "masked": Mistake(
+                lambda x, alpha, g: torch.where(torch.rand(x.shape, generator=g) < alpha, x, V),
+                "That is the noise of chapter 3: here a lost token becomes a random word, not the "
+                "mask.",
+            ),
+        },
+        cases=lambda: [(X[0], 0.2), (X[1], 0.5), (X[2], 0.9)],
+        measure=frequencies,
+        tolerance=0.02,
+    ),
+    "flow_rate": Exercise(
+        rate,
+        rate_by_entries,
+        {
+            "nothing is taken away": Mistake(
+                lambda p, z, alpha: leaving(p, z) / (1 - alpha),
+                "Your rows do not sum to zero: what leaves z_i must be taken from it, so its own "
+                "entry is minus the sum of the others.",
+            ),
+            "a rate to itself": Mistake(
+                lambda p, z, alpha: p / (1 - alpha),
+                "Your rows do not sum to zero: a jump from z_i to z_i is none, and its entry is "
+                "minus the sum of the others.",
+            ),
+            "divided by alpha": Mistake(
+                lambda p, z, alpha: rate(p, z, 1 - alpha),
+                "You divide by alpha: a wrong token has 1 - alpha of the way left, and that is "
+                "what the rate is divided by.",
+            ),
+            "sign": Mistake(
+                lambda p, z, alpha: -rate(p, z, alpha),
+                "Your rates off the diagonal are negative: flow leaves z_i, and arrives "
+                "everywhere else.",
+            ),
+            "no rate": Mistake(
+                lambda p, z, alpha: p - here(z),
+                "That is where the flow goes, not how fast: divide by 1 - alpha.",
+            ),
+        },
+        cases=lambda: [(known("posterior", i), Z[i], ALPHAS[i]) for i in range(3)],
+    ),
+    "euler_step": Exercise(
+        step,
+        step_by_entries,
+        {
+            "never stays": Mistake(
+                lambda R, z, h: h * leaving(R, z),
+                "Your probabilities sum to less than one: what does not jump stays where it is.",
+            ),
+            "always stays as well": Mistake(
+                lambda R, z, h: here(z) + h * leaving(R, z),
+                "Your probabilities sum to more than one: what jumps is missing where it stood.",
+            ),
+            "only the change": Mistake(
+                lambda R, z, h: h * R,
+                "That is the change of the probabilities, which sums to zero: add it to one at z.",
+            ),
+            "always jumps": Mistake(
+                lambda R, z, h: leaving(R, z) / leaving(R, z).sum(-1, keepdim=True) + 0 * h,
+                "You say where a jump goes, given that there is one: in a short step most tokens "
+                "stay.",
+            ),
+            "time reversed": Mistake(
+                lambda R, z, h: here(z) - h * R,
+                "You step against the rates, which makes probabilities negative: add h R, do not "
+                "subtract it.",
+            ),
+            "no step": Mistake(
+                lambda R, z, h: here(z) + R + 0 * h,
+                "A rate is a probability per time: multiply it by the length h of the step.",
+            ),
+        },
+        cases=lambda: [
+            (rate(known("posterior", i), Z[i], ALPHAS[i]), Z[i], h)
+            for i, h in enumerate((0.1, 0.05, 0.02))
+        ],
+    ),
+    "flow_posterior": Exercise(
+        posterior,
+        posterior_by_likelihood,
+        {
+            "what stands there forgotten": Mistake(
+                lambda loo, z, alpha: loo,
+                "You return what the others say: z_i itself tells more, by a factor 1 + c at v = "
+                "z_i.",
+            ),
+            "V forgotten": Mistake(
+                lambda loo, z, alpha: posterior(loo, z, alpha, lambda a: odds(a, 1)),
+                "A replaced token is z_i with probability (1 - alpha) / V, so c = V alpha / "
+                "(1 - alpha): yours lacks the V.",
+            ),
+            "the mask counted in V": Mistake(
+                lambda loo, z, alpha: posterior(loo, z, alpha, lambda a: odds(a, V + 1)),
+                "You count V + 1 symbols: the noise draws from the V words alone.",
+            ),
+            "does not sum to one": Mistake(
+                lambda loo, z, alpha: loo * (1 + odds(alpha) * here(z)),
+                "Bayes' rule has a denominator: divide each row by its sum.",
+            ),
+            "the joint probability": Mistake(
+                lambda loo, z, alpha: loo * (alpha * here(z) + (1 - alpha) / V),
+                "That is the probability of v and of z_i together: given z_i, divide each row by "
+                "its sum.",
+            ),
+            "a mixture": Mistake(
+                lambda loo, z, alpha: alpha * here(z) + (1 - alpha) * loo,
+                "How probable it is that z_i was kept depends on what the others say of it: "
+                "multiply by the likelihood of z_i, then divide each row by its sum.",
+            ),
+            "carried over": Mistake(
+                lambda loo, z, alpha: here(z),
+                "You take what stands there for certain: so it was with masks; here z_i may be "
+                "noise, and 1 + c is finite.",
+            ),
+        },
+        cases=lambda: [(known("leave_one_out", i), Z[i], ALPHAS[i]) for i in range(3)],
+    ),
+    "flow_bound_term": Exercise(
+        bound_term,
+        bound_term_by_rates,
+        {
+            "cross-entropy": Mistake(
+                lambda loo, x, z, alpha: cross_entropy(posterior(loo, z, alpha), x),
+                "That is the cross-entropy of the posterior: a loss to train with, and no bound.",
+            ),
+            "cross-entropy of the others": Mistake(
+                lambda loo, x, z, alpha: cross_entropy(loo, x),
+                "That is a cross-entropy: it bounds the likelihood under masks, chapter 4, and not "
+                "here.",
+            ),
+            "the loose bound": Mistake(
+                mixture_term,
+                "That is the bound with the forward rates: it holds, but even a perfect reader is "
+                "above -log p(x); take the reversal rates.",
+            ),
+            "the posterior for the others": Mistake(
+                lambda loo, x, z, alpha: bound_term(posterior(loo, z, alpha), x, z, alpha),
+                "You count z_i twice: the ratio of the rates asks for what the others say, so put "
+                "in loo as it is.",
+            ),
+            "the mask counted in V": Mistake(
+                lambda loo, x, z, alpha: bound_term(loo, x, z, alpha, V + 1),
+                "You count V + 1 symbols: the noise draws from the V words alone.",
+            ),
+            "no weight": Mistake(
+                lambda loo, x, z, alpha: V * alpha * bound_term(loo, x, z, alpha),
+                "The factor 1 / (V alpha), which all rates share, is missing.",
+            ),
+            "logarithms only": Mistake(
+                logarithms_only,
+                "Not jumping tells something too: R_x log(R_x / R) goes together with - R_x + R.",
+            ),
+        },
+        cases=lambda: [(known("leave_one_out", i), X[i], Z[i], ALPHAS[i]) for i in range(3)],
+    ),
+}
