@@ -360,6 +360,10 @@ EXERCISES = {
                 lambda log_a: segment_decay(log_a).T,
                 "You let the past see the future: rows are the later step, columns the earlier.",
             ),
+            "zero before the exponential": Mistake(
+                lambda log_a: exponents(log_a)[0].tril().exp(),
+                "Above the diagonal you put 0, whose exponential is 1: put -inf there.",
+            ),
             "masked after the exponential": Mistake(
                 lambda log_a: exponents(log_a)[0].exp().tril(),
                 "Above the diagonal your exponential overflows before it is hidden, and its "
@@ -393,6 +397,10 @@ EXERCISES = {
                 of_the_state_after,
                 "What a_t multiplies is the state before the step: its gradient is G_t h_{t-1}, "
                 "not G_t h_t.",
+            ),
+            "the other way round": Mistake(
+                lambda a, h, g: scan_gradient(a, h, g).flip(0),
+                "You stack them in the wrong order: first the gradient in a, then that in b.",
             ),
             "only directly": Mistake(
                 only_directly,
