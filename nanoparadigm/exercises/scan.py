@@ -1,0 +1,413 @@
+"""Chapter 10, selection and the scan. The recurrence h_t = a_t h_{t-1} + b_t, from h_0 = 0.
+
+L steps come first, N independent states last. The hot cases multiply decays to less than any
+floating-point number holds, where forms that divide by the product fail.
+"""
+
+import math
+
+import torch
+import torch.nn.functional as F
+
+from ..check import Exercise, Mistake
+
+# ------------------------------------------------------------------------------------ discretise
+
+
+def discretise(delta, A, B):
+    """delta (L,), A (N,) negative, B (L, N) -> what Mamba takes for a and for b / u, (2, L, N)."""
+    delta = delta[:, None]
+    return torch.stack([(delta * A).exp(), delta * B])
+
+
+def discretise_step_by_step(delta, A, B):
+    decay = [torch.pow(math.e, d * A) for d in delta]
+    drive = [d * row for d, row in zip(delta, B, strict=True)]
+    return torch.stack([torch.stack(decay), torch.stack(drive)])
+
+
+# ------------------------------------------------------------------------------- selective_delta
+
+
+def selective_delta(x, W, bias):
+    """x (L, R), W (E, R), bias (E,) -> step sizes (L, E)."""
+    return F.softplus(F.linear(x, W, bias))
+
+
+def selective_delta_by_logarithms(x, W, bias):
+    z = x @ W.T + bias
+    return torch.logaddexp(z, torch.zeros_like(z))
+
+
+# --------------------------------------------------------------------------------------- combine
+
+
+def combine(a1, b1, a2, b2):
+    """Step 1, then step 2, as one step: (2, ...)."""
+    return torch.stack([a2 * a1, a2 * b1 + b2])
+
+
+def combine_by_matrices(a1, b1, a2, b2):
+    """h -> a h + b is the matrix (a b; 0 1) on (h, 1)."""
+    first, second = (
+        torch.stack([a, b, torch.zeros_like(a), torch.ones_like(a)], -1).unflatten(-1, (2, 2))
+        for a, b in ((a1, b1), (a2, b2))
+    )
+    return (second @ first)[..., 0, :].movedim(-1, 0)
+
+
+# ------------------------------------------------------------------------------------------ scan
+
+
+def scan(a, b):
+    """a, b (L, N) -> the states h_1 ... h_L, (L, N)."""
+    h, states = torch.zeros_like(b[0]), []
+    for a_t, b_t in zip(a, b, strict=True):
+        h = a_t * h + b_t
+        states.append(h)
+    return torch.stack(states)
+
+
+def scan_in_log_depth(a, b):
+    shift = 1
+    while shift < len(a):
+        b = torch.cat([b[:shift], a[shift:] * b[:-shift] + b[shift:]])
+        a = torch.cat([a[:shift], a[shift:] * a[:-shift]])
+        shift *= 2
+    return b
+
+
+def scan_late(a, b):
+    """The states before each step."""
+    return torch.cat([torch.zeros_like(b[:1]), scan(a, b)[:-1]])
+
+
+def scan_decays_late(a, b):
+    return scan(torch.cat([torch.ones_like(a[:1]), a[:-1]]), b)
+
+
+def scan_from_ones(a, b):
+    return scan(a, torch.cat([a[:1] + b[:1], b[1:]]))
+
+
+def scan_by_division(a, b):
+    product = a.cumprod(0)
+    return product * (b / product).cumsum(0)
+
+
+def scan_by_guarded_division(a, b):
+    product = a.cumprod(0)
+    return product * (b / (product + 1e-12)).cumsum(0)
+
+
+# --------------------------------------------------------------------------------- segment_decay
+
+
+def segment_decay(log_a):
+    """log_a (K,) -> M (K, K), what is left of step s at step t: a_{s+1} ... a_t, 0 for s > t."""
+    exponent, future = exponents(log_a)
+    return exponent.masked_fill(future, -torch.inf).exp()
+
+
+def segment_decay_by_sums(log_a):
+    K = len(log_a)
+    rows = [
+        torch.stack(
+            [log_a[s + 1 : t + 1].sum().exp() if s <= t else 0 * log_a[0] for s in range(K)]
+        )
+        for t in range(K)
+    ]
+    return torch.stack(rows)
+
+
+def exponents(log_a):
+    c = log_a.cumsum(0)
+    exponent = c[:, None] - c
+    return exponent, torch.ones(len(c), len(c)).triu(1).bool()
+
+
+def with_its_gradient(answer, log_a):
+    """The matrix, and the gradient of a weighted sum of it, in which a hidden infinity shows."""
+    log_a = log_a.requires_grad_()
+    M = answer(log_a)
+    weights = torch.linspace(-1, 1, M.numel(), dtype=torch.float64).view_as(M)
+    if not M.requires_grad:
+        return torch.cat([M.flatten(), torch.zeros_like(log_a)])
+    (gradient,) = torch.autograd.grad((M * weights).sum(), log_a)
+    return torch.cat([M.detach().flatten(), gradient])
+
+
+# --------------------------------------------------------------------------------- scan_gradient
+
+
+def scan_gradient(a, h, g):
+    """a, h (L, N): decays and states; g (L, N): what each state does to the loss directly, through
+    its own output -> the gradients of the loss in a and in b, (2, L, N)."""
+    G, out = torch.zeros_like(g[0]), []
+    for t in range(len(a) - 1, -1, -1):
+        G = g[t] + (a[t + 1] * G if t + 1 < len(a) else 0)
+        out.append(G)
+    G = torch.stack(out[::-1])
+    return torch.stack([G * shifted(h), G])
+
+
+def scan_gradient_by_autograd(a, h, g):
+    b = h - a * shifted(h)
+    a, b = a.clone().requires_grad_(), b.clone().requires_grad_()
+    return torch.stack(torch.autograd.grad((scan(a, b) * g).sum(), (a, b)))
+
+
+def shifted(h):
+    """The state before each step."""
+    return torch.cat([torch.zeros_like(h[:1]), h[:-1]])
+
+
+def not_reversed(a, h, g):
+    G = scan(a, g)
+    return torch.stack([G * shifted(h), G])
+
+
+def not_shifted(a, h, g):
+    G = scan(a.flip(0), g.flip(0)).flip(0)
+    return torch.stack([G * shifted(h), G])
+
+
+def of_the_state_after(a, h, g):
+    _, G = scan_gradient(a, h, g)
+    return torch.stack([G * h, G])
+
+
+def only_directly(a, h, g):
+    return torch.stack([g * shifted(h), g])
+
+
+# ------------------------------------------------------------------------------------------ cases
+
+
+def normal(*shape, seed=0):
+    g = torch.Generator().manual_seed(seed)
+    return torch.randn(*shape, generator=g, dtype=torch.float64)
+
+
+def decays(*shape, seed=0):
+    return normal(*shape, seed=seed).sigmoid()
+
+
+def some_scans():
+    hot = decays(12, 2, seed=4)
+    hot[3:5] = 1e-200  # the product of these two is less than the smallest number
+    return [
+        (decays(1, 2), normal(1, 2, seed=1)),
+        (decays(7, 3, seed=2), normal(7, 3, seed=3)),
+        (hot, normal(12, 2, seed=5)),
+    ]
+
+
+def some_gradients():
+    cases = []
+    for seed, L in enumerate((3, 6)):
+        a, b, g = (
+            decays(L, 2, seed=seed),
+            normal(L, 2, seed=seed + 10),
+            normal(L, 2, seed=seed + 20),
+        )
+        cases.append((a, scan(a, b), g))
+    return cases
+
+
+DELTA = torch.tensor([0.002, 0.05, 0.4, 2.0], dtype=torch.float64)
+A = torch.tensor([-0.5, -1.0, -16.0], dtype=torch.float64)
+
+EXERCISES = {
+    "discretise": Exercise(
+        discretise,
+        discretise_step_by_step,
+        {
+            "zero-order hold for B": Mistake(
+                lambda delta, A, B: torch.stack(
+                    [(delta[:, None] * A).exp(), torch.expm1(delta[:, None] * A) / A * B]
+                ),
+                "Your B is the exact one, (exp(delta A) - 1) / A B; asked for is what Mamba's code "
+                "does, the Euler step delta B.",
+            ),
+            "Euler for A": Mistake(
+                lambda delta, A, B: torch.stack([1 + delta[:, None] * A, delta[:, None] * B]),
+                "You take the Euler step for A too: 1 + delta A is negative for a long step, and "
+                "then the state swings; take exp(delta A).",
+            ),
+            "no delta in B": Mistake(
+                lambda delta, A, B: torch.stack([(delta[:, None] * A).exp(), B + 0 * A]),
+                "Your B lacks the step size: a word that is passed over, with delta near 0, must "
+                "leave the state alone.",
+            ),
+            "sign of A": Mistake(
+                lambda delta, A, B: torch.stack([(-delta[:, None] * A).exp(), delta[:, None] * B]),
+                "Your state grows without end: A is negative already, so take exp(delta A).",
+            ),
+        },
+        cases=lambda: [(DELTA, A, normal(4, 3)), (2 * DELTA[:2], A[:1], normal(2, 1, seed=1))],
+    ),
+    "selective_delta": Exercise(
+        selective_delta,
+        selective_delta_by_logarithms,
+        {
+            "no softplus": Mistake(
+                lambda x, W, bias: x @ W.T + bias,
+                "Without the softplus a step size may be negative, and exp(delta A) then grows.",
+            ),
+            "bias outside": Mistake(
+                lambda x, W, bias: F.softplus(x @ W.T) + bias,
+                "The bias belongs inside the softplus; outside, a negative one makes negative "
+                "steps.",
+            ),
+            "exp for softplus": Mistake(
+                lambda x, W, bias: (x @ W.T + bias).exp(),
+                "You take the exponential: softplus(z) = log(1 + exp(z)) grows only like z.",
+            ),
+            "no bias": Mistake(
+                lambda x, W, bias: F.softplus(x @ W.T) + 0 * bias,
+                "You leave the bias out, in which each channel keeps its own time scale.",
+            ),
+            "sigmoid": Mistake(
+                lambda x, W, bias: (x @ W.T + bias).sigmoid(),
+                "A sigmoid ends at 1, and no step could then be longer: delta is a softplus.",
+            ),
+        },
+        cases=lambda: [
+            (normal(4, 2), normal(3, 2, seed=1), normal(3, seed=2)),
+            (3 * normal(2, 1, seed=3), normal(2, 1, seed=4), normal(2, seed=5) - 4),
+        ],
+    ),
+    "combine": Exercise(
+        combine,
+        combine_by_matrices,
+        {
+            "order swapped": Mistake(
+                lambda a1, b1, a2, b2: torch.stack([a1 * a2, a1 * b2 + b1]),
+                "You let step 2 come first: what step 1 wrote fades in step 2, so b1 is multiplied "
+                "by a2.",
+            ),
+            "nothing fades": Mistake(
+                lambda a1, b1, a2, b2: torch.stack([a2 * a1, b1 + b2]),
+                "What step 1 wrote passes through step 2: multiply b1 by a2.",
+            ),
+            "own decay": Mistake(
+                lambda a1, b1, a2, b2: torch.stack([a2 * a1, a1 * b1 + b2]),
+                "You let b1 fade by its own step's decay; it is written after that, and fades in "
+                "step 2.",
+            ),
+            "decays add": Mistake(
+                lambda a1, b1, a2, b2: torch.stack([a2 + a1, a2 * b1 + b2]),
+                "Decays multiply; it is their logarithms that add.",
+            ),
+            "decay forgotten": Mistake(
+                lambda a1, b1, a2, b2: torch.stack([a2, a2 * b1 + b2]),
+                "What was there before both steps fades in both: the decay is a2 times a1.",
+            ),
+        },
+        cases=lambda: [
+            tuple(torch.tensor(v, dtype=torch.float64) for v in (0.5, 1.0, 0.25, -2.0)),
+            (decays(3), normal(3, seed=1), decays(3, seed=2), normal(3, seed=3)),
+        ],
+    ),
+    "scan": Exercise(
+        scan,
+        scan_in_log_depth,
+        {
+            "late by one": Mistake(
+                scan_late,
+                "You give the state before each step: h_t already holds b_t.",
+            ),
+            "decays late by one": Mistake(
+                scan_decays_late,
+                "You use the decay of the step before: h_t = a_t h_{t-1} + b_t.",
+            ),
+            "starts from ones": Mistake(
+                scan_from_ones,
+                "You start from a state of ones: before the first step there is nothing, h_0 = 0.",
+            ),
+            "no decay": Mistake(
+                lambda a, b: b.cumsum(0),
+                "Nothing fades in your state: multiply the old one by a_t before you add b_t.",
+            ),
+            "divided by the product": Mistake(
+                scan_by_division,
+                "You divide by the product of the decays, which is 0 once they multiply to less "
+                "than a number can hold: go step by step, or combine neighbours.",
+            ),
+            "divided by the guarded product": Mistake(
+                scan_by_guarded_division,
+                "The guard of 1e-12 hides the division by 0 and gives wrong numbers instead: go "
+                "step by step, or combine neighbours.",
+            ),
+        },
+        cases=some_scans,
+    ),
+    "segment_decay": Exercise(
+        segment_decay,
+        segment_decay_by_sums,
+        {
+            "own decay": Mistake(
+                lambda log_a: segment_decay(log_a) * log_a.exp(),
+                "You let step s fade by its own decay; what it writes fades from step s + 1 on, so "
+                "that the diagonal is 1.",
+            ),
+            "diagonal left out": Mistake(
+                lambda log_a: segment_decay(log_a) - torch.eye(len(log_a), dtype=log_a.dtype),
+                "Your diagonal is 0: what step t writes is in h_t in full.",
+            ),
+            "transposed": Mistake(
+                lambda log_a: segment_decay(log_a).T,
+                "You let the past see the future: rows are the later step, columns the earlier.",
+            ),
+            "zero before the exponential": Mistake(
+                lambda log_a: exponents(log_a)[0].tril().exp(),
+                "Above the diagonal you put 0, whose exponential is 1: put -inf there.",
+            ),
+            "masked after the exponential": Mistake(
+                lambda log_a: exponents(log_a)[0].exp().tril(),
+                "Above the diagonal your exponential overflows before it is hidden, and its "
+                "gradient is no number: put -inf there first, then take exp.",
+            ),
+            "multiplied by a mask": Mistake(
+                lambda log_a: exponents(log_a)[0].exp() * ~exponents(log_a)[1],
+                "Above the diagonal your exponential overflows, and infinity times 0 is no number: "
+                "put -inf there first, then take exp.",
+            ),
+        },
+        cases=lambda: [
+            (decays(4).log(),),
+            (torch.tensor([-1.0, -800.0, -0.5, -900.0, -0.1], dtype=torch.float64),),
+        ],
+        measure=with_its_gradient,
+    ),
+    "scan_gradient": Exercise(
+        scan_gradient,
+        scan_gradient_by_autograd,
+        {
+            "not reversed": Mistake(
+                not_reversed,
+                "You run forwards: a state matters to the states after it, so begin at the end.",
+            ),
+            "not shifted": Mistake(
+                not_shifted,
+                "Your decays are one step off: h_t reaches h_{t+1} through a_{t+1}, not a_t.",
+            ),
+            "state after the step": Mistake(
+                of_the_state_after,
+                "What a_t multiplies is the state before the step: its gradient is G_t h_{t-1}, "
+                "not G_t h_t.",
+            ),
+            "the other way round": Mistake(
+                lambda a, h, g: scan_gradient(a, h, g).flip(0),
+                "You stack them in the wrong order: first the gradient in a, then that in b.",
+            ),
+            "only directly": Mistake(
+                only_directly,
+                "You count what a state does to its own output only, and not what it does to the "
+                "states after it.",
+            ),
+        },
+        cases=some_gradients,
+    ),
+}
