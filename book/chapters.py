@@ -85,13 +85,33 @@ def execute(text):
     """Run a text's cells in a kernel of its own and write the notebook beside it."""
     text.write_text(launching(text.read_text()))
     notebook = jupytext.read(text)
-    for number, cell in enumerate(notebook.cells):
-        cell["id"] = f"cell-{number}"  # the random ones would make every run a difference
     run(notebook)
     for cell in notebook.cells:
         for output in cell.get("outputs", []):
             if "text/html" in output.get("data", {}):  # the page has no kernel for the widget
                 output.data.pop(WIDGET, None)
+    write(notebook, text)
+
+
+def reworded(text):
+    """Take the outputs over if only words outside of code have changed; whether that was enough."""
+    path = text.with_suffix(".ipynb")
+    if not path.exists():
+        return False
+    notebook = jupytext.read(text)
+    pair = (notebook, nbformat.read(path, as_version=4))
+    new, old = ([c for c in n.cells if c.cell_type == "code"] for n in pair)
+    if [content(c) for c in new] != [content(c) for c in old]:
+        return False
+    for cell, executed in zip(new, old, strict=True):
+        cell.outputs, cell.execution_count = executed.outputs, executed.execution_count
+    write(notebook, text)
+    return stale(text) is None
+
+
+def write(notebook, text):
+    for number, cell in enumerate(notebook.cells):
+        cell["id"] = f"cell-{number}"  # the random ones would make every run a difference
     notebook.metadata = nbformat.from_dict({"kernelspec": notebook.metadata["kernelspec"]})
     nbformat.write(notebook, text.with_suffix(".ipynb"))
 
@@ -180,7 +200,7 @@ def main():
             nbformat.write(student(jupytext.read(text)), path)
             print(f"written: {path}")
         return
-    for text in options.texts or [text for text in texts() if stale(text)]:
+    for text in options.texts or [t for t in texts() if stale(t) and not reworded(t)]:
         print(f"executing {text}", flush=True)
         execute(text)
 

@@ -2,7 +2,7 @@
 
     la some wee hens that a cow eats run . a crab swims and some seals dive la some bats ...
 
-* Subjects and verbs agree in number, across up to three relative clauses inside one another.
+* Subjects and verbs agree in number, across up to two relative clauses, one inside the other.
 * A new subject mostly keeps the topic (farm, sea or sky); inside a clause it always does.
 * A text opens with its refrain, la or lo, and a sentence may end with the same one again: a word
   to be remembered for as long as the text lasts.

@@ -82,7 +82,8 @@ def heat(tokens, values, highest=1.0):
         if value is None:
             spans.append(f"<span>{escape(token)}</span>")
         else:
-            share = min(max(value / highest, 0.0), 1.0)
+            value = max(value, 0.0)  # and no -0.00
+            share = min(value / highest, 1.0)
             ground = f"background:rgba(213,94,0,{0.75 * share:.2f})"
             spans.append(f'<span style="{ground}" title="{value:.2f}">{escape(token)}</span>')
     return " ".join(spans)

@@ -164,6 +164,22 @@ def test_a_students_copy_runs_to_its_end_with_the_solutions_pasted_in(text):
     assert said and all(": right" in verdict for verdict in said)
 
 
+def test_changed_words_need_no_execution_and_changed_code_does(tmp_path):
+    text = tmp_path / "04-bound.md"
+    for path in (TEXTS[2], TEXTS[2].with_suffix(".ipynb")):
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    source = text.read_text()
+    text.write_text(source.replace("# The masked-diffusion bound", "# The bound"))
+    assert chapters.stale(text) and chapters.reworded(text) and chapters.stale(text) is None
+    text.write_text(source.replace("small, L = tiny(), 5", "small, L = tiny(), 4"))
+    assert not chapters.reworded(text) and chapters.stale(text)
+
+
+def test_the_page_on_how_to_use_the_book_leads_to_every_chapter():
+    using = (ROOT / "book" / "using.md").read_text()
+    assert re.findall(r"^\| \[\d+ · .+?\]\((.+?)\)", using, flags=re.M) == [t.name for t in TEXTS]
+
+
 def test_an_altered_output_is_noticed(tmp_path):
     """nbval, which compares what chapters print, can fail: on one changed word of one output."""
     notebook = nbformat.v4.new_notebook()

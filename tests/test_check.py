@@ -79,6 +79,12 @@ def test_an_answer_may_work_in_place():
     assert check("subs", subs)
 
 
+def test_an_answer_of_several_tensors_need_not_be_stacked():
+    assert check("hollow_inputs", lambda z, start: tuple(ALL["hollow_inputs"].reference(z, start)))
+    assert check("paired_difference", lambda a, b: [*ALL["paired_difference"].reference(a, b)])
+    assert not check("hollow_inputs", lambda z, start: (z, z[0]))
+
+
 def test_a_name_that_is_none():
     with pytest.raises(InputError, match="did you mean 'subs'"):
         check("sub", None)

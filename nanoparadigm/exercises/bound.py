@@ -82,6 +82,10 @@ def mask_allowed(logits, z):
     return torch.where((z != V)[..., None], subs(logits, z), log_p)
 
 
+def logits_where_masked(logits, z):
+    return torch.where((z != V)[..., None], subs(logits, z), logits[..., :V])
+
+
 def finite(answer, *case):
     """exp, since log-probabilities of -inf cannot be compared by their difference."""
     return answer(*case).exp()
@@ -151,6 +155,11 @@ EXERCISES = {
                 lambda s, t, ce: (s - t) * ce,
                 "The token is masked at t, which is given: divide by 1 - alpha_t.",
             ),
+            "forward loss": Mistake(
+                lambda s, t, ce: (1 - t / s) * ce,
+                "You charge with 1 - alpha_t / alpha_s, the chance to vanish of a token visible at "
+                "s; asked is the way back, of one masked at t.",
+            ),
         },
         cases=lambda: [
             (*(torch.tensor(a, dtype=torch.float64) for a in pair), cross_entropies(0)[31])
@@ -197,6 +206,11 @@ EXERCISES = {
                 "You divide by how many tokens happen to be masked, not by t L, how many are "
                 "expected to be: a ratio of random numbers, whose mean is another one.",
             ),
+            "mean cost of a masked token": Mistake(
+                lambda ce, masked, t: (ce * masked).sum(-1) / masked.sum(-1),
+                "This is the mean cost of a masked token, a loss and no bound: sum what the masked "
+                "tokens pay and divide by t.",
+            ),
             "every position pays": Mistake(
                 lambda ce, masked, t: ce.sum(-1) / t,
                 "The sum runs over the masked tokens only: what is seen costs nothing.",
@@ -229,6 +243,11 @@ EXERCISES = {
                 ),
                 "k is uniform on 1 ... L, the patterns are not: average within each k first.",
             ),
+            "pooled": Mistake(
+                lambda ce, masked: L * ce.sum() / masked.sum(),
+                "You divide all costs by all masked tokens, so that a k with many patterns counts "
+                "for more: average within each k first.",
+            ),
             "per token": Mistake(
                 lambda ce, masked: by_mask_counts(ce, masked) / L,
                 "This is nats per token: -log p(x) is of the whole text, L times it.",
@@ -257,6 +276,15 @@ EXERCISES = {
             "carried over everywhere": Mistake(
                 lambda logits, z: subs(logits, z.clamp(max=V - 1)),
                 "You treat the mask as a word that was seen: carry over only where z is not V.",
+            ),
+            "probabilities": Mistake(
+                lambda logits, z: subs(logits, z).exp(),
+                "These are probabilities: take the logarithm, with log_softmax.",
+            ),
+            "not normalised": Mistake(
+                logits_where_masked,
+                "These are logits where z is masked: take log_softmax over the V words, so that "
+                "their probabilities sum to one.",
             ),
         },
         cases=lambda: [(LOGITS, SEEN), (2 * LOGITS, SEEN.flip(1))],

@@ -56,7 +56,7 @@ def frequencies(answer, x, alpha, n=20_000):
     """How often each token is what it was, how often two neighbours are, and how often each symbol,
     the mask among them, is seen."""
     text = x.expand(n, -1)
-    z = answer(text, alpha, torch.Generator().manual_seed(0))
+    z = answer(text.clone(), alpha, torch.Generator().manual_seed(0))
     same = (z == text).double()
     seen = torch.stack([(z == v).double().mean() for v in range(V + 1)])
     return torch.cat([same.mean(0), (same[:, 1:] * same[:, :-1]).mean(0), seen])
@@ -202,6 +202,11 @@ EXERCISES = {
                 "Your rows do not sum to zero: a jump from z_i to z_i is none, and its entry is "
                 "minus the sum of the others.",
             ),
+            "what stays instead of what leaves": Mistake(
+                lambda p, z, alpha: p * (1 - 2 * here(z)) / (1 - alpha),
+                "Your rows do not sum to zero: the entry at z_i is minus what goes elsewhere, "
+                "1 - p, where you have -p.",
+            ),
             "divided by alpha": Mistake(
                 lambda p, z, alpha: rate(p, z, 1 - alpha),
                 "You divide by alpha: a wrong token has 1 - alpha of the way left, and that is "
@@ -263,6 +268,11 @@ EXERCISES = {
                 lambda loo, z, alpha: loo,
                 "You return what the others say: z_i itself tells more, by a factor 1 + c at v = "
                 "z_i.",
+            ),
+            "alpha and 1 - alpha swapped": Mistake(
+                lambda loo, z, alpha: posterior(loo, z, 1 - alpha),
+                "You swap alpha and 1 - alpha: a token is kept with alpha, and replaced by any of "
+                "the V words with 1 - alpha.",
             ),
             "V forgotten": Mistake(
                 lambda loo, z, alpha: posterior(loo, z, alpha, lambda a: odds(a, 1)),

@@ -31,6 +31,11 @@ def one_coin_a_text(x, alpha, generator):
     return torch.where(torch.rand(len(x), 1, generator=generator) < alpha, x, V)
 
 
+def fixed_number(x, alpha, generator):
+    place = torch.rand(x.shape, generator=generator).argsort(-1).argsort(-1)
+    return torch.where(place < round((1 - alpha) * x.shape[-1]), V, x)
+
+
 def random_symbols(x, alpha, generator):
     noise = torch.randint(V, x.shape, generator=generator)
     return torch.where(torch.rand(x.shape, generator=generator) < alpha, x, noise)
@@ -39,7 +44,7 @@ def random_symbols(x, alpha, generator):
 def masked_frequencies(answer, x, alpha, n=20_000):
     """How often each token is masked, how often two neighbours are, and how often one changes."""
     text = x.expand(n, -1)
-    z = answer(text, alpha, torch.Generator().manual_seed(0))
+    z = answer(text.clone(), alpha, torch.Generator().manual_seed(0))
     masked = (z == V).double()
     return torch.cat(
         [
@@ -104,19 +109,24 @@ def cosine_slope_by_phase(t):
 
 
 def properties_of_a_schedule(answer):
-    """alpha(0) = 1, alpha(1) = 0, never rising, never outside [0, 1]: 1 where it holds."""
+    """What must hold of alpha, in the order in which it is told: 1 up to the first that fails."""
     t = torch.linspace(0, 1, 101, dtype=torch.float64)
     alpha = answer(t).double()
     if alpha.shape != t.shape:
-        return alpha
-    return torch.stack(
-        [
-            (alpha[0] - 1).abs() < 1e-6,
-            alpha[-1].abs() < 1e-6,
-            (alpha.diff() <= 1e-12).all(),
-            ((alpha >= -1e-12) & (alpha <= 1 + 1e-12)).all(),
-        ]
-    )
+        return torch.zeros(9)
+    start, end = (alpha[0] - 1).abs() < 1e-6, alpha[-1].abs() < 1e-6
+    holds = [
+        torch.tensor(True),  # a number for every time
+        alpha.isfinite().all(),
+        alpha[-1] < alpha[0] + 1e-6,
+        (alpha <= 1 + 1e-12).all(),
+        (alpha >= -1e-12).all(),
+        (alpha.diff() <= 1e-12).all(),
+        start | end,
+        start,
+        end,
+    ]
+    return torch.stack(holds).long().cumprod(0)
 
 
 # the time at which the linear schedule is as noisy as the cosine schedule at t
@@ -147,13 +157,19 @@ EXERCISES = {
                 "All tokens of a text vanish together: draw a number for every token, u of the "
                 "shape of x.",
             ),
+            "a fixed number": Mistake(
+                fixed_number,
+                "You mask a fixed number of tokens in each text: each token has its own coin, and "
+                "how many are masked varies.",
+            ),
             "random symbols": Mistake(
                 random_symbols,
                 "What does not survive becomes the mask, symbol V; random symbols are the noise of "
                 "a flow, chapter 8.",
             ),
         },
-        cases=lambda: [(X, 0.2), (X, 0.5), (X, 0.9)],
+        # alpha L is whole, so that a fixed number is the same however it is rounded
+        cases=lambda: [(X[:4], alpha) for alpha in (0.25, 0.5, 0.75)],
         measure=masked_frequencies,
         tolerance=0.02,
     ),
@@ -179,6 +195,16 @@ EXERCISES = {
                 lambda s, t: t / s,
                 "alpha_t / alpha_s is the way forward, the survival from s to t; Bayes turns it "
                 "round.",
+            ),
+            "forward loss": Mistake(
+                lambda s, t: 1 - t / s,
+                "That is the chance to vanish of a token visible at s; asked is the way back, of "
+                "one masked at t.",
+            ),
+            "visible at s": Mistake(
+                lambda s, t: s + 0 * t,
+                "That is the chance to be visible at s before anything is known: condition on the "
+                "mask at t.",
             ),
         },
         cases=lambda: [tuple(torch.tensor(a, dtype=torch.float64) for a in p) for p in PAIRS],
@@ -229,19 +255,42 @@ EXERCISES = {
         lambda t: 1 - t,
         lambda t: (1 - t) ** 3,
         {
-            "not fully masked at the end": Mistake(
-                lambda t: 1 - 0.9 * t,
-                "At t = 1 something of the text is left, alpha(1) > 0: sampling would start where "
-                "no text has ever been.",
+            "one number": Mistake(
+                lambda t: t.mean(),
+                "Your answer has not the shape of t: give one alpha for every time in it.",
+            ),
+            "not finite": Mistake(
+                lambda t: 1 / t - 1,
+                "Somewhere in [0, 1] yours is infinite or no number: try it at t = 0 and t = 1.",
+            ),
+            "time reversed": Mistake(
+                lambda t: t,
+                "Yours rises: in this book t = 0 is clean text and t = 1 is noise.",
+            ),
+            "above 1": Mistake(
+                lambda t: 1 + t - 2 * t**2,
+                "Yours is above 1 somewhere: alpha is a probability, that a token is still "
+                "visible, and begins at 1.",
+            ),
+            "below 0": Mistake(
+                lambda t: torch.cos(math.pi * t),
+                "Yours falls below 0: alpha is a probability, that a token is still visible, and "
+                "ends at 0.",
+            ),
+            "both ends": Mistake(
+                lambda t: torch.cos(math.pi / 2 * t).clamp(0.01, 0.99),
+                "Neither end is right: alpha(0) is exactly 1, the clean text, and alpha(1) exactly "
+                "0, nothing but masks.",
             ),
             "not clean at the start": Mistake(
                 lambda t: 0.95 * (1 - t),
                 "At t = 0 some tokens are already masked, alpha(0) < 1: the bound then needs one "
                 "more term.",
             ),
-            "time reversed": Mistake(
-                lambda t: t,
-                "Yours rises: in this book t = 0 is clean text and t = 1 is noise.",
+            "not fully masked at the end": Mistake(
+                lambda t: 1 - 0.9 * t,
+                "At t = 1 something of the text is left, alpha(1) > 0: a sampler that starts from "
+                "all masks does not start where corruption ends.",
             ),
             "comes back": Mistake(
                 lambda t: torch.cos(5 * math.pi / 2 * t) ** 2,

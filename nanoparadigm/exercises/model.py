@@ -120,6 +120,15 @@ EXERCISES = {
                 "Your softmax runs over the mask too, which no clean text holds: cut the logits to "
                 "the first V before it.",
             ),
+            "every token pays, the mask is a word": Mistake(
+                lambda logits, x, z: token_losses(logits, x, V + 1).mean(),
+                "Every token pays here, and the mask is a word: pick the tokens where z is masked, "
+                "and cut the logits to the first V.",
+            ),
+            "summed": Mistake(
+                lambda logits, x, z: (token_losses(logits, x) * (z == V)).sum(),
+                "You sum over the masked tokens: divide by how many there are.",
+            ),
             "a mean of means": Mistake(
                 mean_of_rows,
                 "You average within each text first, which counts a lone masked token as much as "
@@ -213,6 +222,15 @@ EXERCISES = {
                 "You reveal with t - s, the chance before anything is known: the token is masked "
                 "at t, so divide by t, or the last step leaves masks behind.",
             ),
+            "t for alpha": Mistake(
+                lambda z, words, t, s, u: torch.where((z == V) & (u < (t - s) / (1 - t)), words, z),
+                "You put t where alpha belongs: with alpha = 1 - t the chance is (t - s) / t.",
+            ),
+            "above instead of below": Mistake(
+                lambda z, words, t, s, u: torch.where((z == V) & (u > (t - s) / t), words, z),
+                "You reveal where u is above the probability: a number is below it with just that "
+                "probability.",
+            ),
         },
         cases=lambda: [
             (
@@ -230,12 +248,23 @@ EXERCISES = {
         {
             "no chance": Mistake(
                 lambda p, u: p.argmax(-1),
-                "You take the most probable word each time: that is a mode, not a sample.",
+                "You take the most probable word each time, as you also do if all words of a row "
+                "get the same noise: that is a mode, not a sample.",
             ),
             "the noise subtracted": Mistake(
                 lambda p, u: (p.log() + (-u.log()).log()).argmax(-1),
                 "Gumbel noise is -log(-log u); you have its negative, whose largest values come "
                 "from small u.",
+            ),
+            "one logarithm": Mistake(
+                lambda p, u: (p.log() - u.log()).argmax(-1),
+                "Your noise is -log u, that of clocks; Gumbel noise takes the logarithm once more, "
+                "-log(-log u).",
+            ),
+            "1 - u": Mistake(
+                lambda p, u: gumbel_draw(p, 1 - u),
+                "Use u as it is given: with 1 - u the words are as probable, but they are other "
+                "draws than those asked for.",
             ),
             "noise on the probability": Mistake(
                 lambda p, u: (p - (-u.log()).log()).argmax(-1),

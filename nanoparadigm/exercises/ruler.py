@@ -78,7 +78,7 @@ def some(n, seed, scale=1.0):
 
 def pairs():
     """Two models on the same texts: hard texts are hard for both."""
-    return [(some(n, n, 6) + 0.3 * some(n, n + 1), some(n, n, 6)) for n in (5, 12, 60)]
+    return [(some(n, n, 6) + 0.3 * (some(n, n + 1) - 30), some(n, n, 6)) for n in (5, 12, 60)]
 
 
 VERDICTS = [
@@ -90,7 +90,8 @@ VERDICTS = [
     (1.60, 0.01, False, 1.50, 0.01, False),  # two bounds
     (1.50, 0.04, True, 1.60, 0.04, True),  # inside the noise of both together
     (1.50, 0.03, True, 1.60, 0.03, True),  # just clear of it
-    (1.53, 0.01, True, 1.51, 0.01, True),  # more than one error apart, less than two
+    (1.525, 0.01, True, 1.51, 0.01, True),  # more than one error apart, less than two
+    (1.538, 0.01, True, 1.51, 0.012, True),  # two of the wider, not of both
     (1.51, 0.01, True, 1.50, 0.01, True),  # less than one
 ]
 
@@ -113,6 +114,11 @@ EXERCISES = {
                 lambda values: values.std() / len(values),
                 "Errors of independent values add as squares: divide by the square root of n.",
             ),
+            "n - 1 twice": Mistake(
+                lambda values: values.std() / (len(values) - 1) ** 0.5,
+                "The standard deviation has already been divided by n - 1: divide it by the root "
+                "of n.",
+            ),
             "known mean": Mistake(
                 lambda values: values.std(unbiased=False) / len(values) ** 0.5,
                 "The mean was taken from the same values, which makes them look closer to it than "
@@ -133,6 +139,11 @@ EXERCISES = {
             "the other sign": Mistake(
                 lambda a, b: paired_difference(b, a),
                 "This is b - a: a - b is asked for, which is negative where a is better.",
+            ),
+            "spread": Mistake(
+                lambda a, b: torch.stack([(a - b).mean(), (a - b).std()]),
+                "This is the spread of single differences; the error of their mean is smaller by "
+                "the square root of their number.",
             ),
             "errors subtracted": Mistake(
                 lambda a, b: torch.stack(
@@ -170,6 +181,24 @@ EXERCISES = {
                 ),
                 "You add the two errors; those of independent values add as squares.",
             ),
+            "the wider error only": Mistake(
+                lambda a, ea, exact_a, b, eb, exact_b: verdict(
+                    a, max(ea, eb), exact_a, b, 0.0, exact_b
+                ),
+                "You take the larger of the two errors; both means are uncertain, so add the "
+                "squares.",
+            ),
+            "both must be exact": Mistake(
+                lambda a, ea, exact_a, b, eb, exact_b: (
+                    verdict(a, ea, True, b, eb, True) if exact_a and exact_b else 0
+                ),
+                "A bound that lies below an exact number has won: only the loser must be exact.",
+            ),
+            "the winner must be exact": Mistake(
+                lambda a, ea, exact_a, b, eb, exact_b: verdict(a, ea, exact_b, b, eb, exact_a),
+                "You ask whether the winner is exact: it is the loser who must be, for a bound may "
+                "be too high.",
+            ),
             "the larger wins": Mistake(
                 lambda *case: -verdict(*case),
                 "You let the larger number win: nats and bits are what a text costs, so less is "
@@ -190,6 +219,15 @@ EXERCISES = {
             "still nats": Mistake(
                 lambda nats, tokens, characters: nats * tokens / characters,
                 "These are nats: divide by log 2.",
+            ),
+            "tokens forgotten": Mistake(
+                lambda nats, tokens, characters: nats / characters / math.log(2),
+                "You share the nats of one token among all characters: the whole text has nats "
+                "times tokens.",
+            ),
+            "of the whole text": Mistake(
+                lambda nats, tokens, characters: nats * tokens / math.log(2),
+                "These are the bits of the whole text: share them among its characters.",
             ),
             "multiplied by log 2": Mistake(
                 lambda nats, tokens, characters: nats * tokens / characters * math.log(2),
@@ -219,6 +257,14 @@ EXERCISES = {
             "the other share": Mistake(
                 lambda excess, L: 1 - math.exp(-excess * L),
                 "This is the share that may be wrong; asked is what must be right.",
+            ),
+            "sign": Mistake(
+                lambda excess, L: math.exp(excess * L),
+                "This is above 1, which no share is: mind the sign.",
+            ),
+            "divided by L": Mistake(
+                lambda excess, L: math.exp(-excess / L),
+                "The excess is of a word, and a text has L of them: multiply by L.",
             ),
             "read as bits": Mistake(
                 lambda excess, L: 2.0 ** (-excess * L),

@@ -9,7 +9,7 @@ import math
 import torch
 import torch.nn.functional as F
 
-from ..check import Exercise, Mistake
+from ..check import Exercise, Mistake, Unusable
 
 # ------------------------------------------------------------------------------------ discretise
 
@@ -90,6 +90,18 @@ def scan_from_ones(a, b):
     return scan(a, torch.cat([a[:1] + b[:1], b[1:]]))
 
 
+def scan_fading_at_once(a, b):
+    return scan(a, a * b)
+
+
+def scan_from_the_first(a, b):
+    return scan(a, torch.cat([a[:1] * b[:1] + b[:1], b[1:]]))
+
+
+def scan_from_the_end(a, b):
+    return scan(a.flip(0), b.flip(0)).flip(0)
+
+
 def scan_by_division(a, b):
     product = a.cumprod(0)
     return product * (b / product).cumsum(0)
@@ -126,15 +138,24 @@ def exponents(log_a):
     return exponent, torch.ones(len(c), len(c)).triu(1).bool()
 
 
+def divided(log_a):
+    product = log_a.cumsum(0).exp()
+    return (product[:, None] / product).tril()
+
+
 def with_its_gradient(answer, log_a):
-    """The matrix, and the gradient of a weighted sum of it, in which a hidden infinity shows."""
+    """The rows of the matrix, and a last one, the gradient of a weighted sum of it, in which a
+    hidden infinity shows."""
     log_a = log_a.requires_grad_()
     M = answer(log_a)
-    weights = torch.linspace(-1, 1, M.numel(), dtype=torch.float64).view_as(M)
-    if not M.requires_grad:
-        return torch.cat([M.flatten(), torch.zeros_like(log_a)])
-    (gradient,) = torch.autograd.grad((M * weights).sum(), log_a)
-    return torch.cat([M.detach().flatten(), gradient])
+    K = len(log_a)
+    if M.shape != (K, K):
+        raise Unusable(f"gave the shape {tuple(M.shape)}, not {(K, K)}")
+    gradient = torch.zeros_like(log_a)
+    if M.requires_grad:
+        weights = torch.linspace(-1, 1, K * K, dtype=torch.float64).view(K, K)
+        (gradient,) = torch.autograd.grad((M * weights).sum(), log_a)
+    return torch.cat([M.detach(), gradient[None]])
 
 
 # --------------------------------------------------------------------------------- scan_gradient
@@ -326,6 +347,21 @@ EXERCISES = {
                 scan_from_ones,
                 "You start from a state of ones: before the first step there is nothing, h_0 = 0.",
             ),
+            "starts from the first input": Mistake(
+                scan_from_the_first,
+                "You start from the first b and add it again in the first step: start from "
+                "h_0 = 0, or go on with the second step.",
+            ),
+            "fades at once": Mistake(
+                scan_fading_at_once,
+                "What step t writes does not fade in step t: multiply the old state by a_t, then "
+                "add b_t.",
+            ),
+            "from the end": Mistake(
+                scan_from_the_end,
+                "You run from the end: h_t holds what was written up to step t, so begin with the "
+                "first.",
+            ),
             "no decay": Mistake(
                 lambda a, b: b.cumsum(0),
                 "Nothing fades in your state: multiply the old one by a_t before you add b_t.",
@@ -359,6 +395,21 @@ EXERCISES = {
             "transposed": Mistake(
                 lambda log_a: segment_decay(log_a).T,
                 "You let the past see the future: rows are the later step, columns the earlier.",
+            ),
+            "no gradient": Mistake(
+                lambda log_a: segment_decay(log_a).detach(),
+                "The gradient is lost: stay in torch, without detach, numpy or new tensors made of "
+                "the numbers.",
+            ),
+            "no mask": Mistake(
+                lambda log_a: exponents(log_a)[0].exp(),
+                "Above the diagonal M is 0, as no later step reaches an earlier one: put -inf "
+                "there, then take exp.",
+            ),
+            "divided": Mistake(
+                divided,
+                "You divide one product by another, 0 by 0 once they are less than a number can "
+                "hold: subtract their logarithms, then take exp.",
             ),
             "zero before the exponential": Mistake(
                 lambda log_a: exponents(log_a)[0].tril().exp(),

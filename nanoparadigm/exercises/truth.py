@@ -83,6 +83,14 @@ def occupancy_transposed(P, successor, L):
     return torch.stack(rows)
 
 
+def occupancy_with_words_lost(P, successor, L):
+    T = torch.zeros(len(P), len(P), dtype=P.dtype)
+    for state in range(len(P)):
+        for word in range(P.shape[1]):
+            T[state, successor[state, word]] = P[state, word]
+    return torch.stack([torch.linalg.matrix_power(T, i)[0] for i in range(L)])
+
+
 # ----------------------------------------------------------------------------------- entropy
 
 
@@ -165,6 +173,10 @@ EXERCISES = {
                 lambda P, successor, x: walked(P, successor, x).log2().sum(),
                 "These are bits: a nat is a logarithm to the base e, a bit one to the base 2.",
             ),
+            "sign": Mistake(
+                lambda P, successor, x: -log_prob(P, successor, x),
+                "This is the surprise, -log p(x): asked is log p(x), which is never above 0.",
+            ),
             "sum of probabilities": Mistake(
                 lambda P, successor, x: walked(P, successor, x).sum().log(),
                 "You add probabilities where the chain rule multiplies them: add their logarithms.",
@@ -210,6 +222,11 @@ EXERCISES = {
                 occupancy_transposed,
                 "A distribution is a row, on the left of the matrix whose rows add up to 1.",
             ),
+            "one word a state": Mistake(
+                occupancy_with_words_lost,
+                "Two words may lead to the same state: add them up, as with += (or index_put with "
+                "accumulate), where you keep only the last.",
+            ),
         },
         cases=lambda: [(P, NEXT, 6), (SMALL.P, SMALL.successor, 5)],
     ),
@@ -225,6 +242,11 @@ EXERCISES = {
                 lambda P, successor, L: L * stationary(P, successor) @ surprise(P),
                 "That is L times the entropy rate, right for endless texts: these begin in state "
                 "0, and each place has its own occupancy.",
+            ),
+            "words by themselves": Mistake(
+                lambda P, successor, L: surprise(occupancy(P, successor, L) @ P).sum(),
+                "You forget the words before: take the entropy of each word given the state they "
+                "led to, and weigh the states by how often texts are in them.",
             ),
             "states alike": Mistake(
                 lambda P, successor, L: L * surprise(P).mean(),
@@ -254,6 +276,11 @@ EXERCISES = {
             "no memory": Mistake(
                 no_memory,
                 "That is the entropy of a word by itself: condition on the word before.",
+            ),
+            "two words together": Mistake(
+                lambda P, weight: surprise(weight.T @ P).sum(),
+                "That is the entropy of the two words together: divide each row of the joint by "
+                "the probability of the word before, inside the logarithm.",
             ),
             "words alike": Mistake(
                 lambda P, weight: (
