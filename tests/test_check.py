@@ -5,10 +5,14 @@ import torch
 
 from nanoparadigm import InputError
 from nanoparadigm.check import check
-from nanoparadigm.exercises import ALL
+from nanoparadigm.exercises import ALL, CHAPTERS
 
 names = pytest.mark.parametrize("name", ALL)
 MISTAKES = [(name, mistake) for name, exercise in ALL.items() for mistake in exercise.mistakes]
+
+
+def test_no_two_chapters_share_a_name():
+    assert len(ALL) == sum(len(chapter.EXERCISES) for chapter in CHAPTERS)
 
 
 @names

@@ -57,15 +57,16 @@ def verdict_by_intervals(a, a_error, a_exact, b, b_error, b_exact):
     return int(a + 2 * error < b_least) - int(b + 2 * error < a_least)
 
 
-# ------------------------------------------------------------------------------------------ units
+# -------------------------------------------------------------------------------------- the price
 
 
-def bits_per_character(nats, tokens, characters):
-    return nats * tokens / characters / math.log(2)
+def positions(L, T):
+    """Of a text of L tokens: autoregressive with a cache, without one, refined in T steps."""
+    return torch.tensor([L, L * (L + 1) // 2, T * L])
 
 
-def bits_by_base(nats, tokens, characters):
-    return math.log2(math.exp(nats)) / (characters / tokens)
+def positions_by_sums(L, T):
+    return [L, sum(range(1, L + 1)), sum(L for _ in range(T))]
 
 
 # --------------------------------------------------------------------------------------- the cases
@@ -207,39 +208,34 @@ EXERCISES = {
         },
         cases=lambda: VERDICTS,
     ),
-    "bits_per_character": Exercise(
-        bits_per_character,
-        bits_by_base,
+    "positions": Exercise(
+        positions,
+        positions_by_sums,
         {
-            "per token": Mistake(
-                lambda nats, tokens, characters: nats / math.log(2),
-                "These are bits per token: long tokens cost more each, so share them among the "
-                "characters.",
+            "calls": Mistake(
+                lambda L, T: torch.tensor([L, L, T]),
+                "These are network calls: count the tokens that each call computes.",
             ),
-            "still nats": Mistake(
-                lambda nats, tokens, characters: nats * tokens / characters,
-                "These are nats: divide by log 2.",
+            "the cache forgotten": Mistake(
+                lambda L, T: torch.tensor([L * (L + 1) // 2, L * (L + 1) // 2, T * L]),
+                "With a cache every call computes one new token only, L in all.",
             ),
-            "tokens forgotten": Mistake(
-                lambda nats, tokens, characters: nats / characters / math.log(2),
-                "You share the nats of one token among all characters: the whole text has nats "
-                "times tokens.",
+            "always the whole text": Mistake(
+                lambda L, T: torch.tensor([L, L * L, T * L]),
+                "Without a cache a call reads what is there so far, one token more each time: "
+                "1 + 2 + ... + L.",
             ),
-            "of the whole text": Mistake(
-                lambda nats, tokens, characters: nats * tokens / math.log(2),
-                "These are the bits of the whole text: share them among its characters.",
+            "off by one": Mistake(
+                lambda L, T: torch.tensor([L, L * (L - 1) // 2, T * L]),
+                "The last call reads L tokens, the start symbol and L - 1 words: 1 + 2 + ... + L.",
             ),
-            "multiplied by log 2": Mistake(
-                lambda nats, tokens, characters: nats * tokens / characters * math.log(2),
-                "A bit is 0.69 nats, so there are more bits than nats: divide by log 2.",
-            ),
-            "tokens and characters exchanged": Mistake(
-                lambda nats, tokens, characters: nats * characters / tokens / math.log(2),
-                "You have exchanged tokens and characters: the total is nats times tokens, and it "
-                "is shared among the characters.",
+            "fewer and fewer masks": Mistake(
+                lambda L, T: torch.tensor([L, L * (L + 1) // 2, T * L // 2]),
+                "A step computes visible tokens as well, for the masked ones need them: all L, "
+                "in every step.",
             ),
         },
-        cases=lambda: [(1.0, 1000, 5200), (2.5, 700, 700), (4.2, 10_000, 33_000)],
+        cases=lambda: [(32, 16), (128, 8), (5, 5)],
     ),
     "grammatical_at_least": Exercise(
         lambda excess, L: math.exp(-excess * L),

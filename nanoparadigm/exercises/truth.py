@@ -312,6 +312,15 @@ EXERCISES = {
                 lambda nats, words, characters: nats * words / characters * math.log(2),
                 "A nat is more than a bit, 1.44 of them: divide by log 2.",
             ),
+            "words forgotten": Mistake(
+                lambda nats, words, characters: nats / characters / math.log(2),
+                "You share the nats of one word among all characters: the whole text has nats "
+                "times words.",
+            ),
+            "of the whole text": Mistake(
+                lambda nats, words, characters: nats * words / math.log(2),
+                "These are the bits of the whole text: share them among its characters.",
+            ),
             "upside down": Mistake(
                 lambda nats, words, characters: nats * characters / words / math.log(2),
                 "You give every word as many bits as it has characters: divide by the characters.",
