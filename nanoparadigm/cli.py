@@ -183,7 +183,8 @@ class Sample:
     top_p: float | None = None
     """draw from the most probable tokens that make up this share only"""
     sampler: str | None = None
-    """ancestral (default); diffusion: or first_hitting; flow: or euler"""
+    """ancestral (default); diffusion: or first_hitting, random_order, left_to_right, confidence;
+    flow: or euler"""
     eta: float | None = None
     """flow, euler: extra jumps that correct mistakes"""
     seed: int = 0

@@ -219,6 +219,33 @@ def masked_sampling_with_the_posterior_draws_the_language():
     assert exact.fits(x, NLL.neg().exp())
 
 
+def every_order_with_the_posterior_draws_the_language():
+    """One token at a time, also when there are more steps than tokens."""
+    for order, steps in ("random_order", L), ("left_to_right", L), ("confidence", L + 3):
+        x = oracle(MaskedDiffusion).sample(DRAWS, L, generator(), sampler=order, steps=steps)
+        assert exact.fits(x, NLL.neg().exp()), order
+
+
+def single_steps_in_random_order_sample_the_random_order_law():
+    model = arbitrary(MaskedDiffusion)
+    p = exact.random_order_law(model, exact.texts(3, SHORT)).exp()
+    x = model.sample(DRAWS, SHORT, generator(), sampler="random_order", steps=SHORT)
+    assert exact.fits(x, p)
+
+
+def left_to_right_samples_the_chain_rule():
+    """From left to right the law of any network is the product of its predictions of the first
+    masked token."""
+    model, x = arbitrary(MaskedDiffusion), exact.texts(3, SHORT)
+    log_p = torch.zeros(len(x), dtype=torch.float64)
+    for i in range(SHORT):
+        z = torch.where(torch.arange(SHORT) < i, x, model.blank)
+        level = torch.full((len(x),), 1 - i / SHORT, dtype=torch.float64)
+        log_p += model.log_probs(z, level)[:, i].gather(-1, x[:, i : i + 1]).squeeze(-1)
+    drawn = model.sample(DRAWS, SHORT, generator(), sampler="left_to_right", steps=SHORT)
+    assert exact.fits(drawn, log_p.exp())
+
+
 def flow_samples_its_own_law(steps=(1, 3, 16), **options):
     model = arbitrary(DiscreteFlow)
     for T in steps:

@@ -46,6 +46,9 @@ def test_what_is_known_stays_and_no_blank_survives(name, network, options, steps
     "name, options",
     [
         ("diffusion", {"sampler": "first_hitting"}),
+        ("diffusion", {"sampler": "random_order"}),
+        ("diffusion", {"sampler": "left_to_right"}),
+        ("diffusion", {"sampler": "confidence"}),
         ("flow", {"sampler": "euler"}),
         ("flow", {"sampler": "euler", "eta": 2.0}),
     ],

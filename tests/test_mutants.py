@@ -140,10 +140,22 @@ MUTANTS = {
     ),
     "visible tokens masked again": (
         MaskedDiffusion.trajectory,
-        "if rows.any():",
+        "if reveal.any():",
         "z = torch.where(torch.rand(z.shape, generator=generator) < 0.1, self.blank, z)\n"
-        "        if rows.any():",
+        "        if reveal.any():",
         laws.ancestral_samples_its_own_law,
+    ),
+    "reveals one more than its share": (
+        MaskedDiffusion.in_order,
+        "argsort(-1) < part",
+        "argsort(-1) <= part",
+        laws.every_order_with_the_posterior_draws_the_language,
+    ),
+    "gives a token the word of another": (
+        MaskedDiffusion.in_order,
+        "draw(p[reveal[masked]], generator)",
+        "draw(p[reveal[masked].flip(0)], generator)",
+        laws.left_to_right_samples_the_chain_rule,
     ),
     "always reveals the first mask": (
         MaskedDiffusion.first,

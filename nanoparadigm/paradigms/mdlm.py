@@ -124,16 +124,46 @@ class MaskedDiffusion(Paradigm):
         top_p=None,
         sampler="ancestral",
     ):
-        """From all masks to none. sampler: "ancestral" or "first_hitting", the methods below."""
-        move = choose("sampler", sampler, dict(ancestral=self.ancestral, first_hitting=self.first))
+        """From all masks to none. sampler: "ancestral" or "first_hitting", the methods below, or
+        one of ORDERS, for `in_order`."""
+        moves = dict(ancestral=self.ancestral, first_hitting=self.first)
+        move = choose("sampler", sampler, moves | ORDERS)
+
+        def predict(z, where, noise_level):
+            """p(x_i | z) (n, V) of the n tokens where `where` (B, L) is true."""
+            rows = where.any(-1)  # the other texts stay as they are and need no network
+            logits = self.net(z[rows], noise_level[rows])[where[rows]][:, : self.vocab_size]
+            return probabilities(logits, temperature, top_k, top_p)
+
         z = torch.where(known, canvas, self.blank)
         yield z
+        if sampler in ORDERS:
+            yield from self.in_order(z, generator, steps, move, predict)
+            return
         for reveal, noise_level in move(z, generator, steps):
-            rows = reveal.any(-1)  # the other texts stay as they are and need no network
-            if rows.any():
-                logits = self.net(z[rows], noise_level[rows])[reveal[rows]][:, : self.vocab_size]
+            if reveal.any():
                 z = z.clone()
-                z[reveal] = draw(probabilities(logits, temperature, top_k, top_p), generator)
+                z[reveal] = draw(predict(z, reveal, noise_level), generator)
+            yield z
+
+    def in_order(self, z, generator, steps, score, predict):
+        """Reveal the masked tokens in `steps` parts of equal size, those of highest score first.
+
+        The tokens of one part do not see each other. One at a time, each is drawn given all that is
+        revealed, so with the exact posterior any of ORDERS samples the language. With a network
+        each order samples a law of its own: that of a random order, taken in single steps, is the
+        one `nll_bound` bounds; no bound here is of the others.
+        """
+        for left in range(steps, 0, -1):
+            masked = z == self.blank
+            if masked.any():
+                p = predict(z, masked, masked.double().mean(-1))
+                first = torch.full(z.shape, -torch.inf, dtype=p.dtype, device=z.device)
+                first[masked] = score(p, masked, generator)
+                part = (masked.sum(-1, keepdim=True) / left).ceil()
+                reveal = masked & (first.argsort(-1, descending=True).argsort(-1) < part)
+                z = z.clone()
+                z[reveal] = draw(p[reveal[masked]], generator)
             yield z
 
     def ancestral(self, z, generator, steps):
@@ -172,3 +202,21 @@ class MaskedDiffusion(Paradigm):
         z[:, i] = self.blank
         noise_level = torch.full((len(x),), 1 / x.shape[1], dtype=torch.float64, device=x.device)
         return self.log_probs(z, noise_level)[:, i]
+
+
+def random_order(p, masked, generator):
+    return torch.rand(len(p), dtype=p.dtype, device=p.device, generator=generator)
+
+
+def left_to_right(p, masked, generator):
+    return -masked.nonzero()[:, 1].to(p.dtype)
+
+
+def confidence(p, masked, generator):
+    """The largest probability of each, and not that of the word drawn: an order that looks at the
+    word would favour probable words."""
+    return p.max(-1).values
+
+
+ORDERS = dict(random_order=random_order, left_to_right=left_to_right, confidence=confidence)
+"""name -> score (n,) of the n masked tokens, from p (n, V) and where they are (B, L)"""
