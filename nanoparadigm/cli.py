@@ -186,7 +186,8 @@ class Sample:
     """ancestral (default); diffusion: or first_hitting, random_order, left_to_right, confidence;
     flow: or euler"""
     eta: float | None = None
-    """flow, euler: extra jumps that correct mistakes"""
+    """flow, euler: extra jumps that correct mistakes; diffusion, ancestral: how often a
+    word that has been revealed is taken back"""
     seed: int = 0
     """same seed, same text"""
     infill: bool = False

@@ -123,6 +123,27 @@ def masked_law(model, x, steps):
     return p[-1].log()
 
 
+def remasking_law(model, length, steps, eta):
+    """p_T over all texts of the ancestral sampler that hides tokens again: (V^L,)."""
+    V, m = model.vocab_size, model.blank
+    states = texts(V + 1, length)
+    log_p = model.log_probs(states, torch.ones(len(states), dtype=torch.float64))
+    p = (states == m).all(1).double()
+    alpha = model.clock.alpha(torch.linspace(1, 0, steps + 1, dtype=torch.float64))
+    for a, b in itertools.pairwise(alpha.tolist()):
+        sigma = min(eta * (b - a), (1 - b) / a) if a else eta * b
+        reveal = (b - (1 - sigma) * a) / (1 - a)
+        move = torch.ones(len(states), len(states), dtype=torch.float64)
+        for i in range(length):
+            before, after = states[:, i, None], states[None, :, i]
+            word = log_p[:, i].exp()[:, states[:, i].clamp(max=V - 1)]
+            from_mask = torch.where(after == m, 1 - reveal, reveal * word)
+            from_word = torch.where(after == m, sigma, (1 - sigma) * (before == after))
+            move *= torch.where(before == m, from_mask, from_word)
+        p = p @ move
+    return p[(states != m).all(1)]
+
+
 def masked_nelbo_in_steps(model, x, steps):
     """The bound of the T-step sampler: sum over k of (alpha_s - alpha_t) / (1 - alpha_t) E[CE]."""
     grid = torch.linspace(1, 0, steps + 1, dtype=torch.float64)

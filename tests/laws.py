@@ -207,6 +207,24 @@ def ancestral_samples_its_own_law(steps=(1, 3, 16)):
         assert exact.fits(model.sample(DRAWS, SHORT, generator(), steps=T), p), f"T = {T}"
 
 
+def remasking_samples_its_own_law(steps=(1, 3, 8), eta=1.5):
+    """The table's network knows no time, so one table serves all steps."""
+    model = arbitrary(MaskedDiffusion)
+    for T in steps:
+        p = exact.remasking_law(model, SHORT, T, eta)
+        close(p.sum(), torch.tensor(1.0), 1e-6)
+        assert exact.fits(model.sample(DRAWS, SHORT, generator(), steps=T, eta=eta), p), f"T = {T}"
+
+
+def remasking_with_the_posterior_comes_to_the_language(eta=2.0):
+    """Its distance halves as the steps double, as without remasking."""
+    away = []
+    for T in (16, 32, 64):
+        p = exact.remasking_law(oracle(MaskedDiffusion), SHORT, T, eta)
+        away.append((p - TINY.log_prob(exact.texts(3, SHORT)).exp()).abs().sum().item() / 2)
+    assert away[1] < 0.6 * away[0] and away[2] < 0.6 * away[1] and away[2] < 0.05, away
+
+
 def first_hitting_samples_the_random_order_law():
     model = arbitrary(MaskedDiffusion)
     p = exact.random_order_law(model, exact.texts(3, SHORT)).exp()

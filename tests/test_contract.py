@@ -49,6 +49,7 @@ def test_what_is_known_stays_and_no_blank_survives(name, network, options, steps
         ("diffusion", {"sampler": "random_order"}),
         ("diffusion", {"sampler": "left_to_right"}),
         ("diffusion", {"sampler": "confidence"}),
+        ("diffusion", {"eta": 3.0}),
         ("flow", {"sampler": "euler"}),
         ("flow", {"sampler": "euler", "eta": 2.0}),
     ],

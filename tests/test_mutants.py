@@ -116,13 +116,13 @@ MUTANTS = {
     ),
     "reveals t - s instead of (t - s) / t": (
         MaskedDiffusion.ancestral,
-        "(alpha_s - alpha_t) / (1 - alpha_t)",
+        "(alpha_s - (1 - sigma) * alpha_t) / (1 - alpha_t)",
         "(alpha_s - alpha_t)",
         laws.ancestral_samples_its_own_law,
     ),
     "reveals everything at once": (
         MaskedDiffusion.ancestral,
-        "(alpha_s - alpha_t) / (1 - alpha_t)",
+        "(alpha_s - (1 - sigma) * alpha_t) / (1 - alpha_t)",
         "1.0",
         laws.ancestral_samples_its_own_law,
     ),
@@ -144,6 +144,12 @@ MUTANTS = {
         "z = torch.where(torch.rand(z.shape, generator=generator) < 0.1, self.blank, z)\n"
         "        if reveal.any():",
         laws.ancestral_samples_its_own_law,
+    ),
+    "takes words back and reveals no more for it": (
+        MaskedDiffusion.ancestral,
+        "(alpha_s - (1 - sigma) * alpha_t)",
+        "(alpha_s - alpha_t)",
+        laws.remasking_samples_its_own_law,
     ),
     "reveals one more than its share": (
         MaskedDiffusion.in_order,

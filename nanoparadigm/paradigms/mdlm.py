@@ -21,7 +21,7 @@ import math
 import torch
 import torch.nn.functional as F
 
-from ..errors import choose
+from ..errors import InputError, choose
 from ..schedules import SCHEDULES, stratified_times, stratum
 from .base import Paradigm, draw, probabilities
 
@@ -123,9 +123,10 @@ class MaskedDiffusion(Paradigm):
         top_k=None,
         top_p=None,
         sampler="ancestral",
+        eta=0.0,
     ):
         """From all masks to none. sampler: "ancestral" or "first_hitting", the methods below, or
-        one of ORDERS, for `in_order`."""
+        one of ORDERS, for `in_order`. eta: how often the ancestral one takes a word back."""
         moves = dict(ancestral=self.ancestral, first_hitting=self.first)
         move = choose("sampler", sampler, moves | ORDERS)
 
@@ -135,15 +136,21 @@ class MaskedDiffusion(Paradigm):
             logits = self.net(z[rows], noise_level[rows])[where[rows]][:, : self.vocab_size]
             return probabilities(logits, temperature, top_k, top_p)
 
+        if not 0 <= eta < math.inf:
+            raise InputError(f"eta is {eta}: give 0 (no word is taken back) or more")
+        if eta > 0 and sampler != "ancestral":
+            raise InputError("eta belongs to the ancestral sampler: drop --sampler, or drop eta")
         z = torch.where(known, canvas, self.blank)
         yield z
         if sampler in ORDERS:
             yield from self.in_order(z, generator, steps, move, predict)
             return
-        for reveal, noise_level in move(z, generator, steps):
+        options = dict(known=known, eta=eta) if eta else {}
+        for reveal, hide, noise_level in move(z, generator, steps, **options):
+            before, z = z, z.clone()
             if reveal.any():
-                z = z.clone()
-                z[reveal] = draw(predict(z, reveal, noise_level), generator)
+                z[reveal] = draw(predict(before, reveal, noise_level), generator)
+            z[hide] = self.blank
             yield z
 
     def in_order(self, z, generator, steps, score, predict):
@@ -166,21 +173,35 @@ class MaskedDiffusion(Paradigm):
                 z[reveal] = draw(p[reveal[masked]], generator)
             yield z
 
-    def ancestral(self, z, generator, steps):
-        """Yield which masked tokens each of the steps reveals (B, L), and the noise level (B,).
+    def ancestral(self, z, generator, steps, known=None, eta=0.0):
+        """Yield which tokens each of the steps reveals and which it hides again, both (B, L), and
+        the noise level (B,).
 
         Equation (2) with the network's prediction in place of x. Every masked token decides alone,
         so the tokens of one step do not see each other: few steps are fast and wrong, many are the
         model that `nll_bound` bounds. Where nothing is revealed the network is not called.
+
+        eta > 0 hides a visible token that is not `known` with probability sigma = eta (alpha_s -
+        alpha_t), as far as that leaves alpha_s visible at all, and reveals so many more:
+
+            (alpha_s - (1 - sigma) alpha_t) / (1 - alpha_t)
+
+        So mistakes can be taken back (Wang et al. 2025, 2503.00307; with sigma in proportion to the
+        step the limit of many steps exists: Campbell et al. 2024, 2402.04997). The exact posterior
+        still samples the language; `nll_bound` is no bound of this sampler with a network.
         """
         masked = z == self.blank
         grid = torch.linspace(1, 0, steps + 1, dtype=torch.float64, device=z.device)
         alpha = self.clock.alpha(grid)
         for alpha_t, alpha_s in zip(alpha[:-1], alpha[1:], strict=True):
             u = torch.rand(z.shape, dtype=torch.float64, device=z.device, generator=generator)
-            reveal = masked & (u < (alpha_s - alpha_t) / (1 - alpha_t))
-            masked = masked & ~reveal
-            yield reveal, (1 - alpha_t).expand(len(z))
+            sigma = (eta * (alpha_s - alpha_t)).clamp(max=(1 - alpha_s) / alpha_t.clamp(min=1e-300))
+            reveal = masked & (u < (alpha_s - (1 - sigma) * alpha_t) / (1 - alpha_t))
+            hide = ~masked & (u < sigma)
+            if known is not None:
+                hide = hide & ~known
+            masked = (masked & ~reveal) | hide
+            yield reveal, hide, (1 - alpha_t).expand(len(z))
 
     def first(self, z, generator, steps):
         """The same for one masked token after another, in uniformly random order.
@@ -193,7 +214,7 @@ class MaskedDiffusion(Paradigm):
             u = torch.rand(z.shape, dtype=torch.float64, device=z.device, generator=generator)
             chosen = torch.where(masked, u, -1.0).argmax(-1, keepdim=True)
             reveal = torch.zeros_like(masked).scatter(-1, chosen, True) & masked
-            yield reveal, masked.double().mean(-1)
+            yield reveal, torch.zeros_like(reveal), masked.double().mean(-1)
             masked = masked & ~reveal
 
     def conditional(self, x, i, generator=None):
