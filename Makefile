@@ -4,7 +4,7 @@ BIN := .venv/bin
 # interrupted install can neither pass for a finished one nor be built upon.
 STAMP := .venv/installed
 
-.PHONY: help book site chapters lab student test format clean
+.PHONY: help book site chapters lab learn student test format clean
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -32,8 +32,11 @@ site: $(STAMP)  ## build the book from the last comparison, or without one
 chapters: $(STAMP)  ## execute the chapters whose text has changed
 	OMP_WAIT_POLICY=PASSIVE $(BIN)/python book/chapters.py
 
-lab: $(STAMP)  ## open the chapters in JupyterLab: what is saved there is saved as text too
+lab: $(STAMP)  ## edit the book itself in JupyterLab: what is saved there is saved as text too
 	$(BIN)/jupyter lab book
+
+learn: student  ## open the chapters without their solutions in JupyterLab
+	$(BIN)/jupyter lab build/student
 
 student: $(STAMP)  ## build/student/: the chapters without their solutions
 	$(BIN)/python book/chapters.py --student
@@ -48,8 +51,8 @@ format: $(STAMP)  ## let ruff mend and lay out the code
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-clean:  ## remove what a build leaves behind; runs/ and .venv/ stay
-	rm -rf _build book/_fresh book/_static build *.egg-info .pytest_cache .ruff_cache .hypothesis
+clean:  ## remove what a build leaves behind; runs/, build/student/ and .venv/ stay
+	rm -rf _build book/_fresh book/_static *.egg-info .pytest_cache .ruff_cache .hypothesis
 	find nanoparadigm tests -name __pycache__ -exec rm -rf {} +
 
 $(STAMP): requirements.txt pyproject.toml

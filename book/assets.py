@@ -79,6 +79,8 @@ def use(app, config):
 
     There is no `crossorigin` among the attributes: with it a page opened as a file loads nothing.
     """
+    config.html_static_path += [str(STATIC.parent / "wide.css")]
+    config.html_css_files += ["wide.css"]
     mathjax, require, manager = map(folder, PACKAGES)
     if STATIC.exists():
         config.html_static_path += [str(STATIC), str(STATIC.parent / "widgets.js")]

@@ -3,6 +3,7 @@
 python book/chapters.py                  execute the chapters whose text has changed
 python book/chapters.py book/03-*.md     execute these, changed or not
 python book/chapters.py --student        build/student/: the chapters without their solutions
+python book/chapters.py --grade FILE...  execute notebooks handed in, and list what is right
 python book/chapters.py --table          how long each is, and how many seconds it takes here
 """
 
@@ -116,12 +117,12 @@ def write(notebook, text):
     nbformat.write(notebook, text.with_suffix(".ipynb"))
 
 
-def run(notebook):
+def run(notebook, **more):
     """Execute in place, as nbval does. Raises nbclient's error where a cell fails."""
     os.environ.setdefault("TQDM_DISABLE", "1")
     options = dict(timeout=600, record_timing=False, coalesce_streams=True)
     options["resources"] = {"metadata": {"path": str(BOOK)}}
-    nbclient.NotebookClient(notebook, **options).execute()
+    nbclient.NotebookClient(notebook, **options, **more).execute()
 
 
 def student(notebook):
@@ -138,6 +139,9 @@ def student(notebook):
             continue
         if cell.cell_type == "code":
             cell.outputs, cell.execution_count = [], None
+        else:  # chapters lie beside each other here, the other pages do not
+            cell.source = re.sub(r"\]\((\d\d-[\w-]+)\.md", r"](\1.ipynb", cell.source)
+            cell.source = re.sub(r"\]\(([a-z][\w-]*\.md)", r"](../../book/\1", cell.source)
         if cell.source:
             kept.append(cell)
     copied.cells = kept
@@ -158,6 +162,22 @@ def kinds(notebook):
     """How many figures and views its stored outputs hold."""
     data = [o.get("data", {}) for c in notebook.cells for o in c.get("outputs", [])]
     return sum("image/png" in d for d in data), sum("text/html" in d for d in data)
+
+
+def graded(notebook):
+    """name -> what `check` says of each exercise of a notebook that is right, None of the others.
+
+    It executes the notebook, which goes on after a cell that fails."""
+    run(notebook, allow_errors=True)
+    found = {}
+    for number, cell in enumerate(tagged(notebook, "exercise"), 1):
+        try:
+            name = checked(cell)
+        except ValueError:
+            name = f"exercise {number}, whose line with check has been changed"
+        said = [o.get("data", {}).get("text/plain", "") for o in cell.get("outputs", [])]
+        found[name] = next((text for text in said if text.startswith(f"{name}: right")), None)
+    return found
 
 
 def measures(text):
@@ -187,6 +207,8 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=raw)
     parser.add_argument("texts", nargs="*", type=Path)
     parser.add_argument("--student", action="store_true")
+    parser.add_argument("--overwrite", action="store_true", help="also copies worked on")
+    parser.add_argument("--grade", action="store_true")
     parser.add_argument("--table", action="store_true")
     options = parser.parse_args()
     if options.table:
@@ -197,8 +219,18 @@ def main():
         STUDENT.mkdir(parents=True, exist_ok=True)
         for text in options.texts or texts():
             path = STUDENT / text.with_suffix(".ipynb").name
+            if path.exists() and not options.overwrite:
+                print(f"kept: {path}, which may have been worked on; --overwrite replaces it")
+                continue
             nbformat.write(student(jupytext.read(text)), path)
             print(f"written: {path}")
+        return
+    if options.grade:
+        for path in options.texts:
+            right = graded(nbformat.read(path, as_version=4))
+            print(f"{path}: {sum(map(bool, right.values()))} of {len(right)} right")
+            for name, said in right.items():
+                print(f"  {said or name + ': not yet'}")
         return
     for text in options.texts or [t for t in texts() if stale(t) and not reworded(t)]:
         print(f"executing {text}", flush=True)

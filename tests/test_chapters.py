@@ -164,12 +164,53 @@ def test_a_students_copy_runs_to_its_end_with_the_solutions_pasted_in(text):
     assert said and all(": right" in verdict for verdict in said)
 
 
+def test_a_students_links_lead_somewhere_and_equations_need_no_extension():
+    for text in TEXTS:
+        notebook = chapters.student(jupytext.read(text))
+        prose = "\n".join(c.source for c in notebook.cells if c.cell_type == "markdown")
+        assert "```{math}" not in prose  # which JupyterLab would show as code
+        for link in re.findall(r"\]\(([^)#:]+\.(?:md|ipynb))\)", prose):
+            beside = (chapters.STUDENT / link).resolve()
+            there = beside if beside.suffix == ".md" else text.parent / beside.name
+            assert there.exists(), link
+
+
+def test_what_a_student_has_worked_on_is_kept(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(chapters, "STUDENT", tmp_path)
+    copy_of = tmp_path / TEXTS[0].with_suffix(".ipynb").name
+    for arguments, left in ([], "mine"), (["--overwrite"], "the stubs"):
+        copy_of.write_text("mine")
+        monkeypatch.setattr(sys, "argv", ["chapters.py", "--student", *arguments, str(TEXTS[0])])
+        chapters.main()
+        assert (copy_of.read_text() == "mine") == (left == "mine")
+    assert "kept: " in capsys.readouterr().out
+
+
+def test_a_notebook_handed_in_is_graded():
+    """Two exercises solved, one of them wrongly, one cell that fails, and the rest untouched."""
+    notebook = nbformat.v4.new_notebook()
+    notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3"}
+    sources = {
+        "from nanoparadigm.check import check": [],
+        'def mine(s, t):\n    return (s - t) / (1 - t)\n\n\ncheck("reveal_probability", mine)': 1,
+        'def mine(alpha, dalpha):\n    return 1 / (1 - alpha)\n\n\ncheck("bound_weight", mine)': 1,
+        "1 / 0": [],
+        'def mine(P, weight):\n    ...\n\n\ncheck("memory_of_one", mine)': 1,
+    }
+    for source, exercise in sources.items():
+        cell = nbformat.v4.new_code_cell(source)
+        cell.metadata["tags"] = ["exercise"] if exercise else []
+        notebook.cells.append(cell)
+    right = chapters.graded(notebook)
+    assert [bool(said) for said in right.values()] == [True, False, False]
+
+
 def test_changed_words_need_no_execution_and_changed_code_does(tmp_path):
     text = tmp_path / "04-bound.md"
     for path in (TEXTS[2], TEXTS[2].with_suffix(".ipynb")):
         (tmp_path / path.name).write_bytes(path.read_bytes())
     source = text.read_text()
-    text.write_text(source.replace("# The masked-diffusion bound", "# The bound"))
+    text.write_text(source.replace("· The masked-diffusion bound", "· The bound"))
     assert chapters.stale(text) and chapters.reworded(text) and chapters.stale(text) is None
     text.write_text(source.replace("small, L = tiny(), 5", "small, L = tiny(), 4"))
     assert not chapters.reworded(text) and chapters.stale(text)
