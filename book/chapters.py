@@ -58,7 +58,8 @@ def launching(source):
 
 def stale(text):
     """Why the notebook beside a text is not its execution, or None."""
-    if text.read_text() != launching(text.read_text()):
+    source = text.read_text()
+    if source != launching(source):
         return "its first cell is not the one that brings the package"
     path = text.with_suffix(".ipynb")
     if not path.exists():

@@ -10,12 +10,12 @@ import shutil
 import subprocess
 import sys
 import tomllib
-from pathlib import Path
 from types import SimpleNamespace
 
 import jupytext
 import nbformat
 import pytest
+from helpers import ROOT
 from IPython.core.inputtransformer2 import TransformerManager
 from jupyter_server.services.contents.largefilemanager import LargeFileManager
 from jupytext.sync_contentsmanager import build_sync_jupytext_contents_manager_class
@@ -23,7 +23,6 @@ from packaging.requirements import Requirement
 
 from nanoparadigm.exercises import ALL
 
-ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "book"))
 
 import chapters  # noqa: E402
@@ -35,6 +34,14 @@ each = pytest.mark.parametrize("text", TEXTS, ids=lambda path: path.stem)
 def cells(text, kind="code"):
     notebook = nbformat.read(text.with_suffix(".ipynb"), as_version=4)
     return [cell for cell in notebook.cells if cell.cell_type == kind]
+
+
+def made_of(*sources):
+    """A notebook of these code cells."""
+    notebook = nbformat.v4.new_notebook()
+    notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3"}
+    notebook.cells = [nbformat.v4.new_code_cell(source) for source in sources]
+    return notebook
 
 
 @each
@@ -150,17 +157,12 @@ def test_a_students_copy_runs_to_its_end_with_the_solutions_pasted_in(text):
     notebook = chapters.student(jupytext.read(text))
     sources = "\n".join(cell.source for cell in notebook.cells)
     assert "solution" not in sources
-    solutions = iter(c.source for c in cells(text) if "solution" in c.metadata.get("tags", []))
-    for cell in notebook.cells:
-        if "exercise" in cell.metadata.get("tags", []):
-            cell.source = next(solutions)
-    assert next(solutions, None) is None
+    stubs = chapters.tagged(notebook, "exercise")
+    solutions = chapters.tagged(jupytext.read(text), "solution")
+    for stub, solution in zip(stubs, solutions, strict=True):
+        stub.source = solution.source
     chapters.run(notebook)
-    said = [
-        cell.outputs[0].data["text/plain"]
-        for cell in notebook.cells
-        if "exercise" in cell.metadata.get("tags", [])
-    ]
+    said = [stub.outputs[0].data["text/plain"] for stub in stubs]
     assert said and all(": right" in verdict for verdict in said)
 
 
@@ -187,9 +189,7 @@ def test_what_a_student_has_worked_on_is_kept(tmp_path, monkeypatch, capsys):
 
 
 def test_a_notebook_handed_in_is_graded():
-    """Two exercises solved, one of them wrongly, one cell that fails, and the rest untouched."""
-    notebook = nbformat.v4.new_notebook()
-    notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3"}
+    """One exercise right, one wrong, a cell that fails, and after it an exercise left alone."""
     sources = {
         "from nanoparadigm.check import check": [],
         'def mine(s, t):\n    return (s - t) / (1 - t)\n\n\ncheck("reveal_probability", mine)': 1,
@@ -197,10 +197,9 @@ def test_a_notebook_handed_in_is_graded():
         "1 / 0": [],
         'def mine(P, weight):\n    ...\n\n\ncheck("memory_of_one", mine)': 1,
     }
-    for source, exercise in sources.items():
-        cell = nbformat.v4.new_code_cell(source)
-        cell.metadata["tags"] = ["exercise"] if exercise else []
-        notebook.cells.append(cell)
+    notebook = made_of(*sources)
+    for cell in notebook.cells:
+        cell.metadata["tags"] = ["exercise"] if sources[cell.source] else []
     right = chapters.graded(notebook)
     assert [bool(said) for said in right.values()] == [True, False, False]
 
@@ -223,9 +222,7 @@ def test_the_page_on_how_to_use_the_book_leads_to_every_chapter():
 
 def test_an_altered_output_is_noticed(tmp_path):
     """nbval, which compares what chapters print, can fail: on one changed word of one output."""
-    notebook = nbformat.v4.new_notebook()
-    notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3"}
-    notebook.cells = [nbformat.v4.new_code_cell("print('the truth')")]
+    notebook = made_of("print('the truth')")
     chapters.run(notebook)
     altered = copy.deepcopy(notebook)
     altered.cells[0].outputs[0].text = "the lie\n"

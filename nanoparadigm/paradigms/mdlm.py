@@ -17,6 +17,7 @@ with k masked tokens, uniform on 1 ... L, in place of u it becomes
 """
 
 import math
+from functools import partial
 
 import torch
 import torch.nn.functional as F
@@ -127,8 +128,13 @@ class MaskedDiffusion(Paradigm):
     ):
         """From all masks to none. sampler: "ancestral" or "first_hitting", the methods below, or
         one of ORDERS, for `in_order`. eta: how often the ancestral one takes a word back."""
-        moves = dict(ancestral=self.ancestral, first_hitting=self.first)
+        ancestral = partial(self.ancestral, known=known, eta=eta)
+        moves = dict(ancestral=ancestral, first_hitting=self.first)
         move = choose("sampler", sampler, moves | ORDERS)
+        if not 0 <= eta < math.inf:
+            raise InputError(f"eta is {eta}: give 0 (no word is taken back) or more")
+        if eta > 0 and sampler != "ancestral":
+            raise InputError("eta belongs to the ancestral sampler: drop --sampler, or drop eta")
 
         def predict(z, where, noise_level):
             """p(x_i | z) (n, V) of the n tokens where `where` (B, L) is true."""
@@ -136,17 +142,12 @@ class MaskedDiffusion(Paradigm):
             logits = self.net(z[rows], noise_level[rows])[where[rows]][:, : self.vocab_size]
             return probabilities(logits, temperature, top_k, top_p)
 
-        if not 0 <= eta < math.inf:
-            raise InputError(f"eta is {eta}: give 0 (no word is taken back) or more")
-        if eta > 0 and sampler != "ancestral":
-            raise InputError("eta belongs to the ancestral sampler: drop --sampler, or drop eta")
         z = torch.where(known, canvas, self.blank)
         yield z
         if sampler in ORDERS:
             yield from self.in_order(z, generator, steps, move, predict)
             return
-        options = dict(known=known, eta=eta) if eta else {}
-        for reveal, hide, noise_level in move(z, generator, steps, **options):
+        for reveal, hide, noise_level in move(z, generator, steps):
             before, z = z, z.clone()
             if reveal.any():
                 z[reveal] = draw(predict(before, reveal, noise_level), generator)
