@@ -18,6 +18,12 @@ from .base import Paradigm, draw, probabilities
 
 class Autoregressive(Paradigm):
     exact, causal, extra_symbols = True, True, 1
+    decodings = {
+        "plain": {},
+        "temperature": dict(temperature=0.8),
+        "top_k": dict(top_k=4),
+        "top_p": dict(top_p=0.9),
+    }
 
     def logits(self, x):
         """x (B, L) -> logits (B, L, V): at i, those of x_i given x_<i. Equation (2)."""
@@ -65,6 +71,35 @@ class Autoregressive(Paradigm):
             x[:, i] = draw(p, generator)
             yield x
 
+    def infill(self, n, prefix, suffix, fill_length, generator, candidates=64, **options):
+        """n texts (n, L): the prefix, `fill_length` new tokens, the suffix.
+
+        What comes after a gap cannot be seen while it is filled. So for each text as many
+        `candidates` are written after the prefix alone, and one of them is drawn in proportion to
+        p(suffix | prefix, candidate): sampling by importance, which comes to p(fill | both sides)
+        as the candidates grow in number. At temperature 0 the candidates are drawn as they are and
+        the most probable text is taken. Where the network reads less than the whole, the ends of it
+        are left out of the sum.
+        """
+        if candidates < 1:
+            raise InputError(f"candidates is {candidates}: give a whole number of 1 or more")
+        greedy = options.get("temperature") == 0
+        if greedy:
+            options = {**options, "temperature": 1.0}
+        filled = len(prefix) + fill_length
+        texts = self.sample(n * candidates, filled, generator, prompt=prefix, **options)
+        after = torch.tensor(suffix, dtype=texts.dtype, device=texts.device)
+        texts = torch.cat([texts, after.expand(len(texts), -1)], dim=1)
+        reach = getattr(self.net, "max_length", None) or texts.shape[1]
+        end = min(texts.shape[1], filled + max(reach - fill_length, reach // 2))
+        seen = slice(max(0, end - reach), end)
+        with torch.inference_mode():
+            log_p = -self.token_nll(texts[:, seen])
+        first = len(prefix) if greedy else filled
+        weight = log_p[:, max(first - seen.start, 0) :].sum(-1).double().view(n, candidates)
+        chosen = weight.argmax(-1) if greedy else draw(weight.softmax(-1), generator)
+        return texts.view(n, candidates, -1)[torch.arange(n, device=texts.device), chosen]
+
     def conditional(self, x, i, generator=None):
         """Bayes: p(x_i = v | the others) is proportional to p(x with v at i), V passes over x.
 
@@ -86,7 +121,7 @@ def prefix_length(known):
     if not (known == (torch.arange(known.shape[1], device=known.device) < n)).all():
         raise InputError(
             "an autoregressive model writes from left to right and cannot be given text after a "
-            "gap: use a diffusion or flow model to infill, or give only a prompt"
+            "gap: use a diffusion or flow model, or `infill`, which ranks candidates for one gap"
         )
     return n
 

@@ -33,7 +33,9 @@ class Paradigm(nn.Module, ABC):
     extra_symbols = 0
     """symbols the network reads beyond the vocabulary"""
     infills = False
-    """can be given text on both sides of a gap"""
+    """`trajectory` can be given tokens anywhere, and not only a beginning"""
+    decodings = {}
+    """name -> options of `sample`: the ways of writing that `evaluate.decoding_rows` compares"""
 
     def __init__(self, net, vocab_size):
         super().__init__()
@@ -68,6 +70,43 @@ class Paradigm(nn.Module, ABC):
         InputError where the paradigm cannot condition on what it is given.
         """
 
+    def write(self, canvas, known, generator, blocks=None, **options):
+        """`trajectory` for texts of any length: yield states (B, L), each with the slice of it that
+        the network reads.
+
+        Block by block from left to right; a finished block never changes. A block is drawn by the
+        law of `trajectory`, given what was finished before it and what is given right after it, as
+        far as the network reads; no bound here is of the text as a whole. blocks: at least how
+        many. One by default if the text fits, else each is half of what the network reads. A causal
+        paradigm goes from token to token by itself.
+        """
+        length = known.shape[1]
+        reach = getattr(self.net, "max_length", None) or length
+        if blocks is not None and blocks < 1:
+            raise InputError(f"blocks is {blocks}: give a whole number of 1 or more")
+        if self.causal or (blocks in (None, 1) and length <= reach):
+            for state in self.trajectory(canvas, known, generator, **options):
+                yield state, slice(0, length)
+            return
+        gaps = (~known).any(0).nonzero().flatten().tolist()
+        size = -(-(gaps[-1] + 1 - gaps[0]) // (blocks or 1)) if gaps else 0
+        if length > reach:
+            size = min(size, max(reach // 2, 1))
+        x, known = torch.where(known, canvas, self.blank), known.clone()
+        yield x, slice(0, length)
+        while gaps:
+            block = [i for i in gaps if i < gaps[0] + size]
+            gaps = gaps[len(block) :]
+            start, end = block[0], block[-1] + 1
+            room, given = reach - (end - start), (gaps[0] if gaps else length) - end
+            after = min(given, max(room // 2, room - start))
+            seen = slice(max(start - (room - after), 0), end + after)
+            for state in self.trajectory(x[:, seen], known[:, seen], generator, **options):
+                x = x.clone()
+                x[:, seen] = state
+                yield x, seen
+            known[:, start:end] = True
+
     @abstractmethod
     def conditional(self, x, i, generator=None):
         """log p(x_i = v | every other token of x), as (B, V). x_i itself is not looked at."""
@@ -77,7 +116,8 @@ class Paradigm(nn.Module, ABC):
         return next((p.device for p in self.parameters()), torch.device("cpu"))
 
     def sample(self, n, length, generator, prompt=(), **options):
-        """n texts of `length` tokens (n, length), each starting with the prompt's tokens."""
+        """n texts of `length` tokens (n, length), each starting with the prompt's tokens;
+        the options are those of `write` and of `trajectory`."""
         if length < len(prompt):
             raise InputError(
                 f"length {length} is shorter than the prompt ({len(prompt)} tokens): "
@@ -94,7 +134,7 @@ class Paradigm(nn.Module, ABC):
         """n texts (n, L) that agree with the template wherever it is not blank."""
         canvas, known = self.canvas(template, n)
         with torch.inference_mode():
-            text = deque(self.trajectory(canvas, known, generator, **options), maxlen=1).pop()
+            text, _ = deque(self.write(canvas, known, generator, **options), maxlen=1).pop()
         return text.clone()  # outside, so that it is an ordinary tensor
 
     def canvas(self, template, n):

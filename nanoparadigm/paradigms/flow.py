@@ -32,6 +32,14 @@ class DiscreteFlow(Paradigm):
     which runs from pure noise to clean text. The network is told the noise level, so it may."""
 
     timed, infills = True, True
+    decodings = {
+        "ancestral": {},
+        "euler": dict(sampler="euler"),
+        "euler_eta": dict(sampler="euler", eta=0.25),
+        "corrected": dict(corrections=4),
+        "blocks": dict(blocks=4),
+        "temperature": dict(temperature=0.8),
+    }
 
     def __init__(self, net, vocab_size, schedule="linear"):
         super().__init__(net, vocab_size)
@@ -144,17 +152,29 @@ class DiscreteFlow(Paradigm):
         top_p=None,
         sampler="ancestral",
         eta=0.0,
+        corrections=0,
     ):
         """Start from random symbols and let every token jump, all at once, `steps` times.
 
-        "ancestral" steps with the reversal q(z_s | z_t, x), the process that (3) bounds; "euler"
-        with the rates (4), where eta > 0 adds jumps that undo each other and correct mistakes.
+        "ancestral" steps with the reversal q(z_s | z_t, x), the process that (3) bounds, in the
+        limit of many steps; "euler" with the rates (4), where eta > 0 adds jumps that undo each
+        other and correct mistakes. corrections: how often `correct` follows each step. With the
+        exact posterior and many steps all of them draw the language; with a network `nll_bound` is
+        no bound of any but the first.
         """
         step = choose("sampler", sampler, {"ancestral": self.reverse, "euler": self.euler})
         if not 0 <= eta < math.inf:
             raise InputError(f"eta is {eta}: give 0 (no extra jumps) or more")
         if eta > 0 and sampler != "euler":
             raise InputError("eta belongs to the Euler sampler: add --sampler euler, or drop eta")
+        if corrections < 0:
+            raise InputError(f"corrections is {corrections}: give 0 (none) or more")
+
+        def read(z, alpha):
+            """p(x_i | z without z_i) (B, L, K)."""
+            f = self.leave_one_out(z, alpha.expand(len(z)))
+            return probabilities(f, temperature, top_k, top_p)
+
         grid = torch.linspace(1, 0, steps + 1, dtype=torch.float64, device=canvas.device)
         alpha = self.clock.alpha(grid)
         noise = torch.randint(
@@ -163,10 +183,23 @@ class DiscreteFlow(Paradigm):
         z = torch.where(known, canvas, noise)
         yield z
         for a, b in zip(alpha[:-1], alpha[1:], strict=True):
-            f = self.leave_one_out(z, a.expand(len(z)))
-            p = step(z, probabilities(f, temperature, top_k, top_p), a, b, eta)
-            z = torch.where(known, canvas, draw(p, generator))
+            z = torch.where(known, canvas, draw(step(z, read(z, a), a, b, eta), generator))
+            for _ in range(corrections):
+                z = self.correct(z, ~known, read(z, b), b, generator)
             yield z
+
+    def correct(self, z, free, theta, alpha, generator):
+        """Draw one of the `free` (B, L) tokens of each text anew, given all others.
+
+        From q(z_i | the others) = alpha theta_i + (1 - alpha) / K, theta (B, L, K) being p(x_i | z
+        without z_i): a Gibbs step, which changes nothing in the law of z at this noise level, but
+        takes mistakes out of a z that has some.
+        """
+        u = torch.rand(z.shape, dtype=torch.float64, device=z.device, generator=generator)
+        at = torch.where(free, u, -1.0).argmax(-1, keepdim=True)
+        p = alpha * theta[torch.arange(len(z), device=z.device), at.squeeze(-1)]
+        new = draw(p + (1 - alpha) / self.vocab_size, generator)[:, None]
+        return z.scatter(-1, at, torch.where(free.gather(-1, at), new, z.gather(-1, at)))
 
     def reverse(self, z, theta, a, b, eta=0.0):
         """q(z_s | z_t, x) with theta (B, L, K) in place of x: unnormalised (B, L, K).

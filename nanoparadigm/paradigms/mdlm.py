@@ -32,6 +32,18 @@ class MaskedDiffusion(Paradigm):
     which starts from all masks and ends with none: the model that `nll_bound` speaks of."""
 
     tied, extra_symbols, infills = True, 1, True
+    decodings = {
+        "ancestral": {},
+        "remasking": dict(eta=4.0),
+        "first_hitting": dict(sampler="first_hitting"),
+        "random_order": dict(sampler="random_order"),
+        "left_to_right": dict(sampler="left_to_right"),
+        "confidence": dict(sampler="confidence"),
+        "cosine": dict(sampler="confidence", reveal="cosine"),
+        "threshold": dict(sampler="confidence", threshold=0.9),
+        "blocks": dict(sampler="confidence", blocks=4),
+        "temperature": dict(temperature=0.8),
+    }
 
     def __init__(self, net, vocab_size, schedule="linear"):
         super().__init__(net, vocab_size)
@@ -125,53 +137,76 @@ class MaskedDiffusion(Paradigm):
         top_p=None,
         sampler="ancestral",
         eta=0.0,
+        reveal="linear",
+        threshold=None,
     ):
         """From all masks to none. sampler: "ancestral" or "first_hitting", the methods below, or
-        one of ORDERS, for `in_order`. eta: how often the ancestral one takes a word back."""
+        one of ORDERS, for `in_order`. eta: how often the ancestral one takes a word back. reveal,
+        threshold: how many tokens at a time those of ORDERS reveal."""
         ancestral = partial(self.ancestral, known=known, eta=eta)
         moves = dict(ancestral=ancestral, first_hitting=self.first)
         move = choose("sampler", sampler, moves | ORDERS)
+        stays = choose("reveal", reveal, REVEALS)
         if not 0 <= eta < math.inf:
             raise InputError(f"eta is {eta}: give 0 (no word is taken back) or more")
         if eta > 0 and sampler != "ancestral":
             raise InputError("eta belongs to the ancestral sampler: drop --sampler, or drop eta")
+        if reveal != "linear" and sampler not in ORDERS:
+            raise InputError(f"reveal goes with --sampler {' or '.join(ORDERS)}: add one")
+        if threshold is not None and (sampler != "confidence" or reveal != "linear"):
+            raise InputError("threshold goes with --sampler confidence, and without reveal")
+        if threshold is not None and not 0 <= threshold <= 1:
+            raise InputError(f"threshold is {threshold}: give a probability, from 0 to 1")
 
         def predict(z, where, noise_level):
-            """p(x_i | z) (n, V) of the n tokens where `where` (B, L) is true."""
+            """Logits (n, V) of the n tokens where `where` (B, L) is true."""
             rows = where.any(-1)  # the other texts stay as they are and need no network
-            logits = self.net(z[rows], noise_level[rows])[where[rows]][:, : self.vocab_size]
-            return probabilities(logits, temperature, top_k, top_p)
+            return self.net(z[rows], noise_level[rows])[where[rows]][:, : self.vocab_size]
+
+        def drawn(logits):
+            return draw(probabilities(logits, temperature, top_k, top_p), generator)
 
         z = torch.where(known, canvas, self.blank)
         yield z
         if sampler in ORDERS:
-            yield from self.in_order(z, generator, steps, move, predict)
+            yield from self.in_order(z, generator, move, predict, drawn, steps, stays, threshold)
             return
-        for reveal, hide, noise_level in move(z, generator, steps):
+        for shown, hide, noise_level in move(z, generator, steps):
             before, z = z, z.clone()
-            if reveal.any():
-                z[reveal] = draw(predict(before, reveal, noise_level), generator)
+            if shown.any():
+                z[shown] = drawn(predict(before, shown, noise_level))
             z[hide] = self.blank
             yield z
 
-    def in_order(self, z, generator, steps, score, predict):
-        """Reveal the masked tokens in `steps` parts of equal size, those of highest score first.
+    def in_order(self, z, generator, score, predict, drawn, steps, stays, threshold):
+        """Reveal the masked tokens in `steps` parts, those of highest score first.
+
+        After the share s of the steps the share stays(1 - s) of them is still masked; or, with a
+        threshold, each part is what the network is surer of than that, and at least one token
+        (Wu et al. 2025, 2505.22618). By confidence with a cosine: Chang et al. 2022 (2202.04200).
 
         The tokens of one part do not see each other. One at a time, each is drawn given all that is
         revealed, so with the exact posterior any of ORDERS samples the language. With a network
-        each order samples a law of its own: that of a random order, taken in single steps, is the
-        one `nll_bound` bounds; no bound here is of the others.
+        each order samples a law of its own: in single steps that of a random order is the one
+        `nll_bound` bounds, that of left to right has the likelihood `left_to_right_nll`, and that
+        of confidence has one too, but of its own; in larger parts none has one here.
         """
-        for left in range(steps, 0, -1):
+        total = (z == self.blank).sum(-1, keepdim=True)
+        for k in range(1, 1 + (steps if threshold is None else int(total.max()))):
             masked = z == self.blank
-            if masked.any():
-                p = predict(z, masked, masked.double().mean(-1))
+            part = (
+                masked.sum(-1, keepdim=True) - (total * stays((steps - k) / steps) + 1e-9).floor()
+            )
+            if masked.any() and (threshold is not None or (part > 0).any()):
+                logits = predict(z, masked, masked.double().mean(-1))
+                p = probabilities(logits)  # as they are: a sharpened one would be sure of all
                 first = torch.full(z.shape, -torch.inf, dtype=p.dtype, device=z.device)
                 first[masked] = score(p, masked, generator)
-                part = (masked.sum(-1, keepdim=True) / left).ceil()
-                reveal = masked & (first.argsort(-1, descending=True).argsort(-1) < part)
+                if threshold is not None:
+                    part = (first > threshold).sum(-1, keepdim=True).clamp(min=1)
+                shown = masked & (first.argsort(-1, descending=True).argsort(-1) < part)
                 z = z.clone()
-                z[reveal] = draw(p[reveal[masked]], generator)
+                z[shown] = drawn(logits[shown[masked]])
             yield z
 
     def ancestral(self, z, generator, steps, known=None, eta=0.0):
@@ -197,12 +232,12 @@ class MaskedDiffusion(Paradigm):
         for alpha_t, alpha_s in zip(alpha[:-1], alpha[1:], strict=True):
             u = torch.rand(z.shape, dtype=torch.float64, device=z.device, generator=generator)
             sigma = (eta * (alpha_s - alpha_t)).clamp(max=(1 - alpha_s) / alpha_t.clamp(min=1e-300))
-            reveal = masked & (u < (alpha_s - (1 - sigma) * alpha_t) / (1 - alpha_t))
+            shown = masked & (u < (alpha_s - (1 - sigma) * alpha_t) / (1 - alpha_t))
             hide = ~masked & (u < sigma)
             if known is not None:
                 hide = hide & ~known
-            masked = (masked & ~reveal) | hide
-            yield reveal, hide, (1 - alpha_t).expand(len(z))
+            masked = (masked & ~shown) | hide
+            yield shown, hide, (1 - alpha_t).expand(len(z))
 
     def first(self, z, generator, steps):
         """The same for one masked token after another, in uniformly random order.
@@ -214,9 +249,23 @@ class MaskedDiffusion(Paradigm):
         while masked.any():
             u = torch.rand(z.shape, dtype=torch.float64, device=z.device, generator=generator)
             chosen = torch.where(masked, u, -1.0).argmax(-1, keepdim=True)
-            reveal = torch.zeros_like(masked).scatter(-1, chosen, True) & masked
-            yield reveal, torch.zeros_like(reveal), masked.double().mean(-1)
-            masked = masked & ~reveal
+            shown = torch.zeros_like(masked).scatter(-1, chosen, True) & masked
+            yield shown, torch.zeros_like(shown), masked.double().mean(-1)
+            masked = masked & ~shown
+
+    def left_to_right_nll(self, x):
+        """x (B, L) -> (B,) nats: exactly -log p(x) of the sampler "left_to_right" in single steps.
+
+        The chain rule with every later token masked: L passes. Another law than the one `nll_bound`
+        is of, from the same network.
+        """
+        nll, last = 0.0, x.shape[1]
+        for i in range(last):
+            z = x.clone()
+            z[:, i:] = self.blank
+            noise_level = torch.full((len(x),), 1 - i / last, dtype=torch.float64, device=x.device)
+            nll = nll + self.cross_entropy(x, z, noise_level)[:, i]
+        return nll
 
     def conditional(self, x, i, generator=None):
         """One pass with x_i masked."""
@@ -242,3 +291,6 @@ def confidence(p, masked, generator):
 
 ORDERS = dict(random_order=random_order, left_to_right=left_to_right, confidence=confidence)
 """name -> score (n,) of the n masked tokens, from p (n, V) and where they are (B, L)"""
+
+REVEALS = dict(linear=lambda left: left, cosine=lambda left: math.sin(math.pi / 2 * left))
+"""name -> the share still masked, from the share of the steps still to come"""
