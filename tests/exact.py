@@ -232,13 +232,28 @@ def flow_step(model, length, a, b, **options):
     return step
 
 
-def flow_law(model, length, steps, **options):
+def correction(model, length, alpha):
+    """p(after | before) of the corrector at one noise level: one token of L is drawn anew."""
+    z = texts(model.vocab_size, length)
+    theta = model.leave_one_out(z, alpha.expand(len(z))).softmax(-1)
+    p = alpha * theta + (1 - alpha) / model.vocab_size
+    step = torch.zeros(len(z), len(z), dtype=torch.float64)
+    for i in range(length):
+        others = torch.arange(length) != i
+        agree = (z[:, None, others] == z[None, :, others]).all(-1)
+        step += agree * p[:, i][:, z[:, i]] / length
+    return step
+
+
+def flow_law(model, length, steps, corrections=0, **options):
     """p_T over all texts of the sampler with T steps, from uniform noise: (V^L,)."""
     grid = torch.linspace(1, 0, steps + 1, dtype=torch.float64)
     states = model.vocab_size**length
     p = torch.full((states,), 1 / states, dtype=torch.float64)
     for a, b in itertools.pairwise(model.clock.alpha(grid)):
         p = p @ flow_step(model, length, a, b, **options)
+        if corrections:
+            p = p @ torch.linalg.matrix_power(correction(model, length, b), corrections)
     return p
 
 

@@ -264,6 +264,71 @@ def left_to_right_samples_the_chain_rule():
     assert exact.fits(drawn, log_p.exp())
 
 
+def left_to_right_has_a_likelihood():
+    model, x = arbitrary(MaskedDiffusion), exact.texts(3, SHORT)
+    p = model.left_to_right_nll(x).neg().exp()
+    close(p.sum(), torch.tensor(1.0), 1e-12)
+    drawn = model.sample(DRAWS, SHORT, generator(), sampler="left_to_right", steps=SHORT)
+    assert exact.fits(drawn, p)
+    close(oracle(MaskedDiffusion).left_to_right_nll(TEXTS), NLL, 1e-12)
+
+
+def other_ways_to_one_token_at_a_time_draw_the_language_too():
+    """Nothing is surer than 1; a cosine of many steps; blocks, each in sight of those before."""
+    for options in (
+        dict(sampler="confidence", threshold=1.0),
+        dict(sampler="confidence", reveal="cosine", steps=8 * L),
+        dict(sampler="random_order", blocks=2, steps=L),
+    ):
+        x = oracle(MaskedDiffusion).sample(DRAWS, L, generator(), **options)
+        assert exact.fits(x, NLL.neg().exp()), options
+
+
+def candidates_are_drawn_by_what_follows():
+    """Of two candidates: p(c) p(d) w_c / (w_c + w_d), either way round; of many, the posterior."""
+    model = oracle(Autoregressive)
+    x = exact.texts(3, 3)
+    x = x[(x[:, 0] == 1) & (x[:, 2] == 2)]
+    nll = model.token_nll(x)
+    p, w = nll[:, 1].neg().exp(), nll[:, 2].neg().exp()
+    law = 2 * p * (p * w[:, None] / (w[:, None] + w)).sum(1)
+    drawn = model.infill(DRAWS, [1], [2], 1, generator(), candidates=2)
+    assert exact.fits(drawn[:, 1:2], law)
+    drawn = model.infill(DRAWS // 4, [1], [2], 1, generator(), candidates=200)
+    assert exact.fits(drawn[:, 1:2], p * w / (p * w).sum())
+
+
+def correcting_leaves_the_noisy_law_as_it_is(alpha=0.6):
+    """With the exact posterior, whatever is known: q(z) before, q(z) after."""
+    model, alpha = oracle(DiscreteFlow), torch.tensor(alpha, dtype=torch.float64)
+    g = generator()
+    z = model.corrupt(TINY.sample(DRAWS, SHORT, g), alpha.expand(DRAWS), g)
+    before, free = z, torch.tensor([True, False, True]).expand(DRAWS, SHORT)
+    for _ in range(6):
+        theta = model.leave_one_out(z, alpha.expand(DRAWS)).softmax(-1)
+        z = model.correct(z, free, theta, alpha, g)
+    assert (z != before)[:, 0].any() and (z == before)[:, 1].all()
+    x = exact.texts(3, SHORT)
+    assert exact.fits(z, TINY.log_prob(x).exp() @ exact.corruption(model, x, alpha))
+
+
+def corrected_samples_its_own_law():
+    flow_samples_its_own_law(steps=(1, 3), corrections=2)
+
+
+def correcting_with_the_posterior_comes_to_the_language_sooner():
+    """One correction after each of T steps, 2 T calls of the network, leaves less distance than
+    2 T steps, and more than halves it as T doubles."""
+    model, truth = oracle(DiscreteFlow), NLL.neg().exp()
+
+    def away(T, corrections):
+        law = exact.flow_law(model, L, T, corrections=corrections)
+        return (law - truth).abs().sum().item() / 2
+
+    assert away(32, 1) < away(64, 0) / 2
+    assert away(64, 1) < away(32, 1) / 2.5
+
+
 def flow_samples_its_own_law(steps=(1, 3, 16), **options):
     model = arbitrary(DiscreteFlow)
     for T in steps:

@@ -8,6 +8,7 @@ import laws
 import pytest
 import test_automaton
 import test_contract
+import test_decoding
 import test_masked
 import test_networks
 import test_sampling
@@ -18,7 +19,7 @@ import torch
 from nanoparadigm import automaton, scan, schedules
 from nanoparadigm.hollow import Hollow
 from nanoparadigm.mamba import Mixer
-from nanoparadigm.paradigms import Autoregressive, DiscreteFlow, MaskedDiffusion, base
+from nanoparadigm.paradigms import Autoregressive, DiscreteFlow, MaskedDiffusion, Paradigm, base
 from nanoparadigm.transformer import Attention, Cache
 
 
@@ -140,9 +141,9 @@ MUTANTS = {
     ),
     "visible tokens masked again": (
         MaskedDiffusion.trajectory,
-        "if reveal.any():",
+        "if shown.any():",
         "z = torch.where(torch.rand(z.shape, generator=generator) < 0.1, self.blank, z)\n"
-        "        if reveal.any():",
+        "        if shown.any():",
         laws.ancestral_samples_its_own_law,
     ),
     "takes words back and reveals no more for it": (
@@ -159,9 +160,45 @@ MUTANTS = {
     ),
     "gives a token the word of another": (
         MaskedDiffusion.in_order,
-        "draw(p[reveal[masked]], generator)",
-        "draw(p[reveal[masked].flip(0)], generator)",
+        "logits[shown[masked]]",
+        "logits[shown[masked].flip(0)]",
         laws.left_to_right_samples_the_chain_rule,
+    ),
+    "later words seen from the left": (
+        MaskedDiffusion.left_to_right_nll,
+        "z[:, i:]",
+        "z[:, i : i + 1]",
+        laws.left_to_right_has_a_likelihood,
+    ),
+    "a block changes when it is finished": (
+        Paradigm.write,
+        "known[:, start:end] = True",
+        "known[:, start:end] = (torch.arange(start, end) % 2 == 0)",
+        lambda: test_decoding.test_a_finished_block_never_changes("diffusion", 12, 3),
+    ),
+    "a block sees nothing after it": (
+        Paradigm.write,
+        "after = min(given, max(room // 2, room - start))",
+        "after = 0",
+        lambda: test_decoding.test_the_text_after_a_gap_is_in_sight("flow"),
+    ),
+    "corrects without noise": (
+        DiscreteFlow.correct,
+        "+ (1 - alpha) / self.vocab_size",
+        "",
+        laws.correcting_leaves_the_noisy_law_as_it_is,
+    ),
+    "corrects with too little noise left": (
+        DiscreteFlow.trajectory,
+        "read(z, b), b, generator",
+        "read(z, a), a, generator",
+        laws.corrected_samples_its_own_law,
+    ),
+    "candidates ranked by all their words": (
+        Autoregressive.infill,
+        "len(prefix) if greedy else filled",
+        "len(prefix)",
+        laws.candidates_are_drawn_by_what_follows,
     ),
     "always reveals the first mask": (
         MaskedDiffusion.first,

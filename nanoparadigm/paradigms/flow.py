@@ -153,6 +153,7 @@ class DiscreteFlow(Paradigm):
         sampler="ancestral",
         eta=0.0,
         corrections=0,
+        begin=0.0,
     ):
         """Start from random symbols and let every token jump, all at once, `steps` times.
 
@@ -160,7 +161,8 @@ class DiscreteFlow(Paradigm):
         limit of many steps; "euler" with the rates (4), where eta > 0 adds jumps that undo each
         other and correct mistakes. corrections: how often `correct` follows each step. With the
         exact posterior and many steps all of them draw the language; with a network `nll_bound` is
-        no bound of any but the first.
+        no bound of any but the first. begin: alpha at the start; above 0 what is not known of the
+        canvas is a text with mistakes, which is taken for a noisy one and repaired.
         """
         step = choose("sampler", sampler, {"ancestral": self.reverse, "euler": self.euler})
         if not 0 <= eta < math.inf:
@@ -169,6 +171,8 @@ class DiscreteFlow(Paradigm):
             raise InputError("eta belongs to the Euler sampler: add --sampler euler, or drop eta")
         if corrections < 0:
             raise InputError(f"corrections is {corrections}: give 0 (none) or more")
+        if not 0 <= begin < 1:
+            raise InputError(f"begin is {begin}: give 0 (pure noise) or more, and less than 1")
 
         def read(z, alpha):
             """p(x_i | z without z_i) (B, L, K)."""
@@ -176,11 +180,11 @@ class DiscreteFlow(Paradigm):
             return probabilities(f, temperature, top_k, top_p)
 
         grid = torch.linspace(1, 0, steps + 1, dtype=torch.float64, device=canvas.device)
-        alpha = self.clock.alpha(grid)
+        alpha = begin + (1 - begin) * self.clock.alpha(grid)
         noise = torch.randint(
             self.vocab_size, canvas.shape, device=canvas.device, generator=generator
         )
-        z = torch.where(known, canvas, noise)
+        z = canvas if begin else torch.where(known, canvas, noise)
         yield z
         for a, b in zip(alpha[:-1], alpha[1:], strict=True):
             z = torch.where(known, canvas, draw(step(z, read(z, a), a, b, eta), generator))

@@ -1,0 +1,231 @@
+"""Every way of writing, under one contract: what is known stays, the length is the one asked for,
+whatever it is, and the same seed gives the same text; and what each promises beyond that."""
+
+import inspect
+import itertools
+
+import pytest
+import torch
+from helpers import SMALL, Table, awake, generator, presets
+
+from nanoparadigm import PRESETS, InputError
+from nanoparadigm.automaton import oracle
+from nanoparadigm.language import grammatical, language
+from nanoparadigm.paradigms import Autoregressive, DiscreteFlow, MaskedDiffusion
+
+V, BLOCK = 7, SMALL["block_size"]
+DECODINGS = [
+    (name, decoding) for name, preset in PRESETS.items() for decoding in preset.paradigm.decodings
+]
+
+
+@pytest.fixture(autouse=True)
+def no_grad():
+    with torch.no_grad():
+        yield
+
+
+class Watched(torch.nn.Module):
+    """A network that keeps what it was given to read."""
+
+    def __init__(self, net):
+        super().__init__()
+        self.net, self.max_length, self.seen = net, net.max_length, []
+
+    def forward(self, z, t=None):
+        self.seen.append(z)
+        return self.net(z, t)
+
+
+def canvas(length, known):
+    """Three rows of tokens, given at the places `known`, the same in each."""
+    x = torch.randint(V, (3, length), generator=generator(2))
+    where = torch.zeros(3, length, dtype=torch.bool)
+    where[:, known] = True
+    return x, where
+
+
+@pytest.mark.parametrize("name, decoding", DECODINGS)
+@pytest.mark.parametrize("length", [3, BLOCK, 2 * BLOCK + 7])
+def test_every_decoding_keeps_the_contract_at_any_length(name, decoding, length):
+    model = awake(name)
+    patterns = [[], [0, 1], list(range(length))]
+    if model.infills:
+        patterns += [[length - 1], [0, length // 2, length - 2]]
+    for places in patterns:
+        x, known = canvas(length, places)
+        options = dict(steps=5) | model.decodings[decoding]
+        states = [state for state, _ in model.write(x, known, generator(), **options)]
+        again = [state for state, _ in model.write(x, known, generator(), **options)]
+        for state, same in zip(states, again, strict=True):
+            assert state.shape == (3, length) and (state == same).all()
+            assert (state[known] == x[known]).all()
+        assert ((states[-1] >= 0) & (states[-1] < V)).all()
+
+
+@presets
+def test_the_first_decoding_is_the_default_and_all_are_options(name):
+    kind = PRESETS[name].paradigm
+    assert next(iter(kind.decodings.values())) == {}
+    takes = inspect.signature(kind.trajectory).parameters | inspect.signature(kind.write).parameters
+    assert all(option in takes for options in kind.decodings.values() for option in options)
+
+
+@pytest.mark.parametrize("name", ["diffusion", "flow"])
+@pytest.mark.parametrize("length, blocks", [(BLOCK, 3), (2 * BLOCK + 7, None), (50, 13)])
+def test_a_finished_block_never_changes(name, length, blocks):
+    """And the network reads no more than it can, and a new block in sight of the one before."""
+    model = awake(name)
+    x, known = canvas(length, [0])
+    model.net = Watched(model.net)
+    _, *states = model.write(x, known, generator(), blocks=blocks, steps=3)
+    assert max(z.shape[1] for z in model.net.seen) <= BLOCK
+    windows = sorted({(seen.start, seen.stop) for _, seen in states})
+    assert len(windows) >= (blocks or 4) and windows[-1][1] == length
+    for before, after in itertools.pairwise(windows):
+        assert after[0] < before[1] < after[1]
+    finished = 1
+    for (state, seen), (following, then) in itertools.pairwise(states):
+        finished = seen.stop if then.stop > seen.stop else finished
+        assert (following[:, :finished] == state[:, :finished]).all()
+
+
+@pytest.mark.parametrize("name", ["diffusion", "flow"])
+def test_the_text_after_a_gap_is_in_sight(name):
+    """However long the text is before and after it."""
+    model, g = awake(name), generator(5)
+    left, right = (torch.randint(V, (40,), generator=g).tolist() for _ in "lr")
+    model.net = Watched(model.net)
+    text = model.infill(2, left, right, 3, generator(), steps=4)
+    assert text.shape == (2, 83)
+    assert text[0, :40].tolist() == left and text[0, 43:].tolist() == right
+    for z in model.net.seen:
+        assert z.shape[1] == BLOCK
+        assert z[0, :5].tolist() == left[-5:] and z[0, 8:].tolist() == right[:4]
+
+
+def test_a_threshold_reveals_what_is_surer_and_at_least_one():
+    """A network that is surer of later tokens: 0.2, 0.4, ... 0.95 at the eight places."""
+    sure = torch.linspace(0.2, 0.95, 8, dtype=torch.float64)
+    logits = torch.stack([sure, *((1 - sure) / (V - 1)).expand(V - 1, -1)], -1).log()
+
+    class Sure(torch.nn.Module):
+        def forward(self, z, t=None):
+            return logits.expand(len(z), -1, -1)
+
+    model = MaskedDiffusion(Sure(), V)
+    x, known = canvas(8, [])
+
+    def shown(threshold):
+        options = dict(sampler="confidence", threshold=threshold)
+        states = list(model.trajectory(x, known, generator(), **options))
+        return [(state[0] != model.blank).tolist() for state in states]
+
+    assert shown(0.0)[1] == [True] * 8
+    assert shown(0.5)[1] == (sure > 0.5).tolist()
+    one_by_one = shown(0.99)
+    assert [sum(s) for s in one_by_one] == list(range(9))
+    assert one_by_one[1] == [False] * 7 + [True]
+
+
+def test_a_cosine_begins_with_few_and_a_line_reveals_equal_parts():
+    model = MaskedDiffusion(Table(torch.zeros(V + 1)), V)
+    x, known = canvas(100, [])
+
+    def left(reveal):
+        options = dict(sampler="random_order", steps=10, reveal=reveal)
+        states = model.trajectory(x, known, generator(), **options)
+        return [int((state[0] == model.blank).sum()) for state in states]
+
+    assert left("linear") == list(range(100, -1, -10))
+    assert left("cosine") == [100, 98, 95, 89, 80, 70, 58, 45, 30, 15, 0]
+
+
+def test_the_order_by_confidence_does_not_depend_on_the_temperature():
+    """Sharpened, the network would be sure of every token, and a threshold would reveal all."""
+    model = awake("diffusion")
+    x, known = canvas(BLOCK, [])
+    options = dict(sampler="confidence", threshold=0.9, temperature=0.0)
+    states = list(model.trajectory(x, known, generator(), **options))
+    assert (states[1] == model.blank).any()
+
+
+def test_a_long_text_of_a_short_memory_is_the_same_however_short_the_block():
+    """A network that looks at the last two tokens writes the same text, token for token, whether it
+    keeps all of it or begins anew from half a block: nothing is repeated or left out at a seam."""
+    table = torch.randn(V + 1, V + 1, V, generator=generator(), dtype=torch.float64)
+
+    class LastTwo(torch.nn.Module):
+        def __init__(self, reach):
+            super().__init__()
+            self.max_length = reach
+
+        def forward(self, z, t=None):
+            assert z.shape[1] <= self.max_length
+            before = torch.cat([torch.full((len(z), 1), V), z[:, :-1]], dim=1)
+            return table[before, z]
+
+    texts = [
+        Autoregressive(LastTwo(reach), V).sample(3, 200, generator(), prompt=[1, 2])
+        for reach in (500, 64, 9)
+    ]
+    assert (texts[0] == texts[1]).all() and (texts[0] == texts[2]).all()
+
+
+@pytest.mark.parametrize("name", ["ar", "mamba"])
+def test_a_text_far_from_its_gap_does_not_hinder_ranking(name):
+    """Prefix and suffix each longer than the block."""
+    model = awake(name)
+    text = model.infill(2, [1] * 40, [2] * 40, 5, generator(), candidates=3)
+    assert text.shape == (2, 85)
+    assert (text[:, :40] == 1).all() and (text[:, 45:] == 2).all()
+
+
+def test_at_temperature_0_the_most_probable_candidate_is_taken():
+    model = awake("ar")
+    best = model.infill(1, [1], [2, 3], 2, generator(), candidates=500, temperature=0.0)
+    texts = torch.tensor([[1, a, b, 2, 3] for a in range(V) for b in range(V)])
+    assert (best[0] == texts[model.nll_bound(texts).argmin()]).all()
+
+
+def test_planted_mistakes_are_repaired():
+    """By the exact posterior: a wrong word in every text of the language."""
+    automaton, g = language(), generator()
+    model = oracle(DiscreteFlow, automaton)
+    clean = automaton.sample(60, 32, g)
+    where = torch.randint(32, (60,), generator=g)
+    broken = clean.clone()
+    broken[torch.arange(60), where] = torch.randint(automaton.V, (60,), generator=g)
+
+    def wrong(x):
+        return sum(bool(mistakes) for mistakes in grammatical(x)) / len(x)
+
+    given = torch.zeros(60, 32, dtype=torch.bool)
+    *_, mended = model.trajectory(broken, given, g, begin=0.95, steps=8)
+    assert wrong(broken) > 0.8 and wrong(mended) < 0.05
+    assert (mended == clean).double().mean() > 0.95
+    *_, mended = model.trajectory(broken, given, g, begin=0.95, steps=8, corrections=6)
+    assert wrong(mended) < 0.05
+
+
+@pytest.mark.parametrize(
+    "name, options, said",
+    [
+        ("diffusion", dict(blocks=0), "blocks is 0"),
+        ("diffusion", dict(reveal="cosine"), "reveal goes with"),
+        ("diffusion", dict(threshold=0.5), "threshold goes with"),
+        ("diffusion", dict(sampler="confidence", threshold=1.5), "threshold is 1.5"),
+        ("diffusion", dict(sampler="confidence", reveal="sudden"), "unknown reveal"),
+        ("flow", dict(corrections=-1), "corrections is -1"),
+        ("flow", dict(begin=1.0), "begin is 1.0"),
+    ],
+    ids=str,
+)
+def test_what_cannot_be_done_is_said(name, options, said):
+    with pytest.raises(InputError, match=said):
+        awake(name).sample(1, 5, generator(), **options)
+
+
+def test_candidates_are_at_least_one():
+    with pytest.raises(InputError, match="candidates is 0"):
+        awake("ar").infill(1, [1], [2], 2, generator(), candidates=0)
