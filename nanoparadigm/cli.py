@@ -282,6 +282,7 @@ class Evaluate:
       nanoparadigm evaluate
       nanoparadigm evaluate --checkpoint runs/ar runs/diffusion runs/flow runs/mamba
       nanoparadigm evaluate --checkpoint runs/ar --dataset another.txt --eval_windows 200
+      nanoparadigm evaluate --checkpoint runs/compare/diffusion --decoding all
     """
 
     checkpoint: tuple[str, ...] = ()
@@ -293,7 +294,13 @@ class Evaluate:
     draws: int = 8
     """noisy copies of each window, for the bounds"""
     sampling_steps: int = 64
-    """steps of diffusion and flow when their speed is measured"""
+    """steps of diffusion and flow when they write"""
+    decoding: tuple[str, ...] = ()
+    """compare ways of writing instead, on the language: all, or some of ancestral, remasking,
+    first_hitting, random_order, left_to_right, confidence, cosine, threshold, blocks, euler,
+    euler_eta, corrected, plain, temperature, top_k, top_p"""
+    n: int = 512
+    """texts that each way writes"""
     baselines: bool = True
     """rows for n-gram models, counted in the models' own symbols and windows, and for the truth"""
     seed: int = 0
@@ -302,7 +309,7 @@ class Evaluate:
     """file to write the numbers to as well"""
 
     def run(self):
-        at_least_one(self, ["draws", "sampling_steps", "eval_windows"])
+        at_least_one(self, ["draws", "sampling_steps", "eval_windows", "n"])
         check_seed(self.seed)
         texts = functools.cache(corpora.load)
         paths = self.checkpoint or sorted(str(p.parent) for p in Path("runs").glob("*/run.json"))
@@ -312,6 +319,9 @@ class Evaluate:
                 saved = checkpoint.load(path)
                 corpus = texts(self.dataset or saved.config["corpus"])
                 data = corpora.Data(corpus, saved.tokenizer, saved.config["recipe"]["block_size"])
+                if self.decoding:
+                    rows += self.decodings(path, saved.model, data)
+                    continue
             except InputError as error:
                 problems.append(error)
                 continue
@@ -328,6 +338,11 @@ class Evaluate:
             raise InputError(f"no model to evaluate: {reasons or 'nanoparadigm train makes one'}")
         for error in problems:
             print(f"left out: {error}", file=sys.stderr)
+        if self.decoding:
+            rows.append(evaluate.decoding_of_the_truth(data, self.seed, self.n))
+            print(evaluate.decoding_table(rows), end="")
+            self.save(rows)
+            return
         same_text = len({row["corpus"] for row in rows}) == 1
         if self.baselines and same_text:
             for exam, data in exams.items():
@@ -339,6 +354,30 @@ class Evaluate:
             print(f"\n{truths}", end="")
         if not same_text:
             print("These were evaluated on different texts: name one with --dataset to compare.")
+        self.save(rows)
+
+    def decodings(self, path, model, data):
+        """A row for each of the ways of writing asked for that the model has."""
+        if not evaluate.knows_the_truth(data):
+            raise InputError(
+                f"{path} reads {data.corpus.name} in {data.tokenizer.kind} tokens, and ways of "
+                "writing are judged by the truth: train one with --dataset language"
+            )
+        known = {name: name for p in PRESETS.values() for name in p.paradigm.decodings}
+        names = [choose("decoding", name, known | {"all": "all"}) for name in self.decoding]
+        chosen = [name for name in model.decodings if name in names or "all" in names]
+        return [
+            dict(
+                evaluate.decoding(
+                    model, data, f"{path}: {name}", model.decodings[name],
+                    self.seed, self.sampling_steps, self.n,
+                ),
+                options=model.decodings[name],
+            )
+            for name in progress(chosen, path)
+        ]  # fmt: skip
+
+    def save(self, rows):
         if self.json:
             checkpoint.write_json(self.json, rows)
 

@@ -10,7 +10,7 @@ import math
 import time
 from collections import Counter
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 import torch
 from torch import nn
@@ -98,6 +98,80 @@ def worth(texts, truth):
     )
 
 
+def variety(texts, truth):
+    """entropy and excess of texts (n, L), in nats per token, and their standard errors.
+
+    In each state of the language an event is a word that may follow, or a mistake. entropy: of the
+    next event in its state, as the texts have it: low where they repeat themselves; the language's
+    own is `truth.entropy`. excess: the divergence of these events from those of the truth with
+    slips. To forget all but the state and the event can only bring two laws nearer, so it is a
+    lower bound of KL(sampler || truth) per token, up to noise and to what is left of the bias of
+    counting after the correction of Miller and Madow: texts of the truth itself show how much.
+    """
+    n, L = texts.shape
+    states = truth.walk(texts)[:, :-1]
+    right, mistake = truth.P > 0, truth.V
+    true = (1 - SLIP) * truth.P + SLIP / truth.V
+    true = torch.cat([true * right, (true * ~right).sum(1, keepdim=True)], dim=1)
+    event = states * true.shape[1] + torch.where(right[states, texts], texts, mistake)
+    counts = event.flatten().bincount(minlength=true.numel()).view_as(true).double()
+    log_p = (counts / counts.sum(1, keepdim=True)).log().flatten()[event]
+    bias = ((counts > 0).sum(1) - 1).clamp(min=0).sum().item() / (2 * n * L)
+    entropy = Estimate.of(-log_p.mean(1))
+    excess = Estimate.of((log_p - true.log().flatten()[event]).mean(1))
+    return dict(
+        entropy=asdict(replace(entropy, mean=entropy.mean + bias)),
+        excess=asdict(replace(excess, mean=excess.mean - bias)),
+    )
+
+
+@torch.no_grad()
+def decoding(model, data, name, options, seed=0, steps=64, n=512, batch_size=128):
+    """What the n texts that a model writes with these options are worth and what they cost, as a
+    dict: calls of the network that a text took part in and positions computed for it, both means,
+    and what `worth` and `variety` say. Equal seeds start all ways of writing alike."""
+    model.eval()
+    generator = torch.Generator(model.device).manual_seed(seed)
+    options = {"steps": steps} | options
+    sizes = [batch_size] * (n // batch_size) + [n % batch_size] * (n % batch_size > 0)
+    with counting(model) as counted:
+        texts = [model.sample(size, data.length, generator, **options).cpu() for size in sizes]
+    texts = torch.cat(texts)
+    cost = dict(calls=counted.rows / n, positions=counted.positions / n)
+    truth = data.corpus.truth
+    return dict(name=name, **cost, **worth(texts, truth), **variety(texts, truth))
+
+
+def decoding_of_the_truth(data, seed=0, n=512):
+    """The same for texts of the language itself: what a perfect writer gets."""
+    truth = data.corpus.truth
+    texts = truth.sample(n, data.length, torch.Generator().manual_seed(seed))
+    return dict(name="the truth", **worth(texts, truth), **variety(texts, truth))
+
+
+def decoding_table(rows):
+    """Rows of `decoding`, in Markdown."""
+    head = (
+        "decoding",
+        "network calls",
+        "positions",
+        "ungrammatical",
+        "surprise",
+        "entropy",
+        "excess",
+    )
+    lines = [
+        [
+            row["name"],
+            *(f"{row[k]:,.0f}" if k in row else "" for k in ("calls", "positions")),
+            percent(row["ungrammatical"]),
+            *(f"{row[k]['mean']:.3f} ± {row[k]['se']:.3f}" for k in head[4:]),
+        ]
+        for row in rows
+    ]
+    return markdown(head, lines)
+
+
 def baselines(data, orders=(0, 1, 3, 5)):
     """Rows for `table`: n-gram models counted on the training text, scored in the same windows, the
     best of them also without windows, and the language itself where it is known."""
@@ -169,19 +243,20 @@ def accuracy(model, data, position, generator, n=200, batch_size=50):
 
 
 class Counted(nn.Module):
-    """A network that counts its calls and the token positions it computes. It steps if the network
-    inside does."""
+    """A network that counts its calls, the texts in them (`rows`) and the token positions it
+    computes. It steps if the network inside does."""
 
     def __init__(self, net):
         super().__init__()
         self.net = net
         self.max_length = getattr(net, "max_length", None)
-        self.calls = self.positions = 0
+        self.calls = self.rows = self.positions = 0
         if hasattr(net, "step"):
             self.init_state, self.step = net.init_state, self.counted_step
 
     def count(self, z):
         self.calls += 1
+        self.rows += len(z)
         self.positions += z.numel()
 
     def forward(self, z, t=None):
@@ -228,13 +303,17 @@ def generation_speed(model, length, generator, steps=64, repeats=3):
     return Speed(length / median, counted.calls, counted.positions)
 
 
+def knows_the_truth(data):
+    """The texts come from a language that is known, and its words are the tokens."""
+    truth = data.corpus.truth
+    return truth is not None and truth.words == data.tokenizer.vocabulary
+
+
 def measure(model, data, seed=0, draws=8, max_windows=None, steps=64):
     """Everything above for one model, as a dict that JSON can hold."""
     generator = torch.Generator(model.device).manual_seed(seed)
     windows = window_nats(model, data, generator, draws, max_windows)
     nats = per_token(windows)
-    truth = data.corpus.truth
-    known = truth is not None and truth.words == data.tokenizer.vocabulary
     return dict(
         exact=model.exact,
         nats_per_token=asdict(nats),
@@ -243,7 +322,9 @@ def measure(model, data, seed=0, draws=8, max_windows=None, steps=64):
         reverse=asdict(accuracy(model, data, 0, generator)),
         speed=asdict(generation_speed(model, data.length, generator, steps)),
         parameters=parameters(model),
-        truth=against_the_truth(model, data, windows, generator, steps) if known else None,
+        truth=against_the_truth(model, data, windows, generator, steps)
+        if knows_the_truth(data)
+        else None,
     )
 
 

@@ -116,9 +116,9 @@ def contents(folder="."):
     return {p: p.read_bytes() for p in Path(folder).rglob("*") if p.is_file()}
 
 
-def table_rows(out):
+def table_rows(out, head="model"):
     """The rows of the first Markdown table, its head and its rule left out: lists of cells."""
-    table = out[out.index("| model") :].split("\n\n")[0].splitlines()[2:]
+    table = out[out.index(f"| {head}") :].split("\n\n")[0].splitlines()[2:]
     return [[c.strip() for c in line.strip("|").split("|")] for line in table if line[:1] == "|"]
 
 
@@ -428,6 +428,31 @@ def test_evaluate_writes_the_numbers_it_shows(home, say, tmp_path):
     nats = sum(saved.model.nll_bound(part).sum().item() for part in x)
     bits = nats / math.log(2) / (len(TEXT) - len(TEXT) * 9 // 10)
     assert numbers[0]["bits_per_character"]["mean"] == pytest.approx(bits, rel=1e-5)
+
+
+def test_evaluate_compares_ways_of_writing(home, say, tmp_path):
+    for name in ("ar", "diffusion"):
+        main(f"train --model {name} --out {tmp_path / name} {shlex.join(TINY)} --block_size 32")
+    runs = f"evaluate --checkpoint {tmp_path / 'ar'} {tmp_path / 'diffusion'}"
+    said = say(f"{runs} --decoding all --n 5 --sampling_steps 4 --json {tmp_path}/rows.json")
+    kinds = {name: PRESETS[name].paradigm.decodings for name in ("ar", "diffusion")}
+    names = [f"{tmp_path / name}: {way}" for name, ways in kinds.items() for way in ways]
+    assert [row[0] for row in table_rows(said.out, "decoding")] == [*names, "the truth"]
+    rows = json.loads((tmp_path / "rows.json").read_text())
+    assert rows[0]["calls"] == 32 and 0 < rows[0]["ungrammatical"]["mean"] <= 1
+    said = say(f"{runs} --decoding confidence top_p --n 5 --sampling_steps 4")
+    names = [f"{tmp_path}/ar: top_p", f"{tmp_path}/diffusion: confidence", "the truth"]
+    assert [row[0] for row in table_rows(said.out, "decoding")] == names
+    said = say(f"{runs} --decoding confidense")
+    assert said.status == 2 and "unknown decoding 'confidense': did you mean" in said.err
+    said = say("evaluate --checkpoint runs/ar --decoding all")
+    assert said.status == 2 and "runs/ar reads text.txt in char tokens" in said.err
+
+
+def test_the_help_of_evaluate_names_every_way_of_writing(say):
+    said = say("evaluate --help").out
+    for preset in PRESETS.values():
+        assert all(name in said for name in preset.paradigm.decodings)
 
 
 def test_evaluate_on_another_text(copy, say):
@@ -744,8 +769,6 @@ MISUSE = [
     (f"sample {FLOW} --length 0", "nothing to generate: ask for a length of 1 or more"),
     (f"sample {AR} --length -3", "length -3 is shorter than the prompt"),
     (f"sample {AR} --prompt the --length 2", "length 2 is shorter than the prompt (3 tokens)"),
-    (f"sample {DIFFUSION} --length 17", "17 tokens do not fit this network's block of 16"),
-    (f"sample {FLOW} --length 17", "17 tokens do not fit this network's block of 16"),
     (f"sample {AR} --temperature -1", "temperature is -1.0: give 0"),
     (f"sample {AR} --temperature nan", "--temperature is not a number: give one"),
     (f"sample {AR} --top_k 0", "top_k is 0: give 1 or more"),
@@ -761,10 +784,7 @@ MISUSE = [
     (f"sample {FLOW} --prefix a", "--prefix goes with --infill"),
     (f"sample {FLOW} --infill --prompt a", "--prompt goes without --infill"),
     # infilling
-    (f"infill {AR} --prefix the --suffix mat", "use a diffusion or flow model to infill"),
-    ("infill --checkpoint runs/mamba --suffix mat", "use a diffusion or flow model to infill"),
     (f"infill {DIFFUSION} --fill_length 0", "fill_length is 0: give a whole number of 1 or more"),
-    (f"infill {FLOW} --prefix the --fill_length 14", "17 tokens do not fit this network's block"),
     # evaluating
     ("evaluate --draws 0", "draws is 0: give a whole number of 1 or more"),
     ("evaluate --eval_windows 0", "eval_windows is 0"),

@@ -5,11 +5,11 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from helpers import generator
+from helpers import TINY, generator
 
-from nanoparadigm import corpora, evaluate, tokenizers
-from nanoparadigm.automaton import oracle
-from nanoparadigm.language import LENGTH, tiny
+from nanoparadigm import build, corpora, evaluate, tokenizers
+from nanoparadigm.automaton import Automaton, oracle
+from nanoparadigm.language import LENGTH, language, tiny
 from nanoparadigm.paradigms import Autoregressive, DiscreteFlow, MaskedDiffusion
 
 
@@ -76,3 +76,46 @@ def test_tables_leave_out_what_a_row_does_not_have(data):
     assert len({line.count("|") for line in table.splitlines()}) == 1
     assert "the truth" in table and "None" not in table
     assert evaluate.truth_table(rows) == ""
+
+
+def test_the_language_is_as_varied_as_its_entropy_and_has_no_excess():
+    truth = language()
+    texts = truth.sample(4000, LENGTH, generator())
+    found = evaluate.variety(texts, truth)
+    true = truth.entropy(LENGTH) / LENGTH
+    assert abs(found["entropy"]["mean"] - true) < 4 * found["entropy"]["se"] + 1e-3
+    assert -1e-3 < found["excess"]["mean"] < 3e-3  # what the slips cost
+
+
+def test_the_excess_of_a_writer_whose_law_is_known_is_its_divergence():
+    """Words of the language, with mistakes, from an automaton over the same states."""
+    truth = language()
+    writer = Automaton(truth.words, 0.97 * truth.P + 0.03 / truth.V, truth.successor)
+    texts = writer.sample(4000, LENGTH, generator())
+    true = (writer.log_prob(texts) - truth.log_prob(texts, evaluate.SLIP)).mean() / LENGTH
+    found = evaluate.variety(texts, truth)
+    assert true > 0.05 and abs(found["excess"]["mean"] - true) < 0.005
+
+
+def test_a_writer_of_one_text_is_not_varied():
+    """However good the text is, and however often it is written."""
+    truth = language()
+    text = truth.sample(1, LENGTH, generator()).expand(500, -1)
+    found = evaluate.variety(text, truth)
+    assert found["entropy"]["mean"] < 0.5 and found["excess"]["mean"] > 0.5
+    assert evaluate.worth(text, truth)["ungrammatical"]["mean"] == 0
+
+
+def test_a_way_of_writing_costs_what_it_computes(data):
+    ar, diffusion = (
+        build(name, 32, **{**TINY, "block_size": LENGTH}) for name in ("ar", "diffusion")
+    )
+    for model, options, calls, positions in (
+        (ar, {}, LENGTH, LENGTH),
+        (diffusion, dict(sampler="first_hitting"), LENGTH, LENGTH**2),
+        (diffusion, dict(sampler="left_to_right", steps=4), 4, 4 * LENGTH),
+        (diffusion, dict(sampler="confidence", threshold=0.0), 1, LENGTH),
+    ):
+        row = evaluate.decoding(model, data, "so", options, n=10, batch_size=4)
+        assert (row["calls"], row["positions"]) == (calls, positions)
+        assert row == evaluate.decoding(model, data, "so", options, n=10, batch_size=4)
