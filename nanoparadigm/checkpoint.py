@@ -195,7 +195,7 @@ def sole_writer(run):
             yield
     except Timeout as error:
         raise InputError(
-            f"another training is writing to {run}: wait until it has ended, or give --out a "
+            f"another process is writing to {run}: wait until it has ended, or give --out a "
             "folder of its own"
         ) from error
 

@@ -7,14 +7,29 @@ then in the user's cache folder, and only then downloaded to that cache.
 import hashlib
 import os
 import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
-import pooch
 import torch
 
+from . import files
 from .automaton import Automaton
 from .errors import InputError, choose
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """The splits of a corpus as one tokenizer writes them."""
+
+    train: torch.Tensor
+    """LongTensor (T,), or anything that has a length and turns indices into LongTensors"""
+    validation: torch.Tensor
+    """LongTensor"""
+    characters: int
+    """of the validation split"""
+    fingerprint: int
+    """tells these tokens from others"""
 
 
 @dataclass(frozen=True)
@@ -31,16 +46,40 @@ class Corpus:
     truth: Automaton | None = None
     """the language the corpus was drawn from, where it is known"""
 
+    tokenizer = None
+    """a text is written in no tokens yet"""
+
+    def tokens(self, tokenizer):
+        """The Tokens of the text; InputError for a tokenizer that cannot read it."""
+        unseen = {*tokenizer.unseen(self.train), *tokenizer.unseen(self.validation)}
+        if unseen:
+            some = ", ".join(map(repr, sorted(unseen)[:5]))
+            raise InputError(
+                f"{self.name} holds {some}, which this tokenizer has "
+                "never seen: use the corpus it was made for, or train with --tokenizer bpe"
+            )
+        train, validation = (
+            torch.tensor(tokenizer.encode(text), dtype=torch.long)
+            for text in (self.train, self.validation)
+        )
+        fingerprint = zlib.crc32(torch.cat([train, validation]).numpy())
+        return Tokens(train, validation, len(self.validation), fingerprint)
+
 
 def load(name):
-    """The Corpus of that name in DATASETS, or the one made from the UTF-8 text file at that path.
+    """The Corpus of that name in DATASETS, or the one made from the UTF-8 text file at that path,
+    or the `shards.Shards` in that folder.
 
     Newlines stay as they are in the file and a byte order mark is dropped. Raises InputError for an
     unknown name, for a file that is not a UTF-8 text, and where a download is needed and fails.
     """
     if name not in DATASETS and os.path.exists(name):
         path = Path(name)
-        return _first_ninety_percent(name, _decode(_read(path), path))
+        if (path / "metadata.json").exists():
+            from .shards import Shards
+
+            return Shards(name)
+        return _first_ninety_percent(name, files.decode(files.read(path), path))
     return choose("dataset or file", name, DATASETS)()
 
 
@@ -63,31 +102,31 @@ def _shakespeare():
     url = (
         "https://raw.githubusercontent.com/karpathy/char-rnn/master/data/tinyshakespeare/input.txt"
     )
-    folder = _folder_with([file])
+    folder = files.folder_with([file])
     path = folder / file if folder else _download("shakespeare", [file], url, sha256, file)
-    data = _read(path)
+    data = files.read(path)
     if hashlib.sha256(data).hexdigest() != sha256:
         raise InputError(
             f"{path} is not Tiny Shakespeare (its SHA-256 differs): delete or replace the file, "
             "or give its path as the dataset to train on what it holds"
         )
-    return _first_ninety_percent("shakespeare", _decode(data, path))
+    return _first_ninety_percent("shakespeare", files.decode(data, path))
 
 
 def _wikitext2():
     splits = ("train", "valid", "test")
-    files = [f"wikitext2/wiki.{split}.tokens" for split in splits]
+    names = [f"wikitext2/wiki.{split}.tokens" for split in splits]
     url = "https://wikitext.smerity.com/wikitext-2-v1.zip"
     sha256 = "92675f1d63015c1c8b51f1656a52d5bdbc33aafa60cc47a218a66e7ee817488c"
-    folder = _folder_with(files)
+    folder = files.folder_with(names)
     if folder:
-        texts = [_decode(_read(folder / file), folder / file) for file in files]
+        texts = [files.decode(files.read(folder / name), folder / name) for name in names]
     else:
         # Read in place: an unpacking that is interrupted would leave half a text in the cache.
-        path = _download("wikitext2", files, url, sha256, "wikitext-2-v1.zip")
+        path = _download("wikitext2", names, url, sha256, "wikitext-2-v1.zip")
         with zipfile.ZipFile(path) as archive:
             members = [f"wikitext-2/wiki.{split}.tokens" for split in splits]
-            texts = [_decode(archive.read(member), member) for member in members]
+            texts = [files.decode(archive.read(member), member) for member in members]
     return Corpus("wikitext2", *texts)
 
 
@@ -105,50 +144,9 @@ def _first_ninety_percent(name, text):
     return Corpus(name, train=text[:cut], validation=text[cut:])
 
 
-def _read(path):
-    if path.is_dir():
-        raise InputError(f"{path} is a directory: give the path of one text file")
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        reason = error.strerror or error
-        raise InputError(f"cannot read {path} ({reason}): give a file you may read") from error
-
-
-def _decode(data, source):
-    try:
-        text = data.decode("utf-8").removeprefix("\ufeff")
-    except UnicodeDecodeError as error:
-        raise InputError(
-            f"{source} is not UTF-8 text (byte {error.start} is 0x{data[error.start]:02x}): "
-            "convert it to UTF-8"
-        ) from error
-    if not text:
-        raise InputError(f"{source} is empty: give a file that holds text")
-    return text
-
-
-def _folder_with(files):
-    """The first place on this machine that holds all the files, or None."""
-    places = [os.environ.get("NANOPARADIGM_DATA"), pooch.os_cache("nanoparadigm")]
-    for folder in (Path(place) for place in places if place):
-        if all((folder / file).is_file() for file in files):
-            return folder
-    return None
-
-
-def _download(dataset, files, url, sha256, file):
-    """The path of the file in the user's cache, fetched from the url unless it is there already."""
-    pooch.get_logger().setLevel("WARNING")  # it writes every download to the terminal otherwise
-    try:
-        cache = pooch.os_cache("nanoparadigm")
-        return Path(pooch.retrieve(url, known_hash=sha256, fname=file, path=cache))
-    except (OSError, ValueError) as error:  # no network or no room, or not the file we know
-        raise InputError(
-            f"{dataset} is not on this machine and its download failed ({type(error).__name__}): "
-            "connect and try again, or set NANOPARADIGM_DATA to a folder that holds "
-            f"{' and '.join(files)}, or use a dataset that needs no download, language or pydocs"
-        ) from error
+def _download(dataset, names, url, sha256, file):
+    instead = "use a dataset that needs no download, language or pydocs"
+    return files.download(dataset, names, url, sha256, file, instead)
 
 
 def windows(tokens, length):
@@ -167,8 +165,9 @@ class Data:
 
     train (T,): the tokens to draw batches from. validation: the fixed windows every paradigm is
     scored on. characters_per_token: of the validation split, what turns nats per token into bits
-    per character. Raises InputError for a text with no window to train or to score on, and for a
-    tokenizer that cannot read the text.
+    per character. fingerprint: a number that tells this text, as tokens, from others. Raises
+    InputError for a text with no window to train or to score on, and for a tokenizer that cannot
+    read the text.
     """
 
     def __init__(self, corpus, tokenizer, length):
@@ -181,23 +180,17 @@ class Data:
                 f"the texts of {corpus.name} are {corpus.sequence_length} tokens long and are not "
                 f"cut: use --block_size {corpus.sequence_length}"
             )
-        unseen = {*tokenizer.unseen(corpus.train), *tokenizer.unseen(corpus.validation)}
-        if unseen:
-            some = ", ".join(map(repr, sorted(unseen)[:5]))
-            raise InputError(
-                f"{corpus.name} holds {some}, which this tokenizer has "
-                "never seen: use the corpus it was made for, or train with --tokenizer bpe"
-            )
-        self.train = torch.tensor(tokenizer.encode(corpus.train), dtype=torch.long)
-        held_out = torch.tensor(tokenizer.encode(corpus.validation), dtype=torch.long)
-        for name, tokens in ("training", self.train), ("validation", held_out):
-            if len(tokens) < length:
+        tokens = corpus.tokens(tokenizer)
+        self.train = tokens.train
+        for name, split in ("training", tokens.train), ("validation", tokens.validation):
+            if len(split) < length:
                 raise InputError(
-                    f"the {name} split of {corpus.name} holds {len(tokens)} of the {length} tokens "
+                    f"the {name} split of {corpus.name} holds {len(split)} of the {length} tokens "
                     "that one window needs: use a smaller --block_size or a longer text"
                 )
-        self.validation = windows(held_out, length)
-        self.characters_per_token = len(corpus.validation) / len(held_out)
+        self.validation = windows(tokens.validation, length)
+        self.characters_per_token = tokens.characters / len(tokens.validation)
+        self.fingerprint = tokens.fingerprint
 
 
 class Batches:
@@ -234,13 +227,13 @@ class Batches:
         offset = torch.randint(room, (), generator=self.generator).item()
         count = (len(self.tokens) - offset) // self.length
         order = torch.randperm(count, generator=self.generator)
-        self._starts = (offset + self.length * order).tolist()
+        self._starts = offset + self.length * order
 
     def _next_start(self):
         if self._position == len(self._starts):
             self._begin(self._epoch + 1)
         self._position += 1
-        return self._starts[self._position - 1]
+        return self._starts[self._position - 1].item()
 
     def __iter__(self):
         return self

@@ -4,6 +4,7 @@ Ids run from 0 to vocab_size - 1. The id vocab_size itself is the one symbol a m
 blank); every tokenizer shows it as BLANK.
 """
 
+import hashlib
 import json
 from itertools import groupby
 from pathlib import Path
@@ -12,9 +13,11 @@ from typing import Protocol
 import tokenizers as library
 import torch
 
+from . import files
 from .errors import InputError, choose
 
 BLANK = "░"
+END_OF_TEXT = "<|endoftext|>"
 
 
 class Tokenizer(Protocol):
@@ -23,6 +26,8 @@ class Tokenizer(Protocol):
     kind: str
     vocabulary: list[str] | str
     vocab_size: int
+    end_of_text: int | None = None
+    """the id that separates texts and that no text encodes to, where there is one"""
 
     def encode(self, text):
         """The ids of the text, a list of ints."""
@@ -111,6 +116,8 @@ class BPETokenizer(Tokenizer):
         self.vocabulary = vocabulary
         self._bpe = library.Tokenizer.from_str(vocabulary)
         self.vocab_size = self._bpe.get_vocab_size()
+        # No merge ever makes this symbol, so its letters in a text are encoded as letters.
+        self.end_of_text = self._bpe.token_to_id(END_OF_TEXT)
 
     @classmethod
     def train(cls, text, vocab_size):
@@ -150,6 +157,14 @@ class BPETokenizer(Tokenizer):
     def unseen(self, text):
         return []
 
+    def with_end_of_text(self):
+        """The same with one id more, the end of a text; itself where it has that one already."""
+        if self.end_of_text is not None:
+            return self
+        data = json.loads(self.vocabulary)
+        data["model"]["vocab"][END_OF_TEXT] = self.vocab_size
+        return BPETokenizer(json.dumps(data))
+
 
 TOKENIZERS = {kind.kind: kind for kind in (BPETokenizer, CharTokenizer, WordTokenizer)}
 
@@ -164,6 +179,40 @@ def build(name, corpus, bpe_vocab_size=500):
     if kind is BPETokenizer:
         return kind.train(corpus.train, bpe_vocab_size)
     return kind.train(corpus.train, corpus.validation, corpus.test)
+
+
+def gpt2():
+    """GPT-2's BPETokenizer: 50,257 ids, of which 50,256 is the end of a text.
+
+    Looked for as the texts of `corpora` are, in a folder gpt2/. Raises InputError where the files
+    are damaged or not to be had.
+    """
+    published = {
+        "gpt2/vocab.json": (
+            "encoder.json",
+            "196139668be63f3b5d6574427317ae82f612a97c5d1cdaf36ed2256dbf636783",
+        ),
+        "gpt2/merges.txt": (
+            "vocab.bpe",
+            "1ce1664773c50f3e0cc8842619a93edc4624525b728b188a9e0be33b7726adc5",
+        ),
+    }
+    folder, paths = files.folder_with(published), []
+    for name, (file, sha256) in published.items():
+        url = f"https://openaipublic.blob.core.windows.net/gpt-2/encodings/main/{file}"
+        instead = "use a tokenizer that you have saved"
+        path = (
+            folder / name
+            if folder
+            else files.download("GPT-2's vocabulary", published, url, sha256, name, instead)
+        )
+        if hashlib.sha256(files.read(path)).hexdigest() != sha256:
+            raise InputError(f"{path} is not GPT-2's (its SHA-256 differs): delete or replace it")
+        paths.append(str(path))
+    bpe = library.Tokenizer(library.models.BPE.from_file(*paths))
+    bpe.pre_tokenizer = library.pre_tokenizers.ByteLevel(add_prefix_space=False)
+    bpe.decoder = library.decoders.ByteLevel()
+    return BPETokenizer(bpe.to_str())
 
 
 def load(path):

@@ -10,7 +10,6 @@ import json
 import math
 import os
 import time
-import zlib
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -117,7 +116,6 @@ def _train(model, data, settings, run, resume, stop):
     if settings.compile:
         model.net.compile()
     per_step = settings.batch_size * settings.grad_accumulation * data.length
-    text = fingerprint(data)
 
     while step < total:
         began = time.perf_counter()
@@ -161,7 +159,8 @@ def _train(model, data, settings, run, resume, stop):
         if log and (step % settings.log_interval == 0 or "val" in record):
             log.write(record)
         if run and "val" in record:
-            config = dict(record, corpus=data.corpus.name, text=text, settings=asdict(settings))
+            text = dict(corpus=data.corpus.name, text=data.fingerprint)
+            config = dict(record, **text, settings=asdict(settings))
             state = dict(
                 optimizers=[optimizer.state_dict() for optimizer in optimizers],
                 batches=batches.state_dict(),
@@ -185,17 +184,11 @@ def check_same(run, saved, model, data, settings):
                 f"the run in {run} has {name} {old.get(name)} and cannot go on with {value}: "
                 "keep it, or start a new run in another folder"
             )
-    if saved.config["text"] != fingerprint(data):
+    if saved.config["text"] != data.fingerprint:
         raise InputError(
             f"{data.corpus.name} is not the text that the run in {run} began with: "
             "put that text back, or start a new run"
         )
-
-
-def fingerprint(data):
-    """A number that tells one text, as its tokenizer writes it, from another."""
-    tokens = torch.cat([data.train, *(part.flatten() for part in data.validation)])
-    return zlib.crc32(tokens.numpy())
 
 
 def _restore(saved, model, optimizers, batches, noise):

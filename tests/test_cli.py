@@ -21,7 +21,7 @@ import torch
 from safetensors.torch import save_file
 from tqdm import tqdm
 
-from nanoparadigm import PRESETS, __version__, build, checkpoint, cli, corpora, parameters
+from nanoparadigm import PRESETS, __version__, build, checkpoint, cli, corpora, files, parameters
 from nanoparadigm.train import Log, Settings, read_log, train
 
 ROOT = Path(__file__).parents[1]
@@ -241,7 +241,7 @@ def test_a_run_that_is_being_written_is_left_alone(flag, copy, say):
     before = contents()
     with checkpoint.sole_writer("runs/ar"):
         said = say(["train", flag, "--dataset", "text.txt", *TINY])
-    assert said.status == 2 and "another training is writing to runs/ar" in said.err
+    assert said.status == 2 and "another process is writing to runs/ar" in said.err
     assert contents() == before
 
 
@@ -621,7 +621,7 @@ def test_the_usual_lines_run(line, globe, say, tmp_path, monkeypatch):
         assert cli.parse(shlex.split(line)).text.dataset == "shakespeare"
         if "compare" in line:  # which evaluates on the whole of the validation split
             line = line.replace("shakespeare", "globe.txt") + " --draws 1"
-    if "shakespeare" in line and not corpora._folder_with(["tinyshakespeare.txt"]):
+    if "shakespeare" in line and not files.folder_with(["tinyshakespeare.txt"]):
         line = line.replace("shakespeare", "globe.txt")
     if "evaluate" in line:
         line += " --draws 1 --sampling_steps 4"

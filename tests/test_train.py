@@ -98,7 +98,7 @@ def test_a_run_may_be_interrupted_anywhere(k, data, tmp_path):
 def test_two_trainings_do_not_share_a_folder(data, tmp_path):
     first = train(new(data), data, SETTINGS, tmp_path)
     next(first)
-    with pytest.raises(InputError, match="another training is writing to .* --out a folder of its"):
+    with pytest.raises(InputError, match="another process is writing to .* --out a folder of its"):
         next(train(new(data), data, SETTINGS, tmp_path))
     assert len(list(first)) == 19
     assert len(list(train(new(data), data, SETTINGS, tmp_path))) == 20

@@ -1,0 +1,309 @@
+"""Texts too long to hold: written once to disk as token ids, read where they lie.
+
+A folder of shards. Documents follow one another, each ended by the end-of-text token:
+
+    metadata.json      what it was made from; of every file its tokens, documents and hash
+    tokenizer.json
+    validation.bin     the first documents, held out; raw little-endian uint16
+    train-00000.bin    the following documents, in files of equal size wherever that cuts them
+    train-00001.bin    ...
+
+A file is written under another name first and counts only once metadata.json names it: whatever
+interrupts the writing, the same call goes on after the last whole file.
+"""
+
+import functools
+import hashlib
+import json
+import multiprocessing
+import os
+import signal
+import threading
+import zlib
+from collections import deque
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import closing
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from . import tokenizers
+from .checkpoint import sole_writer, write_json
+from .corpora import Tokens
+from .errors import InputError
+
+FORMAT = "nanoparadigm-shards-1"
+ID = np.dtype("<u2")
+VALIDATION = "validation.bin"
+ANEW = "put it back, or prepare the folder anew"
+CHUNK = 2**19  # characters that a worker gets at a time: enough to outweigh the way there
+
+
+def write(
+    documents,
+    tokenizer,
+    out,
+    tokens,
+    source="",
+    shard_tokens=100_000_000,
+    validation_tokens=1_000_000,
+    workers=1,
+):
+    """Write documents, an iterable of texts, to the folder `out`; yield the training tokens so far.
+
+    The validation split is the first documents, as few as hold validation_tokens. Training is
+    exactly the next `tokens` tokens, or fewer where the documents end. The same call always leaves
+    the same bytes, whatever the number of workers (processes), and goes on where one was
+    interrupted. source: a line that tells these documents from others. Raises InputError for a
+    folder begun with other arguments and for a tokenizer without an end of text or with more ids
+    than uint16 holds; OSError where the disk refuses or a worker dies.
+    """
+    counts = dict(tokens=tokens, shard_tokens=shard_tokens, validation_tokens=validation_tokens)
+    for name, value in (counts | {"workers": workers}).items():
+        if value < 1:
+            raise InputError(f"{name} is {value}: give a whole number of 1 or more")
+    if tokenizer.end_of_text is None or tokenizer.vocab_size >= 2**16:
+        raise InputError(
+            f"a {tokenizer.kind} tokenizer of {tokenizer.vocab_size:,} ids cannot write shards, "
+            "which want an end of text and at most 65,535 ids: use GPT-2's"
+        )
+    out = Path(out)
+    with sole_writer(out):
+        arguments = dict(source=source, tokenizer=_identity(tokenizer), **counts)
+        metadata = _begin(out, tokenizer, arguments)
+        if not metadata["complete"]:
+            seen = sum(facts["documents"] for facts in metadata["files"].values())
+            rest = islice(documents, seen, None)
+            with closing(_encoded(rest, tokenizer, out, workers)) as encoded:
+                yield from _fill(out, metadata, encoded)
+        yield _trained(metadata)
+
+
+def _begin(out, tokenizer, arguments):
+    """The metadata to go on with: those of an interrupted call, or new ones."""
+    if (out / "metadata.json").exists():
+        metadata = _metadata(out)
+        for name, old in metadata["arguments"].items() if metadata["files"] else ():
+            if old != arguments[name]:
+                raise InputError(
+                    f"{out} was begun with the {name} {old} and cannot go on with "
+                    f"{arguments[name]}: keep it, or give another folder"
+                )
+        if metadata["files"]:
+            return metadata
+    metadata = dict(
+        format=FORMAT,
+        complete=False,
+        arguments=arguments,
+        end_of_text=tokenizer.end_of_text,
+        unfinished=0,  # tokens in these files of a document that they do not hold to its end
+        files={},
+    )
+    unfinished = out / "tokenizer.json.unfinished"
+    tokenizer.save(unfinished)
+    os.replace(unfinished, out / "tokenizer.json")
+    write_json(out / "metadata.json", metadata)
+    return metadata
+
+
+def _fill(out, metadata, encoded):
+    """Write the files that the folder lacks from (ids, characters) of every document it lacks."""
+    arguments, files = metadata["arguments"], metadata["files"]
+    size, tokens = arguments["shard_tokens"], arguments["tokens"]
+    plan = {VALIDATION: arguments["validation_tokens"]}
+    for i, start in enumerate(range(0, tokens, size)):
+        plan[f"train-{i:05}.bin"] = min(size, tokens - start)
+    document, at = next(encoded, None), metadata["unfinished"]
+    for name in [name for name in plan if name not in files]:
+        if document is None:
+            break
+        before = _trained(metadata)
+        facts, sha256 = dict(tokens=0, documents=0, characters=0), hashlib.sha256()
+        with open(out / f"{name}.unfinished", "wb") as f:
+            while document and facts["tokens"] < plan[name]:
+                ids, characters = document
+                room = len(ids) if name == VALIDATION else plan[name] - facts["tokens"]
+                part = ids[at : at + room]
+                f.write(part)
+                sha256.update(part)
+                facts["tokens"] += len(part)
+                at += len(part)
+                if at == len(ids):
+                    facts["documents"] += 1
+                    facts["characters"] += characters
+                    document, at = next(encoded, None), 0
+                if name != VALIDATION:
+                    yield before + facts["tokens"]
+            f.flush()
+            os.fsync(f.fileno())
+        os.replace(out / f"{name}.unfinished", out / name)
+        files[name] = {**facts, "sha256": sha256.hexdigest()}
+        metadata["unfinished"] = at
+        write_json(out / "metadata.json", metadata)
+    if not _trained(metadata):
+        held_out = sum(facts["tokens"] for facts in files.values())
+        files.clear()
+        write_json(out / "metadata.json", metadata)
+        raise InputError(
+            f"all {held_out:,} tokens of the documents would be held out for validation: "
+            "give more documents, or a smaller --validation_tokens"
+        )
+    metadata["complete"] = True
+    write_json(out / "metadata.json", metadata)
+
+
+def _trained(metadata):
+    return sum(f["tokens"] for name, f in metadata["files"].items() if name != VALIDATION)
+
+
+def _encoded(documents, tokenizer, out, workers):
+    """Ids (T,), the end of text included, and characters of every document, in order."""
+    chunks = _chunks(documents)
+    if workers == 1:
+        for texts in chunks:
+            yield from _encode(tokenizer, texts)
+        return
+    context = multiprocessing.get_context("spawn")
+    pool = ProcessPoolExecutor(workers, context, initializer=_end_with_parent)
+    pending = deque()
+    try:
+        for texts in chunks:
+            pending.append(pool.submit(_encode_apart, out / "tokenizer.json", texts))
+            if len(pending) > 3 * workers:  # not all at once: the documents may have no end
+                yield from pending.popleft().result()
+        while pending:
+            yield from pending.popleft().result()
+    except BrokenProcessPool as error:
+        raise OSError("a process that encodes died (too little memory for --workers?)") from error
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _chunks(documents):
+    """Lists of documents that take about the same time to encode."""
+    chunk, size = [], 0
+    for text in documents:
+        chunk.append(text)
+        size += len(text) + 1
+        if size >= CHUNK:
+            yield chunk
+            chunk, size = [], 0
+    if chunk:
+        yield chunk
+
+
+def _encode(tokenizer, texts):
+    end = tokenizer.end_of_text
+    return [(np.array([*tokenizer.encode(text), end], ID), len(text)) for text in texts]
+
+
+def _encode_apart(path, texts):
+    return _encode(_tokenizer(path), texts)
+
+
+_tokenizer = functools.cache(tokenizers.load)  # a worker lives for one call of `write`
+
+
+def _end_with_parent():
+    """A worker leaves Ctrl-C to its parent, and ends when that is killed."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+    def wait():
+        multiprocessing.parent_process().join()
+        os._exit(1)
+
+    threading.Thread(target=wait, daemon=True).start()
+
+
+class Shards:
+    """What `write` wrote: a corpus that comes as tokens, in the place of a `corpora.Corpus`.
+
+    Sizes are checked here, hashes by `check`. Raises InputError for a folder that is not finished,
+    damaged, or not ours.
+    """
+
+    sequence_length = None
+    truth = None
+
+    def __init__(self, folder):
+        self.name = str(folder)
+        self.folder = Path(folder)
+        self.metadata = _metadata(self.folder)
+        if not self.metadata["complete"]:
+            raise InputError(f"{folder} is not finished: give the command that began it once more")
+        self.tokenizer = tokenizers.load(self.folder / "tokenizer.json")
+        if _identity(self.tokenizer) != self.metadata["arguments"]["tokenizer"]:
+            raise InputError(f"{folder}/tokenizer.json is not the one it was written with: {ANEW}")
+        for name, facts in self.metadata["files"].items():
+            path, bytes_ = self.folder / name, facts["tokens"] * ID.itemsize
+            there = path.stat().st_size if path.exists() else 0
+            if there != bytes_:
+                raise InputError(f"{path} holds {there:,} of its {bytes_:,} bytes: {ANEW}")
+
+    def tokens(self, tokenizer):
+        """The corpora.Tokens, of which train stays on disk; InputError for another tokenizer."""
+        if _identity(tokenizer) != _identity(self.tokenizer):
+            raise InputError(
+                f"{self.name} is written in other tokens than the model's: use the text that it "
+                "was trained on, or train another model"
+            )
+        files = self.metadata["files"]
+        train = [self.folder / name for name in files if name != VALIDATION]
+        validation = np.fromfile(self.folder / VALIDATION, ID).astype(np.int64)
+        return Tokens(
+            Stream(train),
+            torch.from_numpy(validation),
+            files[VALIDATION]["characters"],
+            zlib.crc32(json.dumps(files).encode()),
+        )
+
+    def check(self):
+        """Read every file; yield the tokens read so far. InputError names a file that changed."""
+        done = 0
+        for name, facts in self.metadata["files"].items():
+            with open(self.folder / name, "rb") as f:
+                if hashlib.file_digest(f, "sha256").hexdigest() != facts["sha256"]:
+                    raise InputError(f"{f.name} has changed since it was written: {ANEW}")
+            done += facts["tokens"]
+            yield done
+
+
+class Stream:
+    """The tokens of files of equal size, the last of which may be shorter, as one text (T,).
+
+    stream[i], i a LongTensor of any shape or a slice -> LongTensor. Nothing else is loaded.
+    """
+
+    def __init__(self, paths):
+        self.parts = [np.memmap(path, ID, mode="r") for path in paths]
+
+    def __len__(self):
+        return sum(map(len, self.parts))
+
+    def __getitem__(self, i):
+        if isinstance(i, slice):
+            i = torch.arange(*i.indices(len(self)))
+        part, place = np.divmod(i.numpy(), len(self.parts[0]))
+        found = np.empty(part.shape, np.int64)
+        for k in np.unique(part):
+            found[part == k] = self.parts[k][place[part == k]]
+        return torch.from_numpy(found)
+
+
+def _metadata(folder):
+    try:
+        metadata = json.loads((folder / "metadata.json").read_text(encoding="utf-8"))
+        if metadata["format"] == FORMAT:
+            return metadata
+    except (OSError, ValueError, TypeError, KeyError):
+        pass
+    raise InputError(f"{folder}/metadata.json is damaged or not ours: {ANEW}")
+
+
+def _identity(tokenizer):
+    """A line that tells a tokenizer from others."""
+    sha256 = hashlib.sha256(json.dumps(tokenizer.vocabulary).encode()).hexdigest()
+    return f"{tokenizer.kind}, {tokenizer.vocab_size} ids, SHA-256 {sha256}"
