@@ -175,9 +175,9 @@ def decoding_table(rows):
 
 
 def baselines(data, orders=(0, 1, 3, 5)):
-    """Rows for `table`: n-gram models counted on the training text (its beginning, if it is longer
-    than any ruler needs), scored in the same windows, the
-    best of them also without windows, and the language itself where it is known."""
+    """Rows for `table`: n-gram models counted on the training text, or on the beginning of a very
+    long one, scored in the same windows, the best of them also without windows, and the language
+    itself where it is known."""
     train, x = data.train[:COUNTED], data.validation
     held_out = torch.cat([part.flatten() for part in x])
     vocab_size = data.tokenizer.vocab_size
