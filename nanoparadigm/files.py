@@ -50,8 +50,9 @@ def download(name, files, url, sha256, file, instead):
     """
     pooch.get_logger().setLevel("WARNING")  # it writes every download to the terminal otherwise
     try:
-        cache = pooch.os_cache("nanoparadigm")
-        return Path(pooch.retrieve(url, known_hash=sha256, fname=file, path=cache))
+        path = Path(pooch.os_cache("nanoparadigm")) / file
+        known = dict(known_hash=sha256, fname=path.name, path=path.parent)
+        return Path(pooch.retrieve(url, **known))
     except (OSError, ValueError) as error:  # no network or no room, or not the file we know
         raise InputError(
             f"{name} is not on this machine and its download failed ({type(error).__name__}): "

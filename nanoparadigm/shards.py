@@ -117,6 +117,10 @@ def _fill(out, metadata, encoded):
     for i, start in enumerate(range(0, tokens, size)):
         plan[f"train-{i:05}.bin"] = min(size, tokens - start)
     document, at = next(encoded, None), metadata["unfinished"]
+    if document and at >= len(document[0]):
+        raise InputError(
+            f"the documents are not those that {out} was begun with: give those, or another folder"
+        )
     for name in [name for name in plan if name not in files]:
         if document is None:
             break

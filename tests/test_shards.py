@@ -142,11 +142,16 @@ def test_the_bytes_do_not_depend_on_the_workers(folder, tmp_path):
     assert contents(tmp_path) == contents(folder)
 
 
+def threads(workers, *_, **__):
+    """In the place of processes, which take seconds to begin."""
+    return ThreadPoolExecutor(workers)
+
+
 def test_a_worker_that_dies_is_told(tmp_path, monkeypatch):
     def die(*_):
         raise BrokenProcessPool
 
-    monkeypatch.setattr(shards, "ProcessPoolExecutor", lambda n, *_, **__: ThreadPoolExecutor(n))
+    monkeypatch.setattr(shards, "ProcessPoolExecutor", threads)
     monkeypatch.setattr(shards, "_encode_apart", die)
     with pytest.raises(OSError, match="a process that encodes died"):
         put(some_documents(60), tmp_path, workers=2)
@@ -171,7 +176,7 @@ while True:
     child = os.fork()
     if child == 0:
         write()
-    time.sleep(chance.uniform(0, 0.06))
+    time.sleep(chance.uniform(0, 0.01 * lives))
     os.kill(child, signal.SIGKILL)
     if os.waitpid(child, 0)[1] == 0:
         break
@@ -210,10 +215,14 @@ def test_the_workers_of_a_writing_that_is_killed_end_too(tmp_path):
         assert process.poll() is None, process.communicate()
         workers = children.read_text().split()
     process.send_signal(signal.SIGKILL)
-    process.communicate()
+    process.wait()
     assert len(workers) >= 2
-    while any(Path(f"/proc/{pid}").exists() for pid in workers):
+    for _ in range(600):
+        left = [pid for pid in workers if Path(f"/proc/{pid}").exists()]
+        if not left:
+            break
         time.sleep(0.01)
+    assert not left
     assert not json.loads((tmp_path / "out" / "metadata.json").read_text())["complete"]
     assert cli.main([*command, "--workers", "1"]) == 0
     assert cli.main([*command[:-1], str(tmp_path / "straight"), "--workers", "1"]) == 0
@@ -269,11 +278,19 @@ def test_a_folder_does_not_go_on_with_other_arguments(changed, said, tmp_path):
     assert contents(tmp_path) == before
 
 
-def test_documents_without_an_end_are_read_no_further_than_wanted(tmp_path):
+def test_documents_that_have_changed_are_noticed(tmp_path):
+    """Where nothing else tells them from those it was begun with."""
+    interrupted(tmp_path, 36)
+    assert "not those that" in refusal(put, ["a"] * 60, tmp_path, source="made up")
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_documents_are_read_no_further_than_wanted(workers, tmp_path, monkeypatch):
+    monkeypatch.setattr(shards, "ProcessPoolExecutor", threads)
     served = itertools.count()
-    texts = (f"the cat {next(served)}" * 1000 for _ in itertools.count())
-    assert put(texts, tmp_path)[1] == 6000
-    assert next(served) < 9
+    texts = (f"the cat {next(served)}" * 1000 for _ in range(300))
+    assert put(texts, tmp_path, workers=workers)[1] == 6000
+    assert next(served) < 9 * workers
 
 
 @pytest.mark.parametrize("name", ["tokens", "shard_tokens", "validation_tokens", "workers"])

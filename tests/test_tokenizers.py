@@ -1,6 +1,7 @@
 """Tokenizers give back every text, also after a save; what they cannot do, they say."""
 
 import json
+from pathlib import Path
 
 import pooch
 import pytest
@@ -8,7 +9,7 @@ import torch
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from nanoparadigm import corpora
+from nanoparadigm import corpora, files
 from nanoparadigm.corpora import Corpus
 from nanoparadigm.errors import InputError
 from nanoparadigm.tokenizers import (
@@ -17,6 +18,7 @@ from nanoparadigm.tokenizers import (
     CharTokenizer,
     WordTokenizer,
     build,
+    gpt2,
     load,
 )
 
@@ -256,3 +258,96 @@ def test_the_file_is_plain_json(tmp_path):
     TOKENIZERS["word"].save(path)
     words = ["cat", "dog", "sees", "the"]
     assert json.loads(path.read_text()) == {"kind": "word", "vocabulary": words}
+
+
+# ------------------------------------------------------------------------------------------- GPT-2
+
+
+@pytest.fixture(scope="module")
+def published():
+    """The real one, from NANOPARADIGM_DATA or the user's cache; tests download nothing."""
+
+    def refuse(*args, **kwargs):
+        raise ConnectionError
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pooch, "retrieve", refuse)
+        try:
+            return gpt2()
+        except InputError as error:
+            pytest.skip(str(error))
+
+
+@pytest.mark.parametrize(
+    "text, ids",
+    [
+        ("Hello world", [15496, 995]),
+        (" the", [262]),
+        ("", []),
+        ("<|endoftext|>", [27, 91, 437, 1659, 5239, 91, 29]),
+    ],
+)
+def test_gpt2_writes_as_published(text, ids, published):
+    assert published.encode(text) == ids
+    assert (published.vocab_size, published.end_of_text) == (50_257, 50_256)
+    assert published.decode([50_256]) == "<|endoftext|>"
+
+
+@settings(deadline=None)
+@given(UNICODE)
+@example("'s  \r\n\t\0  é\u0301 猫\U0001f600\ufffd\ufeff <|endoftext|>")
+def test_gpt2_gives_back_every_string(published, text):
+    ids = published.encode(text)
+    assert published.decode(ids) == text
+    assert published.end_of_text not in ids
+
+
+def test_gpt2_comes_back_from_a_file(published, saved):
+    again = saved(published)
+    assert again.vocabulary == published.vocabulary and again.end_of_text == 50_256
+    assert again.encode("Hello world") == [15496, 995]
+
+
+def test_gpt2_is_refused_where_it_is_damaged_or_not_to_be_had(tmp_path, monkeypatch):
+    def refuse(*args, **kwargs):
+        raise ConnectionError
+
+    monkeypatch.setenv("NANOPARADIGM_DATA", str(tmp_path))
+    monkeypatch.setattr(pooch, "os_cache", lambda project: tmp_path / "cache")
+    monkeypatch.setattr(pooch, "retrieve", refuse)
+    said = refusal(gpt2)
+    assert said.startswith("GPT-2's vocabulary is not on this machine and its download failed")
+    assert "a folder that holds gpt2/vocab.json and gpt2/merges.txt, or use a tokenizer" in said
+    (tmp_path / "gpt2").mkdir()
+    for file in "vocab.json", "merges.txt":
+        (tmp_path / "gpt2" / file).write_text("{}")
+    assert "vocab.json is not GPT-2's (its SHA-256 differs): delete or" in refusal(gpt2)
+
+
+def test_gpt2_is_downloaded_to_the_cache_once(published, tmp_path, monkeypatch):
+    names = {"encoder.json": "gpt2/vocab.json", "vocab.bpe": "gpt2/merges.txt"}
+    source, asked = files.folder_with(names.values()), []
+
+    def fetch(url, path, pooch):
+        asked.append(url)
+        Path(path).write_bytes((source / names[url.rpartition("/")[2]]).read_bytes())
+
+    monkeypatch.setenv("NANOPARADIGM_DATA", "")
+    monkeypatch.setattr(pooch, "os_cache", lambda project: tmp_path / "cache")
+    monkeypatch.setattr(pooch.core, "choose_downloader", lambda url, progressbar: fetch)
+    for _ in range(2):
+        assert gpt2().vocabulary == published.vocabulary
+    assert len(asked) == 2
+
+
+def test_an_end_of_text_is_one_id_more_that_no_text_encodes_to():
+    text = "a <|endoftext|> b" * 30
+    plain = BPETokenizer.train(text, 400)
+    ended = plain.with_end_of_text()
+    assert (plain.end_of_text, ended.end_of_text) == (None, plain.vocab_size)
+    assert ended.vocab_size == plain.vocab_size + 1
+    assert ended.encode(text) == plain.encode(text)
+    assert ended.decode([*ended.encode("ab"), ended.end_of_text]) == "ab<|endoftext|>"
+    assert ended.with_end_of_text() is ended
+    assert BPETokenizer(ended.vocabulary).end_of_text == ended.end_of_text
+    assert TOKENIZERS["char"].end_of_text is TOKENIZERS["word"].end_of_text is None
