@@ -35,11 +35,10 @@ def find(sources):
             here = [source]
         else:
             here = sorted(map(Path, glob.glob(source)))
-        unknown = [str(p) for p in here if isinstance(p, Path) and not _reader(p)]
-        if unknown or not here:
+        if not here or not all(isinstance(part, str) or _reader(part) for part in here):
             raise InputError(
-                f"{', '.join(unknown) or source} {'is' if unknown else 'holds'} nothing to read: "
-                f"give files that end in {', '.join(READERS)}, or a dataset of the hub, OWNER/NAME"
+                f"there is nothing to read at {source}: give files that end in "
+                f"{', '.join(READERS)}, or a dataset of the hub, OWNER/NAME"
             )
         found += here
     return found

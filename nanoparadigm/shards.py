@@ -12,17 +12,10 @@ A file is written under another name first and counts only once metadata.json na
 interrupts the writing, the same call goes on after the last whole file.
 """
 
-import functools
 import hashlib
 import json
-import multiprocessing
 import os
-import signal
-import threading
 import zlib
-from collections import deque
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing
 from itertools import islice
 from pathlib import Path
@@ -33,13 +26,12 @@ import torch
 from . import tokenizers
 from .checkpoint import sole_writer, write_json
 from .corpora import Tokens
+from .encoding import ID, encode
 from .errors import InputError
 
 FORMAT = "nanoparadigm-shards-1"
-ID = np.dtype("<u2")
 VALIDATION = "validation.bin"
 ANEW = "put it back, or prepare the folder anew"
-CHUNK = 2**19  # characters that a worker gets at a time: enough to outweigh the way there
 
 
 def write(
@@ -77,7 +69,7 @@ def write(
         if not metadata["complete"]:
             seen = sum(facts["documents"] for facts in metadata["files"].values())
             rest = islice(documents, seen, None)
-            with closing(_encoded(rest, tokenizer, out, workers)) as encoded:
+            with closing(encode(rest, tokenizer, out / "tokenizer.json", workers)) as encoded:
                 yield from _fill(out, metadata, encoded)
         yield _trained(metadata)
 
@@ -161,65 +153,6 @@ def _fill(out, metadata, encoded):
 
 def _trained(metadata):
     return sum(f["tokens"] for name, f in metadata["files"].items() if name != VALIDATION)
-
-
-def _encoded(documents, tokenizer, out, workers):
-    """Ids (T,), the end of text included, and characters of every document, in order."""
-    chunks = _chunks(documents)
-    if workers == 1:
-        for texts in chunks:
-            yield from _encode(tokenizer, texts)
-        return
-    context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(workers, context, initializer=_end_with_parent)
-    pending = deque()
-    try:
-        for texts in chunks:
-            pending.append(pool.submit(_encode_apart, out / "tokenizer.json", texts))
-            if len(pending) > 3 * workers:  # not all at once: the documents may have no end
-                yield from pending.popleft().result()
-        while pending:
-            yield from pending.popleft().result()
-    except BrokenProcessPool as error:
-        raise OSError("a process that encodes died (too little memory for --workers?)") from error
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
-def _chunks(documents):
-    """Lists of documents that take about the same time to encode."""
-    chunk, size = [], 0
-    for text in documents:
-        chunk.append(text)
-        size += len(text) + 1
-        if size >= CHUNK:
-            yield chunk
-            chunk, size = [], 0
-    if chunk:
-        yield chunk
-
-
-def _encode(tokenizer, texts):
-    end = tokenizer.end_of_text
-    return [(np.array([*tokenizer.encode(text), end], ID), len(text)) for text in texts]
-
-
-def _encode_apart(path, texts):
-    return _encode(_tokenizer(path), texts)
-
-
-_tokenizer = functools.cache(tokenizers.load)  # a worker lives for one call of `write`
-
-
-def _end_with_parent():
-    """A worker leaves Ctrl-C to its parent, and ends when that is killed."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-
-    def wait():
-        multiprocessing.parent_process().join()
-        os._exit(1)
-
-    threading.Thread(target=wait, daemon=True).start()
 
 
 class Shards:

@@ -23,7 +23,7 @@ from helpers import ROOT, awake, generator
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nanoparadigm import build, cli, corpora, documents, shards, tokenizers
+from nanoparadigm import build, cli, corpora, documents, encoding, tokenizers
 from nanoparadigm.corpora import Batches, Data
 from nanoparadigm.entropy import GPT2, spread, token_entropy
 from nanoparadigm.errors import InputError
@@ -85,7 +85,7 @@ def refusal(call, *args, **options):
 def small_chunks():
     """A few documents at a time go to a worker, and a few are lost where the writing stops."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(shards, "CHUNK", 100)
+        patch.setattr(encoding, "CHUNK", 100)
         yield
 
 
@@ -151,8 +151,8 @@ def test_a_worker_that_dies_is_told(tmp_path, monkeypatch):
     def die(*_):
         raise BrokenProcessPool
 
-    monkeypatch.setattr(shards, "ProcessPoolExecutor", threads)
-    monkeypatch.setattr(shards, "_encode_apart", die)
+    monkeypatch.setattr(encoding, "ProcessPoolExecutor", threads)
+    monkeypatch.setattr(encoding, "_encode_apart", die)
     with pytest.raises(OSError, match="a process that encodes died"):
         put(some_documents(60), tmp_path, workers=2)
 
@@ -160,10 +160,10 @@ def test_a_worker_that_dies_is_told(tmp_path, monkeypatch):
 KILLER = """
 import os, random, signal, sys, time
 sys.path.insert(0, sys.argv[1])
-from test_shards import put, shards, some_documents
+from test_shards import encoding, put, some_documents
 
 out, chance, lives = sys.argv[2], random.Random(0), 0
-shards.CHUNK = 100
+encoding.CHUNK = 100
 def write():
     def slow():
         for text in some_documents(60):
@@ -207,7 +207,7 @@ def test_the_workers_of_a_writing_that_is_killed_end_too(tmp_path):
     counts = "--tokens 1e9 --shard_tokens 2e4 --validation_tokens 9e3".split()
     flags = ["--source", str(source), "--tokenizer", str(tmp_path / "tokenizer.json"), *counts]
     command = ["prepare", "fineweb", *flags, "--out", str(tmp_path / "out")]
-    begin = "import sys; from nanoparadigm import cli, shards; shards.CHUNK = 5000; "
+    begin = "import sys; from nanoparadigm import cli, encoding; encoding.CHUNK = 5000; "
     begin += "cli.main(sys.argv[1:])"
     process = run("-c", begin, *command, "--workers", "2")
     children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
@@ -286,7 +286,7 @@ def test_documents_that_have_changed_are_noticed(tmp_path):
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_documents_are_read_no_further_than_wanted(workers, tmp_path, monkeypatch):
-    monkeypatch.setattr(shards, "ProcessPoolExecutor", threads)
+    monkeypatch.setattr(encoding, "ProcessPoolExecutor", threads)
     served = itertools.count()
     texts = (f"the cat {next(served)}" * 1000 for _ in range(300))
     assert put(texts, tmp_path, workers=workers)[1] == 6000
@@ -512,10 +512,10 @@ def test_a_damaged_archive_is_named(parts):
 
 def test_what_holds_no_documents_is_refused(parts):
     (parts / "empty").mkdir()
-    for source in "parts/empty", "parts/d*.jsonl", "parts/none.jsonl", "none", "":
-        assert refusal(read, source).startswith(f"{source} holds nothing to read: give files that")
-    for source in "parts/c.md", "parts/*.md":
-        assert refusal(read, source).startswith("parts/c.md is nothing to read")
+    nothing = "parts/empty", "parts/d*.jsonl", "parts/none.jsonl", "none"
+    for source in *nothing, "parts/c.md", "parts/*.md", "parts/c.*":
+        said = refusal(read, source)
+        assert said.startswith(f"there is nothing to read at {source}: give files that end in")
 
 
 def test_without_the_extra_packages_their_absence_is_told(parts, monkeypatch):
@@ -729,7 +729,7 @@ def test_the_entropy_of_tokens_is_saved(say):
         (f"{PREPARE} --tokens inf", "inf is not a whole number"),
         (f"{PREPARE} --tokenizer char", "cannot read char"),
         (f"{PREPARE} --tokenizer diffusion", "ids cannot write shards, which want an end of text"),
-        (f"{PREPARE} --source none.jsonl", "none.jsonl holds nothing to read"),
+        (f"{PREPARE} --source none.jsonl", "there is nothing to read at none.jsonl"),
     ],
 )
 def test_misuse_is_answered_in_a_sentence(line, said, say):
