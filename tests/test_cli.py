@@ -743,7 +743,7 @@ MISUSE = [
     ("train --seed 99999999999999999999", "give a whole number from 0 to 2**63 - 1"),
     (f"train --device nonsense {SMALL}", "device 'nonsense' cannot be used here: try --device cpu"),
     (f"train --device meta {SMALL}", "device 'meta' cannot be used here: try --device cpu"),
-    (f"train --schedule cosine {SMALL}", "ar has no noise, so no schedule: drop --schedule"),
+    (f"train --schedule cosine {SMALL}", "ar has no schedule: drop --schedule"),
     (f"train {SMALL} --muon_lr 1e30", "the training diverged, its loss is nan at step"),
     ("compare --models", "--models names no model: give some of ar, diffusion, flow, mamba"),
     ("compare --dataset text.txt --n_embd 2 --n_head 1 --block_size 8", "choose a larger --n_em"),
