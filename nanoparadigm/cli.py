@@ -13,12 +13,22 @@ from contextlib import contextmanager, redirect_stderr
 from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
 from itertools import dropwhile, takewhile
 from pathlib import Path
+from typing import Annotated, get_origin
 
 import torch
 import tyro
 from tqdm import tqdm
 
-from . import __version__, checkpoint, corpora, evaluate, tokenizers, viz
+from . import (
+    __version__,
+    checkpoint,
+    corpora,
+    differences,
+    evaluate,
+    shared_code,
+    tokenizers,
+    viz,
+)
 from .errors import InputError, at_least_one, check_seed, choose
 from .machine import keep_memory
 from .network import Sizes
@@ -465,7 +475,28 @@ class Compare:
         print(f"saved in {out}: table.md, figure.png, results.json and the runs")
 
 
-COMMANDS = {c.__name__.lower(): c for c in (Train, Sample, Infill, Evaluate, Compare)}
+@dataclass(frozen=True)
+class Diff:
+    """Say in what two models differ, as found out from the code itself, and what they share.
+
+    Every answer names the code it was got from. Examples:
+
+      nanoparadigm diff ar diffusion
+      nanoparadigm diff diffusion flow --network transformer
+      nanoparadigm diff ar mamba
+    """
+
+    models: tyro.conf.Positional[tuple[str, str]]
+    """two of ar, diffusion, flow, mamba"""
+    network: str | None = None
+    """of both, instead of their own: transformer, mamba, hollow or hollow_mamba"""
+
+    def run(self):
+        print(differences.table(*self.models, self.network))
+        print(shared_code.table(*self.models, self.network), end="")
+
+
+COMMANDS = {c.__name__.lower(): c for c in (Train, Sample, Infill, Evaluate, Compare, Diff)}
 
 # ------------------------------------------------------------------------------- what they share
 
@@ -542,6 +573,8 @@ def flags(command):
     """name -> field of every flag of a command, those of its nested groups included."""
     found = {}
     for f in fields(command):
+        if get_origin(f.type) is Annotated:  # Positional
+            continue
         group = f.default_factory() if callable(f.default_factory) else None
         found |= flags(type(group)) if is_dataclass(group) else {f.name: f}
     return found

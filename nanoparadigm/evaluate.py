@@ -380,12 +380,14 @@ def percent(share):
     return f"{100 * share['mean']:.1f} ± {100 * share['se']:.1f} %" if share else ""
 
 
-def markdown(head, lines):
-    """A table with its first column on the left and the others on the right."""
+def markdown(head, lines, texts=False):
+    """A table with its first column on the left and the others on the right, as numbers stand, or
+    on the left too if they are texts."""
     widths = [max(map(len, column)) for column in zip(head, *lines, strict=True)]
-    rule = ["-" * widths[0], *("-" * (w - 1) + ":" for w in widths[1:])]
+    rule = ["-" * widths[0], *("-" * (w - 1) + ("-" if texts else ":") for w in widths[1:])]
     text = ""
     for name, *cells in [head, rule, *lines]:
-        padded = [cell.rjust(w) for cell, w in zip(cells, widths[1:], strict=True)]
+        justify = str.ljust if texts else str.rjust
+        padded = [justify(cell, w) for cell, w in zip(cells, widths[1:], strict=True)]
         text += "| " + " | ".join([name.ljust(widths[0]), *padded]) + " |\n"
     return text

@@ -639,7 +639,8 @@ def test_the_usual_lines_run(line, globe, say, tmp_path, monkeypatch):
     "name, flag", [(name, flag) for name, c in cli.COMMANDS.items() for flag in cli.flags(c)]
 )
 def test_every_flag_is_read_with_either_dash(name, flag):
-    required = ["--checkpoint", "x"] if name in ("sample", "infill") else []
+    required = dict.fromkeys(("sample", "infill"), ["--checkpoint", "x"]) | {"diff": ["ar", "flow"]}
+    required = required.get(name, [])
     default = cli.flat(cli.parse([name, *required]))
     kind = cli.flags(cli.COMMANDS[name])[flag].type
     value = {int: "3", float: "0.5", str: "y"}.get(kind, "3")
@@ -705,6 +706,8 @@ MISUSE = [
     (f"train --tokenizer bep {SMALL}", "unknown tokenizer 'bep': did you mean 'bpe'?"),
     (f"train --mlp relu {SMALL}", "unknown mlp 'relu': did you mean 'relu2'?"),
     ("compare --models ar difusion", "did you mean 'diffusion'?"),
+    ("diff ar difusion", "did you mean 'diffusion'?"),
+    ("diff ar flow --network mambo", "did you mean 'mamba'?"),
     (f"sample {FLOW} --sampler eular", "unknown sampler 'eular': did you mean 'euler'?"),
     # what cannot be parsed
     ("train --n_layer two", "'two'"),
@@ -716,6 +719,11 @@ MISUSE = [
     ("sample", "--checkpoint"),
     ("sample runs/ar", "--checkpoint"),
     ("train --resume=yes", "yes"),
+    ("diff", "two of ar, diffusion, flow, mamba"),
+    ("diff ar", "Expected 2 values"),
+    ("diff ar diffusion flow", "flow"),
+    ("diff --models ar flow", "unknown flag '--models'"),
+    ("diff ar flow --network hollow", "choose another --network"),
     # texts
     ("train --dataset empty.txt", "empty.txt is empty: give a file that holds text"),
     ("train --dataset short.txt", "short.txt holds 8 of the 128 tokens that one window needs"),

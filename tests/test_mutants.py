@@ -2,7 +2,6 @@
 law fails on it. A mutant that survives is a missing law."""
 
 import inspect
-import textwrap
 
 import laws
 import pytest
@@ -15,6 +14,7 @@ import test_sampling
 import test_scan
 import test_schedules
 import torch
+from helpers import plant
 
 from nanoparadigm import automaton, scan, schedules
 from nanoparadigm.hollow import Hollow
@@ -408,17 +408,6 @@ def small_blocks(law):
         law()
     finally:
         scan.BUFFER = before
-
-
-def plant(monkeypatch, function, said, says):
-    """Compile the function's live source with one piece of it replaced, in its own module."""
-    source = textwrap.dedent(inspect.getsource(function))
-    assert said in source, "the source has moved on: mend the mutant"
-    source = "\n".join(s for s in source.splitlines() if not s.startswith("@"))
-    names = {}
-    exec(compile(source.replace(said, says), "<mutant>", "exec"), function.__globals__, names)
-    # the code object, so that everyone who imported the function by name gets the mutant
-    monkeypatch.setattr(inspect.unwrap(function), "__code__", names[function.__name__].__code__)
 
 
 def holds(law):
