@@ -1,5 +1,6 @@
 """`nanoparadigm diff`: what it says of two models is true of them, and changes when they do."""
 
+import inspect
 import re
 import sys
 from functools import cache
@@ -298,10 +299,19 @@ def test_a_statement_counts_alike_however_it_is_broken_into_lines(tmp_path):
         assert all(found[line] == lines for line in lines), first
 
 
-def test_only_code_counts():
-    for file, line in lines_run("diffusion"):
+def test_the_code_that_runs_counts_and_nothing_else():
+    ran = lines_run("ar")
+    for file, line in ran:
         text = (LIBRARY / file).read_text().splitlines()[line - 1].strip()
         assert text and text[0] != "#" and not text.startswith('"""'), (file, line)
+    assert not any(file == "shared_code.py" for file, _ in ran)  # which only asks
+
+    def counted(function):
+        lines, first = inspect.getsourcelines(function)
+        return [("paradigms/ar.py", first + i) in ran for i in range(len(lines))]
+
+    assert counted(Autoregressive.logits) == [True, False, True, True]  # False: its docstring
+    assert not any(counted(Autoregressive.conditional))
 
 
 @pairs
