@@ -23,6 +23,7 @@ from .errors import InputError, at_least_one, check_seed, choose
 from .machine import keep_memory
 from .network import Sizes
 from .paradigms import PRESETS, build, build_alike, parameters
+from .tokenizers import encode
 from .train import FREE, Settings, read_log, total_steps, train, usable
 
 # ---------------------------------------------------------------------------------- the commands
@@ -426,7 +427,43 @@ class Compare:
         print(f"saved in {out}: table.md, figure.png, results.json and the runs")
 
 
-COMMANDS = {c.__name__.lower(): c for c in (Train, Sample, Infill, Evaluate, Compare)}
+@dataclass(frozen=True)
+class Demo:
+    """Open a page in the browser on which the trained models write, fill gaps, and race.
+
+    Only this machine can open it, and it needs no network. Without trained models it offers to
+    train tiny ones. Its buttons answer programs too: /write, /fill, /compare. Examples:
+
+      nanoparadigm demo
+      nanoparadigm demo --folder runs/compare-language --port 0
+
+      from gradio_client import Client
+      client = Client("http://127.0.0.1:7860")
+      text, page = client.predict("runs/ar", "lo a", 32, 32, 1.0, 0, api_name="/write")
+    """
+
+    folder: str = "runs"
+    """where to look for runs, also one level deeper"""
+    port: int = 7860
+    """of 127.0.0.1; 0 for a free one"""
+
+    def run(self):
+        try:
+            from . import demo
+        except ModuleNotFoundError as error:
+            if error.name != "gradio":
+                raise
+            raise InputError(
+                "the demo needs Gradio, which is not installed: pip install gradio"
+            ) from error
+        page = demo.start(self.folder, self.port)
+        print(f"the demo is at {page.local_url} (Ctrl-C ends it)", flush=True)
+        page.block_thread()
+        sys.stdout.flush()
+        os._exit(0)  # a training or an answer under way would make an ordinary end hang or abort
+
+
+COMMANDS = {c.__name__.lower(): c for c in (Train, Sample, Infill, Evaluate, Compare, Demo)}
 
 # ------------------------------------------------------------------------------- what they share
 
@@ -446,17 +483,6 @@ def fit(name, model, data, settings, run, resume, stop):
 
 def progress(items, label, **options):
     return tqdm(items, desc=label, dynamic_ncols=True, mininterval=0.5, **options)
-
-
-def encode(tokenizer, text):
-    """Token ids; InputError for a character the model has never seen."""
-    unseen = tokenizer.unseen(text)
-    if unseen:
-        raise InputError(
-            f"this model has never seen {', '.join(map(repr, unseen[:5]))}: leave it out of the "
-            "text given, or train a model with --tokenizer bpe, which can read anything"
-        )
-    return tokenizer.encode(text)
 
 
 def make_room(folder, runs, overwrite):

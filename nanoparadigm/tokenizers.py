@@ -6,6 +6,7 @@ blank); every tokenizer shows it as BLANK.
 
 import codecs
 import json
+import re
 from functools import cache
 from itertools import groupby
 from pathlib import Path
@@ -185,6 +186,41 @@ def build(name, corpus, bpe_vocab_size=500):
     if kind is BPETokenizer:
         return kind.train(corpus.train, bpe_vocab_size)
     return kind.train(corpus.train, corpus.validation, corpus.test)
+
+
+def encode(tokenizer, text):
+    """Token ids; InputError for a character the model has never seen."""
+    unseen = tokenizer.unseen(text)
+    if unseen:
+        raise InputError(
+            f"this model has never seen {', '.join(map(repr, unseen[:5]))}: leave it out of the "
+            "text given, or train a model with --tokenizer bpe, which can read anything"
+        )
+    return tokenizer.encode(text)
+
+
+def template(tokenizer, text):
+    """The ids of the text, in which every BLANK is one token that is not given; see `encode`."""
+    if not text or not tokenizer.joiner:
+        pieces = re.split(f"({BLANK})", text)
+    elif "" in (pieces := text.split(tokenizer.joiner)):
+        raise InputError("words are separated by single spaces: take out the other spaces")
+    blank = [tokenizer.vocab_size]
+    return [i for piece in pieces for i in (blank if piece == BLANK else encode(tokenizer, piece))]
+
+
+def hide(tokenizer, text, start, end):
+    """The text with as many BLANKs as text[start:end] has tokens in its place, for `template`.
+    A word is hidden as a whole."""
+    if tokenizer.joiner:
+
+        def hidden(word):
+            return BLANK if word.start() < end and word.end() > start else word[0]
+
+        return re.sub(f"[^{tokenizer.joiner}]+", hidden, text)
+    part = text[start:end]
+    count = part.count(BLANK) + len(tokenizer.encode(part.replace(BLANK, "")))
+    return text[:start] + BLANK * count + text[end:]
 
 
 def load(path):
