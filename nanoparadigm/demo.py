@@ -15,7 +15,7 @@ import torch
 from . import checkpoint, corpora, evaluate, race, tokenizers
 from .errors import InputError, choose
 from .paradigms import PRESETS, build_alike
-from .tokenizers import BLANK, hide, template
+from .tokenizers import BLANK, encode_gaps, hide
 from .train import Settings, train
 
 LONGEST, MOST_STEPS = 1000, 500  # what a browser can still play
@@ -34,10 +34,17 @@ NOTHING = (
     "about a minute, or larger ones with `nanoparadigm train`."
 )
 BAR = gr.Progress()  # Gradio puts a bar for each call in its place
+THEME = gr.themes.Default(primary_hue="blue").set(  # whose own colours are hard to read
+    button_primary_background_fill="*primary_700",
+    button_primary_background_fill_dark="*primary_700",
+    block_info_text_color="*neutral_600",
+    block_info_text_color_dark="*neutral_300",
+)
 CSS = """
-iframe.race { width: 100%; height: 36rem; border: 0; resize: vertical; }
+iframe { width: 100%; border: 0; resize: vertical; }
 .numbers { overflow-x: auto; }
 .numbers table { white-space: nowrap; font-variant-numeric: tabular-nums; }
+.numbers :is(td, th):not(:first-child) { text-align: right; }
 """
 
 
@@ -55,6 +62,7 @@ def start(folder, port, steps=500):
             ssr_mode=False,
             run_history=False,
             footer_links=["api", "settings"],
+            theme=THEME,
             css=CSS,
             quiet=True,
             prevent_thread_lock=True,
@@ -86,10 +94,12 @@ def app(folder="runs", steps=500):
             with gr.Tab("Fill"), gr.Row():
                 with gr.Column():
                     filler, fill_decoding = one_of("model"), one_of("decoding", value="")
-                    text = gr.Textbox(label="text", lines=4)
+                    text = gr.Textbox(
+                        label="text", lines=4, placeholder="one that the model can read"
+                    )
                     with gr.Row():
-                        take = gr.Button("Take the text written")
-                        hide = gr.Button("Hide the selection")
+                        take = gr.Button("Take the text written", size="md")
+                        hide = gr.Button("Hide the selection", size="md")
                     gr.Markdown(FILL)
                     fill_how = knobs()
                     fill = gr.Button("Fill", variant="primary")
@@ -109,7 +119,7 @@ def app(folder="runs", steps=500):
                 measure = gr.Button(f"Measure these models on {WINDOWS} windows")
         selection = gr.State()
         lists = [notice, offer, tabs, writer, filler, racers, numbers]
-        silent = dict(api_visibility="private")
+        silent = dict(api_visibility="private", show_progress="hidden")
         page.load(answers.models, None, lists, **silent)
         offer.click(answers.train, None, lists, api_name="train")
         writer.change(answers.decodings, writer, decoding, **silent)
@@ -140,9 +150,11 @@ def task():
 def knobs():
     with gr.Row():
         return (
-            gr.Number(32, label="steps", info="of diffusion and flow", precision=0),
-            gr.Number(1, label="temperature", info="0 takes the likeliest", step=0.1),
-            gr.Number(0, label="seed", info="same seed, same text", precision=0),
+            gr.Number(32, label="steps", info="of diffusion and flow", precision=0, min_width=110),
+            gr.Number(
+                1, label="temperature", info="0 takes the likeliest", step=0.1, min_width=110
+            ),
+            gr.Number(0, label="seed", info="same seed, same text", precision=0, min_width=110),
         )
 
 
@@ -201,13 +213,13 @@ class Answers:
             f"### {path.parent.as_posix()}\n\n{path.read_text(encoding='utf-8')}"
             for path in sorted({*self.folder.glob("table.md"), *self.folder.glob("*/table.md")})
         ]
-        one = gr.update(choices=names, value=names[0] if names else None)
+        first = dict(choices=names, value=names[0] if names else None)
         return (
             "\n\n".join(said),
             gr.update(visible=not names),
             gr.update(visible=bool(names)),
-            one,
-            one,
+            gr.update(**first),
+            gr.update(**first),
             gr.update(choices=names, value=names[:4]),
             "\n\n".join([*tables, RULER] if tables else []),
         )
@@ -221,10 +233,9 @@ class Answers:
         """The Run of one model that goes on with a prompt; options: those of `sampling`."""
         saved = self.load(name)
         options = sampling(saved.model, *options)
-        given = template(saved.tokenizer, prompt)
-        within("length", length, max(1, len(given)), LONGEST)
-        given += [saved.model.blank] * (length - len(given))
-        return race.record(name, saved.model, saved.tokenizer, given, **options)
+        within("length", length, 1, LONGEST)
+        template = saved.model.template(length, encode_gaps(saved.tokenizer, prompt))
+        return race.record(name, saved.model, saved.tokenizer, template, **options)
 
     @in_a_sentence
     def write(self, model, prompt, length, steps, temperature, seed, decoding):
@@ -248,17 +259,17 @@ class Answers:
         saved = self.load(model)
         paradigm, tokenizer = saved.model, saved.tokenizer
         options = sampling(paradigm, steps, temperature, seed, decoding)
-        given = template(tokenizer, text)
-        within("length of the text", len(given), 0, LONGEST)
-        gaps = [i for i, token in enumerate(given) if token == paradigm.blank]
+        template = encode_gaps(tokenizer, text)
+        within("length of the text", len(template), 0, LONGEST)
+        gaps = [i for i, token in enumerate(template) if token == paradigm.blank]
         if not gaps:
             raise InputError(f"nothing is hidden: mark a part and hide it, or write {BLANK} there")
         start, end = gaps[0], gaps[-1] + 1
-        one_inside = end < len(given) and end - start == len(gaps)
+        one_inside = end < len(template) and end - start == len(gaps)
         if one_inside and not paradigm.infills:
-            texts = paradigm.infill(1, given[:start], given[end:], len(gaps), **options)
+            texts = paradigm.infill(1, template[:start], template[end:], len(gaps), **options)
             return tokenizer.decode(texts[0]), RANKED
-        run = race.record(model, paradigm, tokenizer, given, **options)
+        run = race.record(model, paradigm, tokenizer, template, **options)
         return run.text, framed([run], "Watching gaps being filled")
 
     @in_a_sentence
@@ -336,4 +347,5 @@ def in_characters(text, *places):
 def framed(runs, title):
     """The animation in a frame of its own, which can reach nothing of the page around it."""
     page = escape(race.page(runs, "calls", title))
-    return f'<iframe class="race" title="{title}" sandbox="allow-scripts" srcdoc="{page}"></iframe>'
+    look = f'title="{title}" style="height: {26 + 8 * len(runs)}rem"'
+    return f'<iframe {look} sandbox="allow-scripts" srcdoc="{page}"></iframe>'

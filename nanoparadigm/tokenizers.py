@@ -199,8 +199,8 @@ def encode(tokenizer, text):
     return tokenizer.encode(text)
 
 
-def template(tokenizer, text):
-    """The ids of the text, in which every BLANK is one token that is not given; see `encode`."""
+def encode_gaps(tokenizer, text):
+    """`encode`, with every BLANK in the text as one token that is not given: the id vocab_size."""
     if not text or not tokenizer.joiner:
         pieces = re.split(f"({BLANK})", text)
     elif "" in (pieces := text.split(tokenizer.joiner)):
@@ -210,7 +210,7 @@ def template(tokenizer, text):
 
 
 def hide(tokenizer, text, start, end):
-    """The text with as many BLANKs as text[start:end] has tokens in its place, for `template`.
+    """The text with as many BLANKs as text[start:end] has tokens in its place, for `encode_gaps`.
     A word is hidden as a whole."""
     if tokenizer.joiner:
 
