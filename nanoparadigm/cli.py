@@ -307,8 +307,8 @@ class Visualize:
 
     Each writes its text first; the show then takes as long as is asked for. Where the output is no
     terminal, a few stills are printed instead. A call of the network does not cost the same
-    everywhere: diffusion and flow compute all positions they read in every call, ar and mamba only
-    the new one. Examples:
+    everywhere: diffusion and flow compute all positions they read in every call, ar and mamba
+    hardly more than the new one. Examples:
 
       nanoparadigm visualize --checkpoint runs/ar runs/diffusion runs/flow runs/mamba
       nanoparadigm visualize --checkpoint runs/ar runs/diffusion --clock seconds --html race.html
@@ -369,10 +369,9 @@ class Visualize:
         else:
             stills = race.stills(race.moments(runs, self.clock), 6)
             print(*(race.plain(runs, moment, self.clock) for moment in stills), sep="\n\n")
-            print(f"\n{race.WHAT_SIGNS_MEAN}\n{race.WHAT_P_MEANS}\n")
+            print("", race.SIGNS, *race.NOTES, "", sep="\n")
         for run in runs:
             print(f"{run.name}: {race.costs(run.frames[-1])}")
-        print(race.WHAT_CALLS_COST)
         for path in filter(None, (self.html, self.gif)):
             print(f"saved in {path}")
 

@@ -41,14 +41,12 @@ from .viz import GREY, MARKERS, PALETTE
 CLOCKS = {"calls": "network calls", "seconds": "seconds"}
 UNWRITTEN = "·"
 RECENT = 4  # network calls for which a token counts as new
-WHAT_SIGNS_MEAN = f"{BLANK} masked   {UNWRITTEN} not begun   ↵ end of a line"
-WHAT_P_MEANS = (
+SIGNS = f"{BLANK} masked   {UNWRITTEN} not begun   ↵ end of a line"
+NOTES = (
     "mean p: of the probabilities that the network gave to the tokens when it wrote them; each "
-    "model has seen other parts of the text by then, so it does not tell which is the better."
-)
-WHAT_CALLS_COST = (
+    "model has seen other parts of the text by then, so it does not tell which is the better.",
     "A call does not cost the same everywhere: diffusion and flow compute all positions they read "
-    "in every call, ar and mamba only the new one."
+    "in every call, ar and mamba hardly more than the new one.",
 )
 
 
@@ -109,9 +107,8 @@ def record(name, model, tokenizer, template, generator, **options):
     """
     canvas, known = model.canvas(template, 1)
     model.sample(1, 1, torch.Generator(model.device), steps=1)  # no run shall pay for waking torch
-    masks = model.extra_symbols > 0 and not model.causal
     changed, sure = [None] * len(template), [None] * len(template)
-    frames, ids, seconds = [], list(template), 0.0
+    frames, ids, seconds = [], template, 0.0
     with evaluate.counting(model) as counted, torch.inference_mode():
         states = model.write(canvas, known, generator, **options)
         while True:
@@ -122,23 +119,26 @@ def record(name, model, tokenizer, template, generator, **options):
                 break
             (state, window), before = step, ids
             ids = state[0].tolist()
-            called = counted.calls > calls
-            if called:
-                p = counted.logits[0, :, : model.vocab_size].double().softmax(-1)
-            for i, (token, old) in enumerate(zip(ids, before, strict=True)):
-                if token != old:
-                    blank = token == model.blank
-                    row = -1 if model.causal else i - window.start
-                    changed[i] = None if blank else counted.calls
-                    sure[i] = p[row, token].item() if called and not blank else None
-            symbols = [shown(piece) for piece in tokenizer.pieces(ids)]
-            for i, token in enumerate(ids):
-                if token == model.blank:
-                    masked = masks and window.start <= i < window.stop
-                    symbols[i] = BLANK if masked else UNWRITTEN
-            costs = dict(calls=counted.calls, positions=counted.positions, seconds=seconds)
-            kept = dict(symbols=tuple(symbols), changed=tuple(changed), sure=tuple(sure))
-            frames.append(Frame(**costs, **kept))
+            new = [i for i, (now, was) in enumerate(zip(ids, before, strict=True)) if now != was]
+            p = [None] * len(new)
+            if counted.calls > calls:
+                rows = [-1 if model.causal else i - window.start for i in new]
+                tokens = [ids[i] if ids[i] != model.blank else 0 for i in new]
+                p = counted.logits[0, rows, : model.vocab_size].double().softmax(-1)
+                p = p[range(len(new)), tokens].tolist()
+            for i, p_i in zip(new, p, strict=True):
+                blank = ids[i] == model.blank
+                changed[i], sure[i] = (None, None) if blank else (counted.calls, p_i)
+            frames.append(
+                Frame(
+                    symbols=symbols(model, tokenizer, ids, window),
+                    calls=counted.calls,
+                    positions=counted.positions,
+                    seconds=seconds,
+                    changed=tuple(changed),
+                    sure=tuple(sure),
+                )
+            )
     return Run(
         name=shown(name),
         kind=model.recipe["name"],
@@ -146,6 +146,16 @@ def record(name, model, tokenizer, template, generator, **options):
         given=tuple(known[0].tolist()),
         text=tokenizer.decode(ids),
         frames=tuple(frames),
+    )
+
+
+def symbols(model, tokenizer, ids, window):
+    """What to show for each of the ids. A blank is a mask where a network that knows masks reads it
+    just now, in `window` (a slice); else it has not been begun."""
+    masks = range(*window.indices(len(ids))) if model.extra_symbols and not model.causal else ()
+    return tuple(
+        (BLANK if i in masks else UNWRITTEN) if token == model.blank else shown(piece)
+        for i, (token, piece) in enumerate(zip(ids, tokenizer.pieces(ids), strict=True))
     )
 
 
@@ -183,17 +193,17 @@ def moments(runs, clock="calls"):
 
 def page(runs, clock="calls", title="Watching text appear"):
     """The race as HTML that stands alone: no network, no library. It starts on that clock."""
+    choose("clock", clock, CLOCKS)
     race = dict(
         clock=clock,
         recent=RECENT,
         runs=[outline(run) for run in runs],
         moments={name: places(runs, name) for name in CLOCKS},
     )
-    choose("clock", clock, CLOCKS)
     parts = [
         f'<section style="--hue: {" ".join(map(str, rgb(hue(run))))}" '
         f'aria-labelledby="name{i}"><h2 id="name{i}"><span aria-hidden="true">'
-        f'{SIGNS.get(run.kind, "")}</span> {escape(run.name)}</h2><p class="costs"></p>'
+        f'{SHAPES.get(run.kind, "")}</span> {escape(run.name)}</h2><p class="costs"></p>'
         f'<div class="text">{escape(run.joiner.join(run.frames[-1].symbols))}</div></section>'
         for i, run in enumerate(runs)
     ]
@@ -204,8 +214,7 @@ def page(runs, clock="calls", title="Watching text appear"):
         recent=RECENT,
         blank=BLANK,
         unwritten=UNWRITTEN,
-        mean=WHAT_P_MEANS,
-        cost=WHAT_CALLS_COST,
+        notes="".join(f"<dt></dt><dd>{note}</dd>" for note in NOTES),
         race=json.dumps(race).replace("<", "\\u003c"),  # no text can end the script it stands in
     )
 
@@ -245,12 +254,14 @@ def stills(moments, n):
 
 def heading(moment, clock):
     at = moment.at if clock == "calls" else f"{moment.at:.3f}"
-    return f"after {at} {CLOCKS[clock]}"
+    return f"{CLOCKS[clock]}: {at}"
 
 
 def costs(frame):
     """What it has taken to come so far."""
-    return f"{frame.calls} calls, {frame.positions:,} positions, {frame.seconds:.3f} s"
+    counts = (frame.calls, "call"), (frame.positions, "position")
+    said = [f"{n:,} {what}{'s' if n != 1 else ''}" for n, what in counts]
+    return ", ".join([*said, f"{frame.seconds:.3f} s"])
 
 
 def standing(frame):
@@ -278,7 +289,7 @@ def hue(run):
 
 
 def rgb(colour):
-    """ "#rrggbb" -> three numbers from 0 to 255."""
+    """A colour as "#rrggbb" -> three numbers from 0 to 255."""
     return tuple(int(colour[i : i + 2], 16) for i in (1, 3, 5))
 
 
@@ -325,7 +336,7 @@ def piece(run, frame, place, text):
     return Piece(text, INK, ground(hue(run), sure), new=frame.calls - changed < RECENT)
 
 
-SIGNS = {kind: {"o": "●", "s": "■", "^": "▲", "D": "◆"}[sign] for kind, sign in MARKERS.items()}
+SHAPES = {kind: {"o": "●", "s": "■", "^": "▲", "D": "◆"}[sign] for kind, sign in MARKERS.items()}
 LEGEND = [
     [
         *(Piece(f" {p:g} ", INK, ground(GREY, p)) for p in (0.1, 0.5, 1)),
@@ -337,10 +348,9 @@ LEGEND = [
         Piece("given", given=True),
         Piece("   "),
         Piece("noise", DIM, PAPER),
-        Piece(f"   {WHAT_SIGNS_MEAN}"),
+        Piece(f"   {SIGNS}"),
     ],
 ]
-NOTES = WHAT_P_MEANS, WHAT_CALLS_COST
 
 
 def plain(runs, moment, clock="calls", width=80):
@@ -356,7 +366,7 @@ def plain(runs, moment, clock="calls", width=80):
 def terminal(runs, moment, clock="calls", width=80):
     """A moment for a terminal of that width, as rich can print it: a panel for each model, two side
     by side if there is room, and a legend."""
-    columns = 2 if len(runs) > 1 and width >= 100 else 1
+    columns = 2 if len(runs) > 1 and width >= 112 else 1
     grid = Table.grid(*[Column(width=width // columns) for _ in range(columns)])
     panels = [
         panel(run, frame, width // columns - 4)
@@ -370,7 +380,7 @@ def terminal(runs, moment, clock="calls", width=80):
 def panel(run, frame, width):
     rows = lines(run, frame, width)
     rows += [[]] * (height(run, width) - len(rows))  # so that nothing below it moves
-    name = Text.assemble(f"{SIGNS.get(run.kind, '')} ", (title(run, frame), f"bold {INK}"))
+    name = Text.assemble(f"{SHAPES.get(run.kind, '')} ", (title(run, frame), f"bold {INK}"))
     return Panel(
         Group(*map(painted, rows)),
         title=name,
@@ -384,7 +394,7 @@ def panel(run, frame, width):
 
 
 def painted(row):
-    text = Text(no_wrap=True)
+    text = Text()
     for piece in row:
         look = dict(color=piece.ink, bgcolor=piece.ground, italic=piece.given)
         text.append(piece.text, Style(**look, bold=piece.new, underline=piece.new))
@@ -411,7 +421,7 @@ def gif(runs, clock, path, seconds=10, n=80, width=60):
     stands on the last. width: of a text, in letters."""
     race = moments(runs, clock)
     frames = [picture(runs, still(race, k / (n - 1)), clock, width) for k in range(n)]
-    colours = frames[-1].quantize(128)  # the same for all, so that only what moves is stored
+    colours = frames[-1].quantize(256)  # the same for all, so that only what moves is stored
     frames = [frame.quantize(palette=colours, dither=Image.Dither.NONE) for frame in frames]
     pace = [1000 * seconds // n] * (n - 1) + [4000]
     more = dict(save_all=True, append_images=frames[1:], duration=pace, loop=2)
@@ -436,7 +446,7 @@ def picture(runs, moment, clock="calls", width=60):
         left, below = MARGIN + i % columns * wide, top + sum(bands[: i // columns])
         box = left, below, left + wide - MARGIN, below + bands[i // columns] - MARGIN
         canvas.rounded_rectangle(box, 8, outline=hue(run), width=2)
-        name = [Piece(f"{SIGNS.get(run.kind, '')} ", hue(run)), Piece(title(run, frame))]
+        name = [Piece(f"{SHAPES.get(run.kind, '')} ", hue(run)), Piece(title(run, frame))]
         rows = [name, [Piece(standing(frame), DIM)], *lines(run, frame, width)]
         written(canvas, rows, left + MARGIN, below + MARGIN // 2)
     written(canvas, key, MARGIN, top + sum(bands))
