@@ -215,11 +215,11 @@ def hide(tokenizer, text, start, end):
     if tokenizer.joiner:
 
         def hidden(word):
-            return BLANK if word.start() < end and word.end() > start else word[0]
+            return BLANK if max(word.start(), start) < min(word.end(), end) else word[0]
 
         return re.sub(f"[^{tokenizer.joiner}]+", hidden, text)
-    part = text[start:end]
-    count = part.count(BLANK) + len(tokenizer.encode(part.replace(BLANK, "")))
+    pieces = text[start:end].split(BLANK)
+    count = len(pieces) - 1 + sum(len(tokenizer.encode(piece)) for piece in pieces)
     return text[:start] + BLANK * count + text[end:]
 
 

@@ -17,6 +17,8 @@ from nanoparadigm.tokenizers import (
     CharTokenizer,
     WordTokenizer,
     build,
+    encode_gaps,
+    hide,
     load,
 )
 
@@ -256,3 +258,33 @@ def test_the_file_is_plain_json(tmp_path):
     TOKENIZERS["word"].save(path)
     words = ["cat", "dog", "sees", "the"]
     assert json.loads(path.read_text()) == {"kind": "word", "vocabulary": words}
+
+
+@pytest.mark.parametrize("kind", TOKENIZERS)
+@settings(deadline=None)
+@given(data=st.data())
+def test_hidden_text_becomes_as_many_gaps_and_the_rest_stays(kind, data):
+    tokenizer = TOKENIZERS[kind]
+    if kind == "word":
+        words = st.sampled_from([*tokenizer.vocabulary, BLANK])
+        text = " ".join(data.draw(st.lists(words, max_size=8)))
+    else:
+        text = "".join(data.draw(st.lists(st.sampled_from(["the ", "c", "a", "t", BLANK]))))
+    start, end = sorted(data.draw(st.tuples(*[st.integers(0, len(text))] * 2)))
+    gaps = hide(tokenizer, text, start, end)
+    ids = encode_gaps(tokenizer, gaps)
+    assert tokenizer.decode(ids) == gaps and ids.count(tokenizer.vocab_size) == gaps.count(BLANK)
+    if kind == "word":
+        hidden, at = set(range(start, end)), 0
+        for new, old in zip(gaps.split(" "), text.split(" "), strict=True):
+            assert new == (BLANK if hidden & set(range(at, at + len(old))) else old)
+            at += len(old) + 1
+    else:
+        count = len(encode_gaps(tokenizer, text[start:end]))
+        assert gaps == text[:start] + BLANK * count + text[end:]
+
+
+def test_gaps_in_words_need_single_spaces():
+    for text in "the  cat", " the", f"the {BLANK} ":
+        assert "single spaces" in refusal(encode_gaps, TOKENIZERS["word"], text)
+    assert "never seen" in refusal(encode_gaps, TOKENIZERS["word"], f"the {BLANK}at")
