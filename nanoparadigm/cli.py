@@ -541,7 +541,7 @@ class Demo:
 
       from gradio_client import Client
       client = Client("http://127.0.0.1:7860")
-      text, page = client.predict("runs/ar", "lo a", 32, 32, 1.0, 0, api_name="/write")
+      text, page = client.predict("ar", "lo a", length=32, seed=1, api_name="/write")
     """
 
     folder: str = "runs"

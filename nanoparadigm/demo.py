@@ -37,6 +37,7 @@ CSS = """
 iframe { width: 100%; border: 0; resize: vertical; }
 .numbers { overflow-x: auto; }
 .numbers table { white-space: nowrap; font-variant-numeric: tabular-nums; }
+.numbers :is(td, th) { padding: 0.4rem 0.6rem !important; }
 .numbers :is(td, th):not(:first-child) { text-align: right; }
 """
 

@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from contextlib import closing
 from html import unescape
 
@@ -24,6 +25,8 @@ from helpers import presets  # noqa: E402
 
 from nanoparadigm import demo  # noqa: E402
 from nanoparadigm.answers import in_characters  # noqa: E402
+
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of Gradio and pandas
 
 WORDS = "a cow eats . a hen runs . some wee crabs swim and a bat sings . " * 60
 LENGTH = 12
@@ -74,6 +77,7 @@ def ask(client):
 
 def race_in(frame):
     """The runs that an animation shows, as its page holds them."""
+    assert 'sandbox="allow-scripts"' in frame
     page = unescape(frame.split('srcdoc="')[1].rpartition('"')[0])
     return json.loads(page.split('id="race">')[1].split("</script>")[0])["runs"]
 
@@ -196,6 +200,9 @@ def test_without_models_it_offers_to_train_them(tmp_path):
         for name in names:
             text, _ = client.predict(name, "lo", 32, 4, api_name="/write")
             assert text.startswith("lo ") and len(text.split(" ")) == 32
+        before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.safetensors")}
+        client.predict(api_name="/train")  # a second one, from another window of the browser
+        assert before == {path: path.stat().st_mtime_ns for path in before}
     finally:
         page.close(verbose=False)
 
@@ -214,7 +221,10 @@ def test_the_command_prints_its_address_and_ends_with_ctrl_c(folder):
     pipes = dict(stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     with subprocess.Popen(command, **pipes, env=os.environ | {"PYTHONUNBUFFERED": "1"}) as process:
         address = process.stdout.readline().split(" is at ")[1].split()[0]
-        assert Client(address, verbose=False).predict("mine/ar", api_name="/write")
+        busy = Client(address, verbose=False)
+        job = busy.submit("mine/flow", length=1000, steps=500, api_name="/write")
+        while job.status().code.name != "PROCESSING":
+            time.sleep(0.1)
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=30)
     assert process.returncode == 0 and "Traceback" not in out + err
