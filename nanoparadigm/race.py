@@ -311,7 +311,7 @@ def lines(run, frame, width):
     rows, used = [[]], 0
     for place, symbol in enumerate(frame.symbols):
         for k, part in enumerate(symbol.split("\n")):
-            gap = run.joiner if k == 0 and used else ""
+            gap = run.joiner if used else ""
             cells = cell_len(part)
             if k or used and used + len(gap) + cells > width:
                 rows.append([])

@@ -53,9 +53,6 @@ def states(model, template, options):
             yield state[0].tolist(), window
 
 
-# -------------------------------------------------------------------------------- what is recorded
-
-
 @decodings
 def test_a_run_is_the_text_that_the_model_writes_and_every_state_on_the_way(
     name, template, options
@@ -176,13 +173,14 @@ def test_nothing_is_shown_that_a_terminal_might_obey(text):
     assert not any(c < " " or "\x7f" <= c < "\xa0" or c in "\u2028\u2029\u202e" for c in rest)
 
 
-# -------------------------------------------------------------------------------------- one clock
+def test_what_cannot_be_seen_has_a_sign():
+    assert race.shown("a\t\0\x7f\n\u202e\ud800é") == "a␉␀␡↵\n\ufffd\ufffdé"
 
 
-def run_of(times, name="it"):
-    """A Run of one token with a frame at each of (calls, seconds)."""
-    frames = [Frame(("a",), n, n, s, (n,), (0.5,)) for n, s in times]
-    return Run(name, "ar", "", (False,), "a", tuple(frames))
+def run_of(times):
+    """A Run of one token, which is drawn anew in a frame at each of (calls, seconds)."""
+    frames = [Frame(("a",), n, n, s, (n,), (1 / (n + 1),)) for n, s in times]
+    return Run("it", "ar", "", (False,), "a", tuple(frames))
 
 
 counts = st.lists(st.integers(0, 9), min_size=1, max_size=6)
@@ -207,7 +205,7 @@ def test_an_unknown_clock_is_answered_with_those_there_are():
         race.page([run_of([(0, 0)])], "hours")
 
 
-@given(st.lists(st.integers(0, 99), min_size=1, max_size=30).map(sorted), st.integers(2, 9))
+@given(st.lists(st.floats(0, 9), min_size=1, max_size=30).map(sorted), st.integers(2, 9))
 def test_stills_are_spread_evenly_and_have_both_ends(times, n):
     found = race.moments([run_of([(t, t) for t in times])])
     chosen = race.stills(found, n)
@@ -215,7 +213,7 @@ def test_stills_are_spread_evenly_and_have_both_ends(times, n):
     assert len(chosen) <= n and chosen == sorted(set(chosen), key=lambda moment: moment.at)
     even = (found[-1].at - found[0].at) / (n - 1)
     for moment in found:
-        assert min(abs(moment.at - c.at) for c in chosen) <= max(even, widest(times))
+        assert min(abs(moment.at - c.at) for c in chosen) <= max(even, widest(times)) + 1e-9
 
 
 def widest(times):
@@ -306,6 +304,9 @@ def test_a_wide_terminal_shows_two_side_by_side_and_none_is_written_beyond(width
         said = on_a_terminal(race.terminal(runs, moment, "calls", width), width, None)
         lines = said.splitlines()
         assert max(map(len, lines)) <= width
+        high = [race.height(run, width // columns - 4) for run in runs]
+        inside = sum("│" in line for line in lines)
+        assert inside == sum(max(high[i : i + columns]) for i in range(0, 4, columns))
         assert (
             sum("╭" in line for line in lines)
             == 4 / columns
@@ -331,9 +332,11 @@ def test_what_a_model_writes_cannot_harm_what_shows_it():
 @decodings
 def test_the_page_holds_every_frame(name, template, options):
     run = written(name, template, **options)
-    html = race.page([run, written("flow")], "seconds")
+    html = race.page([run, run_of([(1, 0.5), (2, 0.7)])], "seconds")
     data = json.loads(BeautifulSoup(html, "html.parser").find(id="race").string)
     assert data["clock"] == "seconds" and "http" not in html
+    second = data["runs"][1]["frames"]
+    assert [frame["tokens"] for frame in second] == [[[0, "a", 1, 0.5]], [[0, "a", 2, 0.3333]]]
     tokens = [None] * len(template)
     for frame, kept in zip(run.frames, data["runs"][0]["frames"], strict=True):
         for i, *token in kept["tokens"]:
@@ -373,7 +376,7 @@ def test_the_show_ends_on_the_last_moment():
 
 
 def test_the_picture_moves_and_keeps_its_size(tmp_path):
-    runs = [*four(steps=6), written("ar", EMPTY)]
+    runs = [*four(steps=6), evil()]
     race.gif(runs, "calls", tmp_path / "race.any", seconds=1, n=20)
     with Image.open(tmp_path / "race.any") as picture:
         assert picture.format == "GIF" and picture.n_frames == 13 == len(race.moments(runs))
@@ -384,9 +387,6 @@ def test_the_picture_moves_and_keeps_its_size(tmp_path):
         assert sum(shows[:-1]) + 1000 // 20 >= 900 and shows[-1] == 4000
     sizes = {race.picture(runs, moment).size for moment in race.moments(runs)}
     assert sizes == {picture.size}
-
-
-# -------------------------------------------------------------------------------------- a browser
 
 
 @pytest.fixture(scope="module")

@@ -139,6 +139,24 @@ def test_the_extra_symbol_is_shown_as_blank(kind, shown):
     assert tokenizer.decode([]) == ""
 
 
+@settings(deadline=None, max_examples=50)
+@given(st.data())
+@pytest.mark.parametrize("kind", TOKENIZERS)
+def test_the_pieces_of_a_text_are_one_for_each_id_and_joined_the_text(kind, data):
+    tokenizer = TOKENIZERS[kind]
+    ids = data.draw(st.lists(st.integers(0, tokenizer.vocab_size)))
+    pieces = tokenizer.pieces(ids)
+    assert len(pieces) == len(ids) and tokenizer.pieces(torch.tensor(ids)) == pieces
+    assert tokenizer.joiner.join(pieces) == tokenizer.decode(ids)
+
+
+def test_a_character_of_several_bytes_is_a_piece_of_its_last():
+    tokenizer = BPETokenizer.train("ab", 300)
+    ids = tokenizer.encode("猫a猫")
+    assert tokenizer.pieces(ids) == ["", "", "猫", "a", "", "", "猫"]
+    assert tokenizer.pieces(ids[:5]) == ["", "", "猫", "a", "\ufffd"]
+
+
 def test_tiny_shakespeare_by_characters(shakespeare):
     tokenizer = build("char", shakespeare, 500)
     ids = tokenizer.encode(shakespeare.train)
