@@ -9,7 +9,7 @@ import re
 import shlex
 import signal
 import sys
-from contextlib import contextmanager, redirect_stderr
+from contextlib import contextmanager, redirect_stderr, suppress
 from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
 from itertools import dropwhile, takewhile
 from pathlib import Path
@@ -17,6 +17,7 @@ from typing import Annotated, get_origin
 
 import torch
 import tyro
+from rich.console import Console
 from tqdm import tqdm
 
 from . import (
@@ -25,6 +26,7 @@ from . import (
     corpora,
     differences,
     evaluate,
+    race,
     shared_code,
     tokenizers,
     viz,
@@ -33,6 +35,7 @@ from .errors import InputError, at_least_one, check_seed, choose
 from .machine import keep_memory
 from .network import Sizes
 from .paradigms import PRESETS, build, build_alike, parameters
+from .tokenizers import encode
 from .train import FREE, Settings, read_log, total_steps, train, usable
 
 # ---------------------------------------------------------------------------------- the commands
@@ -165,6 +168,50 @@ class Train:
 
 
 @dataclass(frozen=True)
+class Decoding:
+    """How to write."""
+
+    sampling_steps: int = 64
+    """steps of diffusion and flow"""
+    temperature: float = 1.0
+    """below 1 sharpens, 0 takes the most probable token"""
+    top_k: int | None = None
+    """draw from the k most probable tokens only"""
+    top_p: float | None = None
+    """draw from the most probable tokens that make up this share only"""
+    blocks: int | None = None
+    """write in N blocks from left to right, each finished before the next is begun; the default
+    length is then N halves of the model's block, at least one block (ar and mamba go from token to
+    token by themselves)"""
+    sampler: str | None = None
+    """ancestral (default); diffusion: or first_hitting, random_order, left_to_right, confidence;
+    flow: or euler"""
+    eta: float | None = None
+    """flow, euler: extra jumps that correct mistakes; diffusion, ancestral: how often a
+    word that has been revealed is taken back"""
+    reveal: str | None = None
+    """diffusion, samplers with an order: linear (default), as many tokens in each step, or cosine,
+    few at first"""
+    threshold: float | None = None
+    """diffusion, confidence: in each step reveal what is more probable than this"""
+    corrections: int | None = None
+    """flow: after each step, how often to draw one token anew, given all others"""
+
+    def options(self, saved):
+        """What `write` of a Checkpoint's model is to be given; InputError for what it has not."""
+        at_least_one(self, ["sampling_steps"])
+        mine = vars(self).copy()
+        every = {name: mine.pop(name) for name in ("temperature", "top_k", "top_p", "blocks")}
+        every["steps"] = mine.pop("sampling_steps")
+        return every | taken(saved, saved.model.trajectory, **mine)
+
+    def length(self, saved):
+        """Tokens in a text whose length is not asked for."""
+        block = saved.config["recipe"]["block_size"]
+        return max(block, (self.blocks or 0) * block // 2)
+
+
+@dataclass(frozen=True)
 class Sample:
     """Let a model write.
 
@@ -172,6 +219,8 @@ class Sample:
 
       nanoparadigm sample --checkpoint runs/ar --prompt "ROMEO:" --length 200
       nanoparadigm sample --checkpoint runs/diffusion --length 128 --sampling_steps 64
+      nanoparadigm sample --checkpoint runs/diffusion --sampler confidence --threshold 0.9
+      nanoparadigm sample --checkpoint runs/flow --blocks 8 --corrections 1
       nanoparadigm sample --checkpoint runs/flow --length 128 --sampler euler --eta 0.5
       nanoparadigm sample --checkpoint runs/diffusion --infill --prefix "To be" --suffix "question"
     """
@@ -181,23 +230,9 @@ class Sample:
     prompt: str = ""
     """text to begin with"""
     length: int | None = None
-    """tokens in the text, the prompt's included (default: the model's block)"""
+    """tokens in the text, the prompt's included (default: the model's block; see --blocks)"""
     n: int = 1
     """texts"""
-    sampling_steps: int = 64
-    """steps of diffusion and flow"""
-    temperature: float = 1.0
-    """below 1 sharpens, 0 takes the most probable token"""
-    top_k: int | None = None
-    """draw from the k most probable tokens only"""
-    top_p: float | None = None
-    """draw from the most probable tokens that make up this share only"""
-    sampler: str | None = None
-    """ancestral (default); diffusion: or first_hitting, random_order, left_to_right, confidence;
-    flow: or euler"""
-    eta: float | None = None
-    """flow, euler: extra jumps that correct mistakes; diffusion, ancestral: how often a
-    word that has been revealed is taken back"""
     seed: int = 0
     """same seed, same text"""
     infill: bool = False
@@ -208,11 +243,15 @@ class Sample:
     """text after the gap"""
     fill_length: int = 30
     """tokens in the gap"""
+    candidates: int | None = None
+    """ar, mamba: how many texts to write for the gap, to choose one that fits (default: 64)"""
+    decoding: Decoding = field(default_factory=Decoding)
 
     def run(self):
-        at_least_one(self, ["n", "sampling_steps", "fill_length"])
+        at_least_one(self, ["n", "fill_length", "candidates"])
         check_seed(self.seed)
-        idle = ("prompt", "length") if self.infill else ("prefix", "suffix", "fill_length")
+        filling = ("prefix", "suffix", "fill_length", "candidates")
+        idle = ("prompt", "length") if self.infill else filling
         for f in fields(self):
             if f.name in idle and getattr(self, f.name) != f.default:
                 raise InputError(
@@ -221,28 +260,22 @@ class Sample:
                 )
         saved = checkpoint.load(self.checkpoint)
         model, tokenizer = saved.model.eval(), saved.tokenizer
-        given = dict(sampler=self.sampler, eta=self.eta)
-        options = {name: value for name, value in given.items() if value is not None}
-        for name in options:
-            if name not in inspect.signature(model.trajectory).parameters:
-                raise InputError(
-                    f"a model of kind {saved.config['recipe']['name']} has no {name}: drop --{name}"
-                )
-        options |= dict(
-            generator=torch.Generator().manual_seed(self.seed),
-            steps=self.sampling_steps,
-            temperature=self.temperature,
-            top_k=self.top_k,
-            top_p=self.top_p,
-        )
+        options = dict(generator=seeded(self.seed), **self.decoding.options(saved))
         with torch.no_grad():
             if self.infill:
+                options |= taken(saved, model.infill, candidates=self.candidates)
                 prefix, suffix = (encode(tokenizer, text) for text in (self.prefix, self.suffix))
                 texts = model.infill(self.n, prefix, suffix, self.fill_length, **options)
+                if suffix and not model.infills:
+                    usual = inspect.signature(model.infill).parameters["candidates"].default
+                    print(
+                        f"{self.checkpoint} cannot see the text after a gap: it chose among "
+                        f"{self.candidates or usual} candidates by how probable they make "
+                        "what follows",
+                        file=sys.stderr,
+                    )
             else:
-                length = (
-                    saved.config["recipe"]["block_size"] if self.length is None else self.length
-                )
+                length = self.decoding.length(saved) if self.length is None else self.length
                 prompt = encode(tokenizer, self.prompt)
                 texts = model.sample(self.n, length, prompt=prompt, **options)
         print("\n---\n".join(tokenizer.decode(text) for text in texts))
@@ -252,7 +285,8 @@ class Sample:
 class Infill:
     """Fill a gap in a text; what is on either side stays, character for character.
 
-    Example:
+    Diffusion and flow see both sides. ar and mamba write candidates after the first side and choose
+    one by how probable it makes the second. Example:
 
       nanoparadigm infill --checkpoint runs/diffusion --prefix "To be" \\
           --suffix "that is the question" --fill_length 30
@@ -268,19 +302,89 @@ class Infill:
     """tokens in the gap"""
     n: int = 1
     """texts"""
-    sampling_steps: int = 64
-    """steps"""
-    temperature: float = 1.0
-    """below 1 sharpens, 0 takes the most probable token"""
-    top_k: int | None = None
-    """draw from the k most probable tokens only"""
-    top_p: float | None = None
-    """draw from the most probable tokens that make up this share only"""
     seed: int = 0
     """same seed, same text"""
+    candidates: int | None = None
+    """ar, mamba: how many texts to write for the gap, to choose one that fits (default: 64)"""
+    decoding: Decoding = field(default_factory=Decoding)
 
     def run(self):
         Sample(infill=True, **vars(self)).run()
+
+
+@dataclass(frozen=True)
+class Visualize:
+    """Watch some models write, side by side on one clock.
+
+    Each writes its text first; the show then takes as long as is asked for. Where the output is no
+    terminal, a few stills are printed instead. A call of the network does not cost the same
+    everywhere: diffusion and flow compute all positions they read in every call, ar and mamba
+    hardly more than the new one. Examples:
+
+      nanoparadigm visualize --checkpoint runs/ar runs/diffusion runs/flow runs/mamba
+      nanoparadigm visualize --checkpoint runs/ar runs/diffusion --clock seconds --html race.html
+      nanoparadigm visualize --checkpoint runs/diffusion --blocks 4 --seconds 30 --gif race.gif
+    """
+
+    checkpoint: tuple[str, ...]
+    """folders of runs or of checkpoints"""
+    prompt: str = ""
+    """text to begin with"""
+    length: int | None = None
+    """tokens in the text, the prompt's included (default: the model's block; see --blocks)"""
+    clock: str = "calls"
+    """calls, of the network, or seconds, that the model took"""
+    seconds: float = 10.0
+    """how long the show takes; 0 for stills"""
+    html: str | None = None
+    """file for a page of the same race, which needs nothing else to be read"""
+    gif: str | None = None
+    """file for a picture of it"""
+    seed: int = 0
+    """same seed, same texts"""
+    decoding: Decoding = field(default_factory=Decoding)
+
+    def run(self):
+        check_seed(self.seed)
+        choose("clock", self.clock, race.CLOCKS)
+        if not 0 <= self.seconds < math.inf:
+            raise InputError(f"seconds is {self.seconds}: give 0 (stills) or more")
+        if not self.checkpoint:
+            raise InputError("--checkpoint names no model: give the folders of one or more runs")
+        for path in filter(None, (self.html, self.gif)):
+            if not Path(path).parent.is_dir():
+                raise InputError(
+                    f"there is no folder {Path(path).parent} for {path}: make it, or name another"
+                )
+        entries = []
+        for path in self.checkpoint:
+            saved = checkpoint.load(path)
+            model, tokenizer = saved.model.eval(), saved.tokenizer
+            prompt = encode(tokenizer, self.prompt)
+            length = self.decoding.length(saved) if self.length is None else self.length
+            template = model.template(length, prompt)
+            entries.append((model, tokenizer, template, self.decoding.options(saved)))
+        kinds = [model.recipe["name"] for model, *_ in entries]
+        names = kinds if len(set(kinds)) == len(kinds) else self.checkpoint
+        runs = []
+        for name, (model, tokenizer, template, options) in zip(names, entries, strict=True):
+            runs.append(race.record(name, model, tokenizer, template, seeded(self.seed), **options))
+        if self.html:
+            Path(self.html).write_text(race.page(runs, self.clock), encoding="utf-8")
+        if self.gif:
+            race.gif(runs, self.clock, self.gif)
+        console = Console()
+        if self.seconds and sys.stdout.isatty() and console.is_interactive:
+            with suppress(KeyboardInterrupt):
+                race.play(runs, self.clock, self.seconds, console)
+        else:
+            stills = race.stills(race.moments(runs, self.clock), 6)
+            print(*(race.plain(runs, moment, self.clock) for moment in stills), sep="\n\n")
+            print("", race.SIGNS, *race.NOTES, "", sep="\n")
+        for run in runs:
+            print(f"{run.name}: {race.costs(run.frames[-1])}")
+        for path in filter(None, (self.html, self.gif)):
+            print(f"saved in {path}")
 
 
 @dataclass(frozen=True)
@@ -496,7 +600,45 @@ class Diff:
         print(shared_code.table(*self.models, self.network), end="")
 
 
-COMMANDS = {c.__name__.lower(): c for c in (Train, Sample, Infill, Evaluate, Compare, Diff)}
+@dataclass(frozen=True)
+class Demo:
+    """Open a page in the browser on which the trained models write, fill gaps, and race.
+
+    Only this machine can open it, and it needs no network. Without trained models it offers to
+    train tiny ones. Its buttons answer programs too: /write, /fill, /compare. Examples:
+
+      nanoparadigm demo
+      nanoparadigm demo --folder runs/compare-language --port 0
+
+      from gradio_client import Client
+      client = Client("http://127.0.0.1:7860")
+      text, page = client.predict("ar", "lo a", length=32, seed=1, api_name="/write")
+    """
+
+    folder: str = "runs"
+    """where to look for runs, also one level deeper"""
+    port: int = 7860
+    """of 127.0.0.1; 0 for a free one"""
+
+    def run(self):
+        try:
+            from . import demo
+        except ModuleNotFoundError as error:
+            if error.name != "gradio":
+                raise
+            raise InputError(
+                "the demo needs Gradio, which is not installed: pip install gradio"
+            ) from error
+        page = demo.start(self.folder, self.port)
+        print(f"the demo is at {page.local_url} (Ctrl-C ends it)", flush=True)
+        page.block_thread()
+        sys.stdout.flush()
+        os._exit(0)  # a training or an answer under way would make an ordinary end hang or abort
+
+
+COMMANDS = {
+    c.__name__.lower(): c for c in (Train, Sample, Infill, Visualize, Evaluate, Compare, Diff, Demo)
+}
 
 # ------------------------------------------------------------------------------- what they share
 
@@ -518,15 +660,19 @@ def progress(items, label, **options):
     return tqdm(items, desc=label, dynamic_ncols=True, mininterval=0.5, **options)
 
 
-def encode(tokenizer, text):
-    """Token ids; InputError for a character the model has never seen."""
-    unseen = tokenizer.unseen(text)
-    if unseen:
-        raise InputError(
-            f"this model has never seen {', '.join(map(repr, unseen[:5]))}: leave it out of the "
-            "text given, or train a model with --tokenizer bpe, which can read anything"
-        )
-    return tokenizer.encode(text)
+def taken(saved, method, **options):
+    """The options that are not None; InputError for one that this method of the model has not."""
+    given = {name: value for name, value in options.items() if value is not None}
+    for name in given:
+        if name not in inspect.signature(method).parameters:
+            raise InputError(
+                f"a model of kind {saved.config['recipe']['name']} has no {name}: drop --{name}"
+            )
+    return given
+
+
+def seeded(seed):
+    return torch.Generator().manual_seed(seed)
 
 
 def make_room(folder, runs, overwrite):

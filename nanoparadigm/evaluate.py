@@ -244,13 +244,14 @@ def accuracy(model, data, position, generator, n=200, batch_size=50):
 
 class Counted(nn.Module):
     """A network that counts its calls, the texts in them (`rows`) and the token positions it
-    computes. It steps if the network inside does."""
+    computes, and keeps the logits of its last call. It steps if the network inside does."""
 
     def __init__(self, net):
         super().__init__()
         self.net = net
         self.max_length = getattr(net, "max_length", None)
         self.calls = self.rows = self.positions = 0
+        self.logits = None
         if hasattr(net, "step"):
             self.init_state, self.step = net.init_state, self.counted_step
 
@@ -261,11 +262,13 @@ class Counted(nn.Module):
 
     def forward(self, z, t=None):
         self.count(z)
-        return self.net(z, t)
+        self.logits = self.net(z, t)
+        return self.logits
 
     def counted_step(self, z, state):
         self.count(z)
-        return self.net.step(z, state)
+        self.logits, state = self.net.step(z, state)
+        return self.logits, state
 
 
 @contextmanager

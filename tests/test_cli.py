@@ -161,10 +161,15 @@ def test_the_same_seed_writes_the_same_text(name, home, say):
     assert len(set(texts)) == 3
 
 
-@pytest.mark.parametrize("name", ["ar", "mamba"])
-def test_an_autoregressive_text_may_be_longer_than_the_block(name, home, say):
-    said = say(f"sample --checkpoint runs/{name} --length 50")
-    assert (said.status, len(said.out)) == (0, 51)
+@presets
+def test_a_text_may_be_longer_than_the_block(name, home, say):
+    sample = f"sample --checkpoint runs/{name} --sampling_steps 9"
+    for flags, length in ("--length 50", 50), ("--blocks 5", 40), ("--blocks 2", 16):
+        said = say(f"{sample} {flags}")
+        assert (said.status, len(said.out)) == (0, length + 1)
+    in_one, in_two = (say(f"{sample} --blocks {n}").out for n in (1, 2))
+    assert in_one == say(sample).out
+    assert (in_one == in_two) == (name in ("ar", "mamba"))
 
 
 @presets
@@ -184,11 +189,17 @@ def test_the_flags_of_sample_have_their_effect(name, home, say):
     if name in ("diffusion", "flow"):
         assert sample("--sampling_steps 3") != sample()
     if name == "flow":
-        assert len({sample(), sample("--sampler euler"), sample("--sampler euler --eta 2")}) == 3
+        euler = "--sampler euler"
+        flags = ["", euler, f"{euler} --eta 2", "--corrections 3"]
+        assert len({sample(flag) for flag in flags}) == 4
+    if name == "diffusion":
+        order = "--sampler confidence"
+        flags = ["", order, f"{order} --reveal cosine", f"{order} --threshold 0.2", "--eta 2"]
+        assert len({sample(flag) for flag in flags}) == 5
 
 
 @pytest.mark.parametrize("command", ["infill", "sample --infill"])
-@pytest.mark.parametrize("name", ["diffusion", "flow"])
+@presets
 def test_infilling_keeps_both_sides_and_fills_exactly_the_gap(command, name, home, say):
     for prefix, n, suffix in ("the ca", 4, " sat"), ("", 3, "n\nthe"), ("a\n", 1, ""), ("", 16, ""):
         flags = ["--prefix", prefix, "--suffix", suffix, "--fill_length", str(n), "--n", "2"]
@@ -200,6 +211,17 @@ def test_infilling_keeps_both_sides_and_fills_exactly_the_gap(command, name, hom
         for text in texts:
             assert text.startswith(prefix) and text.endswith(suffix)
             assert len(text) == len(prefix) + n + len(suffix)
+        blind = name in ("ar", "mamba") and suffix
+        assert bool(blind) == ("cannot see the text after a gap" in said.err) == bool(said.err)
+
+
+@pytest.mark.parametrize("name", ["ar", "mamba"])
+def test_a_model_that_sees_no_suffix_says_among_how_many_candidates_it_chose(name, home, say):
+    infill = f"infill --checkpoint runs/{name} --prefix the --suffix mat --fill_length 5"
+    few, usual = (say(f"{infill} {flag}") for flag in ("--candidates 2", ""))
+    assert few.status == usual.status == 0 and few.out != usual.out
+    for said, n in (few, 2), (usual, 64):
+        assert re.fullmatch(rf"runs/{name} cannot [^\n.]* among {n} candidates [^\n.]*\n", said.err)
 
 
 @pytest.mark.parametrize("kind", ["bpe --bpe_vocab_size 280", "word"])
@@ -258,6 +280,89 @@ def test_the_bar_shows_the_loss_and_the_bound(copy, capsys, monkeypatch):
     monkeypatch.setattr(cli, "tqdm", partial(tqdm, disable=False))  # TQDM_DISABLE may be set
     said = Said(["train", "--model", "flow", "--dataset", "text.txt", *TINY], capsys)
     assert re.search(r"flow: 100%.* 6/6 .*loss \d+\.\d+, val <= \d+\.\d+ ± \d", said.err)
+
+
+# -------------------------------------------------------------------------------------- visualize
+
+
+def race_of(*names, flags=""):
+    runs = " ".join(f"runs/{name}" for name in names)
+    return f"visualize --sampling_steps 9 --checkpoint {runs} {flags}"
+
+
+def test_without_a_terminal_a_race_is_a_few_stills_in_plain_text(home, say):
+    said = say(race_of(*PRESETS, flags="--prompt the"))
+    assert (said.status, said.err) == (0, "")
+    assert "\x1b" not in said.out
+    clocks = [int(n) for n in re.findall(r"^network calls: (\d+)$", said.out, re.MULTILINE)]
+    assert clocks == sorted(set(clocks)) and len(clocks) <= 6
+    assert (clocks[0], clocks[-1]) == (0, 13)
+    last = said.out.split("network calls: 13")[1]
+    stills, summary = last.split("░ masked")
+    for name in PRESETS:
+        text = say(f"sample --checkpoint runs/{name} --sampling_steps 9 --prompt the").out
+        shown = text.removesuffix("\n").replace("\n", "↵\n    ")
+        assert f"  {name}, finished: " in stills and shown in stills
+        calls = re.search(rf"^{name}: (\d+) calls?, (\d+) positions?, ", summary, re.MULTILINE)
+        reads_all = name in ("diffusion", "flow")
+        assert int(calls[2]) == 16 * (int(calls[1]) if reads_all else 1)
+    assert "does not cost the same" in summary
+
+
+def test_a_race_by_seconds_of_texts_in_blocks(home, say):
+    said = say(race_of("diffusion", "flow", flags="--clock seconds --blocks 4"))
+    assert said.status == 0 and said.out.startswith("seconds: 0.") and "·" in said.out
+    texts = said.out.split("finished: ")[-1].split("░")[0].splitlines()[1:]
+    assert sum(len(line.removesuffix("↵")) - 4 + line.endswith("↵") for line in texts if line) == 32
+
+
+def test_models_of_one_kind_go_by_their_folders(home, say):
+    said = say(race_of("ar", "ar/step-6", flags="--seconds 0"))
+    assert "\nruns/ar: 16 calls" in said.out and "\nruns/ar/step-6: 16 calls" in said.out
+
+
+def test_a_race_leaves_a_page_and_a_picture(home, say, tmp_path):
+    page, picture = tmp_path / "race.html", tmp_path / "race.gif"
+    said = say(race_of("ar", "diffusion", flags=f"--html {page} --gif {picture}"))
+    assert said.out.endswith(f"saved in {page}\nsaved in {picture}\n")
+    assert "<title>" in page.read_text() and picture.read_bytes().startswith(b"GIF89a")
+
+
+def at_a_terminal(monkeypatch):
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
+
+
+def test_at_a_terminal_the_race_moves(home, say, monkeypatch):
+    at_a_terminal(monkeypatch)
+    said = say(race_of("ar", "flow", flags="--seconds 0.01"))
+    assert said.status == 0 and "\x1b[?25l" in said.out
+    assert re.search(r"\x1b\[\?25har: 16 calls, 16 positions, [\d.]+ s\nflow: ", said.out)
+    stills = say(race_of("ar", "flow", flags="--seconds 0")).out
+    assert "\x1b" not in stills and "network calls: 0\n" in stills
+
+
+def test_ctrl_c_ends_the_show_and_no_more(home, say, monkeypatch, tmp_path):
+    at_a_terminal(monkeypatch)
+    show = cli.race.terminal
+
+    def interrupted(*args):
+        signal.raise_signal(signal.SIGINT)
+        return show(*args)
+
+    monkeypatch.setattr(cli.race, "terminal", interrupted)
+    said = say(race_of("ar", flags=f"--seconds 60 --html {tmp_path}/race.html"))
+    assert (said.status, said.err) == (0, "")
+    assert "\x1b[?25h" in said.out and said.out.endswith(f"saved in {tmp_path}/race.html\n")
+
+
+@pytest.mark.parametrize("flag", ["html", "gif"])
+def test_where_nothing_can_be_saved_nothing_is_run(flag, home, say, monkeypatch):
+    monkeypatch.setattr(checkpoint, "load", None)
+    said = say(race_of("ar", flags=f"--{flag} nowhere/race"))
+    sentence = "there is no folder nowhere for nowhere/race: make it, or name another"
+    assert (said.status, said.err) == (2, f"nanoparadigm: {sentence}\n")
 
 
 # ------------------------------------------------------------------------- interrupted processes
@@ -592,6 +697,7 @@ sample --checkpoint runs/ar --prompt "ROMEO:" --length 200
 sample --checkpoint runs/diffusion --length 128 --sampling_steps 64
 infill --checkpoint runs/diffusion --prefix "To be" --suffix "that is the question" --fill_length 30
 evaluate --checkpoint runs/ar runs/diffusion runs/flow runs/mamba
+visualize --checkpoint runs/ar runs/diffusion runs/flow runs/mamba
 compare --dataset shakespeare --max_steps 500
 """.strip().splitlines()
 
@@ -639,8 +745,8 @@ def test_the_usual_lines_run(line, globe, say, tmp_path, monkeypatch):
     "name, flag", [(name, flag) for name, c in cli.COMMANDS.items() for flag in cli.flags(c)]
 )
 def test_every_flag_is_read_with_either_dash(name, flag):
-    required = dict.fromkeys(("sample", "infill"), ["--checkpoint", "x"]) | {"diff": ["ar", "flow"]}
-    required = required.get(name, [])
+    required = dict.fromkeys(("sample", "infill", "visualize"), ["--checkpoint", "x"])
+    required = (required | {"diff": ["ar", "flow"]}).get(name, [])
     default = cli.flat(cli.parse([name, *required]))
     kind = cli.flags(cli.COMMANDS[name])[flag].type
     value = {int: "3", float: "0.5", str: "y"}.get(kind, "3")
@@ -777,6 +883,7 @@ MISUSE = [
     (f"sample {FLOW} --length 0", "nothing to generate: ask for a length of 1 or more"),
     (f"sample {AR} --length -3", "length -3 is shorter than the prompt"),
     (f"sample {AR} --prompt the --length 2", "length 2 is shorter than the prompt (3 tokens)"),
+    (f"sample {FLOW} --blocks 0", "blocks is 0: give a whole number of 1 or more"),
     (f"sample {AR} --temperature -1", "temperature is -1.0: give 0"),
     (f"sample {AR} --temperature nan", "--temperature is not a number: give one"),
     (f"sample {AR} --top_k 0", "top_k is 0: give 1 or more"),
@@ -789,10 +896,35 @@ MISUSE = [
     (f"sample {AR} --sampler ancestral", "drop --sampler"),
     (f"sample {FLOW} --eta 1", "add --sampler euler, or drop eta"),
     (f"sample {FLOW} --sampler euler --eta -1", "eta is -1.0: give 0 (no extra jumps) or more"),
+    (f"sample {FLOW} --reveal cosine", "a model of kind flow has no reveal: drop --reveal"),
+    (f"sample {DIFFUSION} --reveal cosine", "reveal goes with --sampler random_order or left"),
+    (f"sample {DIFFUSION} --sampler confidence --reveal cosin", "did you mean 'cosine'?"),
+    (f"sample {DIFFUSION} --threshold 0.9", "threshold goes with --sampler confidence"),
+    (f"sample {DIFFUSION} --sampler confidence --threshold 2", "threshold is 2.0: give a prob"),
+    (f"sample {AR} --threshold 0.9", "a model of kind ar has no threshold: drop --threshold"),
+    (f"sample {DIFFUSION} --corrections 1", "a model of kind diffusion has no corrections"),
+    (f"sample {FLOW} --corrections -1", "corrections is -1: give 0 (none) or more"),
+    (f"sample {AR} --candidates 9", "--candidates goes with --infill"),
     (f"sample {FLOW} --prefix a", "--prefix goes with --infill"),
     (f"sample {FLOW} --infill --prompt a", "--prompt goes without --infill"),
     # infilling
+    (f"infill {AR} --suffix mat --candidates 0", "candidates is 0: give a whole number of 1"),
+    (f"infill {FLOW} --suffix mat --candidates 9", "a model of kind flow has no candidates"),
+    (f"infill {AR} --suffix mat --sampler euler", "a model of kind ar has no sampler"),
     (f"infill {DIFFUSION} --fill_length 0", "fill_length is 0: give a whole number of 1 or more"),
+    # watching
+    ("visualize", "--checkpoint"),
+    ("visualize --checkpoint", "--checkpoint names no model: give the folders of one or more runs"),
+    ("visualize --checkpoint runs/ar missing", "missing holds no checkpoint"),
+    (f"visualize {AR} --clock call", "unknown clock 'call': did you mean 'calls'?"),
+    (f"visualize {AR} --seconds -1", "seconds is -1.0: give 0 (stills) or more"),
+    (f"visualize {AR} --seconds inf", "seconds is inf: give 0 (stills) or more"),
+    (f"visualize {AR} --html new/race.html", "there is no folder new for new/race.html"),
+    (f"visualize {AR} --prompt Ü", "this model has never seen 'Ü'"),
+    (f"visualize {AR} --prompt the --length 2", "length 2 is shorter than the prompt"),
+    (f"visualize {AR} runs/flow --sampler euler", "a model of kind ar has no sampler"),
+    (f"visualize {AR} --sampling_steps 0", "sampling_steps is 0"),
+    (f"visualize {AR} --seed -1", "seed is -1"),
     # evaluating
     ("evaluate --draws 0", "draws is 0: give a whole number of 1 or more"),
     ("evaluate --eval_windows 0", "eval_windows is 0"),
@@ -848,6 +980,7 @@ def test_a_gpu_that_is_not_there(traps, say, monkeypatch):
         f"train {SMALL} --out text.txt/run",
         f"compare {SMALL} --out text.txt/run --no_equal_size",
         f"evaluate {AR} --draws 1 --sampling_steps 2 --json text.txt/numbers.json",
+        f"visualize {AR} --html runs",
         f"sample {AR} --length 99999999999999",
         f"sample {AR} --n 99999999999999",
     ],

@@ -118,12 +118,16 @@ class Paradigm(nn.Module, ABC):
     def sample(self, n, length, generator, prompt=(), **options):
         """n texts of `length` tokens (n, length), each starting with the prompt's tokens;
         the options are those of `write` and of `trajectory`."""
+        return self.fill(self.template(length, prompt), n, generator, **options)
+
+    def template(self, length, prompt=()):
+        """The prompt's tokens and then blanks, a list of `length` ids."""
         if length < len(prompt):
             raise InputError(
                 f"length {length} is shorter than the prompt ({len(prompt)} tokens): "
                 "ask for more, or shorten the prompt"
             )
-        return self.fill([*prompt] + [self.blank] * (length - len(prompt)), n, generator, **options)
+        return [*prompt] + [self.blank] * (length - len(prompt))
 
     def infill(self, n, prefix, suffix, fill_length, generator, **options):
         """n texts (n, L): the prefix, `fill_length` new tokens, the suffix."""

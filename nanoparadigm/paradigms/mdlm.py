@@ -202,7 +202,10 @@ class MaskedDiffusion(Paradigm):
         if reveal != "linear" and sampler not in ORDERS:
             raise InputError(f"reveal goes with --sampler {' or '.join(ORDERS)}: add one")
         if threshold is not None and (sampler != "confidence" or reveal != "linear"):
-            raise InputError("threshold goes with --sampler confidence, and without reveal")
+            raise InputError(
+                "threshold goes with --sampler confidence and without reveal: add the one, or drop "
+                "the other"
+            )
         if threshold is not None and not 0 <= threshold <= 1:
             raise InputError(f"threshold is {threshold}: give a probability, from 0 to 1")
 
