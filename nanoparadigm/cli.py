@@ -629,6 +629,9 @@ class Demo:
             raise InputError(
                 "the demo needs Gradio, which is not installed: pip install gradio"
             ) from error
+        # Gradio asks its own page whether it is there, which no proxy can tell
+        beside = os.environ.get("no_proxy") or os.environ.get("NO_PROXY") or "localhost"
+        os.environ["no_proxy"] = f"{beside},127.0.0.1"
         page = demo.start(self.folder, self.port)
         print(f"the demo is at {page.local_url} (Ctrl-C ends it)", flush=True)
         page.block_thread()

@@ -219,7 +219,8 @@ def test_without_gradio_the_command_says_how_to_install_it(monkeypatch, capsys):
 def test_the_command_prints_its_address_and_ends_with_ctrl_c(folder):
     command = [sys.executable, "-m", "nanoparadigm", "demo", "--folder", folder, "--port", "0"]
     pipes = dict(stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    with subprocess.Popen(command, **pipes, env=os.environ | {"PYTHONUNBUFFERED": "1"}) as process:
+    proxy = {"http_proxy": "http://127.0.0.1:9"}  # one that does not answer: it is not asked
+    with subprocess.Popen(command, **pipes, env=os.environ | proxy) as process:
         address = process.stdout.readline().split(" is at ")[1].split()[0]
         busy = Client(address, verbose=False)
         job = busy.submit("mine/flow", length=1000, steps=500, api_name="/write")
