@@ -392,12 +392,11 @@ def test_the_picture_moves_and_keeps_its_size(tmp_path):
 
 
 def test_the_picture_shows_the_letters():
-    one, other = (
-        Run(
-            "it", "ar", "", (False,) * 2, text, (Frame(tuple(text), 1, 1, 1.0, (1, 1), (0.5, 0.5)),)
-        )
-        for text in ("ab", "ba")
-    )
+    def run(text):
+        frame = Frame(tuple(text), 1, 1, 1.0, (1, 1), (0.5, 0.5))
+        return Run("it", "ar", "", (False, False), text, (frame,))
+
+    one, other = run("ab"), run("ba")
     drawn = [race.picture([r], race.moments([r])[0], "calls", 30, [1]) for r in (one, other, one)]
     assert drawn[0] == drawn[2] != drawn[1]
 
