@@ -13,7 +13,7 @@ import time
 import unicodedata
 from bisect import bisect_right
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import cache
 from html import escape
 from importlib.resources import files
 from pathlib import Path
@@ -275,11 +275,17 @@ def title(run, frame):
 
 PAPER, INK, DIM = "#14161a", "#ececec", "#a3a8b0"  # of the terminal and of the picture
 STRONGEST = 0.6  # the share of the hue in the ground under a token that was certain
+GRADES = 32  # of that ground
 
 
 def ground(colour, sure):
     """The colour under a token."""
-    share = STRONGEST * sure
+    return mixed(colour, round(GRADES * sure))
+
+
+@cache
+def mixed(colour, grade):
+    share = STRONGEST * grade / GRADES
     pairs = zip(rgb(colour), rgb(PAPER), strict=True)
     return "#" + "".join(f"{round(share * a + (1 - share) * b):02x}" for a, b in pairs)
 
@@ -319,12 +325,6 @@ def lines(run, frame, width):
             rows[-1] += [Piece(gap)] * bool(gap) + [piece(run, frame, place, part)] * bool(part)
             used += len(gap) + cells
     return rows
-
-
-@lru_cache(maxsize=32)
-def height(run, width):
-    """The most lines that any state of a run has."""
-    return max(len(lines(run, frame, width)) for frame in run.frames)
 
 
 def piece(run, frame, place, text):
@@ -379,7 +379,8 @@ def terminal(runs, moment, clock="calls", width=80):
 
 def panel(run, frame, width):
     rows = lines(run, frame, width)
-    rows += [[]] * (height(run, width) - len(rows))  # so that nothing below it moves
+    final = lines(run, run.frames[-1], width)
+    rows += [[]] * (len(final) - len(rows))  # so that little moves below it
     name = Text.assemble(f"{SHAPES.get(run.kind, '')} ", (title(run, frame), f"bold {INK}"))
     return Panel(
         Group(*map(painted, rows)),
@@ -395,10 +396,14 @@ def panel(run, frame, width):
 
 def painted(row):
     text = Text()
-    for piece in row:
-        look = dict(color=piece.ink, bgcolor=piece.ground, italic=piece.given)
-        text.append(piece.text, Style(**look, bold=piece.new, underline=piece.new))
+    for letters, *look in row:
+        text.append(letters, style(*look))
     return text
+
+
+@cache
+def style(ink, ground, new, given):
+    return Style(color=ink, bgcolor=ground, italic=given, bold=new, underline=new)
 
 
 def play(runs, clock, seconds, console):
@@ -420,7 +425,12 @@ def gif(runs, clock, path, seconds=10, n=80, width=60):
     """Write the race as a picture that plays three times, `n` stills in as many seconds, and then
     stands on the last. width: of a text, in letters."""
     race = moments(runs, clock)
-    frames = [picture(runs, still(race, k / (n - 1)), clock, width) for k in range(n)]
+    chosen = [still(race, k / (n - 1)) for k in range(n)]
+    high = [
+        max(len(lines(run, moment.frames[i], width)) for moment in chosen)
+        for i, run in enumerate(runs)
+    ]
+    frames = [picture(runs, moment, clock, width, high) for moment in chosen]
     colours = frames[-1].quantize(256)  # the same for all, so that only what moves is stored
     frames = [frame.quantize(palette=colours, dither=Image.Dither.NONE) for frame in frames]
     pace = [1000 * seconds // n] * (n - 1) + [4000]
@@ -428,15 +438,17 @@ def gif(runs, clock, path, seconds=10, n=80, width=60):
     frames[0].save(path, "GIF", **more)
 
 
-def picture(runs, moment, clock="calls", width=60):
-    """A moment as an Image, of the same size for every moment of a race."""
+def picture(runs, moment, clock, width, high):
+    """A moment as an Image. width: of a text, in letters; high: how many lines each may need."""
     columns = min(len(runs), 2)
     cell = fonts()[False, False].getlength(" ")
     wide = round(width * cell) + 3 * MARGIN
     notes = [part for note in NOTES for part in wrap(note, round(columns * wide / cell) - 2)]
     key = [*LEGEND, *([Piece(part)] for part in notes)]
-    high = [LEADING * (2 + height(run, width)) + 2 * MARGIN for run in runs]
-    bands = [max(high[i : i + columns]) for i in range(0, len(runs), columns)]
+    bands = [
+        LEADING * (2 + max(high[i : i + columns])) + 2 * MARGIN
+        for i in range(0, len(runs), columns)
+    ]
     size = columns * wide + MARGIN, sum(bands) + LEADING * (1 + len(key)) + 2 * MARGIN
     image = Image.new("RGB", size, PAPER)
     canvas = ImageDraw.Draw(image)
@@ -455,11 +467,12 @@ def picture(runs, moment, clock="calls", width=60):
 
 def written(canvas, rows, left, top):
     """Draw rows of Pieces from that corner on."""
+    cell = fonts()[False, False].getlength(" ")  # of all three
     for k, row in enumerate(rows):
         x, y = left, top + k * LEADING
         for piece in row:
             font = fonts()[piece.new, piece.given]
-            end = x + cell_len(piece.text) * font.getlength(" ")
+            end = x + cell_len(piece.text) * cell
             ink = piece.ink or INK
             if piece.ground:
                 canvas.rectangle((x, y, end, y + LEADING - 4), fill=piece.ground)

@@ -290,7 +290,8 @@ def race_of(*names, flags=""):
     return f"visualize --sampling_steps 9 --checkpoint {runs} {flags}"
 
 
-def test_without_a_terminal_a_race_is_a_few_stills_in_plain_text(home, say):
+def test_without_a_terminal_a_race_is_a_few_stills_in_plain_text(home, say, monkeypatch):
+    monkeypatch.setenv("FORCE_COLOR", "1")  # as many build servers do
     said = say(race_of(*PRESETS, flags="--prompt the"))
     assert (said.status, said.err) == (0, "")
     assert "\x1b" not in said.out

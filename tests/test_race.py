@@ -9,7 +9,7 @@ import torch
 from browser import CHROMIUM, Browser
 from bs4 import BeautifulSoup
 from helpers import SMALL, awake, generator, presets
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from PIL import Image
 from rich.console import Console
@@ -206,6 +206,7 @@ def test_an_unknown_clock_is_answered_with_those_there_are():
 
 
 @given(st.lists(st.floats(0, 9), min_size=1, max_size=30).map(sorted), st.integers(2, 9))
+@example([1.3, 3.4], 2)  # where 1.3 + (3.4 - 1.3) comes out below 3.4
 def test_stills_are_spread_evenly_and_have_both_ends(times, n):
     found = race.moments([run_of([(t, t) for t in times])])
     chosen = race.stills(found, n)
@@ -244,7 +245,6 @@ def test_lines_hold_all_tokens_in_order_and_no_more_than_fits(
     for frame in run.frames:
         rows = race.lines(run, frame, width)
         assert all(sum(len(piece.text) for piece in row) <= width for row in rows)
-        assert len(rows) <= race.height(run, width)
         text = run.joiner.join("".join(piece.text for piece in row) for row in rows)
         assert text == run.joiner.join(frame.symbols)
 
@@ -279,6 +279,7 @@ def test_the_terminal_tells_confidence_by_the_ground_and_age_by_weight():
     assert strong[2] - strong[0] > race.rgb(row[1].ground)[2] - race.rgb(row[1].ground)[0] > 0
     said = on_a_terminal(race.terminal([run], Moment(9, (frame,))))
     assert "\x1b[1;4;" in said and "48;2;{};{};{}m".format(*strong) in said
+    assert "\x1b[38;2;{};{};{};".format(*race.rgb(race.DIM)) in said
 
 
 def test_every_view_says_in_numbers_and_words_what_colours_say():
@@ -304,7 +305,10 @@ def test_a_wide_terminal_shows_two_side_by_side_and_none_is_written_beyond(width
         said = on_a_terminal(race.terminal(runs, moment, "calls", width), width, None)
         lines = said.splitlines()
         assert max(map(len, lines)) <= width
-        high = [race.height(run, width // columns - 4) for run in runs]
+        high = [
+            max(len(race.lines(run, f, width // columns - 4)) for f in (frame, run.frames[-1]))
+            for run, frame in zip(runs, moment.frames, strict=True)
+        ]
         inside = sum("│" in line for line in lines)
         assert inside == sum(max(high[i : i + columns]) for i in range(0, 4, columns))
         assert (
@@ -385,8 +389,33 @@ def test_the_picture_moves_and_keeps_its_size(tmp_path):
             picture.seek(k)
             shows.append(picture.info["duration"])
         assert sum(shows[:-1]) + 1000 // 20 >= 900 and shows[-1] == 4000
-    sizes = {race.picture(runs, moment).size for moment in race.moments(runs)}
-    assert sizes == {picture.size}
+
+
+def test_the_picture_shows_the_letters():
+    def run(text):
+        frame = Frame(tuple(text), 1, 1, 1.0, (1, 1), (0.5, 0.5))
+        return Run("it", "ar", "", (False, False), text, (frame,))
+
+    one, other = run("ab"), run("ba")
+    drawn = [race.picture([r], race.moments([r])[0], "calls", 30, [1]) for r in (one, other, one)]
+    assert drawn[0] == drawn[2] != drawn[1]
+
+
+def test_there_is_room_for_every_line_of_the_picture(tmp_path, monkeypatch):
+    three = (False,) * 3, (1,) * 3, (0.5,) * 3
+    frames = [Frame((c,) * 3, n, n, n / 2, *three[1:]) for n, c in enumerate(["↵\n", "a"], 1)]
+    shrinking = Run("it", "ar", "", three[0], "aaa", tuple(frames))
+    draw, runs = race.picture, [shrinking, evil()]
+
+    def checked(runs, moment, clock, width, high):
+        for run, frame, room in zip(runs, moment.frames, high, strict=True):
+            assert len(race.lines(run, frame, width)) <= room
+        return draw(runs, moment, clock, width, high)
+
+    monkeypatch.setattr(race, "picture", checked)
+    race.gif(runs, "calls", tmp_path / "race.gif", n=9, width=30)
+    tall, low = (draw(runs, race.moments(runs)[0], "calls", 30, [n, n]).height for n in (9, 8))
+    assert tall - low == race.LEADING
 
 
 @pytest.fixture(scope="module")
@@ -448,6 +477,7 @@ def test_nothing_moves_for_a_reader_who_wants_that(opened):
     browser.ask("new Promise(done => setTimeout(done, 300))")
     assert browser.ask("[slider.value === slider.max, play.textContent]") == [True, "Play"]
     assert texts(browser) == [run.joiner.join(run.frames[-1].symbols) for run in runs]
+    assert browser.ask("play.click(), [slider.value, play.textContent]") == ["0", "Pause"]
 
 
 def test_the_keyboard_steps_through_every_moment(opened):
