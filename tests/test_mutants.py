@@ -298,13 +298,13 @@ MUTANTS = {
         causality("flow"),
     ),
     "only masked tokens pay, unweighted, in a loss called the bound": (
-        MaskedDiffusion.loss,
+        MaskedDiffusion.loss_terms,
         "torch.ones_like(z, dtype=torch.bool) if self.hollow else z == self.blank",
         "z == self.blank",
         laws.hollow_masked_loss_is_the_bound,
     ),
     "a target that the network sees": (
-        DiscreteFlow.loss,
+        DiscreteFlow.loss_terms,
         "if self.hollow else self.posterior(z, alpha)",
         "if True else None",
         laws.flow_loss_rewards_no_copying,
