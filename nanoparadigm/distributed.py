@@ -30,7 +30,8 @@ def joined(device="cpu"):
     """Connect with the other processes, if there are any, for as long as the block lasts.
 
     On cuda each takes the GPU of its LOCAL_RANK as its current one. Raises InputError where the
-    environment is not that of torchrun, or a process has no GPU to take.
+    environment is not that of torchrun, or a process has no GPU to take, and ConnectionError (an
+    OSError) once another process is gone.
     """
     if launched() == 1:
         yield
@@ -51,6 +52,10 @@ def joined(device="cpu"):
     distributed.init_process_group(timeout=PATIENCE)
     try:
         yield
+    except RuntimeError as error:
+        if isinstance(error, distributed.DistError) or "gloo" in str(error):
+            raise ConnectionError("another process of this training has ended") from error
+        raise
     finally:
         distributed.destroy_process_group()
 
@@ -85,6 +90,11 @@ def from_first(*numbers):
     return numbers.tolist()
 
 
+def wait():
+    """Until every process has come this far."""
+    add(0)
+
+
 class LossTerms(nn.Module):
     """`loss_terms` of a paradigm, as a module of its own."""
 
@@ -99,10 +109,17 @@ class LossTerms(nn.Module):
         return nullcontext()
 
 
-def parallel(model):
+def parallel(model, rows, length):
     """`LossTerms` whose backward pass leaves, outside of its `no_sync`, the mean over all processes
-    of the gradients each has gathered."""
+    of the gradients each has gathered. It will be called with `rows` texts of `length` tokens."""
     terms = LossTerms(model)
     if not connected():
         return terms
-    return nn.parallel.DistributedDataParallel(terms, forward_sync_buffers=False)
+    terms = nn.parallel.DistributedDataParallel(terms, forward_sync_buffers=False)
+    # It settles in its first step in which order to add up. Rehearsed, so that the first step of a
+    # resumed run adds up as those before it did: of three numbers the order changes the rounding.
+    x = torch.zeros(rows, length, dtype=torch.long, device=model.device)
+    total, _ = terms(x, *model.noise(x, torch.Generator(model.device)))
+    total.backward()
+    model.zero_grad()
+    return terms

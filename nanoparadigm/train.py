@@ -135,7 +135,7 @@ def _train(model, data, settings, run, resume, stop):
     log = Log(run, keep_to=step) if run and rank == 0 else None
     if settings.compile:
         model.net.compile()
-    terms = distributed.parallel(model)
+    terms = distributed.parallel(model, settings.batch_size // world, data.length)
     per_step = windows * data.length
     text = fingerprint(data)
 
@@ -190,6 +190,8 @@ def _train(model, data, settings, run, resume, stop):
                 best=best,
             )
             checkpoint.save(run, model, data.tokenizer, config, state, best=improved)
+        if stopping:
+            distributed.wait()  # whoever started the processes may end all once one has ended
         yield record
         if stopping:
             return
