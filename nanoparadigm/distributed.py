@@ -6,9 +6,9 @@ torchrun starts the processes and tells each, in its environment, which of how m
 `joined` the functions here connect them; with one process they change nothing. The numbers travel
 by gloo, the gradients by gloo or, on GPUs, by NCCL.
 
-A signal to any of the processes stops all. torchrun passes SIGTERM on, SIGUSR1 only with
---signals-to-handle SIGTERM,SIGINT,SIGUSR1, and ends with status 1 whatever its processes ended with.
-Where the status matters, a cluster starts them itself, each with WORLD_SIZE and those in TOLD set.
+A signal to any of the processes stops all. torchrun passes SIGTERM on, and SIGUSR1 if started with
+--signals-to-handle SIGTERM,SIGINT,SIGUSR1, but ends with status 1 whatever they ended with. Where
+the status matters, a cluster starts them itself, each with WORLD_SIZE and what is in TOLD.
 """
 
 import os

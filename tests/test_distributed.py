@@ -59,13 +59,16 @@ class Together:
         for rank in range(world):
             here, there = processes.Pipe(duplex=False)
             told = dict(place, RANK=str(rank), LOCAL_RANK=str(rank), WORLD_SIZE=str(world))
-            process = processes.Process(target=run, args=(there, told, work, rank, *arguments))
+            process = processes.Process(
+                target=run, args=(there, told, work, rank, *arguments), daemon=True
+            )
             process.start()
             there.close()
             self.processes.append(process)
             self.pipes.append(here)
 
     def results(self):
+        assert all(pipe.poll(120) for pipe in self.pipes), "they wait for one another"
         found = [pipe.recv() for pipe in self.pipes]
         for process in self.processes:
             process.join()
