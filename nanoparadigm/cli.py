@@ -25,6 +25,7 @@ from . import (
     checkpoint,
     corpora,
     differences,
+    distributed,
     evaluate,
     race,
     shared_code,
@@ -37,6 +38,9 @@ from .network import Sizes
 from .paradigms import PRESETS, build, build_alike, parameters
 from .tokenizers import encode
 from .train import FREE, Settings, read_log, total_steps, train, usable
+
+UNFINISHED = 75  # EX_TEMPFAIL of sysexits.h: try again; a shell gives it to no killed process
+INTERRUPTED = 130  # of Ctrl-C, everywhere
 
 # ---------------------------------------------------------------------------------- the commands
 
@@ -66,12 +70,14 @@ class Text:
 class Train:
     """Train one model and keep its best and last checkpoints.
 
-    Ctrl-C finishes the step, saves, and says how to go on. Examples:
+    Ctrl-C finishes the step, saves, and says how to go on. So do SIGTERM and SIGUSR1, with exit
+    status 75: what it takes to finish is the same command once more, with --resume. Examples:
 
       nanoparadigm train --model ar --dataset shakespeare --max_steps 2000 --eval_interval 500
       nanoparadigm train --model mamba --dataset shakespeare --n_embd 64 --d_state 8 --n_layer 2
       nanoparadigm train --model diffusion --dataset my-novel.txt --tokenizer bpe
       nanoparadigm train --model diffusion --resume
+      torchrun --nproc_per_node 2 -m nanoparadigm train --model flow --dataset shakespeare --resume
     """
 
     model: str = "ar"
@@ -83,7 +89,8 @@ class Train:
     out: str | None = None
     """folder of the run (default: runs/MODEL)"""
     resume: bool = False
-    """go on with the run in that folder, with its own settings"""
+    """go on with the run in that folder, with its own settings; with --dataset, begin it if nothing
+    is saved there yet"""
     overwrite: bool = False
     """replace an earlier run in that folder; otherwise it is kept as MODEL.1, MODEL.2 ..."""
     text: Text = field(default_factory=Text)
@@ -119,6 +126,9 @@ class Train:
     def check_same(self, stored):
         """InputError if a flag would change what the resumed run already is."""
         old, new = flat(stored), flat(self)
+        one, other = (corpora.DATASETS.get(f["dataset"], f["dataset"]) for f in (old, new))
+        if one == other:  # two names of one text
+            new["dataset"] = old["dataset"]
         for name in new:
             if name not in (*FREE, "out") and new[name] != old[name]:
                 raise InputError(
@@ -126,38 +136,49 @@ class Train:
                     f"change to {new[name]}: drop --{name}, or start a new run with --out"
                 )
 
-    def run(self):
-        if self.resume:
-            saved = checkpoint.load(self.folder, "last")
-            data = corpora.Data(
-                corpora.load(self.text.dataset), saved.tokenizer, self.sizes.block_size
-            )
-            model = saved.model
-        else:
-            choose("model", self.model, PRESETS)
-            data = self.text.load(self.sizes.block_size)
-            model = build(
-                self.model,
-                data.tokenizer.vocab_size,
-                network=self.network,
-                schedule=self.schedule,
-                seed=self.settings.seed,
-                **asdict(replace(self.sizes, block_size=data.length)),
-            )
-            usable(self.settings.device)
-            make_room(self.folder, [self.folder], self.overwrite)
-        print(
-            f"{self.model}: {parameters(model):,} parameters, "
-            f"{total_steps(self.settings, data):,} steps of "
-            f"{self.settings.batch_size * self.settings.grad_accumulation * data.length:,} tokens, "
-            f"{data.corpus.name} in {data.tokenizer.vocab_size} symbols ({data.tokenizer.kind})"
+    @property
+    def saved(self):
+        """Whether there is anything in the folder to go on with."""
+        folder = Path(self.folder)
+        return bool(checkpoint.read_pointer(folder)) or (folder / "config.json").exists()
+
+    def begin(self):
+        choose("model", self.model, PRESETS)
+        data = self.text.load(self.sizes.block_size)
+        model = build(
+            self.model,
+            data.tokenizer.vocab_size,
+            network=self.network,
+            schedule=self.schedule,
+            seed=self.settings.seed,
+            **asdict(replace(self.sizes, block_size=data.length)),
         )
-        with stop_signals() as stop:
-            fit(self.model, model, data, self.settings, self.folder, self.resume, stop)
-            if stop():
-                print(f"stopped and saved; go on with: {self.how_to_resume()}")
-                raise SystemExit(128 + stop.signal)
-        print(f"saved in {self.folder}; look with: {self.how_to_sample()}")
+        usable(self.settings.device)
+        if distributed.rank() == 0:
+            make_room(self.folder, [self.folder], self.overwrite)
+        return model, data
+
+    def go_on(self):
+        saved = checkpoint.load(self.folder, "last")
+        corpus = corpora.load(self.text.dataset)
+        return saved.model, corpora.Data(corpus, saved.tokenizer, self.sizes.block_size)
+
+    def run(self):
+        with distributed.joined(self.settings.device):
+            model, data = self.go_on() if self.resume else self.begin()
+            say(
+                f"{self.model}: {parameters(model):,} parameters, "
+                f"{total_steps(self.settings, data):,} steps of "
+                f"{self.settings.batch_size * self.settings.grad_accumulation * data.length:,} "
+                f"tokens, {data.corpus.name} in {data.tokenizer.vocab_size} symbols "
+                f"({data.tokenizer.kind})"
+            )
+            with stop_signals() as stop:
+                done = fit(self.model, model, data, self.settings, self.folder, self.resume, stop)
+            if not done:
+                say(f"stopped and saved; go on with: {self.how_to_resume()}")
+                raise SystemExit(stop.status)
+            say(f"saved in {self.folder}; look with: {self.how_to_sample()}")
 
     def how_to_resume(self):
         where = ["--out", self.out] if self.out else ["--model", self.model]
@@ -555,10 +576,10 @@ class Compare:
             run = out / name
             resume = self.resume and (run / "run.json").exists()
             with stop_signals() as stop:
-                fit(name, model, data, self.settings, run, resume, stop)
-                if stop():
+                done = fit(name, model, data, self.settings, run, resume, stop)
+                if stop() or not done:
                     print(f"stopped and saved; add --resume --out {shlex.quote(str(out))} to go on")
-                    raise SystemExit(128 + stop.signal)
+                    raise SystemExit(stop.status)
             saved = checkpoint.load(run)
             numbers = evaluate.measure(
                 saved.model, data, self.settings.seed, self.draws, steps=self.sampling_steps
@@ -647,19 +668,30 @@ COMMANDS = {
 
 
 def fit(name, model, data, settings, run, resume, stop):
-    """Train with a progress bar."""
-    shown = {}
-    with progress(None, name, total=total_steps(settings, data)) as bar:
+    """Train with a progress bar; whether the last step was reached, and not a stop."""
+    shown, total = {}, total_steps(settings, data)
+    step = total
+    with progress(None, name, total=total) as bar:
         for record in train(model, data, settings, run, resume, stop):
+            step = record["step"]
             shown["loss"] = f"{record['loss']:.3f}"
             if "val" in record:
                 sign = "=" if model.exact else "<="
                 shown["val"] = f"{sign} {record['val']:.3f} ± {record['val_se']:.3f}"
             bar.set_postfix_str(", ".join(f"{k} {v}" for k, v in shown.items()), refresh=False)
-            bar.update(record["step"] - bar.n)
+            bar.update(step - bar.n)
+    return step == total
+
+
+def say(text):
+    """Print, if this is the first of the processes that train together."""
+    if distributed.rank() == 0:
+        print(text)
 
 
 def progress(items, label, **options):
+    if distributed.rank() > 0:
+        options["disable"] = True
     return tqdm(items, desc=label, dynamic_ncols=True, mininterval=0.5, **options)
 
 
@@ -695,17 +727,22 @@ def make_room(folder, runs, overwrite):
 
 @contextmanager
 def stop_signals():
-    """SIGINT, SIGTERM and SIGUSR1 ask the training loop to save and end; a second one insists."""
+    """SIGINT, SIGTERM and SIGUSR1 ask the training loop to save and end; a second Ctrl-C insists.
+
+    A second of the others does not: a cluster may send first one and then the other, or torchrun
+    and the cluster the same, while the checkpoint is being written.
+    """
 
     def handler(number, frame):
-        if stop.signal:
+        if stop.status == INTERRUPTED and number == signal.SIGINT:
             raise KeyboardInterrupt
-        stop.signal = number
+        stop.asked = True
+        stop.status = INTERRUPTED if number == signal.SIGINT else UNFINISHED
 
     def stop():
-        return stop.signal is not None
+        return stop.asked
 
-    stop.signal = None
+    stop.asked, stop.status = False, UNFINISHED  # another process may have been asked
     numbers = [n for n in ("SIGINT", "SIGTERM", "SIGUSR1") if hasattr(signal, n)]
     before = {n: signal.signal(getattr(signal, n), handler) for n in numbers}
     try:
@@ -748,11 +785,12 @@ def parse(arguments):
         raise SystemExit(0)
     name, *rest = arguments
     command = choose("command", name, COMMANDS)
-    known = {f"--{flag}": None for flag in [*flags(command), "help"]}
+    known, typed = {f"--{flag}": None for flag in [*flags(command), "help"]}, set()
     for argument in rest:
         if argument.startswith("--"):
             flag = argument.split("=")[0].replace("-", "_").replace("__", "--", 1)
             choose("flag", flag.replace("--no_", "--", 1), known)
+            typed.add(flag)
     options = dict(
         prog=f"nanoparadigm {name}",
         args=rest,
@@ -760,8 +798,12 @@ def parse(arguments):
         config=(tyro.conf.OmitArgPrefixes,),
     )
     parsed = read(command, **options)
+    if command is not Train and distributed.launched() > 1:
+        raise InputError(f"{name} is the work of one process: start it without torchrun")
     if getattr(parsed, "resume", False) and parsed.overwrite:
         raise InputError("--resume goes on with a run and --overwrite deletes it: drop one of them")
+    if command is Train and parsed.resume and "--dataset" in typed and not parsed.saved:
+        parsed = replace(parsed, resume=False)
     if command is Train and parsed.resume:
         stored = parsed.stored()
         parsed = read(command, default=stored, **options)
@@ -798,7 +840,8 @@ def usage():
 
 
 def main(arguments=None):
-    """Run a command; the exit status is 0, 2 for misuse, 1 where the machine refused."""
+    """Run a command; the exit status is 0, 2 for misuse, 1 where the machine refused, UNFINISHED
+    or INTERRUPTED for a training that was stopped and saved."""
     if hasattr(sys.stdout, "reconfigure"):  # not every terminal can show ± or what a model writes
         sys.stdout.reconfigure(errors="replace")
     keep_memory()
@@ -824,5 +867,5 @@ def main(arguments=None):
         print(f"nanoparadigm: {said}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        return 130
+        return INTERRUPTED
     return 0

@@ -22,7 +22,7 @@ from safetensors.torch import save_file
 from tqdm import tqdm
 
 from nanoparadigm import PRESETS, __version__, build, checkpoint, cli, corpora, parameters
-from nanoparadigm.train import Log, Settings, read_log, train
+from nanoparadigm.train import Log, read_log, train
 
 ROOT = Path(__file__).parents[1]
 LINES = "the cat sat on the mat\n", "a dog ran to a red hut\n", "the hen hid in the hay\n"
@@ -382,7 +382,7 @@ class Straight:
     def __init__(self, flags):
         command = cli.parse(["train", *flags])
         data = command.text.load(command.sizes.block_size)
-        model = build("ar", data.tokenizer.vocab_size, **asdict(command.sizes))
+        model = build(command.model, data.tokenizer.vocab_size, **asdict(command.sizes))
         self.records = train(model, data, command.settings)
         self.seen = {}
 
@@ -410,12 +410,13 @@ def start(arguments):
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGUSR1"])
 def test_a_signal_saves_and_says_how_to_go_on(name, straight, copy, say, monkeypatch):
     number, cut = getattr(signal, name), f"cut by {name}"
+    status = cli.INTERRUPTED if name == "SIGINT" else cli.UNFINISHED
     process = start(["train", "--out", cut, "--dataset", "text.txt", *LIVE])
     while process.poll() is None and len(losses(cut)) < 3:
         time.sleep(0.01)
     process.send_signal(number)
     out, err = process.communicate()
-    assert (process.returncode, err) == (128 + number, "")
+    assert (process.returncode, err) == (status, "")
     hint = re.fullmatch(r"(?s).*\nstopped and saved; go on with: nanoparadigm (.*)\n", out)
     done = len(losses(cut))
     assert checkpoint.load(cut, "last").config["step"] == done
@@ -430,72 +431,113 @@ def test_a_signal_saves_and_says_how_to_go_on(name, straight, copy, say, monkeyp
 
     monkeypatch.setattr(Log, "write", stop_later)
     said = say(hint[1])
-    assert said.status == 128 + number
+    assert said.status == status
     assert losses(cut) == straight.until(max(losses(cut)))
     assert max(losses(cut)) in (done + 5, done + 6)
 
 
-def test_a_second_signal_insists(copy, say, monkeypatch):
+def raising(*names):
+    """A `fit` in which these signals arrive, and which then ends before its last step."""
+
+    def fit(*args):
+        for name in names:
+            signal.raise_signal(getattr(signal, name))
+        return False
+
+    return fit
+
+
+def test_a_second_ctrl_c_insists(copy, say, monkeypatch):
     before = contents("runs/ar")
-
-    def twice(*args, **kwargs):
-        signal.raise_signal(signal.SIGTERM)
-        signal.raise_signal(signal.SIGTERM)
-
-    monkeypatch.setattr(cli, "fit", twice)
-    handler = signal.getsignal(signal.SIGTERM)
-    assert say("train --resume --max_steps 9").status == 130
-    assert signal.getsignal(signal.SIGTERM) is handler
+    monkeypatch.setattr(cli, "fit", raising("SIGINT", "SIGINT"))
+    handler = signal.getsignal(signal.SIGINT)
+    said = say("train --resume --max_steps 9")
+    assert said.status == cli.INTERRUPTED and "stopped and saved" not in said.out
+    assert signal.getsignal(signal.SIGINT) is handler
     assert contents("runs/ar") == before
+
+
+@pytest.mark.parametrize("names", ["SIGUSR1 SIGTERM", "SIGTERM SIGTERM", "SIGTERM SIGUSR1"])
+def test_what_a_cluster_sends_after_its_first_signal_changes_nothing(names, copy, say, monkeypatch):
+    monkeypatch.setattr(cli, "fit", raising(*names.split()))
+    said = say("train --resume --max_steps 9")
+    assert said.status == cli.UNFINISHED and "stopped and saved" in said.out
+
+
+def test_a_signal_in_the_last_step_asks_for_no_requeue(copy, say, monkeypatch):
+    write = Log.write
+
+    def stop_late(log, record):
+        write(log, record)
+        if record["step"] == 8:
+            signal.raise_signal(signal.SIGTERM)
+
+    monkeypatch.setattr(Log, "write", stop_late)
+    said = say("train --resume --max_steps 9 --log_interval 1")
+    assert said.status == 0 and "\nsaved in runs/ar; look with" in said.out
+    assert checkpoint.load("runs/ar", "last").config["step"] == 9
+
+
+def test_one_command_begins_a_run_and_goes_on_with_it(copy, say):
+    line = ["train", "--out", "new", "--dataset", "text.txt", "--resume", *TINY]
+    Path("new").mkdir()
+    (Path("new") / "log.jsonl").write_text('{"step": 1}\n')  # of a run killed before its first save
+    assert say(line).status == 0
+    assert [record["step"] for record in read_log("new")] == [3, 6]
+    before = contents("new")
+    assert say(line).status == 0
+    assert contents("new") == before
+    assert say([*line, "--max_steps", "7"]).status == 0
+    assert [record["step"] for record in read_log("new")] == [3, 6, 7]
+
+
+def test_a_resumed_text_may_go_by_either_of_its_names(copy):
+    config = checkpoint.load("runs/ar", "last").folder / "config.json"
+    config.write_text(config.read_text().replace("text.txt", "wikitext2"))
+    assert cli.parse("train --resume --dataset wikitext".split()).resume
 
 
 KILLER = """
 import os, random, signal, sys, time
+from nanoparadigm.checkpoint import load, load_training, read_pointer
 from nanoparadigm.cli import main
-from nanoparadigm.train import read_log
 from torch import optim, zeros
 
 optim.AdamW([zeros(1)])  # loads, for a second, what every child would load again
-chance = random.Random(0)
-for life in range(6):
-    known = len(read_log("cut"))
+kills, chance, run = int(sys.argv[1]), random.Random(0), 1
+while True:
     child = os.fork()
     if child == 0:
-        os._exit(main(["train", "--out", "cut", *sys.argv[1:], *["--resume"] * (life > 0)]))
-    while len(read_log("cut")) <= known or not os.path.exists("cut/run.json"):
-        assert os.waitpid(child, os.WNOHANG) == (0, 0), "it ended by itself"
-        time.sleep(0.001)
-    time.sleep(chance.uniform(0, 0.05))
-    os.kill(child, signal.SIGKILL)
-    assert os.waitpid(child, 0)[1] == signal.SIGKILL
+        os._exit(main([*sys.argv[2:], "--out", f"cut/{run}"]))
+    if kills:
+        time.sleep(chance.uniform(0, 0.6))
+        os.kill(child, signal.SIGKILL)
+    end = os.waitpid(child, 0)[1]
+    for which in read_pointer(f"cut/{run}"):
+        load_training(load(f"cut/{run}", which))
+    if end == 0:
+        run += 1
+        if not kills:
+            break
+    else:
+        assert end == signal.SIGKILL, end
+        kills -= 1
 """
 
 
-def test_a_run_that_is_killed_again_and_again_repeats_itself(straight, copy, say):
-    """SIGKILL at random moments of a run that saves after every step."""
-    flags = ["--dataset", "text.txt", *LIVE, "--eval_interval", "1"]
+def test_however_often_a_run_is_killed_one_command_repeats_it(copy):
+    """SIGKILL at random moments, saves and the start among them, until the run is done."""
+    line = ["train", "--model", "diffusion", "--dataset", "text.txt", "--resume", *TINY]
+    line += "--max_steps 40 --eval_interval 2 --log_interval 1".split()
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "TQDM_DISABLE": "1"}
-    command = [sys.executable, "-c", KILLER, *flags]
+    command = [sys.executable, "-c", KILLER, "100", *line]
     killer = subprocess.run(command, env=environment, text=True, capture_output=True)
     assert killer.returncode == 0, killer.stderr
-    last = checkpoint.load("cut", "last").config["step"]
-    assert last >= 3
-    text = Path("cut/log.jsonl").read_text().splitlines()
-    assert len(text) - last in (0, 1)
-    resumed = train(*resumable("cut"), "cut", resume=True)
-    for _ in range(3):
-        next(resumed)
-    records = read_log("cut")
-    assert [record["step"] for record in records] == list(range(1, last + 4))
-    assert losses("cut") == straight.until(last + 3)
-    assert len([*Path("cut").iterdir()]) <= 4
-
-
-def resumable(run):
-    """Model, data and settings of a run, as Python code would give them to `train`."""
-    saved = checkpoint.load(run, "last")
-    data = corpora.Data(corpora.load(saved.config["corpus"]), saved.tokenizer, 16)
-    return saved.model, data, Settings(**saved.config["settings"])
+    expected = Straight(line[1:]).until(40)
+    for run in Path("cut").iterdir():
+        assert [record["step"] for record in read_log(run)] == list(range(1, 41))
+        assert losses(run) == expected
+        assert len([*run.iterdir()]) <= 5
 
 
 # --------------------------------------------------------------------------- evaluate and compare
@@ -654,7 +696,7 @@ def test_an_interrupted_comparison_ends_the_same(compared, tmp_path, say, monkey
         patch.setattr(Log, "write", stop_in_the_third)
         said = say(COMPARE)
     folder = Path("runs/compare-text")
-    assert said.status == 128 + signal.SIGTERM
+    assert said.status == cli.UNFINISHED
     assert said.out.endswith(f"stopped and saved; add --resume --out {folder} to go on\n")
     assert sorted(p.name for p in folder.iterdir()) == ["ar", "diffusion", "flow"]
     assert say([*COMPARE, "--resume", "--n_embd", "64"]).status == 2
@@ -864,6 +906,7 @@ MISUSE = [
     ("compare --dataset text.txt --n_embd 2 --n_head 1 --block_size 8", "choose a larger --n_em"),
     # resuming
     ("train --resume --out missing", "missing holds no checkpoint"),
+    ("train --resume --out runs/ar/step-6 --dataset text.txt", "is one checkpoint, not a run"),
     ("train --resume --out runs/ar/step-6", "runs/ar/step-6 is one checkpoint"),
     ("train --resume --lr 0.1", "has lr 0.012, which --resume cannot change to 0.1: drop --lr"),
     ("train --resume --n_layer 2", "has n_layer 1, which --resume cannot change to 2"),

@@ -136,17 +136,17 @@ CHANGES = [
     (
         ("diffusion", "transformer"),
         {"positions that pay in training": "all"},
-        (MaskedDiffusion.loss, "z == self.blank", "torch.ones_like(z, dtype=torch.bool)"),
+        (MaskedDiffusion.loss_terms, "z == self.blank", "torch.ones_like(z, dtype=torch.bool)"),
     ),
     (
         ("diffusion", None),
         {"positions that pay in training": "the masked, 50 %"},
-        (MaskedDiffusion.loss, "if self.hollow", "if False"),
+        (MaskedDiffusion.loss_terms, "if self.hollow", "if False"),
     ),
     (
         ("diffusion", None),
         {"training target": "the next token"},
-        (MaskedDiffusion.loss, "x[pays]", "x.roll(-1, 1)[pays]"),
+        (MaskedDiffusion.loss_terms, "x[pays]", "x.roll(-1, 1)[pays]"),
     ),
     (
         ("diffusion", None),

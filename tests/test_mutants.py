@@ -31,6 +31,11 @@ def causality(name):
     return lambda: test_contract.test_causality_is_what_the_paradigm_claims(name, None)
 
 
+def parts(name):
+    law = test_contract.test_the_loss_of_a_batch_is_made_of_the_terms_of_its_parts
+    return lambda: law(name, "transformer")
+
+
 def flow_is_tight():
     laws.flow_bound_is_tight_with_the_posterior(every=40)
 
@@ -298,16 +303,28 @@ MUTANTS = {
         causality("flow"),
     ),
     "only masked tokens pay, unweighted, in a loss called the bound": (
-        MaskedDiffusion.loss,
+        MaskedDiffusion.loss_terms,
         "torch.ones_like(z, dtype=torch.bool) if self.hollow else z == self.blank",
         "z == self.blank",
         laws.hollow_masked_loss_is_the_bound,
     ),
     "a target that the network sees": (
-        DiscreteFlow.loss,
+        DiscreteFlow.loss_terms,
         "if self.hollow else self.posterior(z, alpha)",
         "if True else None",
         laws.flow_loss_rewards_no_copying,
+    ),
+    "a mean over the masked tokens of a part for a sum": (
+        MaskedDiffusion.loss_terms,
+        'reduction="sum"), pays.sum()',
+        'reduction="mean"), 1',
+        parts("diffusion"),
+    ),
+    "rows weighed within their part": (
+        DiscreteFlow.loss_terms,
+        "ce @ alpha, alpha.sum()",
+        "ce @ alpha / alpha.sum() * len(x), len(x)",
+        parts("flow"),
     ),
     "causal mask off by one": (
         Attention.forward,

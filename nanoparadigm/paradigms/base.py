@@ -56,9 +56,23 @@ class Paradigm(nn.Module, ABC):
         noisy copies are averaged for each row; an exact paradigm needs none.
         """
 
+    def noise(self, x, generator=None):
+        """All that training on tokens x (B, L) draws at random: a tuple of tensors (B, ...)."""
+        return ()
+
     @abstractmethod
+    def loss_terms(self, x, *noise):
+        """Tokens x (B, L) and their `noise` -> the sum of what they pay in training, nats, and the
+        weight to divide it by, which does not depend on the parameters.
+
+        For any split of the rows both are the sums over the parts, so the gradient of a large batch
+        is that of its parts, wherever each is computed.
+        """
+
     def loss(self, x, generator=None):
         """Tokens x (B, L) -> what the trainer descends, nats per token; it need not be a bound."""
+        total, weight = self.loss_terms(x, *self.noise(x, generator))
+        return total / (weight or 1)  # where nothing pays both are 0
 
     @abstractmethod
     def trajectory(

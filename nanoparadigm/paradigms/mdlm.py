@@ -81,8 +81,13 @@ class MaskedDiffusion(Paradigm):
         ce = self.cross_entropy(x, z, 1 - self.schedule.alpha(t))
         return self.schedule.weight(t).to(ce.dtype)[:, None] * ce
 
-    def loss(self, x, generator=None):
-        """Mean cross-entropy over the tokens that pay, nats.
+    def noise(self, x, generator=None):
+        """Times t (B,), spread evenly over the batch, and z (B, L)."""
+        t = stratified_times(len(x), generator, x.device)
+        return t, self.corrupt(x, t, generator)
+
+    def loss_terms(self, x, t, z):
+        """The cross-entropy of the tokens that pay, nats, and how many they are.
 
         If the network is hollow, all of them: whether token i is itself masked changes nothing for
         p(x_i | the rest of z), and averaged over that, w(t) 1[i masked] in (4) becomes 1. The loss
@@ -90,11 +95,9 @@ class MaskedDiffusion(Paradigm):
         each alike, where (4) weighs those of a lightly masked row more: the minimum is the same,
         the true p(x_i | z), and the gradient varies far less, but it is no bound.
         """
-        t = stratified_times(len(x), generator, x.device)
-        z = self.corrupt(x, t, generator)
         pays = torch.ones_like(z, dtype=torch.bool) if self.hollow else z == self.blank
         logits = self.net(z, 1 - self.schedule.alpha(t))[pays][:, : self.vocab_size]
-        return F.cross_entropy(logits, x[pays], reduction="sum") / pays.sum().clamp(min=1)
+        return F.cross_entropy(logits, x[pays], reduction="sum"), pays.sum()
 
     def nll_bound(self, x, generator=None, draws=8):
         """x (B, L) -> (B,) nats, equation (5); the mask counts of a row are stratified.
