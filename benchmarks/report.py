@@ -1,8 +1,8 @@
-"""From results/*.json to the README's section on performance and the book's page on speed.
+"""From results/*.json to the README's section on performance and the book's pages of results.
 
     python benchmarks/report.py          after any of the benchmarks; needs no measuring
 
-Nothing on either is typed by hand: tests/test_benchmarks.py sees to it that both are up to date.
+No number on them is typed by hand: tests/test_benchmarks.py sees to it that all are up to date.
 """
 
 import json
@@ -13,7 +13,7 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 from measure import RESULTS
 
-from nanoparadigm.evaluate import markdown
+from nanoparadigm.evaluate import decoding_table, markdown
 from nanoparadigm.viz import PALETTE
 
 ROOT = Path(__file__).parent.parent
@@ -309,6 +309,88 @@ tuned on is the one on which the runs of the README are scored, for all four ali
 """
 
 
+def decoding_page():
+    """The book's page on ways of writing."""
+    numbers = read("decoding")
+    steps = {int(n): rows for n, rows in numbers["steps"].items()}
+    few, many = sorted(steps)
+    of = {row["name"]: row for row in steps[many]}
+    cheap = {row["name"]: row for row in steps[few]}
+
+    def wrong(name, rows=of):
+        return f"{100 * rows[name]['ungrammatical']['mean']:.0f} %"
+
+    def excess(name, rows=of):
+        return f"{rows[name]['excess']['mean']:.3f} ± {rows[name]['excess']['se']:.3f}"
+
+    def varied(name):
+        return f"{of[name]['entropy']['mean']:.3f}"
+
+    return f"""# Ways of writing
+
+One trained model can be made to write in many ways. Each is another law of texts, and only some of
+them are the law that the model's likelihood speaks of. Here are all that the library knows, with
+the four models that `make book` trains, each writing {numbers["texts"]:,} texts of the
+language of chapter 0. `nanoparadigm evaluate --decoding all` makes this table for any model of it.
+
+{decoding_table(steps[many])}
+Diffusion and flow take {many} steps here, more than a text has words, so that diffusion with an order
+reveals one word at a time. With {few} steps, several at a time:
+
+{decoding_table(steps[few])}
+* **ungrammatical**: the share of texts with a mistake.
+* **entropy**: how varied what comes next is, given all that decides it, in nats a word. The language
+  has {varied("the truth")} as measured on as many texts of its own. A writer with less plays safe.
+* **excess**: how far what comes next is from the language, a lower bound of the divergence
+  KL(writer || truth) in nats a word. It counts mistakes and lost variety alike. The truth's own row
+  says how much of it is counting error.
+* **surprise**: minus the mean logarithm of the texts' probability under the truth with slips. It is
+  the lower, the safer one plays, and says nothing without the entropy.
+
+## What each of them draws
+
+| way | draws | its likelihood |
+| --- | --- | --- |
+| ar, mamba: plain | the model | `nll_bound`, exact |
+| temperature, top_k, top_p | a sharpened or truncated model | none here |
+| diffusion: ancestral | in the limit of many steps the model of a random order | `nll_bound`, a bound |
+| diffusion: first_hitting, random_order | that limit itself, one word at a time | `nll_bound`, a bound |
+| diffusion: left_to_right | the chain rule with all later words masked | `left_to_right_nll`, exact |
+| diffusion: confidence, cosine, threshold | an order that the words themselves decide | none here |
+| diffusion: remasking | the same marginals with the true posterior, another law with a network | none here |
+| diffusion, flow: blocks | each block given those before it | none here |
+| flow: ancestral | in the limit of many steps the reversal | `nll_bound`, a bound |
+| flow: euler, euler_eta | the same with the true posterior, another law with a network | none here |
+| flow: corrected | the same with the true posterior, sooner | none here |
+
+With the exact posterior of the language in place of the network, all that are not sharpened draw the
+language itself, in the limit of many steps or of one word at a time. That is tested, by chi-square.
+
+## What the table says
+
+* **Playing safe removes mistakes and not the distance.** `top_p` brings ar from {wrong("ar: plain")} of
+  texts with a mistake to {wrong("ar: top_p")}, and its entropy from {varied("ar: plain")} to
+  {varied("ar: top_p")}: the excess is {excess("ar: plain")} before and {excess("ar: top_p")} after.
+* **The order matters once words come one at a time.** Masked diffusion writes {wrong("diffusion: first_hitting")}
+  of its texts with a mistake in random order, {wrong("diffusion: left_to_right")} from left to right and
+  {wrong("diffusion: confidence")} by confidence. With the true posterior there would be no difference: what
+  the orders measure is where this network is wrong.
+* **With several words at a time the same orders lose that.** In {few} steps it is {wrong("diffusion: random_order", cheap)}
+  in random order, {wrong("diffusion: left_to_right", cheap)} from left to right, {wrong("diffusion: confidence", cheap)} by
+  confidence: neighbours that do not see each other disagree.
+* **Taking words back needs many steps.** In {many} steps remasking brings diffusion from
+  {excess("diffusion: ancestral")} to {excess("diffusion: remasking")}, with more calls, and jumps that undo each
+  other bring the flow from {excess("flow: euler")} to {excess("flow: euler_eta")}, with as many. In
+  {few} steps the same jumps take it from {excess("flow: euler", cheap)} to {excess("flow: euler_eta", cheap)}.
+* **A correction is worth more than a step.** The flow in {few} steps with four corrections after each
+  ({cheap["flow: corrected"]["calls"]:.0f} calls) has {excess("flow: corrected", cheap)}, in {many} steps without
+  any {excess("flow: ancestral")}.
+
+One network of each kind and one seed of training: the numbers are of these networks, the laws are
+not. Machine: {machine(numbers)}.
+"""
+
+
 def in_readme(text, section):
     return re.sub(f"{re.escape(BEGIN)}.*{re.escape(END)}", lambda _: section, text, flags=re.S)
 
@@ -321,3 +403,4 @@ if __name__ == "__main__":
     readme = ROOT / "README.md"
     readme.write_text(in_readme(readme.read_text(encoding="utf-8"), readme_section()), "utf-8")
     (ROOT / "book" / "speed.md").write_text(page(), "utf-8")
+    (ROOT / "book" / "decoding.md").write_text(decoding_page(), "utf-8")

@@ -37,6 +37,9 @@ PACKAGES = {
     ),
 }
 
+# Python 3.11.4 and later can refuse members that point elsewhere; ours are named one by one
+FILTER = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}
+
 
 def folder(package):
     """Its folder in book/_static, which is there only when it is complete."""
@@ -70,7 +73,7 @@ def bring(packages):
                 for member in tar:
                     member.name = member.name.removeprefix("package/")
                     if any(fnmatch(member.name, pattern) for pattern in wanted):
-                        tar.extract(member, unpacked, filter="data")
+                        tar.extract(member, unpacked, **FILTER)
             unpacked.rename(folder(package))
 
 

@@ -9,24 +9,29 @@ import re
 import shlex
 import signal
 import sys
-from contextlib import contextmanager, redirect_stderr
+from contextlib import contextmanager, redirect_stderr, suppress
 from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
 from itertools import dropwhile, takewhile
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, get_origin
 
 import torch
 import tyro
+from rich.console import Console
 from tqdm import tqdm
 
 from . import (
     __version__,
     checkpoint,
     corpora,
+    differences,
+    distributed,
     documents,
     entropy,
     evaluate,
+    race,
     shards,
+    shared_code,
     tokenizers,
     viz,
 )
@@ -34,7 +39,11 @@ from .errors import InputError, at_least_one, check_seed, choose
 from .machine import keep_memory
 from .network import Sizes
 from .paradigms import PRESETS, Autoregressive, build, build_alike, parameters
+from .tokenizers import encode
 from .train import FREE, Settings, read_log, total_steps, train, usable
+
+UNFINISHED = 75  # EX_TEMPFAIL of sysexits.h: try again; a shell gives it to no killed process
+INTERRUPTED = 130  # of Ctrl-C, everywhere
 
 # ---------------------------------------------------------------------------------- the commands
 
@@ -67,12 +76,14 @@ class Text:
 class Train:
     """Train one model and keep its best and last checkpoints.
 
-    Ctrl-C finishes the step, saves, and says how to go on. Examples:
+    Ctrl-C finishes the step, saves, and says how to go on. So do SIGTERM and SIGUSR1, with exit
+    status 75: what it takes to finish is the same command once more, with --resume. Examples:
 
       nanoparadigm train --model ar --dataset shakespeare --max_steps 2000 --eval_interval 500
       nanoparadigm train --model mamba --dataset shakespeare --n_embd 64 --d_state 8 --n_layer 2
       nanoparadigm train --model diffusion --dataset my-novel.txt --tokenizer bpe
       nanoparadigm train --model diffusion --resume
+      torchrun --nproc_per_node 2 -m nanoparadigm train --model flow --dataset shakespeare --resume
     """
 
     model: str = "ar"
@@ -84,7 +95,8 @@ class Train:
     out: str | None = None
     """folder of the run (default: runs/MODEL)"""
     resume: bool = False
-    """go on with the run in that folder, with its own settings"""
+    """go on with the run in that folder, with its own settings; with --dataset, begin it if nothing
+    is saved there yet"""
     overwrite: bool = False
     """replace an earlier run in that folder; otherwise it is kept as MODEL.1, MODEL.2 ..."""
     text: Text = field(default_factory=Text)
@@ -120,6 +132,9 @@ class Train:
     def check_same(self, stored):
         """InputError if a flag would change what the resumed run already is."""
         old, new = flat(stored), flat(self)
+        one, other = (corpora.DATASETS.get(f["dataset"], f["dataset"]) for f in (old, new))
+        if one == other:  # two names of one text
+            new["dataset"] = old["dataset"]
         for name in new:
             if name not in (*FREE, "out") and new[name] != old[name]:
                 raise InputError(
@@ -127,38 +142,49 @@ class Train:
                     f"change to {new[name]}: drop --{name}, or start a new run with --out"
                 )
 
-    def run(self):
-        if self.resume:
-            saved = checkpoint.load(self.folder, "last")
-            data = corpora.Data(
-                corpora.load(self.text.dataset), saved.tokenizer, self.sizes.block_size
-            )
-            model = saved.model
-        else:
-            choose("model", self.model, PRESETS)
-            data = self.text.load(self.sizes.block_size)
-            model = build(
-                self.model,
-                data.tokenizer.vocab_size,
-                network=self.network,
-                schedule=self.schedule,
-                seed=self.settings.seed,
-                **asdict(replace(self.sizes, block_size=data.length)),
-            )
-            usable(self.settings.device)
-            make_room(self.folder, [self.folder], self.overwrite)
-        print(
-            f"{self.model}: {parameters(model):,} parameters, "
-            f"{total_steps(self.settings, data):,} steps of "
-            f"{self.settings.batch_size * self.settings.grad_accumulation * data.length:,} tokens, "
-            f"{data.corpus.name} in {data.tokenizer.vocab_size} symbols ({data.tokenizer.kind})"
+    @property
+    def saved(self):
+        """Whether there is anything in the folder to go on with."""
+        folder = Path(self.folder)
+        return bool(checkpoint.read_pointer(folder)) or (folder / "config.json").exists()
+
+    def begin(self):
+        choose("model", self.model, PRESETS)
+        data = self.text.load(self.sizes.block_size)
+        model = build(
+            self.model,
+            data.tokenizer.vocab_size,
+            network=self.network,
+            schedule=self.schedule,
+            seed=self.settings.seed,
+            **asdict(replace(self.sizes, block_size=data.length)),
         )
-        with stop_signals() as stop:
-            fit(self.model, model, data, self.settings, self.folder, self.resume, stop)
-            if stop():
-                print(f"stopped and saved; go on with: {self.how_to_resume()}")
-                raise SystemExit(128 + stop.signal)
-        print(f"saved in {self.folder}; look with: {self.how_to_sample()}")
+        usable(self.settings.device)
+        if distributed.rank() == 0:
+            make_room(self.folder, [self.folder], self.overwrite)
+        return model, data
+
+    def go_on(self):
+        saved = checkpoint.load(self.folder, "last")
+        corpus = corpora.load(self.text.dataset)
+        return saved.model, corpora.Data(corpus, saved.tokenizer, self.sizes.block_size)
+
+    def run(self):
+        with distributed.joined(self.settings.device):
+            model, data = self.go_on() if self.resume else self.begin()
+            say(
+                f"{self.model}: {parameters(model):,} parameters, "
+                f"{total_steps(self.settings, data):,} steps of "
+                f"{self.settings.batch_size * self.settings.grad_accumulation * data.length:,} "
+                f"tokens, {data.corpus.name} in {data.tokenizer.vocab_size} symbols "
+                f"({data.tokenizer.kind})"
+            )
+            with stop_signals() as stop:
+                done = fit(self.model, model, data, self.settings, self.folder, self.resume, stop)
+            if not done:
+                say(f"stopped and saved; go on with: {self.how_to_resume()}")
+                raise SystemExit(stop.status)
+            say(f"saved in {self.folder}; look with: {self.how_to_sample()}")
 
     def how_to_resume(self):
         where = ["--out", self.out] if self.out else ["--model", self.model]
@@ -169,6 +195,50 @@ class Train:
 
 
 @dataclass(frozen=True)
+class Decoding:
+    """How to write."""
+
+    sampling_steps: int = 64
+    """steps of diffusion and flow"""
+    temperature: float = 1.0
+    """below 1 sharpens, 0 takes the most probable token"""
+    top_k: int | None = None
+    """draw from the k most probable tokens only"""
+    top_p: float | None = None
+    """draw from the most probable tokens that make up this share only"""
+    blocks: int | None = None
+    """write in N blocks from left to right, each finished before the next is begun; the default
+    length is then N halves of the model's block, at least one block (ar and mamba go from token to
+    token by themselves)"""
+    sampler: str | None = None
+    """ancestral (default); diffusion: or first_hitting, random_order, left_to_right, confidence;
+    flow: or euler"""
+    eta: float | None = None
+    """flow, euler: extra jumps that correct mistakes; diffusion, ancestral: how often a
+    word that has been revealed is taken back"""
+    reveal: str | None = None
+    """diffusion, samplers with an order: linear (default), as many tokens in each step, or cosine,
+    few at first"""
+    threshold: float | None = None
+    """diffusion, confidence: in each step reveal what is more probable than this"""
+    corrections: int | None = None
+    """flow: after each step, how often to draw one token anew, given all others"""
+
+    def options(self, saved):
+        """What `write` of a Checkpoint's model is to be given; InputError for what it has not."""
+        at_least_one(self, ["sampling_steps"])
+        mine = vars(self).copy()
+        every = {name: mine.pop(name) for name in ("temperature", "top_k", "top_p", "blocks")}
+        every["steps"] = mine.pop("sampling_steps")
+        return every | taken(saved, saved.model.trajectory, **mine)
+
+    def length(self, saved):
+        """Tokens in a text whose length is not asked for."""
+        block = saved.config["recipe"]["block_size"]
+        return max(block, (self.blocks or 0) * block // 2)
+
+
+@dataclass(frozen=True)
 class Sample:
     """Let a model write.
 
@@ -176,6 +246,8 @@ class Sample:
 
       nanoparadigm sample --checkpoint runs/ar --prompt "ROMEO:" --length 200
       nanoparadigm sample --checkpoint runs/diffusion --length 128 --sampling_steps 64
+      nanoparadigm sample --checkpoint runs/diffusion --sampler confidence --threshold 0.9
+      nanoparadigm sample --checkpoint runs/flow --blocks 8 --corrections 1
       nanoparadigm sample --checkpoint runs/flow --length 128 --sampler euler --eta 0.5
       nanoparadigm sample --checkpoint runs/diffusion --infill --prefix "To be" --suffix "question"
     """
@@ -185,23 +257,9 @@ class Sample:
     prompt: str = ""
     """text to begin with"""
     length: int | None = None
-    """tokens in the text, the prompt's included (default: the model's block)"""
+    """tokens in the text, the prompt's included (default: the model's block; see --blocks)"""
     n: int = 1
     """texts"""
-    sampling_steps: int = 64
-    """steps of diffusion and flow"""
-    temperature: float = 1.0
-    """below 1 sharpens, 0 takes the most probable token"""
-    top_k: int | None = None
-    """draw from the k most probable tokens only"""
-    top_p: float | None = None
-    """draw from the most probable tokens that make up this share only"""
-    sampler: str | None = None
-    """ancestral (default); diffusion: or first_hitting, random_order, left_to_right, confidence;
-    flow: or euler"""
-    eta: float | None = None
-    """flow, euler: extra jumps that correct mistakes; diffusion, ancestral: how often a
-    word that has been revealed is taken back"""
     seed: int = 0
     """same seed, same text"""
     infill: bool = False
@@ -212,11 +270,15 @@ class Sample:
     """text after the gap"""
     fill_length: int = 30
     """tokens in the gap"""
+    candidates: int | None = None
+    """ar, mamba: how many texts to write for the gap, to choose one that fits (default: 64)"""
+    decoding: Decoding = field(default_factory=Decoding)
 
     def run(self):
-        at_least_one(self, ["n", "sampling_steps", "fill_length"])
+        at_least_one(self, ["n", "fill_length", "candidates"])
         check_seed(self.seed)
-        idle = ("prompt", "length") if self.infill else ("prefix", "suffix", "fill_length")
+        filling = ("prefix", "suffix", "fill_length", "candidates")
+        idle = ("prompt", "length") if self.infill else filling
         for f in fields(self):
             if f.name in idle and getattr(self, f.name) != f.default:
                 raise InputError(
@@ -225,28 +287,22 @@ class Sample:
                 )
         saved = checkpoint.load(self.checkpoint)
         model, tokenizer = saved.model.eval(), saved.tokenizer
-        given = dict(sampler=self.sampler, eta=self.eta)
-        options = {name: value for name, value in given.items() if value is not None}
-        for name in options:
-            if name not in inspect.signature(model.trajectory).parameters:
-                raise InputError(
-                    f"a model of kind {saved.config['recipe']['name']} has no {name}: drop --{name}"
-                )
-        options |= dict(
-            generator=torch.Generator().manual_seed(self.seed),
-            steps=self.sampling_steps,
-            temperature=self.temperature,
-            top_k=self.top_k,
-            top_p=self.top_p,
-        )
+        options = dict(generator=seeded(self.seed), **self.decoding.options(saved))
         with torch.no_grad():
             if self.infill:
+                options |= taken(saved, model.infill, candidates=self.candidates)
                 prefix, suffix = (encode(tokenizer, text) for text in (self.prefix, self.suffix))
                 texts = model.infill(self.n, prefix, suffix, self.fill_length, **options)
+                if suffix and not model.infills:
+                    usual = inspect.signature(model.infill).parameters["candidates"].default
+                    print(
+                        f"{self.checkpoint} cannot see the text after a gap: it chose among "
+                        f"{self.candidates or usual} candidates by how probable they make "
+                        "what follows",
+                        file=sys.stderr,
+                    )
             else:
-                length = (
-                    saved.config["recipe"]["block_size"] if self.length is None else self.length
-                )
+                length = self.decoding.length(saved) if self.length is None else self.length
                 prompt = encode(tokenizer, self.prompt)
                 texts = model.sample(self.n, length, prompt=prompt, **options)
         print("\n---\n".join(tokenizer.decode(text) for text in texts))
@@ -256,7 +312,8 @@ class Sample:
 class Infill:
     """Fill a gap in a text; what is on either side stays, character for character.
 
-    Example:
+    Diffusion and flow see both sides. ar and mamba write candidates after the first side and choose
+    one by how probable it makes the second. Example:
 
       nanoparadigm infill --checkpoint runs/diffusion --prefix "To be" \\
           --suffix "that is the question" --fill_length 30
@@ -272,19 +329,89 @@ class Infill:
     """tokens in the gap"""
     n: int = 1
     """texts"""
-    sampling_steps: int = 64
-    """steps"""
-    temperature: float = 1.0
-    """below 1 sharpens, 0 takes the most probable token"""
-    top_k: int | None = None
-    """draw from the k most probable tokens only"""
-    top_p: float | None = None
-    """draw from the most probable tokens that make up this share only"""
     seed: int = 0
     """same seed, same text"""
+    candidates: int | None = None
+    """ar, mamba: how many texts to write for the gap, to choose one that fits (default: 64)"""
+    decoding: Decoding = field(default_factory=Decoding)
 
     def run(self):
         Sample(infill=True, **vars(self)).run()
+
+
+@dataclass(frozen=True)
+class Visualize:
+    """Watch some models write, side by side on one clock.
+
+    Each writes its text first; the show then takes as long as is asked for. Where the output is no
+    terminal, a few stills are printed instead. A call of the network does not cost the same
+    everywhere: diffusion and flow compute all positions they read in every call, ar and mamba
+    hardly more than the new one. Examples:
+
+      nanoparadigm visualize --checkpoint runs/ar runs/diffusion runs/flow runs/mamba
+      nanoparadigm visualize --checkpoint runs/ar runs/diffusion --clock seconds --html race.html
+      nanoparadigm visualize --checkpoint runs/diffusion --blocks 4 --seconds 30 --gif race.gif
+    """
+
+    checkpoint: tuple[str, ...]
+    """folders of runs or of checkpoints"""
+    prompt: str = ""
+    """text to begin with"""
+    length: int | None = None
+    """tokens in the text, the prompt's included (default: the model's block; see --blocks)"""
+    clock: str = "calls"
+    """calls, of the network, or seconds, that the model took"""
+    seconds: float = 10.0
+    """how long the show takes; 0 for stills"""
+    html: str | None = None
+    """file for a page of the same race, which needs nothing else to be read"""
+    gif: str | None = None
+    """file for a picture of it"""
+    seed: int = 0
+    """same seed, same texts"""
+    decoding: Decoding = field(default_factory=Decoding)
+
+    def run(self):
+        check_seed(self.seed)
+        choose("clock", self.clock, race.CLOCKS)
+        if not 0 <= self.seconds < math.inf:
+            raise InputError(f"seconds is {self.seconds}: give 0 (stills) or more")
+        if not self.checkpoint:
+            raise InputError("--checkpoint names no model: give the folders of one or more runs")
+        for path in filter(None, (self.html, self.gif)):
+            if not Path(path).parent.is_dir():
+                raise InputError(
+                    f"there is no folder {Path(path).parent} for {path}: make it, or name another"
+                )
+        entries = []
+        for path in self.checkpoint:
+            saved = checkpoint.load(path)
+            model, tokenizer = saved.model.eval(), saved.tokenizer
+            prompt = encode(tokenizer, self.prompt)
+            length = self.decoding.length(saved) if self.length is None else self.length
+            template = model.template(length, prompt)
+            entries.append((model, tokenizer, template, self.decoding.options(saved)))
+        kinds = [model.recipe["name"] for model, *_ in entries]
+        names = kinds if len(set(kinds)) == len(kinds) else self.checkpoint
+        runs = []
+        for name, (model, tokenizer, template, options) in zip(names, entries, strict=True):
+            runs.append(race.record(name, model, tokenizer, template, seeded(self.seed), **options))
+        if self.html:
+            Path(self.html).write_text(race.page(runs, self.clock), encoding="utf-8")
+        if self.gif:
+            race.gif(runs, self.clock, self.gif)
+        console = Console()
+        if self.seconds and sys.stdout.isatty() and console.is_interactive:
+            with suppress(KeyboardInterrupt):
+                race.play(runs, self.clock, self.seconds, console)
+        else:
+            stills = race.stills(race.moments(runs, self.clock), 6)
+            print(*(race.plain(runs, moment, self.clock) for moment in stills), sep="\n\n")
+            print("", race.SIGNS, *race.NOTES, "", sep="\n")
+        for run in runs:
+            print(f"{run.name}: {race.costs(run.frames[-1])}")
+        for path in filter(None, (self.html, self.gif)):
+            print(f"saved in {path}")
 
 
 @dataclass(frozen=True)
@@ -455,10 +582,10 @@ class Compare:
             run = out / name
             resume = self.resume and (run / "run.json").exists()
             with stop_signals() as stop:
-                fit(name, model, data, self.settings, run, resume, stop)
-                if stop():
+                done = fit(name, model, data, self.settings, run, resume, stop)
+                if stop() or not done:
                     print(f"stopped and saved; add --resume --out {shlex.quote(str(out))} to go on")
-                    raise SystemExit(128 + stop.signal)
+                    raise SystemExit(stop.status)
             saved = checkpoint.load(run)
             numbers = evaluate.measure(
                 saved.model, data, self.settings.seed, self.draws, steps=self.sampling_steps
@@ -477,6 +604,66 @@ class Compare:
         figure.savefig(out / "figure.png", dpi=150)
         print(table, end="")
         print(f"saved in {out}: table.md, figure.png, results.json and the runs")
+
+
+@dataclass(frozen=True)
+class Diff:
+    """Say in what two models differ, as found out from the code itself, and what they share.
+
+    Every answer names the code it was got from. Examples:
+
+      nanoparadigm diff ar diffusion
+      nanoparadigm diff diffusion flow --network transformer
+      nanoparadigm diff ar mamba
+    """
+
+    models: tyro.conf.Positional[tuple[str, str]]
+    """two of ar, diffusion, flow, mamba"""
+    network: str | None = None
+    """of both, instead of their own: transformer, mamba, hollow or hollow_mamba"""
+
+    def run(self):
+        print(differences.table(*self.models, self.network))
+        print(shared_code.table(*self.models, self.network), end="")
+
+
+@dataclass(frozen=True)
+class Demo:
+    """Open a page in the browser on which the trained models write, fill gaps, and race.
+
+    Only this machine can open it, and it needs no network. Without trained models it offers to
+    train tiny ones. Its buttons answer programs too: /write, /fill, /compare. Examples:
+
+      nanoparadigm demo
+      nanoparadigm demo --folder runs/compare-language --port 0
+
+      from gradio_client import Client
+      client = Client("http://127.0.0.1:7860")
+      text, page = client.predict("ar", "lo a", length=32, seed=1, api_name="/write")
+    """
+
+    folder: str = "runs"
+    """where to look for runs, also one level deeper"""
+    port: int = 7860
+    """of 127.0.0.1; 0 for a free one"""
+
+    def run(self):
+        try:
+            from . import demo
+        except ModuleNotFoundError as error:
+            if error.name != "gradio":
+                raise
+            raise InputError(
+                "the demo needs Gradio, which is not installed: pip install gradio"
+            ) from error
+        # Gradio asks its own page whether it is there, which no proxy can tell
+        beside = os.environ.get("no_proxy") or os.environ.get("NO_PROXY") or "localhost"
+        os.environ["no_proxy"] = f"{beside},127.0.0.1"
+        page = demo.start(self.folder, self.port)
+        print(f"the demo is at {page.local_url} (Ctrl-C ends it)", flush=True)
+        page.block_thread()
+        sys.stdout.flush()
+        os._exit(0)  # a training or an answer under way would make an ordinary end hang or abort
 
 
 def whole_number(said):
@@ -632,7 +819,8 @@ class PrepareCheck:
 COMMANDS = {
     re.sub(r"\B(?=[A-Z])", " ", c.__name__).lower(): c
     for c in (
-        Train, Sample, Infill, Evaluate, Compare, PrepareFineweb, PrepareEntropy, PrepareCheck,
+        Train, Sample, Infill, Visualize, Evaluate, Compare, Diff, Demo,
+        PrepareFineweb, PrepareEntropy, PrepareCheck,
     )
 }  # fmt: skip
 
@@ -640,31 +828,46 @@ COMMANDS = {
 
 
 def fit(name, model, data, settings, run, resume, stop):
-    """Train with a progress bar."""
-    shown = {}
-    with progress(None, name, total=total_steps(settings, data)) as bar:
+    """Train with a progress bar; whether the last step was reached, and not a stop."""
+    shown, total = {}, total_steps(settings, data)
+    step = total
+    with progress(None, name, total=total) as bar:
         for record in train(model, data, settings, run, resume, stop):
+            step = record["step"]
             shown["loss"] = f"{record['loss']:.3f}"
             if "val" in record:
                 sign = "=" if model.exact else "<="
                 shown["val"] = f"{sign} {record['val']:.3f} ± {record['val_se']:.3f}"
             bar.set_postfix_str(", ".join(f"{k} {v}" for k, v in shown.items()), refresh=False)
-            bar.update(record["step"] - bar.n)
+            bar.update(step - bar.n)
+    return step == total
+
+
+def say(text):
+    """Print, if this is the first of the processes that train together."""
+    if distributed.rank() == 0:
+        print(text)
 
 
 def progress(items, label, **options):
+    if distributed.rank() > 0:
+        options["disable"] = True
     return tqdm(items, desc=label, dynamic_ncols=True, mininterval=0.5, **options)
 
 
-def encode(tokenizer, text):
-    """Token ids; InputError for a character the model has never seen."""
-    unseen = tokenizer.unseen(text)
-    if unseen:
-        raise InputError(
-            f"this model has never seen {', '.join(map(repr, unseen[:5]))}: leave it out of the "
-            "text given, or train a model with --tokenizer bpe, which can read anything"
-        )
-    return tokenizer.encode(text)
+def taken(saved, method, **options):
+    """The options that are not None; InputError for one that this method of the model has not."""
+    given = {name: value for name, value in options.items() if value is not None}
+    for name in given:
+        if name not in inspect.signature(method).parameters:
+            raise InputError(
+                f"a model of kind {saved.config['recipe']['name']} has no {name}: drop --{name}"
+            )
+    return given
+
+
+def seeded(seed):
+    return torch.Generator().manual_seed(seed)
 
 
 def make_room(folder, runs, overwrite):
@@ -684,17 +887,22 @@ def make_room(folder, runs, overwrite):
 
 @contextmanager
 def stop_signals():
-    """SIGINT, SIGTERM and SIGUSR1 ask the training loop to save and end; a second one insists."""
+    """SIGINT, SIGTERM and SIGUSR1 ask the training loop to save and end; a second Ctrl-C insists.
+
+    A second of the others does not: a cluster may send first one and then the other, or torchrun
+    and the cluster the same, while the checkpoint is being written.
+    """
 
     def handler(number, frame):
-        if stop.signal:
+        if stop.status == INTERRUPTED and number == signal.SIGINT:
             raise KeyboardInterrupt
-        stop.signal = number
+        stop.asked = True
+        stop.status = INTERRUPTED if number == signal.SIGINT else UNFINISHED
 
     def stop():
-        return stop.signal is not None
+        return stop.asked
 
-    stop.signal = None
+    stop.asked, stop.status = False, UNFINISHED  # another process may have been asked
     numbers = [n for n in ("SIGINT", "SIGTERM", "SIGUSR1") if hasattr(signal, n)]
     before = {n: signal.signal(getattr(signal, n), handler) for n in numbers}
     try:
@@ -711,6 +919,8 @@ def flags(command):
     """name -> field of every flag of a command, those of its nested groups included."""
     found = {}
     for f in fields(command):
+        if get_origin(f.type) is Annotated:  # Positional
+            continue
         group = f.default_factory() if callable(f.default_factory) else None
         found |= flags(type(group)) if is_dataclass(group) else {f.name: f}
     return found
@@ -739,11 +949,12 @@ def parse(arguments):
         print(usage())
         raise SystemExit(0 if words == len(arguments) else 2)
     command = choose("command", name, COMMANDS)
-    known = {f"--{flag}": None for flag in [*flags(command), "help"]}
+    known, typed = {f"--{flag}": None for flag in [*flags(command), "help"]}, set()
     for argument in rest:
         if argument.startswith("--"):
             flag = argument.split("=")[0].replace("-", "_").replace("__", "--", 1)
             choose("flag", flag.replace("--no_", "--", 1), known)
+            typed.add(flag)
     options = dict(
         prog=f"nanoparadigm {name}",
         args=rest,
@@ -751,8 +962,12 @@ def parse(arguments):
         config=(tyro.conf.OmitArgPrefixes,),
     )
     parsed = read(command, **options)
+    if command is not Train and distributed.launched() > 1:
+        raise InputError(f"{name} is the work of one process: start it without torchrun")
     if getattr(parsed, "resume", False) and parsed.overwrite:
         raise InputError("--resume goes on with a run and --overwrite deletes it: drop one of them")
+    if command is Train and parsed.resume and "--dataset" in typed and not parsed.saved:
+        parsed = replace(parsed, resume=False)
     if command is Train and parsed.resume:
         stored = parsed.stored()
         parsed = read(command, default=stored, **options)
@@ -789,7 +1004,8 @@ def usage():
 
 
 def main(arguments=None):
-    """Run a command; the exit status is 0, 2 for misuse, 1 where the machine refused."""
+    """Run a command; the exit status is 0, 2 for misuse, 1 where the machine refused, UNFINISHED
+    or INTERRUPTED for a training that was stopped and saved."""
     if hasattr(sys.stdout, "reconfigure"):  # not every terminal can show ± or what a model writes
         sys.stdout.reconfigure(errors="replace")
     keep_memory()
@@ -815,5 +1031,5 @@ def main(arguments=None):
         print(f"nanoparadigm: {said}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        return 130
+        return INTERRUPTED
     return 0

@@ -30,6 +30,6 @@ def at_least_one(settings, names):
 
 
 def check_seed(seed):
-    """InputError for a number that a torch.Generator, or the next two after it, cannot take."""
+    """InputError for a number that a torch.Generator, or those soon after it, cannot take."""
     if not 0 <= seed < 2**63:
         raise InputError(f"seed is {seed}: give a whole number from 0 to 2**63 - 1")

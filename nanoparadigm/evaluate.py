@@ -247,13 +247,14 @@ def accuracy(model, data, position, generator, n=200, batch_size=50):
 
 class Counted(nn.Module):
     """A network that counts its calls, the texts in them (`rows`) and the token positions it
-    computes. It steps if the network inside does."""
+    computes, and keeps the logits of its last call. It steps if the network inside does."""
 
     def __init__(self, net):
         super().__init__()
         self.net = net
         self.max_length = getattr(net, "max_length", None)
         self.calls = self.rows = self.positions = 0
+        self.logits = None
         if hasattr(net, "step"):
             self.init_state, self.step = net.init_state, self.counted_step
 
@@ -264,11 +265,13 @@ class Counted(nn.Module):
 
     def forward(self, z, t=None):
         self.count(z)
-        return self.net(z, t)
+        self.logits = self.net(z, t)
+        return self.logits
 
     def counted_step(self, z, state):
         self.count(z)
-        return self.net.step(z, state)
+        self.logits, state = self.net.step(z, state)
+        return self.logits, state
 
 
 @contextmanager
@@ -388,12 +391,14 @@ def percent(share):
     return f"{100 * share['mean']:.1f} ± {100 * share['se']:.1f} %" if share else ""
 
 
-def markdown(head, lines):
-    """A table with its first column on the left and the others on the right."""
+def markdown(head, lines, texts=False):
+    """A table with its first column on the left and the others on the right, as numbers stand, or
+    on the left too if they are texts."""
     widths = [max(map(len, column)) for column in zip(head, *lines, strict=True)]
-    rule = ["-" * widths[0], *("-" * (w - 1) + ":" for w in widths[1:])]
+    rule = ["-" * widths[0], *("-" * (w - 1) + ("-" if texts else ":") for w in widths[1:])]
     text = ""
     for name, *cells in [head, rule, *lines]:
-        padded = [cell.rjust(w) for cell, w in zip(cells, widths[1:], strict=True)]
+        justify = str.ljust if texts else str.rjust
+        padded = [justify(cell, w) for cell, w in zip(cells, widths[1:], strict=True)]
         text += "| " + " | ".join([name.ljust(widths[0]), *padded]) + " |\n"
     return text

@@ -4,8 +4,11 @@ Ids run from 0 to vocab_size - 1. The id vocab_size itself is the one symbol a m
 blank); every tokenizer shows it as BLANK.
 """
 
+import codecs
 import hashlib
 import json
+import re
+from functools import cache
 from itertools import groupby
 from pathlib import Path
 from typing import Protocol
@@ -28,12 +31,18 @@ class Tokenizer(Protocol):
     vocab_size: int
     end_of_text: int | None = None
     """the id that separates texts and that no text encodes to, where there is one"""
+    joiner = ""
+    """what stands between the texts of two ids"""
 
     def encode(self, text):
         """The ids of the text, a list of ints."""
 
     def decode(self, ids):
         """The text of the ids, a list of ints or a tensor (L,)."""
+        return self.joiner.join(self.pieces(ids))
+
+    def pieces(self, ids):
+        """The text of each of the ids, a list of str: joined, they are `decode(ids)`."""
 
     def unseen(self, text):
         """The distinct pieces of the text that no model over this vocabulary can read, sorted."""
@@ -67,10 +76,10 @@ class CharTokenizer(Tokenizer):
         beyond = self.vocab_size + 1
         return [self._ids.get(c, beyond + ord(c)) for c in text]
 
-    def decode(self, ids):
+    def pieces(self, ids):
         beyond = self.vocab_size + 1
         symbols = [*self.vocabulary, BLANK]
-        return "".join(symbols[i] if i < beyond else chr(i - beyond) for i in _ints(ids))
+        return [symbols[i] if i < beyond else chr(i - beyond) for i in _ints(ids)]
 
     def unseen(self, text):
         return sorted(set(text) - set(self.vocabulary))
@@ -79,7 +88,7 @@ class CharTokenizer(Tokenizer):
 class WordTokenizer(Tokenizer):
     """One id for every word, where words are what single spaces separate."""
 
-    kind = "word"
+    kind, joiner = "word", " "
 
     def __init__(self, vocabulary):
         self.vocabulary = list(vocabulary)
@@ -95,9 +104,9 @@ class WordTokenizer(Tokenizer):
         """The ids of the text's words; InputError for a word outside the vocabulary."""
         return [choose("word", word, self._ids) for word in _words(text)]
 
-    def decode(self, ids):
+    def pieces(self, ids):
         symbols = [*self.vocabulary, BLANK]
-        return " ".join(symbols[i] for i in _ints(ids))
+        return [symbols[i] for i in _ints(ids)]
 
     def unseen(self, text):
         return sorted(set(_words(text)) - set(self.vocabulary))
@@ -153,6 +162,19 @@ class BPETokenizer(Tokenizer):
         return "".join(
             BLANK * len(list(run)) if blank else self._bpe.decode(list(run)) for blank, run in runs
         )
+
+    def pieces(self, ids):
+        """A character that several ids share is the last one's; what is left of a broken one is
+        U+FFFD."""
+        texts = []
+        for blank, run in groupby(_ints(ids), key=lambda i: i == self.vocab_size):
+            if blank:
+                texts += [BLANK for _ in run]
+                continue
+            reader = codecs.getincrementaldecoder("utf-8")("replace")
+            texts += [reader.decode(_bytes(self._bpe.id_to_token(i))) for i in run]
+            texts[-1] += reader.decode(b"", final=True)
+        return texts
 
     def unseen(self, text):
         return []
@@ -215,6 +237,41 @@ def gpt2():
     return BPETokenizer(bpe.to_str())
 
 
+def encode(tokenizer, text):
+    """Token ids; InputError for a character the model has never seen."""
+    unseen = tokenizer.unseen(text)
+    if unseen:
+        raise InputError(
+            f"this model has never seen {', '.join(map(repr, unseen[:5]))}: leave it out of the "
+            "text given, or train a model with --tokenizer bpe, which can read anything"
+        )
+    return tokenizer.encode(text)
+
+
+def encode_gaps(tokenizer, text):
+    """`encode`, with every BLANK in the text as one token that is not given: the id vocab_size."""
+    if not text or not tokenizer.joiner:
+        pieces = re.split(f"({BLANK})", text)
+    elif "" in (pieces := text.split(tokenizer.joiner)):
+        raise InputError("words are separated by single spaces: take out the other spaces")
+    blank = [tokenizer.vocab_size]
+    return [i for piece in pieces for i in (blank if piece == BLANK else encode(tokenizer, piece))]
+
+
+def hide(tokenizer, text, start, end):
+    """The text with as many BLANKs as text[start:end] has tokens in its place, for `encode_gaps`.
+    A word is hidden as a whole."""
+    if tokenizer.joiner:
+
+        def hidden(word):
+            return BLANK if max(word.start(), start) < min(word.end(), end) else word[0]
+
+        return re.sub(f"[^{tokenizer.joiner}]+", hidden, text)
+    pieces = text[start:end].split(BLANK)
+    count = len(pieces) - 1 + sum(len(tokenizer.encode(piece)) for piece in pieces)
+    return text[:start] + BLANK * count + text[end:]
+
+
 def load(path):
     """The tokenizer in a file that `save` wrote; InputError if there is none."""
     try:
@@ -225,6 +282,19 @@ def load(path):
         raise InputError(f"cannot read {path} ({reason}): give a saved tokenizer") from error
     except Exception as error:  # the library raises no narrower one for a vocabulary it cannot read
         raise InputError(f"{path} is damaged or not a tokenizer: give a saved tokenizer") from error
+
+
+def _bytes(symbol):
+    return bytes(map(_byte_of().get, symbol))
+
+
+@cache
+def _byte_of():
+    """The byte each letter of byte-level symbols stands for: its own below 256; those above stand,
+    in their order, for the bytes that are no visible character."""
+    letters = sorted(library.pre_tokenizers.ByteLevel.alphabet())
+    hidden = [byte for byte in range(256) if chr(byte) not in letters]
+    return {c: ord(c) if ord(c) < 256 else hidden[ord(c) - 256] for c in letters}
 
 
 def _ints(ids):

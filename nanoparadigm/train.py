@@ -1,9 +1,12 @@
 """The training loop, as a generator: `for record in train(model, data, settings)`.
 
-It knows no paradigm: a batch of text in, `model.loss` down, and every so often `model.nll_bound` on
+It knows no paradigm: a batch of text in, its loss down, and every so often `model.nll_bound` on
 fixed windows of the validation split with fixed noise. Two generators do all the drawing, one for
 the order of the data (so that every model of a comparison reads the same) and one for the noise;
 their states are saved, so a run that was interrupted repeats the rest bit for bit (on a CPU).
+
+Where several processes train together (`distributed.py`) all of them draw the same, and each takes
+its own rows: the step is the one that a single process would take.
 """
 
 import json
@@ -16,7 +19,7 @@ from pathlib import Path
 
 import torch
 
-from . import checkpoint
+from . import checkpoint, distributed
 from .corpora import Batches
 from .errors import InputError, at_least_one, check_seed
 from .evaluate import nats_per_token
@@ -36,9 +39,9 @@ class Settings:
     epochs: float | None = None
     """passes over the training text, instead of max_steps"""
     batch_size: int = 16
-    """windows in a batch"""
+    """windows in a batch, of all processes together"""
     grad_accumulation: int = 1
-    """batches whose gradients are averaged into one step"""
+    """batches whose gradients make up one step"""
     muon_lr: float = 0.04
     """peak learning rate of the matrices inside the blocks, by Muon; 0 leaves them to AdamW"""
     lr: float = 12e-3
@@ -53,7 +56,7 @@ class Settings:
     """steps between evaluations, each of which also saves a checkpoint"""
     eval_windows: int = 64
     """validation windows in an evaluation while training"""
-    log_interval: int = 10
+    log_interval: int = 100
     """steps between lines of log.jsonl"""
     dtype: str = "auto"
     """float32, bfloat16, or auto: bfloat16 where a GPU has it"""
@@ -87,24 +90,35 @@ def train(model, data, settings=None, run=None, resume=False, stop=lambda: False
     A record: step, loss (nats per token), lr, tokens and seconds (of training, so far); after an
     evaluation also val and val_se (nats per token: `nll_bound` on some validation windows).
     run: a folder for checkpoints and log.jsonl, or None to keep nothing. resume: go on from its
-    last checkpoint. stop: asked after every step; once it says yes, a checkpoint is saved and the
-    generator ends. Raises InputError for a run that does not fit or that another process
-    is writing to and for a loss that is no longer a number, OSError where the disk refuses.
+    last checkpoint. stop: asked in every step; once it says yes, in any process, the step is
+    finished, a checkpoint saved, and the generator ends. Inside `distributed.joined` every process
+    calls this alike; the first alone evaluates and writes, and all yield its records (the seconds
+    are their own). Raises InputError for a run that does not fit or that another process is writing
+    to and for a loss that is no longer a number, OSError where the disk refuses.
     """
     settings = settings or Settings()
-    with checkpoint.sole_writer(run) if run else nullcontext():
+    writes = run and distributed.rank() == 0
+    with checkpoint.sole_writer(run) if writes else nullcontext():
         yield from _train(model, data, settings, run, resume, stop)
 
 
 def _train(model, data, settings, run, resume, stop):
     device = usable(settings.device)
+    rank, world = distributed.rank(), distributed.world()
+    if settings.batch_size % world:
+        raise InputError(
+            f"batch_size {settings.batch_size} cannot be shared evenly by {world} processes: "
+            f"give a multiple of {world}"
+        )
     model.to(device)
     data_order = torch.Generator().manual_seed(settings.seed)
     noise = torch.Generator(device).manual_seed(settings.seed + 1)
+    dropout = torch.Generator(device)
     for module in model.modules():
         if isinstance(module, Dropout):
-            module.generator = noise
-    batches = Batches(data.train, settings.batch_size, data.length, data_order, data.aligned)
+            module.generator = dropout
+    windows = settings.batch_size * settings.grad_accumulation
+    batches = Batches(data.train, windows, data.length, data_order, data.aligned)
     optimizers = make_optimizers(model, settings.muon_lr, settings.lr, settings.weight_decay)
     total = total_steps(settings, data)
     step, seconds, best = 0, 0.0, math.inf
@@ -112,10 +126,16 @@ def _train(model, data, settings, run, resume, stop):
         saved = checkpoint.load(run, "last", device)
         check_same(run, saved, model, data, settings)
         step, seconds, best = _restore(saved, model, optimizers, batches, noise)
-    log = Log(run, keep_to=step) if run else None
+    if distributed.from_first(step) != [step]:
+        raise InputError(
+            f"another process goes on from another step than {step}: start all of them on one "
+            f"{run}, in a file system that they share"
+        )
+    log = Log(run, keep_to=step) if run and rank == 0 else None
     if settings.compile:
         model.net.compile()
-    per_step = settings.batch_size * settings.grad_accumulation * data.length
+    terms = distributed.parallel(model, settings.batch_size // world, data.length)
+    per_step = windows * data.length
 
     while step < total:
         began = time.perf_counter()
@@ -123,19 +143,21 @@ def _train(model, data, settings, run, resume, stop):
         for optimizer in optimizers:
             for group in optimizer.param_groups:
                 group["lr"] = share * group["peak"]
-        loss = 0.0
         model.train()
-        for _ in range(settings.grad_accumulation):
-            x = next(batches).to(device)
-            with _autocast(settings.dtype, device):
-                part = model.loss(x, noise) / settings.grad_accumulation
-            part.backward()
-            loss += part.item()
+        x = next(batches).to(device)
+        mine = [rows[rank::world] for rows in (x, *model.noise(x, noise))]
+        dropout.manual_seed(settings.seed + 3 + step * world + rank)  # nothing of it to be saved
+        sums = backward(terms, mine, settings, device)
+        paid, weight, stopping = distributed.add(*sums, stop())
+        loss = paid / (weight or 1)
         if not math.isfinite(loss):
             raise InputError(
                 f"the training diverged, its loss is {loss} at step {step + 1}: start again with "
                 f"a muon_lr below {settings.muon_lr:g} or an lr below {settings.lr:g}"
             )
+        for p in model.parameters():
+            if p.grad is not None:
+                p.grad *= world / (weight or 1)  # they were sums, and the mean of all processes
         if settings.grad_clip:
             torch.nn.utils.clip_grad_norm_(model.parameters(), settings.grad_clip)
         for optimizer in optimizers:
@@ -146,19 +168,16 @@ def _train(model, data, settings, run, resume, stop):
         record = dict(
             step=step, loss=loss, lr=share * settings.lr, tokens=step * per_step, seconds=seconds
         )
-        stopping = stop()
-        if step % settings.eval_interval == 0 or step == total or stopping:
-            same_noise = torch.Generator(device).manual_seed(settings.seed + 2)
-            val = nats_per_token(
-                model, data, same_noise, draws=4, max_windows=settings.eval_windows
-            )
-            record["val"], record["val_se"] = val.mean, val.se
+        improved = False
+        if step % settings.eval_interval == 0 or step == total:
+            val = validation(model, data, settings) if rank == 0 else (0.0, 0.0)
+            record["val"], record["val_se"] = distributed.from_first(*val)
             improved = record["val"] < best
             best = min(best, record["val"])
         # before the checkpoint: a run killed in between then logs this step again, and not never
         if log and (step % settings.log_interval == 0 or "val" in record):
             log.write(record)
-        if run and "val" in record:
+        if log and ("val" in record or stopping):
             text = dict(corpus=data.corpus.name, text=data.fingerprint)
             config = dict(record, **text, settings=asdict(settings))
             state = dict(
@@ -170,9 +189,36 @@ def _train(model, data, settings, run, resume, stop):
                 best=best,
             )
             checkpoint.save(run, model, data.tokenizer, config, state, best=improved)
+        if stopping:
+            distributed.wait()  # whoever started the processes may end all once one has ended
         yield record
         if stopping:
             return
+
+
+def backward(terms, batch, settings, device):
+    """Gather the gradients of a process's rows, part by part.
+
+    batch: x and its noise, tensors (rows, ...). Returns the sum of what all rows paid and the sum
+    of their weights; the gradients are of the former alone.
+    """
+    parts = [*zip(*(rows.chunk(settings.grad_accumulation) for rows in batch), strict=True)]
+    paid = weight = 0.0
+    for part in parts:
+        with nullcontext() if part is parts[-1] else terms.no_sync():
+            with _autocast(settings.dtype, device):
+                part_paid, part_weight = terms(*part)
+            part_paid.backward()
+        paid += part_paid.item()
+        weight += float(part_weight)
+    return paid, weight
+
+
+def validation(model, data, settings):
+    """Nats per token of some validation windows, and the standard error, always by one noise."""
+    generator = torch.Generator(model.device).manual_seed(settings.seed + 2)
+    val = nats_per_token(model, data, generator, draws=4, max_windows=settings.eval_windows)
+    return val.mean, val.se
 
 
 def check_same(run, saved, model, data, settings):

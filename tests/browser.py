@@ -21,11 +21,12 @@ FLAGS = """
     --headless=new --remote-debugging-port=0 --no-first-run --no-default-browser-check
     --disable-background-networking --disable-component-update --disable-sync --disable-extensions
     --disable-dev-shm-usage --disable-gpu --hide-scrollbars --window-size=1200,900
+    --disable-features=IsolateSandboxedIframes
 """.split()
 # Every name but this one fails to resolve, as it does without a network.
 FLAGS += ["--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"]
 
-KEYS = {"ArrowLeft": 37, "ArrowRight": 39, "Home": 36, "End": 35}
+KEYS = {" ": 32, "ArrowLeft": 37, "ArrowRight": 39, "Home": 36, "End": 35}
 
 
 class Browser:
@@ -98,13 +99,19 @@ class Browser:
         self.wait(lambda: self.ask(there))
         self.ask("window.MathJax?.startup?.promise?.then(() => true)")
 
-    def ask(self, expression):
+    def ask(self, expression, **where):
         """The value of a JavaScript expression in the page, a promise awaited."""
         options = dict(returnByValue=True, awaitPromise=True)
-        answer = self.call("Runtime.evaluate", expression=expression, **options)
+        answer = self.call("Runtime.evaluate", expression=expression, **options, **where)
         if "exceptionDetails" in answer:
             raise RuntimeError(answer["exceptionDetails"]["exception"]["description"])
         return answer["result"].get("value")
+
+    def ask_frame(self, expression):
+        """The same in the first frame inside the page."""
+        frame = self.call("Page.getFrameTree")["frameTree"]["childFrames"][0]["frame"]["id"]
+        world = self.call("Page.createIsolatedWorld", frameId=frame)
+        return self.ask(expression, contextId=world["executionContextId"])
 
     def press(self, key):
         """A key, as the keyboard would send it to what has the focus."""

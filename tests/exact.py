@@ -86,10 +86,16 @@ def masked_nelbo_in_time(model, x, extra_terms=True, nodes=400):
 def random_order_law(model, x):
     """log p(x) of the sampler that reveals one token at a time in random order, by dynamic
     programming over the sets revealed."""
-    L = x.shape[1]
-    log_p, number = log_p_given(model, x), 2 ** torch.arange(L - 1, -1, -1)
-    p = torch.zeros(2**L, len(x), dtype=torch.float64)
+    p = torch.zeros(2 ** x.shape[1], len(x), dtype=torch.float64)
     p[0] = 1
+    return revealed_one_by_one(p, log_p_given(model, x))
+
+
+def revealed_one_by_one(p, log_p):
+    """log p(x) when the set shown at first has the probabilities p (2^L, n), and the rest is
+    revealed one token at a time in random order."""
+    L = log_p.shape[2]
+    number = 2 ** torch.arange(L - 1, -1, -1)
     for s, shown in enumerate(subsets(L)):
         for i in (~shown).nonzero().flatten().tolist():
             p[s + number[i]] += p[s] * log_p[s, :, i].exp() / (~shown).sum()
@@ -173,11 +179,42 @@ def clipped_law(model, x):
         revealed = start @ torch.matrix_exp(rates * math.log(u1 / u0))
         return (revealed.squeeze() * log_p.sum(2).exp().T).sum(1).log()
     # until nothing is masked: the order alone matters
-    p = start[:, None].repeat(1, len(x))
-    for s, shown in enumerate(sets):
-        for i in (~shown).nonzero().flatten().tolist():
-            p[s + number[i]] += p[s] * log_p[s, :, i].exp() / (~shown).sum()
-    return p[-1].log()
+    return revealed_one_by_one(start[:, None].repeat(1, len(x)), log_p)
+
+
+def weighted_masks(model, x, nodes=40):
+    """Quadrature over u of masks by weights: yields du, u, the number of a set of `subsets`, and
+    the probability (n,) that it is what is shown."""
+    c = model.weights.double()
+    ends = sorted({0.0, 1.0, *(1 / c[c > 1]).tolist()})
+    points, weight = legendre(nodes)
+    for low, high in itertools.pairwise(ends):
+        for node, w in zip(points, weight, strict=True):
+            u = low + (high - low) * node
+            hidden = (c[x] * u).clamp(max=1)
+            for s, shown in enumerate(subsets(x.shape[1])):
+                yield (high - low) * w, u, s, torch.where(shown, 1 - hidden, hidden).prod(1)
+
+
+def weighted_nelbo(model, x, start=0.5, bare=False):
+    """The bound of masking by weights; bare: its integral alone."""
+    c = model.weights.double()[x]
+    a = c.clamp(max=1)
+    leak = torch.special.xlogy(1 - a, (1 - a) * model.vocab_size / (1 - start))
+    costs = c.clamp(min=1).log() + a * (a / start).log() + leak
+    total = torch.zeros(len(x), dtype=torch.float64) if bare else costs.sum(1)
+    log_p = log_p_given(model, x)
+    for du, u, s, chance in weighted_masks(model, x):
+        total = total - du / u * chance * (log_p[s] * (c * u < 1)).sum(1)  # zero where it is shown
+    return total
+
+
+def weighted_law(model, x, start=0.5):
+    """log p(x) of the reverse process of that bound: each token begins as a mask with probability
+    `start`, else uniform, and the masks are revealed in random order."""
+    L, seen = x.shape[1], subsets(x.shape[1]).sum(1).double()
+    p = ((1 - start) / model.vocab_size) ** seen * start ** (L - seen)
+    return revealed_one_by_one(p[:, None].repeat(1, len(x)), log_p_given(model, x))
 
 
 # ----------------------------------------------------------------------------------------- flow

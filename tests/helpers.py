@@ -1,7 +1,9 @@
 """What several test files need."""
 
+import inspect
 import os
 import subprocess
+import textwrap
 from pathlib import Path
 
 import pytest
@@ -50,6 +52,17 @@ class Table(torch.nn.Module):
 
     def forward(self, z, t=None):
         return self.logits.expand(*z.shape, -1)
+
+
+def plant(monkeypatch, function, said, says):
+    """Compile the function's live source with one piece of it replaced, in its own module."""
+    source = textwrap.dedent(inspect.getsource(function))
+    assert said in source, "the source has moved on: mend the mutant"
+    source = "\n".join(s for s in source.splitlines() if not s.startswith("@"))
+    names = {}
+    exec(compile(source.replace(said, says), "<mutant>", "exec"), function.__globals__, names)
+    # the code object, so that everyone who imported the function by name gets the mutant
+    monkeypatch.setattr(inspect.unwrap(function), "__code__", names[function.__name__].__code__)
 
 
 def make(*arguments, cwd, **environment):

@@ -24,9 +24,9 @@ def oracle(kind, **options):
     return over_posterior(kind, TINY, **options)
 
 
-def arbitrary(kind, length=SHORT, schedule="linear", seed=0):
+def arbitrary(kind, length=SHORT, seed=0, **options):
     net = exact.RandomTable(3 + kind.extra_symbols, 3 + kind.extra_symbols, length, seed)
-    return kind(net, 3) if kind.exact else kind(net, 3, schedule)
+    return kind(net, 3, **options)
 
 
 def close(a, b, tolerance=1e-9):
@@ -167,6 +167,38 @@ def clipped_estimate_has_its_terms(schedule="clipped_cosine"):
     estimates = model.nelbo(x.repeat(4000, 1), generator(), draws=2).view(4000, len(x))
     error = estimates.std(0) / 4000**0.5
     assert ((estimates.mean(0) - mean).abs() <= 4.5 * error + 1e-9).all()
+
+
+def by_weights(make):
+    model = make(MaskedDiffusion, masking="entropy")
+    model.weights = torch.tensor([0.5, 1.4, 0.9])
+    return model
+
+
+def weighted_bound_holds_for_any_network():
+    x = exact.texts(3, SHORT)
+    for model in by_weights(arbitrary), by_weights(oracle):
+        for start in 0.3, 0.8:
+            law = exact.weighted_law(model, x, start)
+            close(law.exp().sum(), torch.tensor(1.0), 1e-12)
+            never_below(exact.weighted_nelbo(model, x, start), -law)
+
+
+def weighted_estimate_has_the_quadrature_mean():
+    model, x = by_weights(arbitrary), exact.texts(3, SHORT)
+    mean = exact.weighted_nelbo(model, x, start=0.7)
+    estimates = model.weighted_nelbo(x.repeat(3000, 1), generator(), start=0.7, draws=3)
+    estimates = estimates.view(3000, len(x))
+    error = estimates.std(0) / 3000**0.5
+    assert ((estimates.mean(0) - mean).abs() <= 4.5 * error + 1e-9).all()
+
+
+def weighted_cross_entropy_alone_is_no_bound():
+    """With the exact posterior the integral lies below -log p of every process there is."""
+    x = exact.texts(3, SHORT)
+    model = by_weights(oracle)
+    below = -TINY.log_prob(x) - exact.weighted_nelbo(model, x, bare=True)
+    assert below.max() > 0.3
 
 
 def flow_bound_holds_for_any_network():

@@ -22,7 +22,7 @@ from safetensors.torch import save_file
 from tqdm import tqdm
 
 from nanoparadigm import PRESETS, __version__, build, checkpoint, cli, corpora, files, parameters
-from nanoparadigm.train import Log, Settings, read_log, train
+from nanoparadigm.train import Log, read_log, train
 
 ROOT = Path(__file__).parents[1]
 LINES = "the cat sat on the mat\n", "a dog ran to a red hut\n", "the hen hid in the hay\n"
@@ -161,10 +161,15 @@ def test_the_same_seed_writes_the_same_text(name, home, say):
     assert len(set(texts)) == 3
 
 
-@pytest.mark.parametrize("name", ["ar", "mamba"])
-def test_an_autoregressive_text_may_be_longer_than_the_block(name, home, say):
-    said = say(f"sample --checkpoint runs/{name} --length 50")
-    assert (said.status, len(said.out)) == (0, 51)
+@presets
+def test_a_text_may_be_longer_than_the_block(name, home, say):
+    sample = f"sample --checkpoint runs/{name} --sampling_steps 9"
+    for flags, length in ("--length 50", 50), ("--blocks 5", 40), ("--blocks 2", 16):
+        said = say(f"{sample} {flags}")
+        assert (said.status, len(said.out)) == (0, length + 1)
+    in_one, in_two = (say(f"{sample} --blocks {n}").out for n in (1, 2))
+    assert in_one == say(sample).out
+    assert (in_one == in_two) == (name in ("ar", "mamba"))
 
 
 @presets
@@ -184,11 +189,17 @@ def test_the_flags_of_sample_have_their_effect(name, home, say):
     if name in ("diffusion", "flow"):
         assert sample("--sampling_steps 3") != sample()
     if name == "flow":
-        assert len({sample(), sample("--sampler euler"), sample("--sampler euler --eta 2")}) == 3
+        euler = "--sampler euler"
+        flags = ["", euler, f"{euler} --eta 2", "--corrections 3"]
+        assert len({sample(flag) for flag in flags}) == 4
+    if name == "diffusion":
+        order = "--sampler confidence"
+        flags = ["", order, f"{order} --reveal cosine", f"{order} --threshold 0.2", "--eta 2"]
+        assert len({sample(flag) for flag in flags}) == 5
 
 
 @pytest.mark.parametrize("command", ["infill", "sample --infill"])
-@pytest.mark.parametrize("name", ["diffusion", "flow"])
+@presets
 def test_infilling_keeps_both_sides_and_fills_exactly_the_gap(command, name, home, say):
     for prefix, n, suffix in ("the ca", 4, " sat"), ("", 3, "n\nthe"), ("a\n", 1, ""), ("", 16, ""):
         flags = ["--prefix", prefix, "--suffix", suffix, "--fill_length", str(n), "--n", "2"]
@@ -200,6 +211,17 @@ def test_infilling_keeps_both_sides_and_fills_exactly_the_gap(command, name, hom
         for text in texts:
             assert text.startswith(prefix) and text.endswith(suffix)
             assert len(text) == len(prefix) + n + len(suffix)
+        blind = name in ("ar", "mamba") and suffix
+        assert bool(blind) == ("cannot see the text after a gap" in said.err) == bool(said.err)
+
+
+@pytest.mark.parametrize("name", ["ar", "mamba"])
+def test_a_model_that_sees_no_suffix_says_among_how_many_candidates_it_chose(name, home, say):
+    infill = f"infill --checkpoint runs/{name} --prefix the --suffix mat --fill_length 5"
+    few, usual = (say(f"{infill} {flag}") for flag in ("--candidates 2", ""))
+    assert few.status == usual.status == 0 and few.out != usual.out
+    for said, n in (few, 2), (usual, 64):
+        assert re.fullmatch(rf"runs/{name} cannot [^\n.]* among {n} candidates [^\n.]*\n", said.err)
 
 
 @pytest.mark.parametrize("kind", ["bpe --bpe_vocab_size 280", "word"])
@@ -260,6 +282,90 @@ def test_the_bar_shows_the_loss_and_the_bound(copy, capsys, monkeypatch):
     assert re.search(r"flow: 100%.* 6/6 .*loss \d+\.\d+, val <= \d+\.\d+ ± \d", said.err)
 
 
+# -------------------------------------------------------------------------------------- visualize
+
+
+def race_of(*names, flags=""):
+    runs = " ".join(f"runs/{name}" for name in names)
+    return f"visualize --sampling_steps 9 --checkpoint {runs} {flags}"
+
+
+def test_without_a_terminal_a_race_is_a_few_stills_in_plain_text(home, say, monkeypatch):
+    monkeypatch.setenv("FORCE_COLOR", "1")  # as many build servers do
+    said = say(race_of(*PRESETS, flags="--prompt the"))
+    assert (said.status, said.err) == (0, "")
+    assert "\x1b" not in said.out
+    clocks = [int(n) for n in re.findall(r"^network calls: (\d+)$", said.out, re.MULTILINE)]
+    assert clocks == sorted(set(clocks)) and len(clocks) <= 6
+    assert (clocks[0], clocks[-1]) == (0, 13)
+    last = said.out.split("network calls: 13")[1]
+    stills, summary = last.split("░ masked")
+    for name in PRESETS:
+        text = say(f"sample --checkpoint runs/{name} --sampling_steps 9 --prompt the").out
+        shown = text.removesuffix("\n").replace("\n", "↵\n    ")
+        assert f"  {name}, finished: " in stills and shown in stills
+        calls = re.search(rf"^{name}: (\d+) calls?, (\d+) positions?, ", summary, re.MULTILINE)
+        reads_all = name in ("diffusion", "flow")
+        assert int(calls[2]) == 16 * (int(calls[1]) if reads_all else 1)
+    assert "does not cost the same" in summary
+
+
+def test_a_race_by_seconds_of_texts_in_blocks(home, say):
+    said = say(race_of("diffusion", "flow", flags="--clock seconds --blocks 4"))
+    assert said.status == 0 and said.out.startswith("seconds: 0.") and "·" in said.out
+    texts = said.out.split("finished: ")[-1].split("░")[0].splitlines()[1:]
+    assert sum(len(line.removesuffix("↵")) - 4 + line.endswith("↵") for line in texts if line) == 32
+
+
+def test_models_of_one_kind_go_by_their_folders(home, say):
+    said = say(race_of("ar", "ar/step-6", flags="--seconds 0"))
+    assert "\nruns/ar: 16 calls" in said.out and "\nruns/ar/step-6: 16 calls" in said.out
+
+
+def test_a_race_leaves_a_page_and_a_picture(home, say, tmp_path):
+    page, picture = tmp_path / "race.html", tmp_path / "race.gif"
+    said = say(race_of("ar", "diffusion", flags=f"--html {page} --gif {picture}"))
+    assert said.out.endswith(f"saved in {page}\nsaved in {picture}\n")
+    assert "<title>" in page.read_text() and picture.read_bytes().startswith(b"GIF89a")
+
+
+def at_a_terminal(monkeypatch):
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
+
+
+def test_at_a_terminal_the_race_moves(home, say, monkeypatch):
+    at_a_terminal(monkeypatch)
+    said = say(race_of("ar", "flow", flags="--seconds 0.01"))
+    assert said.status == 0 and "\x1b[?25l" in said.out
+    assert re.search(r"\x1b\[\?25har: 16 calls, 16 positions, [\d.]+ s\nflow: ", said.out)
+    stills = say(race_of("ar", "flow", flags="--seconds 0")).out
+    assert "\x1b" not in stills and "network calls: 0\n" in stills
+
+
+def test_ctrl_c_ends_the_show_and_no_more(home, say, monkeypatch, tmp_path):
+    at_a_terminal(monkeypatch)
+    show = cli.race.terminal
+
+    def interrupted(*args):
+        signal.raise_signal(signal.SIGINT)
+        return show(*args)
+
+    monkeypatch.setattr(cli.race, "terminal", interrupted)
+    said = say(race_of("ar", flags=f"--seconds 60 --html {tmp_path}/race.html"))
+    assert (said.status, said.err) == (0, "")
+    assert "\x1b[?25h" in said.out and said.out.endswith(f"saved in {tmp_path}/race.html\n")
+
+
+@pytest.mark.parametrize("flag", ["html", "gif"])
+def test_where_nothing_can_be_saved_nothing_is_run(flag, home, say, monkeypatch):
+    monkeypatch.setattr(checkpoint, "load", None)
+    said = say(race_of("ar", flags=f"--{flag} nowhere/race"))
+    sentence = "there is no folder nowhere for nowhere/race: make it, or name another"
+    assert (said.status, said.err) == (2, f"nanoparadigm: {sentence}\n")
+
+
 # ------------------------------------------------------------------------- interrupted processes
 
 STEPS = 100_000  # never reached: the learning rate depends on it
@@ -276,7 +382,7 @@ class Straight:
     def __init__(self, flags):
         command = cli.parse(["train", *flags])
         data = command.text.load(command.sizes.block_size)
-        model = build("ar", data.tokenizer.vocab_size, **asdict(command.sizes))
+        model = build(command.model, data.tokenizer.vocab_size, **asdict(command.sizes))
         self.records = train(model, data, command.settings)
         self.seen = {}
 
@@ -304,12 +410,13 @@ def start(arguments):
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGUSR1"])
 def test_a_signal_saves_and_says_how_to_go_on(name, straight, copy, say, monkeypatch):
     number, cut = getattr(signal, name), f"cut by {name}"
+    status = cli.INTERRUPTED if name == "SIGINT" else cli.UNFINISHED
     process = start(["train", "--out", cut, "--dataset", "text.txt", *LIVE])
     while process.poll() is None and len(losses(cut)) < 3:
         time.sleep(0.01)
     process.send_signal(number)
     out, err = process.communicate()
-    assert (process.returncode, err) == (128 + number, "")
+    assert (process.returncode, err) == (status, "")
     hint = re.fullmatch(r"(?s).*\nstopped and saved; go on with: nanoparadigm (.*)\n", out)
     done = len(losses(cut))
     assert checkpoint.load(cut, "last").config["step"] == done
@@ -324,72 +431,113 @@ def test_a_signal_saves_and_says_how_to_go_on(name, straight, copy, say, monkeyp
 
     monkeypatch.setattr(Log, "write", stop_later)
     said = say(hint[1])
-    assert said.status == 128 + number
+    assert said.status == status
     assert losses(cut) == straight.until(max(losses(cut)))
     assert max(losses(cut)) in (done + 5, done + 6)
 
 
-def test_a_second_signal_insists(copy, say, monkeypatch):
+def raising(*names):
+    """A `fit` in which these signals arrive, and which then ends before its last step."""
+
+    def fit(*args):
+        for name in names:
+            signal.raise_signal(getattr(signal, name))
+        return False
+
+    return fit
+
+
+def test_a_second_ctrl_c_insists(copy, say, monkeypatch):
     before = contents("runs/ar")
-
-    def twice(*args, **kwargs):
-        signal.raise_signal(signal.SIGTERM)
-        signal.raise_signal(signal.SIGTERM)
-
-    monkeypatch.setattr(cli, "fit", twice)
-    handler = signal.getsignal(signal.SIGTERM)
-    assert say("train --resume --max_steps 9").status == 130
-    assert signal.getsignal(signal.SIGTERM) is handler
+    monkeypatch.setattr(cli, "fit", raising("SIGINT", "SIGINT"))
+    handler = signal.getsignal(signal.SIGINT)
+    said = say("train --resume --max_steps 9")
+    assert said.status == cli.INTERRUPTED and "stopped and saved" not in said.out
+    assert signal.getsignal(signal.SIGINT) is handler
     assert contents("runs/ar") == before
+
+
+@pytest.mark.parametrize("names", ["SIGUSR1 SIGTERM", "SIGTERM SIGTERM", "SIGTERM SIGUSR1"])
+def test_what_a_cluster_sends_after_its_first_signal_changes_nothing(names, copy, say, monkeypatch):
+    monkeypatch.setattr(cli, "fit", raising(*names.split()))
+    said = say("train --resume --max_steps 9")
+    assert said.status == cli.UNFINISHED and "stopped and saved" in said.out
+
+
+def test_a_signal_in_the_last_step_asks_for_no_requeue(copy, say, monkeypatch):
+    write = Log.write
+
+    def stop_late(log, record):
+        write(log, record)
+        if record["step"] == 8:
+            signal.raise_signal(signal.SIGTERM)
+
+    monkeypatch.setattr(Log, "write", stop_late)
+    said = say("train --resume --max_steps 9 --log_interval 1")
+    assert said.status == 0 and "\nsaved in runs/ar; look with" in said.out
+    assert checkpoint.load("runs/ar", "last").config["step"] == 9
+
+
+def test_one_command_begins_a_run_and_goes_on_with_it(copy, say):
+    line = ["train", "--out", "new", "--dataset", "text.txt", "--resume", *TINY]
+    Path("new").mkdir()
+    (Path("new") / "log.jsonl").write_text('{"step": 1}\n')  # of a run killed before its first save
+    assert say(line).status == 0
+    assert [record["step"] for record in read_log("new")] == [3, 6]
+    before = contents("new")
+    assert say(line).status == 0
+    assert contents("new") == before
+    assert say([*line, "--max_steps", "7"]).status == 0
+    assert [record["step"] for record in read_log("new")] == [3, 6, 7]
+
+
+def test_a_resumed_text_may_go_by_either_of_its_names(copy):
+    config = checkpoint.load("runs/ar", "last").folder / "config.json"
+    config.write_text(config.read_text().replace("text.txt", "wikitext2"))
+    assert cli.parse("train --resume --dataset wikitext".split()).resume
 
 
 KILLER = """
 import os, random, signal, sys, time
+from nanoparadigm.checkpoint import load, load_training, read_pointer
 from nanoparadigm.cli import main
-from nanoparadigm.train import read_log
 from torch import optim, zeros
 
 optim.AdamW([zeros(1)])  # loads, for a second, what every child would load again
-chance = random.Random(0)
-for life in range(6):
-    known = len(read_log("cut"))
+kills, chance, run = int(sys.argv[1]), random.Random(0), 1
+while True:
     child = os.fork()
     if child == 0:
-        os._exit(main(["train", "--out", "cut", *sys.argv[1:], *["--resume"] * (life > 0)]))
-    while len(read_log("cut")) <= known or not os.path.exists("cut/run.json"):
-        assert os.waitpid(child, os.WNOHANG) == (0, 0), "it ended by itself"
-        time.sleep(0.001)
-    time.sleep(chance.uniform(0, 0.05))
-    os.kill(child, signal.SIGKILL)
-    assert os.waitpid(child, 0)[1] == signal.SIGKILL
+        os._exit(main([*sys.argv[2:], "--out", f"cut/{run}"]))
+    if kills:
+        time.sleep(chance.uniform(0, 0.6))
+        os.kill(child, signal.SIGKILL)
+    end = os.waitpid(child, 0)[1]
+    for which in read_pointer(f"cut/{run}"):
+        load_training(load(f"cut/{run}", which))
+    if end == 0:
+        run += 1
+        if not kills:
+            break
+    else:
+        assert end == signal.SIGKILL, end
+        kills -= 1
 """
 
 
-def test_a_run_that_is_killed_again_and_again_repeats_itself(straight, copy, say):
-    """SIGKILL at random moments of a run that saves after every step."""
-    flags = ["--dataset", "text.txt", *LIVE, "--eval_interval", "1"]
+def test_however_often_a_run_is_killed_one_command_repeats_it(copy):
+    """SIGKILL at random moments, saves and the start among them, until the run is done."""
+    line = ["train", "--model", "diffusion", "--dataset", "text.txt", "--resume", *TINY]
+    line += "--max_steps 40 --eval_interval 2 --log_interval 1".split()
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "TQDM_DISABLE": "1"}
-    command = [sys.executable, "-c", KILLER, *flags]
+    command = [sys.executable, "-c", KILLER, "100", *line]
     killer = subprocess.run(command, env=environment, text=True, capture_output=True)
     assert killer.returncode == 0, killer.stderr
-    last = checkpoint.load("cut", "last").config["step"]
-    assert last >= 3
-    text = Path("cut/log.jsonl").read_text().splitlines()
-    assert len(text) - last in (0, 1)
-    resumed = train(*resumable("cut"), "cut", resume=True)
-    for _ in range(3):
-        next(resumed)
-    records = read_log("cut")
-    assert [record["step"] for record in records] == list(range(1, last + 4))
-    assert losses("cut") == straight.until(last + 3)
-    assert len([*Path("cut").iterdir()]) <= 4
-
-
-def resumable(run):
-    """Model, data and settings of a run, as Python code would give them to `train`."""
-    saved = checkpoint.load(run, "last")
-    data = corpora.Data(corpora.load(saved.config["corpus"]), saved.tokenizer, 16)
-    return saved.model, data, Settings(**saved.config["settings"])
+    expected = Straight(line[1:]).until(40)
+    for run in Path("cut").iterdir():
+        assert [record["step"] for record in read_log(run)] == list(range(1, 41))
+        assert losses(run) == expected
+        assert len([*run.iterdir()]) <= 5
 
 
 # --------------------------------------------------------------------------- evaluate and compare
@@ -548,7 +696,7 @@ def test_an_interrupted_comparison_ends_the_same(compared, tmp_path, say, monkey
         patch.setattr(Log, "write", stop_in_the_third)
         said = say(COMPARE)
     folder = Path("runs/compare-text")
-    assert said.status == 128 + signal.SIGTERM
+    assert said.status == cli.UNFINISHED
     assert said.out.endswith(f"stopped and saved; add --resume --out {folder} to go on\n")
     assert sorted(p.name for p in folder.iterdir()) == ["ar", "diffusion", "flow"]
     assert say([*COMPARE, "--resume", "--n_embd", "64"]).status == 2
@@ -592,6 +740,7 @@ sample --checkpoint runs/ar --prompt "ROMEO:" --length 200
 sample --checkpoint runs/diffusion --length 128 --sampling_steps 64
 infill --checkpoint runs/diffusion --prefix "To be" --suffix "that is the question" --fill_length 30
 evaluate --checkpoint runs/ar runs/diffusion runs/flow runs/mamba
+visualize --checkpoint runs/ar runs/diffusion runs/flow runs/mamba
 compare --dataset shakespeare --max_steps 500
 """.strip().splitlines()
 
@@ -645,6 +794,7 @@ def test_every_flag_is_read_with_either_dash(name, flag):
         if f.default is f.default_factory is MISSING
         for word in (f"--{f.name}", "x")
     ]
+    required = ["ar", "flow"] if name == "diff" else required
     words = [*name.split(), *required]
     default = cli.flat(cli.parse(words))
     kind = cli.flags(cli.COMMANDS[name])[flag].type
@@ -711,6 +861,8 @@ MISUSE = [
     (f"train --tokenizer bep {SMALL}", "unknown tokenizer 'bep': did you mean 'bpe'?"),
     (f"train --mlp relu {SMALL}", "unknown mlp 'relu': did you mean 'relu2'?"),
     ("compare --models ar difusion", "did you mean 'diffusion'?"),
+    ("diff ar difusion", "did you mean 'diffusion'?"),
+    ("diff ar flow --network mambo", "did you mean 'mamba'?"),
     (f"sample {FLOW} --sampler eular", "unknown sampler 'eular': did you mean 'euler'?"),
     # what cannot be parsed
     ("train --n_layer two", "'two'"),
@@ -722,6 +874,11 @@ MISUSE = [
     ("sample", "--checkpoint"),
     ("sample runs/ar", "--checkpoint"),
     ("train --resume=yes", "yes"),
+    ("diff", "two of ar, diffusion, flow, mamba"),
+    ("diff ar", "Expected 2 values"),
+    ("diff ar diffusion flow", "flow"),
+    ("diff --models ar flow", "unknown flag '--models'"),
+    ("diff ar flow --network hollow", "choose another --network"),
     # texts
     ("train --dataset empty.txt", "empty.txt is empty: give a file that holds text"),
     ("train --dataset short.txt", "short.txt holds 8 of the 128 tokens that one window needs"),
@@ -749,12 +906,13 @@ MISUSE = [
     ("train --seed 99999999999999999999", "give a whole number from 0 to 2**63 - 1"),
     (f"train --device nonsense {SMALL}", "device 'nonsense' cannot be used here: try --device cpu"),
     (f"train --device meta {SMALL}", "device 'meta' cannot be used here: try --device cpu"),
-    (f"train --schedule cosine {SMALL}", "ar has no noise, so no schedule: drop --schedule"),
+    (f"train --schedule cosine {SMALL}", "ar has no schedule: drop --schedule"),
     (f"train {SMALL} --muon_lr 1e30", "the training diverged, its loss is nan at step"),
     ("compare --models", "--models names no model: give some of ar, diffusion, flow, mamba"),
     ("compare --dataset text.txt --n_embd 2 --n_head 1 --block_size 8", "choose a larger --n_em"),
     # resuming
     ("train --resume --out missing", "missing holds no checkpoint"),
+    ("train --resume --out runs/ar/step-6 --dataset text.txt", "is one checkpoint, not a run"),
     ("train --resume --out runs/ar/step-6", "runs/ar/step-6 is one checkpoint"),
     ("train --resume --lr 0.1", "has lr 0.012, which --resume cannot change to 0.1: drop --lr"),
     ("train --resume --n_layer 2", "has n_layer 1, which --resume cannot change to 2"),
@@ -775,6 +933,7 @@ MISUSE = [
     (f"sample {FLOW} --length 0", "nothing to generate: ask for a length of 1 or more"),
     (f"sample {AR} --length -3", "length -3 is shorter than the prompt"),
     (f"sample {AR} --prompt the --length 2", "length 2 is shorter than the prompt (3 tokens)"),
+    (f"sample {FLOW} --blocks 0", "blocks is 0: give a whole number of 1 or more"),
     (f"sample {AR} --temperature -1", "temperature is -1.0: give 0"),
     (f"sample {AR} --temperature nan", "--temperature is not a number: give one"),
     (f"sample {AR} --top_k 0", "top_k is 0: give 1 or more"),
@@ -787,10 +946,35 @@ MISUSE = [
     (f"sample {AR} --sampler ancestral", "drop --sampler"),
     (f"sample {FLOW} --eta 1", "add --sampler euler, or drop eta"),
     (f"sample {FLOW} --sampler euler --eta -1", "eta is -1.0: give 0 (no extra jumps) or more"),
+    (f"sample {FLOW} --reveal cosine", "a model of kind flow has no reveal: drop --reveal"),
+    (f"sample {DIFFUSION} --reveal cosine", "reveal goes with --sampler random_order or left"),
+    (f"sample {DIFFUSION} --sampler confidence --reveal cosin", "did you mean 'cosine'?"),
+    (f"sample {DIFFUSION} --threshold 0.9", "threshold goes with --sampler confidence"),
+    (f"sample {DIFFUSION} --sampler confidence --threshold 2", "threshold is 2.0: give a prob"),
+    (f"sample {AR} --threshold 0.9", "a model of kind ar has no threshold: drop --threshold"),
+    (f"sample {DIFFUSION} --corrections 1", "a model of kind diffusion has no corrections"),
+    (f"sample {FLOW} --corrections -1", "corrections is -1: give 0 (none) or more"),
+    (f"sample {AR} --candidates 9", "--candidates goes with --infill"),
     (f"sample {FLOW} --prefix a", "--prefix goes with --infill"),
     (f"sample {FLOW} --infill --prompt a", "--prompt goes without --infill"),
     # infilling
+    (f"infill {AR} --suffix mat --candidates 0", "candidates is 0: give a whole number of 1"),
+    (f"infill {FLOW} --suffix mat --candidates 9", "a model of kind flow has no candidates"),
+    (f"infill {AR} --suffix mat --sampler euler", "a model of kind ar has no sampler"),
     (f"infill {DIFFUSION} --fill_length 0", "fill_length is 0: give a whole number of 1 or more"),
+    # watching
+    ("visualize", "--checkpoint"),
+    ("visualize --checkpoint", "--checkpoint names no model: give the folders of one or more runs"),
+    ("visualize --checkpoint runs/ar missing", "missing holds no checkpoint"),
+    (f"visualize {AR} --clock call", "unknown clock 'call': did you mean 'calls'?"),
+    (f"visualize {AR} --seconds -1", "seconds is -1.0: give 0 (stills) or more"),
+    (f"visualize {AR} --seconds inf", "seconds is inf: give 0 (stills) or more"),
+    (f"visualize {AR} --html new/race.html", "there is no folder new for new/race.html"),
+    (f"visualize {AR} --prompt Ü", "this model has never seen 'Ü'"),
+    (f"visualize {AR} --prompt the --length 2", "length 2 is shorter than the prompt"),
+    (f"visualize {AR} runs/flow --sampler euler", "a model of kind ar has no sampler"),
+    (f"visualize {AR} --sampling_steps 0", "sampling_steps is 0"),
+    (f"visualize {AR} --seed -1", "seed is -1"),
     # evaluating
     ("evaluate --draws 0", "draws is 0: give a whole number of 1 or more"),
     ("evaluate --eval_windows 0", "eval_windows is 0"),
@@ -846,6 +1030,7 @@ def test_a_gpu_that_is_not_there(traps, say, monkeypatch):
         f"train {SMALL} --out text.txt/run",
         f"compare {SMALL} --out text.txt/run --no_equal_size",
         f"evaluate {AR} --draws 1 --sampling_steps 2 --json text.txt/numbers.json",
+        f"visualize {AR} --html runs",
         f"sample {AR} --length 99999999999999",
         f"sample {AR} --n 99999999999999",
     ],

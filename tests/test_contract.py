@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from helpers import CELLS, SMALL, awake, generator
+from helpers import CELLS, SMALL, awake, generator, stir
 
 from nanoparadigm import PRESETS, InputError, build, matched, parameters
 
@@ -167,6 +167,30 @@ def test_the_global_generator_is_neither_seeded_nor_read(name, network):
     model.nll_bound(tokens(2), generator())
     model.sample(1, 5, generator())
     assert torch.equal(before, torch.get_rng_state())
+
+
+@cells
+def test_the_loss_of_a_batch_is_made_of_the_terms_of_its_parts(name, network):
+    """Of any split of the rows; and what they are divided by is none of the network's business."""
+    model, x = awake(name, network=network), tokens(6)
+    drawn = model.noise(x, generator())
+    assert all(len(tensor) == 6 for tensor in drawn)
+    total, weight = model.loss_terms(x, *drawn)
+    close = dict(rel=1e-12)
+    assert (total / weight).item() == pytest.approx(model.loss(x, generator()).item(), **close)
+    for rows in ([0], [1, 2, 3], [4, 5]), ([5, 0, 3], [2, 4, 1]):
+        parts = [model.loss_terms(x[part], *(tensor[part] for tensor in drawn)) for part in rows]
+        totals, weights = zip(*parts, strict=True)
+        assert float(sum(totals)) == pytest.approx(float(total), **close)
+        assert float(sum(weights)) == pytest.approx(float(weight), **close)
+    other, same = stir(model, 0.3).loss_terms(x, *drawn)
+    assert other != total and same == weight
+
+
+def test_a_batch_in_which_nothing_pays_costs_nothing():
+    model, x = awake("diffusion", network="transformer"), tokens(2)
+    model.noise = lambda x, generator: (torch.zeros(2, dtype=torch.float64), x)
+    assert model.loss(x) == 0
 
 
 def test_matching_leaves_depth_and_width_alone_where_the_mlp_can_make_up_for_it():

@@ -15,7 +15,15 @@ PLAIN = [
     for law in vars(laws).values()
     if getattr(law, "__module__", "") == "laws"
     and law.__name__
-    not in ("oracle", "arbitrary", "close", "never_below", "mixed", "estimate_is_right")
+    not in (
+        "oracle",
+        "arbitrary",
+        "close",
+        "never_below",
+        "mixed",
+        "estimate_is_right",
+        "by_weights",
+    )
     and "on_the_language" not in law.__name__
 ]
 

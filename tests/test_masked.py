@@ -1,6 +1,7 @@
 """Masked diffusion against what can be computed by hand or by enumeration."""
 
 import itertools
+import math
 
 import pytest
 import torch
@@ -8,6 +9,7 @@ from helpers import Table, awake, generator
 
 from nanoparadigm import SCHEDULES
 from nanoparadigm.paradigms import MaskedDiffusion
+from nanoparadigm.paradigms.mdlm import entropy_weights
 
 V, L = 5, 4
 UNCLIPPED = [name for name, s in SCHEDULES.items() if not s.clipped]
@@ -47,6 +49,36 @@ def test_corruption_masks_at_the_rate_of_the_schedule():
         rate = (z == V).double().mean(1)
         assert torch.allclose(rate, 1 - model.schedule.alpha(t), atol=0.015)
         assert (z[z != V] == x[z != V]).all()
+
+
+def test_masking_by_entropy_masks_what_is_easy_more():
+    x = torch.randint(V, (2, 40_000), generator=generator())
+    model = MaskedDiffusion(None, V, masking="entropy")
+    model.weights = entropy_weights(torch.tensor([0.0, 0.5, 1.0, 1.3, 2.2]))
+    assert torch.allclose(model.weights, torch.tensor([1.5, 1.5, 1.0, 0.7, 0.5]))
+    t = torch.tensor([0.3, 0.9], dtype=torch.float64)
+    z = model.corrupt(x, t, generator(1))
+    for v in range(V):
+        rate = torch.stack(
+            [(row == V)[seen == v].double().mean() for row, seen in zip(z, x, strict=True)]
+        )
+        assert torch.allclose(rate, (model.weights[v] * t).clamp(max=1), atol=0.02)
+
+
+def test_the_own_exam_is_not_the_bound():
+    """The mean over mask sets of the mean cross-entropy of what is masked."""
+    model = awake("diffusion", vocab_size=V)
+    x = torch.randint(V, (1, L), generator=generator()).expand(4000, L)
+    with torch.no_grad():
+        marks = model.own_exam(x, generator(1))
+    exact = 0.0
+    for mask in all_masks()[1:]:
+        k = int(mask.sum())
+        z = torch.where(mask, V, x[:1])
+        # u uniform: k of L tokens are masked with probability 1 / (L + 1), all sets of k alike
+        chance = math.factorial(k) * math.factorial(L - k) / math.factorial(L + 1)
+        exact = exact + chance * L * model.cross_entropy(x[:1], z, None).sum() / k
+    assert abs(marks.mean() - exact) < 4 * marks.std() / 4000**0.5
 
 
 @pytest.mark.parametrize("schedule", UNCLIPPED)

@@ -2,7 +2,6 @@
 law fails on it. A mutant that survives is a missing law."""
 
 import inspect
-import textwrap
 
 import laws
 import pytest
@@ -15,6 +14,7 @@ import test_sampling
 import test_scan
 import test_schedules
 import torch
+from helpers import plant
 
 from nanoparadigm import automaton, scan, schedules
 from nanoparadigm.hollow import Hollow
@@ -29,6 +29,11 @@ def scan_law(form):
 
 def causality(name):
     return lambda: test_contract.test_causality_is_what_the_paradigm_claims(name, None)
+
+
+def parts(name):
+    law = test_contract.test_the_loss_of_a_batch_is_made_of_the_terms_of_its_parts
+    return lambda: law(name, "transformer")
 
 
 def flow_is_tight():
@@ -298,16 +303,28 @@ MUTANTS = {
         causality("flow"),
     ),
     "only masked tokens pay, unweighted, in a loss called the bound": (
-        MaskedDiffusion.loss,
+        MaskedDiffusion.loss_terms,
         "torch.ones_like(z, dtype=torch.bool) if self.hollow else z == self.blank",
         "z == self.blank",
         laws.hollow_masked_loss_is_the_bound,
     ),
     "a target that the network sees": (
-        DiscreteFlow.loss,
+        DiscreteFlow.loss_terms,
         "if self.hollow else self.posterior(z, alpha)",
         "if True else None",
         laws.flow_loss_rewards_no_copying,
+    ),
+    "a mean over the masked tokens of a part for a sum": (
+        MaskedDiffusion.loss_terms,
+        'reduction="sum"), pays.sum()',
+        'reduction="mean"), 1',
+        parts("diffusion"),
+    ),
+    "rows weighed within their part": (
+        DiscreteFlow.loss_terms,
+        "ce @ alpha, alpha.sum()",
+        "ce @ alpha / alpha.sum() * len(x), len(x)",
+        parts("flow"),
     ),
     "causal mask off by one": (
         Attention.forward,
@@ -408,17 +425,6 @@ def small_blocks(law):
         law()
     finally:
         scan.BUFFER = before
-
-
-def plant(monkeypatch, function, said, says):
-    """Compile the function's live source with one piece of it replaced, in its own module."""
-    source = textwrap.dedent(inspect.getsource(function))
-    assert said in source, "the source has moved on: mend the mutant"
-    source = "\n".join(s for s in source.splitlines() if not s.startswith("@"))
-    names = {}
-    exec(compile(source.replace(said, says), "<mutant>", "exec"), function.__globals__, names)
-    # the code object, so that everyone who imported the function by name gets the mutant
-    monkeypatch.setattr(inspect.unwrap(function), "__code__", names[function.__name__].__code__)
 
 
 def holds(law):

@@ -176,7 +176,7 @@ def test_sizes_that_cannot_be_are_named():
         build("ar", V, n_layer=0)
     with pytest.raises(InputError, match="did you mean 'swiglu'"):
         build("ar", V, mlp="swigloo")
-    with pytest.raises(InputError, match="has no noise"):
+    with pytest.raises(InputError, match="has no schedule"):
         build("mamba", V, schedule="cosine")
     with pytest.raises(InputError, match="do not fit this network's block of 12"):
         awake("diffusion").net(torch.zeros(1, 13, dtype=torch.long))

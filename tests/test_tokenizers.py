@@ -18,7 +18,9 @@ from nanoparadigm.tokenizers import (
     CharTokenizer,
     WordTokenizer,
     build,
+    encode_gaps,
     gpt2,
+    hide,
     load,
 )
 
@@ -137,6 +139,24 @@ def test_the_extra_symbol_is_shown_as_blank(kind, shown):
     ids = [*the, extra, extra, *the]
     assert tokenizer.decode(ids) == tokenizer.decode(torch.tensor(ids)) == shown.format(BLANK)
     assert tokenizer.decode([]) == ""
+
+
+@settings(deadline=None, max_examples=50)
+@given(st.data())
+@pytest.mark.parametrize("kind", TOKENIZERS)
+def test_the_pieces_of_a_text_are_one_for_each_id_and_joined_the_text(kind, data):
+    tokenizer = TOKENIZERS[kind]
+    ids = data.draw(st.lists(st.integers(0, tokenizer.vocab_size)))
+    pieces = tokenizer.pieces(ids)
+    assert len(pieces) == len(ids) and tokenizer.pieces(torch.tensor(ids)) == pieces
+    assert tokenizer.joiner.join(pieces) == tokenizer.decode(ids)
+
+
+def test_a_character_of_several_bytes_is_a_piece_of_its_last():
+    tokenizer = BPETokenizer.train("ab", 300)
+    ids = tokenizer.encode("猫a猫")
+    assert tokenizer.pieces(ids) == ["", "", "猫", "a", "", "", "猫"]
+    assert tokenizer.pieces(ids[:5]) == ["", "", "猫", "a", "\ufffd"]
 
 
 def test_tiny_shakespeare_by_characters(shakespeare):
@@ -258,6 +278,36 @@ def test_the_file_is_plain_json(tmp_path):
     TOKENIZERS["word"].save(path)
     words = ["cat", "dog", "sees", "the"]
     assert json.loads(path.read_text()) == {"kind": "word", "vocabulary": words}
+
+
+@pytest.mark.parametrize("kind", TOKENIZERS)
+@settings(deadline=None)
+@given(data=st.data())
+def test_hidden_text_becomes_as_many_gaps_and_the_rest_stays(kind, data):
+    tokenizer = TOKENIZERS[kind]
+    if kind == "word":
+        words = st.sampled_from([*tokenizer.vocabulary, BLANK])
+        text = " ".join(data.draw(st.lists(words, max_size=8)))
+    else:
+        text = "".join(data.draw(st.lists(st.sampled_from(["the ", "c", "a", "t", BLANK]))))
+    start, end = sorted(data.draw(st.tuples(*[st.integers(0, len(text))] * 2)))
+    gaps = hide(tokenizer, text, start, end)
+    ids = encode_gaps(tokenizer, gaps)
+    assert tokenizer.decode(ids) == gaps and ids.count(tokenizer.vocab_size) == gaps.count(BLANK)
+    if kind == "word":
+        hidden, at = set(range(start, end)), 0
+        for new, old in zip(gaps.split(" "), text.split(" "), strict=True):
+            assert new == (BLANK if hidden & set(range(at, at + len(old))) else old)
+            at += len(old) + 1
+    else:
+        count = len(encode_gaps(tokenizer, text[start:end]))
+        assert gaps == text[:start] + BLANK * count + text[end:]
+
+
+def test_gaps_in_words_need_single_spaces():
+    for text in "the  cat", " the", f"the {BLANK} ":
+        assert "single spaces" in refusal(encode_gaps, TOKENIZERS["word"], text)
+    assert "never seen" in refusal(encode_gaps, TOKENIZERS["word"], f"the {BLANK}at")
 
 
 # ------------------------------------------------------------------------------------------- GPT-2

@@ -1,5 +1,6 @@
 """The registry: four models on the grid of paradigm x network, and `build`, which makes one."""
 
+import inspect
 from dataclasses import asdict, dataclass
 from functools import partial
 
@@ -38,22 +39,23 @@ PRESETS = {
 }
 
 
-def build(name, vocab_size, *, network=None, schedule=None, seed=0, **sizes):
+def build(name, vocab_size, *, network=None, schedule=None, masking=None, seed=0, **sizes):
     """One of PRESETS over `vocab_size` symbols, freshly initialised from `seed`.
 
     network: another of NETWORKS under the same paradigm. schedule: one of SCHEDULES, for the
-    paradigms that have a noise level. sizes: see `Sizes`. The recipe stays on the model as
+    paradigms that have a noise level. masking: "uniform" or "entropy", for the one that masks.
+    sizes: see `Sizes`. The recipe stays on the model as
     `model.recipe`, so that `build(**model.recipe)` makes its twin. Raises InputError.
     """
     preset = choose("model", name, PRESETS)
     network = network or preset.network
     make = choose("network", network, NETWORKS)
     kind = preset.paradigm
-    options = {}
-    if schedule is not None:
-        if kind.exact:
-            raise InputError(f"{name} has no noise, so no schedule: drop --schedule")
-        options["schedule"] = schedule
+    given = dict(schedule=schedule, masking=masking)
+    options = {option: value for option, value in given.items() if value is not None}
+    for option in options:
+        if option not in inspect.signature(kind).parameters:
+            raise InputError(f"{name} has no {option}: drop --{option}")
     sizes = Sizes(**sizes)
     net = make(
         vocab_size + kind.extra_symbols,
@@ -69,6 +71,7 @@ def build(name, vocab_size, *, network=None, schedule=None, seed=0, **sizes):
         vocab_size=vocab_size,
         network=network,
         schedule=schedule,
+        masking=masking,
         seed=seed,
         **asdict(sizes),
     )

@@ -38,9 +38,10 @@ class Autoregressive(Paradigm):
         """x (B, L) -> (B,) nats: exactly -log p(x). Equation (3)."""
         return self.token_nll(x).sum(-1)
 
-    def loss(self, x, generator=None):
-        """-log p(x) per token: the loss is the likelihood."""
-        return F.cross_entropy(self.logits(x).flatten(0, 1), x.flatten())
+    def loss_terms(self, x):
+        """-log p(x) and the number of tokens: the loss is the likelihood."""
+        logits = self.logits(x).flatten(0, 1)
+        return F.cross_entropy(logits, x.flatten(), reduction="sum"), x.numel()
 
     def trajectory(
         self, canvas, known, generator, steps=None, temperature=1.0, top_k=None, top_p=None

@@ -56,9 +56,23 @@ class Paradigm(nn.Module, ABC):
         noisy copies are averaged for each row; an exact paradigm needs none.
         """
 
+    def noise(self, x, generator=None):
+        """All that training on tokens x (B, L) draws at random: a tuple of tensors (B, ...)."""
+        return ()
+
     @abstractmethod
+    def loss_terms(self, x, *noise):
+        """Tokens x (B, L) and their `noise` -> the sum of what they pay in training, nats, and the
+        weight to divide it by, which does not depend on the parameters.
+
+        For any split of the rows both are the sums over the parts, so the gradient of a large batch
+        is that of its parts, wherever each is computed.
+        """
+
     def loss(self, x, generator=None):
         """Tokens x (B, L) -> what the trainer descends, nats per token; it need not be a bound."""
+        total, weight = self.loss_terms(x, *self.noise(x, generator))
+        return total / (weight or 1)  # where nothing pays both are 0
 
     @abstractmethod
     def trajectory(
@@ -118,12 +132,16 @@ class Paradigm(nn.Module, ABC):
     def sample(self, n, length, generator, prompt=(), **options):
         """n texts of `length` tokens (n, length), each starting with the prompt's tokens;
         the options are those of `write` and of `trajectory`."""
+        return self.fill(self.template(length, prompt), n, generator, **options)
+
+    def template(self, length, prompt=()):
+        """The prompt's tokens and then blanks, a list of `length` ids."""
         if length < len(prompt):
             raise InputError(
                 f"length {length} is shorter than the prompt ({len(prompt)} tokens): "
                 "ask for more, or shorten the prompt"
             )
-        return self.fill([*prompt] + [self.blank] * (length - len(prompt)), n, generator, **options)
+        return [*prompt] + [self.blank] * (length - len(prompt))
 
     def infill(self, n, prefix, suffix, fill_length, generator, **options):
         """n texts (n, L): the prefix, `fill_length` new tokens, the suffix."""

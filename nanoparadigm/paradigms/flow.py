@@ -70,7 +70,12 @@ class DiscreteFlow(Paradigm):
         bump = self.bump(alpha).to(f.dtype)[:, None, None]
         return f.scatter_add(-1, z[..., None], bump.expand(*z.shape, 1))
 
-    def loss(self, x, generator=None):
+    def noise(self, x, generator=None):
+        """z (B, L) and alpha (B,), at times spread evenly over the batch."""
+        alpha = self.schedule.alpha(stratified_times(len(x), generator, x.device))
+        return self.corrupt(x, alpha, generator), alpha
+
+    def loss_terms(self, x, z, alpha):
         """Cross-entropy over all positions, of f if the network is hollow, else of the posterior:
         nats, but no bound.
 
@@ -79,11 +84,10 @@ class DiscreteFlow(Paradigm):
         while a hollow network, which cannot see it, must predict it. Rows count by their alpha:
         there is little to learn from almost pure noise.
         """
-        alpha = self.schedule.alpha(stratified_times(len(x), generator, x.device))
-        z = self.corrupt(x, alpha, generator)
         logits = self.leave_one_out(z, alpha) if self.hollow else self.posterior(z, alpha)
         ce = F.cross_entropy(logits.transpose(1, 2), x, reduction="none").mean(1)
-        return ce @ (alpha / alpha.sum()).to(ce.dtype)
+        alpha = alpha.to(ce.dtype)
+        return ce @ alpha, alpha.sum()
 
     def integrand(self, x, z, t):
         """The term under the integral of (3) for one corrupted z: (B, L) nats. t (B,) in (0, 1).

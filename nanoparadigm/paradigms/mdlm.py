@@ -45,14 +45,21 @@ class MaskedDiffusion(Paradigm):
         "temperature": dict(temperature=0.8),
     }
 
-    def __init__(self, net, vocab_size, schedule="linear"):
+    def __init__(self, net, vocab_size, schedule="linear", masking="uniform"):
         super().__init__(net, vocab_size)
         self.schedule = choose("schedule", schedule, SCHEDULES)
         self.clock = SCHEDULES["linear"] if self.schedule.clipped else self.schedule
+        if choose("masking", masking, MASKINGS):
+            self.register_buffer("weights", torch.ones(vocab_size))
+        else:
+            self.weights = None
 
     def corrupt(self, x, t, generator):
-        """x (B, L), times t (B,) -> z (B, L). Equation (1)."""
+        """x (B, L), times t (B,) -> z (B, L). Equation (1); with `weights` (V,), masking
+        "entropy", a token v is masked with min(1, weights_v (1 - alpha)) instead."""
         survive = self.schedule.alpha(t)[:, None]
+        if self.weights is not None:
+            survive = 1 - (self.weights[x] * (1 - survive)).clamp(max=1)
         u = torch.rand(x.shape, dtype=t.dtype, device=x.device, generator=generator)
         return torch.where(u < survive, x, self.blank)
 
@@ -74,8 +81,13 @@ class MaskedDiffusion(Paradigm):
         ce = self.cross_entropy(x, z, 1 - self.schedule.alpha(t))
         return self.schedule.weight(t).to(ce.dtype)[:, None] * ce
 
-    def loss(self, x, generator=None):
-        """Mean cross-entropy over the tokens that pay, nats.
+    def noise(self, x, generator=None):
+        """Times t (B,), spread evenly over the batch, and z (B, L)."""
+        t = stratified_times(len(x), generator, x.device)
+        return t, self.corrupt(x, t, generator)
+
+    def loss_terms(self, x, t, z):
+        """The cross-entropy of the tokens that pay, nats, and how many they are.
 
         If the network is hollow, all of them: whether token i is itself masked changes nothing for
         p(x_i | the rest of z), and averaged over that, w(t) 1[i masked] in (4) becomes 1. The loss
@@ -83,11 +95,9 @@ class MaskedDiffusion(Paradigm):
         each alike, where (4) weighs those of a lightly masked row more: the minimum is the same,
         the true p(x_i | z), and the gradient varies far less, but it is no bound.
         """
-        t = stratified_times(len(x), generator, x.device)
-        z = self.corrupt(x, t, generator)
         pays = torch.ones_like(z, dtype=torch.bool) if self.hollow else z == self.blank
         logits = self.net(z, 1 - self.schedule.alpha(t))[pays][:, : self.vocab_size]
-        return F.cross_entropy(logits, x[pays], reduction="sum") / pays.sum().clamp(min=1)
+        return F.cross_entropy(logits, x[pays], reduction="sum"), pays.sum()
 
     def nll_bound(self, x, generator=None, draws=8):
         """x (B, L) -> (B,) nats, equation (5); the mask counts of a row are stratified.
@@ -126,6 +136,47 @@ class MaskedDiffusion(Paradigm):
                 total = total + self.cross_entropy(x, z, noise_level).sum(-1)
         return prior + total / draws
 
+    def weighted_nelbo(self, x, generator=None, start=0.5, draws=8):
+        """x (B, L) -> (B,) nats: the bound that belongs to masks by `weights` c, schedule apart.
+
+        Of the reverse process that reveals every masked token at the rate 1/u, u going from 1 to
+        0, and begins with masks with probability `start`, else with uniform tokens. With c = c_v of
+        each token and a = min(1, c), each pays
+
+            int_0^min(1, 1/c) du/u E[1[masked] CE] + max(0, log c)
+            + a log(a / start) + (1 - a) log((1 - a) V / (1 - start))
+
+        since one of c > 1 is masked for sure above u = 1/c, which the model does not know, and one
+        of c < 1 may be seen at the very start. The masked cross-entropy alone, with whatever
+        weight, is no bound. `nll_bound` is what to evaluate with: of the same network, without
+        these costs.
+        """
+        c = self.weights[x].double()
+        a = c.clamp(max=1)
+        leak = torch.special.xlogy(1 - a, (1 - a) * self.vocab_size / (1 - start))
+        total = (c.clamp(min=1).log() + a * (a / start).log() + leak).sum(-1)
+        for d in range(draws):
+            # u = s^2: with u uniform the variance would be infinite
+            s = stratum(d, draws, len(x), generator, x.device).clamp(1e-9)[:, None]
+            noise = torch.rand(x.shape, dtype=s.dtype, device=x.device, generator=generator)
+            masked = noise < (c * s**2).clamp(max=1)
+            z = torch.where(masked, self.blank, x)
+            ce = self.cross_entropy(x, z, masked.double().mean(-1))
+            total = total + (2 / s * ce * (c * s**2 < 1)).sum(-1) / draws
+        return total
+
+    def own_exam(self, x, generator=None, draws=8):
+        """x (B, L) -> (B,) nats, and no bound: the mean cross-entropy of the masked tokens under
+        the model's own schedule and masking, times L. It ranks the exams, not those who sat them:
+        a schedule that masks less is asked easier questions."""
+        total = 0.0
+        for d in range(draws):
+            z = self.corrupt(x, stratum(d, draws, len(x), generator, x.device), generator)
+            masked = (z == self.blank).double()
+            ce = self.cross_entropy(x, z, masked.mean(-1)).sum(-1)
+            total = total + x.shape[1] * ce / masked.sum(-1).clamp(min=1)
+        return total / draws
+
     def trajectory(
         self,
         canvas,
@@ -154,7 +205,10 @@ class MaskedDiffusion(Paradigm):
         if reveal != "linear" and sampler not in ORDERS:
             raise InputError(f"reveal goes with --sampler {' or '.join(ORDERS)}: add one")
         if threshold is not None and (sampler != "confidence" or reveal != "linear"):
-            raise InputError("threshold goes with --sampler confidence, and without reveal")
+            raise InputError(
+                "threshold goes with --sampler confidence and without reveal: add the one, or drop "
+                "the other"
+            )
         if threshold is not None and not 0 <= threshold <= 1:
             raise InputError(f"threshold is {threshold}: give a probability, from 0 to 1")
 
@@ -273,6 +327,16 @@ class MaskedDiffusion(Paradigm):
         z[:, i] = self.blank
         noise_level = torch.full((len(x),), 1 / x.shape[1], dtype=torch.float64, device=x.device)
         return self.log_probs(z, noise_level)[:, i]
+
+
+MASKINGS = {"uniform": False, "entropy": True}
+"""name -> whether tokens have `weights` of their own"""
+
+
+def entropy_weights(entropy):
+    """Entropies (V,) of what is predicted where each token stands -> `weights` (V,): between 0.5
+    and 1.5, the lower the harder a token is to predict, 1 at the mean."""
+    return (2 - entropy / entropy.mean()).clamp(0.5, 1.5)
 
 
 def random_order(p, masked, generator):

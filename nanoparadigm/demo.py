@@ -1,0 +1,156 @@
+"""The demo: a page on which the trained models in a folder write, fill gaps, and race.
+
+It is made with Gradio, an optional extra, so only the command `nanoparadigm demo` imports this
+file. The page is served to this machine alone and takes nothing from the network. Its buttons are
+also endpoints, /write, /fill, /compare, /measure and /train, which `gradio_client` can call.
+"""
+
+import gradio as gr
+
+from .answers import WINDOWS, Answers
+from .errors import InputError
+from .tokenizers import BLANK
+
+HEAD = "# nanoParadigm\nFour ways a machine can model language, at work on this machine."
+FILL = f"""
+Mark a part of the text and hide it, or write {BLANK} yourself: each {BLANK} stands for one token (a
+character, a word or a byte pair) to be written anew. All else stays as it is. diffusion and flow
+fill any gaps. ar and mamba cannot see what comes after a gap: they fill one, by writing 64
+candidates and drawing one of them in proportion to how probable it makes the rest.
+"""
+RULER = "Bits per character: `=` is exact, `<=` an upper bound, ± one standard error."
+NOTHING = (
+    "There is no trained model in {} yet. Four tiny ones can be trained here, on the built-in "
+    "language, in a minute or two; `nanoparadigm train` makes larger ones."
+)
+THEME = gr.themes.Default(primary_hue="blue").set(  # whose own colours are hard to read
+    button_primary_background_fill="*primary_700",
+    button_primary_background_fill_dark="*primary_700",
+    block_info_text_color="*neutral_600",
+    block_info_text_color_dark="*neutral_300",
+)
+SELECTION = """(model, text) => {
+    const area = document.querySelector("#gaps textarea");
+    return [model, area.value, [area.selectionStart, area.selectionEnd]];
+}"""
+CSS = """
+iframe { width: 100%; border: 0; resize: vertical; }
+.numbers { overflow-x: auto; }
+.numbers table { white-space: nowrap; font-variant-numeric: tabular-nums; }
+.numbers :is(td, th) { padding: 0.4rem 0.6rem !important; }
+.numbers :is(td, th):not(:first-child) { text-align: right; }
+"""
+
+
+def start(folder, port, steps=500):
+    """Serve `app` on the loopback, until `close` is called on what is returned.
+
+    port: 0 for a free one. Raises InputError for a port that cannot be had.
+    """
+    page = app(folder, steps)
+    try:
+        page.launch(
+            server_name="127.0.0.1",
+            server_port=port or None,
+            share=False,
+            ssr_mode=False,
+            run_history=False,
+            footer_links=["api", "settings"],
+            theme=THEME,
+            css=CSS,
+            quiet=True,
+            prevent_thread_lock=True,
+        )
+    except (OSError, OverflowError) as error:
+        raise InputError(
+            f"port {port} cannot be had: give another with --port, or 0 for a free one"
+        ) from error
+    return page
+
+
+def app(folder="runs", steps=500):
+    """The page, as gradio.Blocks. steps: of the training that it offers where there is no model."""
+    answers = Answers(folder, steps)
+    with gr.Blocks(title="nanoParadigm", analytics_enabled=False) as page:
+        gr.Markdown(HEAD)
+        notice = gr.Markdown()
+        with gr.Column(visible=False) as offer:
+            gr.Markdown(NOTHING.format(folder))
+            begin = gr.Button("Train four tiny ones", variant="primary")
+            bar = gr.HTML(min_height=96)
+        with gr.Tabs(visible=False) as tabs:
+            with gr.Tab("Write"), gr.Row():
+                with gr.Column():
+                    writer, decoding = one_of("model"), one_of("decoding", value="")
+                    prompt, length = task()
+                    how = knobs()
+                    write = gr.Button("Write", variant="primary")
+                with gr.Column(scale=2):
+                    written = gr.Textbox(label="text", lines=3, buttons=["copy"])
+                    writing = gr.HTML(label="animation")
+            with gr.Tab("Fill"), gr.Row():
+                with gr.Column():
+                    filler, fill_decoding = one_of("model"), one_of("decoding", value="")
+                    text = gr.Textbox(label="text", lines=4, elem_id="gaps")
+                    with gr.Row():
+                        take = gr.Button("Take the text written", size="md")
+                        hide = gr.Button("Hide the selection", size="md")
+                    gr.Markdown(FILL)
+                    fill_how = knobs()
+                    fill = gr.Button("Fill", variant="primary")
+                with gr.Column(scale=2):
+                    filled = gr.Textbox(label="filled", lines=3, buttons=["copy"])
+                    filling = gr.HTML(label="animation")
+            with gr.Tab("Compare"):
+                with gr.Row():
+                    with gr.Column():
+                        racers = one_of("models", multiselect=True)
+                        compare_task = task()
+                        compare_how = knobs()
+                        compare = gr.Button("Race", variant="primary")
+                    with gr.Column(scale=2):
+                        racing = gr.HTML(label="animation")
+                numbers = gr.Markdown(label="table", elem_classes="numbers")
+                gr.Markdown(RULER)
+                measure = gr.Button(f"Measure these models on {WINDOWS} windows")
+        selection = gr.JSON(visible=False)
+        lists = [notice, offer, tabs, writer, filler, racers, numbers]
+        silent = dict(api_visibility="private", show_progress="hidden")
+        page.load(answers.models, None, lists, **silent)
+        begin.click(answers.train, None, lists, api_name="train", show_progress_on=bar)
+        writer.change(answers.decodings, writer, decoding, **silent)
+        filler.change(answers.decodings, filler, fill_decoding, **silent)
+        given = [writer, prompt, length, *how, decoding]
+        write.click(answers.write, given, [written, writing], api_name="write")
+        take.click(lambda text: text, written, text, **silent)
+        hide.click(answers.hide, [filler, text, selection], text, js=SELECTION, **silent)
+        given = [filler, text, *fill_how, fill_decoding]
+        fill.click(answers.fill, given, [filled, filling], api_name="fill")
+        given = [racers, *compare_task, *compare_how]
+        compare.click(answers.compare, given, racing, api_name="compare")
+        measure.click(answers.measure, racers, numbers, api_name="measure")
+    return page
+
+
+def one_of(label, **options):
+    """A list that is filled later. `choose` checks what is sent, and says it better than Gradio."""
+    return gr.Dropdown(label=label, allow_custom_value=True, **options)
+
+
+def task():
+    prompt = gr.Textbox("", label="prompt", info="what the text begins with")
+    return prompt, number("length", 32, "tokens, the prompt's included")
+
+
+def knobs():
+    with gr.Row():
+        return (
+            number("steps", 32, "of diffusion and flow"),
+            number("temperature", 1, "0 takes the likeliest", precision=None, step=0.1),
+            number("seed", 0, "same seed, same text"),
+        )
+
+
+def number(label, value, info, precision=0, **options):
+    options |= dict(label=label, info=info, precision=precision, min_width=110)
+    return gr.Number(value, **options)

@@ -1,0 +1,555 @@
+"""Watching text appear: what is kept is what happened, and all that shows it shows the same."""
+
+import io
+import json
+from itertools import pairwise
+
+import pytest
+import torch
+from browser import CHROMIUM, Browser
+from bs4 import BeautifulSoup
+from helpers import SMALL, awake, generator, presets
+from hypothesis import example, given
+from hypothesis import strategies as st
+from PIL import Image
+from rich.console import Console
+
+from nanoparadigm import InputError, race
+from nanoparadigm.evaluate import counting
+from nanoparadigm.race import Frame, Moment, Run
+from nanoparadigm.tokenizers import BLANK, CharTokenizer, WordTokenizer
+from nanoparadigm.viz import PALETTE
+
+LETTERS = CharTokenizer("abcdefg")
+WORDS = WordTokenizer("a bee can do every fine game".split())
+L = SMALL["block_size"]
+EMPTY = [LETTERS.vocab_size] * L
+GAP = [3, 1] + [LETTERS.vocab_size] * (L - 4) + [0, 5]
+
+DECODINGS = [
+    ("ar", EMPTY, {}),
+    ("mamba", [2, 4] + EMPTY[2:], {"temperature": 0.5}),
+    ("ar", EMPTY * 2, {}),
+    ("diffusion", EMPTY, {}),
+    ("diffusion", GAP, {"eta": 5.0, "steps": 30}),
+    ("diffusion", GAP, {"sampler": "first_hitting"}),
+    ("diffusion", EMPTY, {"sampler": "confidence", "threshold": 0.2}),
+    ("diffusion", EMPTY * 2, {"sampler": "left_to_right", "blocks": 3, "steps": 9}),
+    ("flow", GAP, {"steps": 9}),
+    ("flow", EMPTY * 2, {"sampler": "euler", "blocks": 3, "steps": 9}),
+    ("flow", EMPTY, {"corrections": 2, "steps": 9}),
+]
+decodings = pytest.mark.parametrize("name, template, options", DECODINGS, ids=str)
+
+
+def written(name, template=EMPTY, tokenizer=LETTERS, seed=0, **options):
+    return race.record(name, awake(name), tokenizer, template, generator(seed), **options)
+
+
+def states(model, template, options):
+    """What `record` saw: each state as a list, and the slice of it that the network reads."""
+    with torch.no_grad():
+        for state, window in model.write(*model.canvas(template, 1), generator(), **options):
+            yield state[0].tolist(), window
+
+
+@decodings
+def test_a_run_is_the_text_that_the_model_writes_and_every_state_on_the_way(
+    name, template, options
+):
+    model = awake(name)
+    run = race.record("it", model, LETTERS, template, generator(), **options)
+    with counting(model) as counted:
+        text = model.fill(template, 1, generator(), **options)[0]
+    assert run.text == LETTERS.decode(text) == "".join(run.frames[-1].symbols)
+    assert run.given == tuple(token != model.blank for token in template)
+    assert (run.name, run.kind) == ("it", name)
+    last = run.frames[-1]
+    assert (last.calls, last.positions) == (counted.calls, counted.positions)
+
+    seen = list(states(model, template, options))
+    assert len(run.frames) == len(seen)
+    for frame, (ids, _) in zip(run.frames, seen, strict=True):
+        shown = [LETTERS.decode([i]) for i in ids]
+        assert [s if s != race.UNWRITTEN else BLANK for s in frame.symbols] == shown
+    for a, b in pairwise(run.frames):
+        assert a.calls <= b.calls and a.positions <= b.positions and a.seconds < b.seconds
+
+
+@decodings
+def test_a_token_says_when_it_changed_and_nothing_else_does(name, template, options):
+    model = awake(name)
+    run = race.record(name, model, LETTERS, template, generator(), **options)
+    before, last = template, None
+    for frame, (ids, _) in zip(run.frames, states(model, template, options), strict=True):
+        for i, token in enumerate(ids):
+            if token == model.blank or run.given[i]:
+                assert frame.changed[i] is None and frame.sure[i] is None
+            elif token != before[i]:
+                assert frame.changed[i] == frame.calls
+                called = last is not None and frame.calls > last.calls
+                assert (frame.sure[i] is not None) == called  # else it is the noise of flow
+            else:
+                assert (frame.changed[i], frame.sure[i]) == (last.changed[i], last.sure[i])
+        before, last = ids, frame
+    assert name == "flow" or all(p is not None or run.given[i] for i, p in enumerate(last.sure))
+
+
+@pytest.mark.parametrize("prompt", [[], [2, 4, 4]])
+@pytest.mark.parametrize("name", ["ar", "mamba"])
+@pytest.mark.parametrize("options", [{}, {"temperature": 0.3}, {"top_k": 2}], ids=str)
+def test_an_autoregressive_model_is_as_sure_as_its_likelihood_says(name, prompt, options):
+    model = awake(name)
+    template = model.template(L, prompt)
+    run = race.record(name, model, LETTERS, template, generator(), **options)
+    with torch.no_grad():
+        p = (-model.token_nll(torch.tensor([LETTERS.encode(run.text)]))).exp()[0]
+    sure = torch.tensor(run.frames[-1].sure[len(prompt) :], dtype=p.dtype)
+    torch.testing.assert_close(sure, p[len(prompt) :])
+
+
+def test_from_left_to_right_masked_diffusion_is_as_sure_as_that_likelihood_says():
+    model = awake("diffusion")
+    options = dict(sampler="left_to_right", steps=L)
+    run = race.record("it", model, LETTERS, EMPTY, generator(), **options)
+    with torch.no_grad():
+        nll = model.left_to_right_nll(torch.tensor([LETTERS.encode(run.text)]))
+    sure = torch.tensor(run.frames[-1].sure, dtype=nll.dtype)
+    torch.testing.assert_close(-sure.log().sum()[None], nll)
+
+
+@pytest.mark.parametrize("name", ["diffusion", "flow"])
+@pytest.mark.parametrize("template", [GAP, GAP[:2] + EMPTY * 2], ids=["gap", "blocks"])
+def test_a_token_is_as_sure_as_the_network_that_saw_the_state_before_it(name, template):
+    model, steps = awake(name), 9
+    options = dict(sampler="first_hitting") if name == "diffusion" else dict(steps=steps)
+    run = race.record(name, model, LETTERS, template, generator(), **options)
+    grid = model.clock.alpha(torch.linspace(1, 0, steps + 1, dtype=torch.float64))
+    level, checked = 0, 0
+    pairs = pairwise(zip(run.frames, states(model, template, options), strict=True))
+    for (a, (before, _)), (b, (after, window)) in pairs:
+        if b.calls == a.calls:
+            level = 0
+            continue
+        z = torch.tensor([before])[:, window]
+        with torch.no_grad():
+            if name == "flow":
+                p = model.leave_one_out(z, grid[level : level + 1]).softmax(-1)[0]
+                level += 1
+            else:
+                p = model.log_probs(z, (z == model.blank).double().mean(-1)).exp()[0]
+        for i, (old, new) in enumerate(zip(before, after, strict=True)):
+            if old != new:
+                assert b.sure[i] == pytest.approx(p[i - window.start, new].item())
+                checked += 1
+    assert checked >= len(template) - 4
+
+
+def test_a_mask_and_a_place_not_begun_are_told_apart():
+    first, *_, last = written("diffusion", EMPTY * 2, blocks=4).frames[1:]
+    assert first.symbols == (BLANK,) * 6 + (race.UNWRITTEN,) * 18
+    assert not {BLANK, race.UNWRITTEN} & {*last.symbols}
+    assert set(written("ar").frames[0].symbols) == {race.UNWRITTEN}
+    noise = written("flow", EMPTY * 2, blocks=4).frames[1]
+    assert race.UNWRITTEN not in noise.symbols[:6] and noise.symbols[6:] == (race.UNWRITTEN,) * 18
+
+
+def test_what_cannot_be_asked_is_refused_and_the_network_is_put_back():
+    model = awake("ar")
+    net = model.net
+    with pytest.raises(InputError, match="left to right"):
+        race.record("it", model, LETTERS, GAP, generator())
+    assert model.net is net
+
+
+@given(st.text(st.characters(), max_size=30))
+def test_nothing_is_shown_that_a_terminal_might_obey(text):
+    shown = race.shown(text)
+    assert "".join(filter(str.isprintable, text)) == "".join(
+        c for c, was in zip(shown.replace("↵\n", "↵"), text, strict=True) if was.isprintable()
+    )
+    rest = shown.replace("↵\n", "")
+    shown.encode()
+    assert not any(c < " " or "\x7f" <= c < "\xa0" or c in "\u2028\u2029\u202e" for c in rest)
+
+
+def test_what_cannot_be_seen_has_a_sign():
+    assert race.shown("a\t\0\x7f\n\u202e\ud800é") == "a␉␀␡↵\n\ufffd\ufffdé"
+
+
+def run_of(times):
+    """A Run of one token, which is drawn anew in a frame at each of (calls, seconds)."""
+    frames = [Frame(("a",), n, n, s, (n,), (1 / (n + 1),)) for n, s in times]
+    return Run("it", "ar", "", (False,), "a", tuple(frames))
+
+
+counts = st.lists(st.integers(0, 9), min_size=1, max_size=6)
+
+
+@given(st.lists(counts.map(sorted), min_size=1, max_size=4), st.sampled_from([*race.CLOCKS]))
+def test_at_every_moment_each_run_has_come_as_far_as_its_clock_says(times, clock):
+    runs = [run_of([(n, n / 8) for n in its]) for its in times]
+    found = race.moments(runs, clock)
+    own = [[getattr(frame, clock) for frame in run.frames] for run in runs]
+    assert [moment.at for moment in found] == sorted(set(sum(own, [])))
+    for at, frames in found:
+        for run, frame, reached in zip(runs, frames, own, strict=True):
+            behind = [f for f, t in zip(run.frames, reached, strict=True) if t <= at]
+            assert frame is (behind[-1] if behind else run.frames[0])
+
+
+def test_an_unknown_clock_is_answered_with_those_there_are():
+    with pytest.raises(InputError, match="did you mean 'calls'"):
+        race.moments([run_of([(0, 0)])], "call")
+    with pytest.raises(InputError, match="calls, seconds"):
+        race.page([run_of([(0, 0)])], "hours")
+
+
+@given(st.lists(st.floats(0, 9), min_size=1, max_size=30).map(sorted), st.integers(2, 9))
+@example([1.3, 3.4], 2)  # where 1.3 + (3.4 - 1.3) comes out below 3.4
+def test_stills_are_spread_evenly_and_have_both_ends(times, n):
+    found = race.moments([run_of([(t, t) for t in times])])
+    chosen = race.stills(found, n)
+    assert chosen[0] is found[0] and chosen[-1] is found[-1]
+    assert len(chosen) <= n and chosen == sorted(set(chosen), key=lambda moment: moment.at)
+    even = (found[-1].at - found[0].at) / (n - 1)
+    for moment in found:
+        assert min(abs(moment.at - c.at) for c in chosen) <= max(even, widest(times)) + 1e-9
+
+
+def widest(times):
+    return max((b - a for a, b in pairwise(times)), default=0)
+
+
+# ------------------------------------------------------------------------------------- the showing
+
+EVIL = ["</script><script>document.title = 'evil'</script>", "[red]", "\x1b[2J", "&amp;\n", "<b>"]
+
+
+def evil(name="<i>evil</i>[bold]"):
+    """A model whose every symbol is an attack on what shows it."""
+    return race.record(name, awake("flow", 5), WordTokenizer(EVIL), [5] * 9, generator(), steps=5)
+
+
+def four(**options):
+    return [written(name, EMPTY, WORDS, **options) for name in PALETTE]
+
+
+@decodings
+@pytest.mark.parametrize("tokenizer", [LETTERS, WORDS], ids=["letters", "words"])
+@pytest.mark.parametrize("width", [7, 40])
+def test_lines_hold_all_tokens_in_order_and_no_more_than_fits(
+    name, template, options, tokenizer, width
+):
+    run = written(name, template, tokenizer, **options)
+    for frame in run.frames:
+        rows = race.lines(run, frame, width)
+        assert all(sum(len(piece.text) for piece in row) <= width for row in rows)
+        text = run.joiner.join("".join(piece.text for piece in row) for row in rows)
+        assert text == run.joiner.join(frame.symbols)
+
+
+def test_a_line_ends_where_the_text_says_so():
+    run = race.record("it", awake("ar", 1), CharTokenizer("\n"), [1, 1, 1], generator())
+    assert [[piece.text for piece in row] for row in race.lines(run, run.frames[-1], 9)] == [
+        ["↵"], ["↵"], ["↵"], []
+    ]  # fmt: skip
+
+
+def on_a_terminal(shown, width=120, colour="truecolor"):
+    """What rich sends to a terminal of that width; colour None: one that knows no escape codes."""
+    stream = io.StringIO()
+    console = dict(force_terminal=colour is not None, color_system=colour)
+    Console(file=stream, width=width, **console).print(shown)
+    return stream.getvalue()
+
+
+def test_the_terminal_tells_confidence_by_the_ground_and_age_by_weight():
+    frame = Frame(tuple("abcd·"), 9, 9, 1.0, (None, 2, 9, 0, None), (None, 0.5, 1.0, None, None))
+    run = Run("it", "ar", "", (True, *[False] * 4), "abcd", (frame,))
+    (row,) = race.lines(run, frame, 9)
+    sure, new, given_, begun = (
+        [getattr(piece, name) for piece in row] for name in ("ground", "new", "given", "ink")
+    )
+    assert [bool(ground) for ground in sure] == [False, True, True, False, False]
+    assert new == [False, False, True, False, False] and given_ == [True] + [False] * 4
+    assert begun[3] == begun[4] == race.DIM
+    red, green, blue = race.rgb(race.hue(run))
+    strong = race.rgb(row[2].ground)
+    assert strong[2] - strong[0] > race.rgb(row[1].ground)[2] - race.rgb(row[1].ground)[0] > 0
+    said = on_a_terminal(race.terminal([run], Moment(9, (frame,))))
+    assert "\x1b[1;4;" in said and "48;2;{};{};{}m".format(*strong) in said
+    assert "\x1b[38;2;{};{};{};".format(*race.rgb(race.DIM)) in said
+
+
+def test_every_view_says_in_numbers_and_words_what_colours_say():
+    runs = four(steps=6)
+    moment = race.moments(runs)[-1]
+    views = [race.plain(runs, moment), on_a_terminal(race.terminal(runs, moment), 140, None)]
+    for view in views:
+        assert "network calls: 12" in view
+        assert "\x1b" not in view
+        for run, frame in zip(runs, moment.frames, strict=True):
+            known = [p for p in frame.sure if p is not None]
+            assert f"{run.name}, finished" in view
+            assert f"{frame.calls} calls, {frame.positions} positions, " in view
+            assert f" s, mean p {sum(known) / len(known):.2f}" in view
+    legend = "how sure", "new", "given", "noise", "masked", "not begun", "does not cost the same"
+    assert all(words in views[1] for words in legend)
+
+
+@pytest.mark.parametrize("width, columns", [(50, 1), (80, 1), (140, 2)])
+def test_a_wide_terminal_shows_two_side_by_side_and_none_is_written_beyond(width, columns):
+    runs = four(steps=6)
+    for moment in race.moments(runs):
+        said = on_a_terminal(race.terminal(runs, moment, "calls", width), width, None)
+        lines = said.splitlines()
+        assert max(map(len, lines)) <= width
+        high = [
+            max(len(race.lines(run, f, width // columns - 4)) for f in (frame, run.frames[-1]))
+            for run, frame in zip(runs, moment.frames, strict=True)
+        ]
+        inside = sum("│" in line for line in lines)
+        assert inside == sum(max(high[i : i + columns]) for i in range(0, 4, columns))
+        assert (
+            sum("╭" in line for line in lines)
+            == 4 / columns
+            == 4 / max(line.count("╭") for line in lines)
+        )
+        assert all(word in said.split() for f in moment.frames for word in f.symbols)
+
+
+def test_what_a_model_writes_cannot_harm_what_shows_it():
+    run = evil()
+    moment = race.moments([run])[-1]
+    for view in race.plain([run], moment), on_a_terminal(race.terminal([run], moment), 200, None):
+        assert "\x1b[2J" not in view
+    shown = [race.shown(piece) for piece in EVIL]
+    assert set(run.frames[-1].symbols) <= set(shown)
+    soup = BeautifulSoup(race.page([run], title="<u>$title</u>"), "html.parser")
+    assert len(soup("script")) == 2 and soup.find("title").text == "<u>$title</u>"
+    assert not soup("b") and not soup("i") and not soup("u")
+    assert soup.find("h2").text.endswith(run.name)
+    assert json.loads(soup.find(id="race").string)["runs"][0]["name"] == run.name
+
+
+@decodings
+def test_the_page_holds_every_frame(name, template, options):
+    run = written(name, template, **options)
+    html = race.page([run, run_of([(1, 0.5), (2, 0.7)])], "seconds")
+    data = json.loads(BeautifulSoup(html, "html.parser").find(id="race").string)
+    assert data["clock"] == "seconds" and "http" not in html
+    second = data["runs"][1]["frames"]
+    assert [frame["tokens"] for frame in second] == [[[0, "a", 1, 0.5]], [[0, "a", 2, 0.3333]]]
+    tokens = [None] * len(template)
+    for frame, kept in zip(run.frames, data["runs"][0]["frames"], strict=True):
+        for i, *token in kept["tokens"]:
+            tokens[i] = token
+        symbols, changed, sure = map(tuple, zip(*tokens, strict=True))
+        assert (symbols, changed) == (frame.symbols, frame.changed)
+        assert sure == pytest.approx(frame.sure, abs=1e-4)
+        assert (kept["calls"], kept["positions"]) == (frame.calls, frame.positions)
+
+
+def luminance(colour):
+    parts = [c / 255 for c in colour]
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in parts]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def contrast(a, b):
+    low, high = sorted((luminance(a), luminance(b)))
+    return (high + 0.05) / (low + 0.05)
+
+
+@presets
+def test_letters_can_be_read_on_every_ground(name):
+    for sure in (0, 0.5, 1):
+        under = race.rgb(race.ground(PALETTE[name], sure))
+        assert contrast(race.rgb(race.INK), under) >= 4.5
+    assert contrast(race.rgb(race.DIM), race.rgb(race.PAPER)) >= 4.5
+
+
+def test_the_show_ends_on_the_last_moment():
+    stream = io.StringIO()
+    console = Console(file=stream, width=80, force_terminal=True, color_system=None)
+    runs = four(steps=6)
+    race.play(runs, "seconds", 0.01, console)
+    last = stream.getvalue().rpartition("\x1b[2K")[2]
+    assert all(f"{run.name}, finished" in last.replace("\x1b[1m", "") for run in runs)
+
+
+def test_the_picture_moves_and_keeps_its_size(tmp_path):
+    runs = [*four(steps=6), evil()]
+    race.gif(runs, "calls", tmp_path / "race.any", seconds=1, n=20)
+    with Image.open(tmp_path / "race.any") as picture:
+        assert picture.format == "GIF" and picture.n_frames == 13 == len(race.moments(runs))
+        shows = []
+        for k in range(picture.n_frames):
+            picture.seek(k)
+            shows.append(picture.info["duration"])
+        assert sum(shows[:-1]) + 1000 // 20 >= 900 and shows[-1] == 4000
+
+
+def test_the_picture_shows_the_letters():
+    def run(text):
+        frame = Frame(tuple(text), 1, 1, 1.0, (1, 1), (0.5, 0.5))
+        return Run("it", "ar", "", (False, False), text, (frame,))
+
+    one, other = run("ab"), run("ba")
+    drawn = [race.picture([r], race.moments([r])[0], "calls", 30, [1]) for r in (one, other, one)]
+    assert drawn[0] == drawn[2] != drawn[1]
+
+
+def test_there_is_room_for_every_line_of_the_picture(tmp_path, monkeypatch):
+    three = (False,) * 3, (1,) * 3, (0.5,) * 3
+    frames = [Frame((c,) * 3, n, n, n / 2, *three[1:]) for n, c in enumerate(["↵\n", "a"], 1)]
+    shrinking = Run("it", "ar", "", three[0], "aaa", tuple(frames))
+    draw, runs = race.picture, [shrinking, evil()]
+
+    def checked(runs, moment, clock, width, high):
+        for run, frame, room in zip(runs, moment.frames, high, strict=True):
+            assert len(race.lines(run, frame, width)) <= room
+        return draw(runs, moment, clock, width, high)
+
+    monkeypatch.setattr(race, "picture", checked)
+    race.gif(runs, "calls", tmp_path / "race.gif", n=9, width=30)
+    tall, low = (draw(runs, race.moments(runs)[0], "calls", 30, [n, n]).height for n in (9, 8))
+    assert tall - low == race.LEADING
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory):
+    if not CHROMIUM:
+        pytest.skip("needs Chromium")
+    browser = Browser(tmp_path_factory.mktemp("profile"))
+    yield browser
+    browser.close()
+
+
+@pytest.fixture
+def opened(browser, tmp_path):
+    """Open the page of a race, for a reader who wants what `media` says."""
+
+    def opened(runs, clock="calls", **media):
+        path = tmp_path / "race.html"
+        path.write_text(race.page(runs, clock), encoding="utf-8")
+        features = [dict(name=f"prefers-{k.replace('_', '-')}", value=v) for k, v in media.items()]
+        browser.call("Emulation.setEmulatedMedia", features=features)
+        browser.open(path.as_uri())
+        assert browser.errors == []
+        assert browser.requests == [path.as_uri()]
+        return browser
+
+    return opened
+
+
+STILL = dict(reduced_motion="reduce")
+AT = "+slider.value"
+
+
+def texts(browser):
+    return browser.ask("[...document.querySelectorAll('.text')].map(text => text.textContent)")
+
+
+def test_the_page_plays_by_itself_to_the_end(opened):
+    runs = four(steps=6)
+    browser = opened(runs, reduced_motion="no-preference")
+    assert browser.ask("play.textContent") == "Pause"
+    browser.wait(lambda: browser.ask(f"{AT} > 0"))
+    browser.press(" ")
+    stood = browser.ask(AT)
+    assert browser.ask("play.textContent") == "Play"
+    browser.ask("new Promise(done => setTimeout(done, 300))")
+    assert browser.ask(AT) == stood
+    browser.ask("play.click()")
+    browser.wait(lambda: browser.ask(f"{AT} > {stood}"))
+    browser.press("End")
+    browser.press("ArrowLeft")
+    browser.ask("play.click()")
+    browser.wait(lambda: browser.ask("slider.value === slider.max && play.textContent === 'Play'"))
+    assert texts(browser) == [run.joiner.join(run.frames[-1].symbols) for run in runs]
+
+
+def test_nothing_moves_for_a_reader_who_wants_that(opened):
+    runs = four(steps=6)
+    browser = opened(runs, **STILL)
+    browser.ask("new Promise(done => setTimeout(done, 300))")
+    assert browser.ask("[slider.value === slider.max, play.textContent]") == [True, "Play"]
+    assert texts(browser) == [run.joiner.join(run.frames[-1].symbols) for run in runs]
+    assert browser.ask("play.click(), [slider.value, play.textContent]") == ["0", "Pause"]
+
+
+def test_the_keyboard_steps_through_every_moment(opened):
+    runs = four(steps=6)
+    browser = opened(runs, **STILL)
+    found = race.moments(runs)
+    browser.press("Home")
+    for moment in found:
+        assert texts(browser) == [
+            run.joiner.join(f.symbols) for run, f in zip(runs, moment.frames, strict=True)
+        ]
+        said = browser.ask("slider.getAttribute('aria-valuetext')")
+        assert said.startswith(f"network calls: {moment.at}: ar {moment.frames[0].calls} call")
+        browser.press("ArrowRight")
+    assert browser.ask(AT) == len(found) - 1
+    browser.press("ArrowLeft")
+    assert browser.ask(AT) == len(found) - 2
+    browser.press("End")
+    assert browser.ask(AT) == len(found) - 1
+
+
+def test_the_clock_can_be_changed(opened):
+    runs = four(steps=6)
+    browser = opened(runs, **STILL)
+    browser.ask("document.querySelector('[value=seconds]').click()")
+    assert browser.ask("+slider.max") == len(race.moments(runs, "seconds")) - 1
+    assert browser.ask("output.textContent").startswith("seconds: ")
+    assert browser.ask("slider.value === slider.max")
+    assert opened(runs, "seconds", **STILL).ask("document.querySelector('[value=seconds]').checked")
+
+
+def test_attacks_stay_text(opened):
+    run = evil()
+    browser = opened([run], **STILL)
+    assert browser.ask("document.title") == "Watching text appear"
+    assert texts(browser) == [" ".join(run.frames[-1].symbols)]
+
+
+COLOURS = """[...document.querySelectorAll('section span, .costs, dt, dd, output, button, h2')]
+  .filter(node => node.textContent.trim() && !node.ariaHidden).map(node => {
+    const style = getComputedStyle(node), canvas = document.createElement('canvas');
+    const brush = canvas.getContext('2d');
+    for (const colour of [getComputedStyle(document.body).backgroundColor, style.backgroundColor]) {
+      brush.fillStyle = colour;
+      brush.fillRect(0, 0, 1, 1);
+    }
+    const ground = [...brush.getImageData(0, 0, 1, 1).data].slice(0, 3);
+    brush.fillStyle = style.color;
+    brush.fillRect(0, 0, 1, 1);
+    return [[...brush.getImageData(0, 0, 1, 1).data].slice(0, 3), ground];
+  })"""
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_page_can_be_read_in_both_schemes(scheme, opened):
+    browser = opened(four(steps=6), color_scheme=scheme, **STILL)
+    spans = "document.querySelectorAll('.text span')"
+    browser.ask(f"{spans}.forEach(span => span.style.setProperty('--p', 1))")
+    at_the_end = browser.ask(COLOURS)
+    assert len({tuple(ground) for _, ground in at_the_end}) > 4
+    browser.press("Home")
+    for ink, ground in at_the_end + browser.ask(COLOURS):
+        assert contrast(ink, ground) >= 4.5
+    paper = browser.ask(COLOURS)[-1][1]
+    assert (luminance(paper) > 0.5) == (scheme == "light")
+
+
+def test_controls_have_names_and_a_page_without_scripts_has_the_texts():
+    runs = four(steps=6)
+    soup = BeautifulSoup(race.page(runs), "html.parser")
+    assert soup.find("div", class_="controls").has_attr("hidden")
+    assert soup.find(id="slider")["aria-label"] and soup.find("html")["lang"] == "en"
+    for run, section in zip(runs, soup("section"), strict=True):
+        assert soup.find(id=section["aria-labelledby"]).text.endswith(run.name)
+        assert section.find(class_="text").text == run.text
