@@ -7,9 +7,8 @@ import math
 import os
 import re
 import shlex
-import signal
 import sys
-from contextlib import contextmanager, redirect_stderr, suppress
+from contextlib import redirect_stderr, suppress
 from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
 from itertools import dropwhile, takewhile
 from pathlib import Path
@@ -39,11 +38,9 @@ from .errors import InputError, at_least_one, check_seed, choose
 from .machine import keep_memory
 from .network import Sizes
 from .paradigms import PRESETS, Autoregressive, build, build_alike, parameters
+from .stopping import INTERRUPTED, stop_signals
 from .tokenizers import encode
 from .train import FREE, Settings, read_log, total_steps, train, usable
-
-UNFINISHED = 75  # EX_TEMPFAIL of sysexits.h: try again; a shell gives it to no killed process
-INTERRUPTED = 130  # of Ctrl-C, everywhere
 
 # ---------------------------------------------------------------------------------- the commands
 
@@ -883,33 +880,6 @@ def make_room(folder, runs, overwrite):
             checkpoint.remove(run)
     else:
         print(f"the earlier {folder} is kept as {checkpoint.set_aside(folder)}")
-
-
-@contextmanager
-def stop_signals():
-    """SIGINT, SIGTERM and SIGUSR1 ask the training loop to save and end; a second Ctrl-C insists.
-
-    A second of the others does not: a cluster may send first one and then the other, or torchrun
-    and the cluster the same, while the checkpoint is being written.
-    """
-
-    def handler(number, frame):
-        if stop.status == INTERRUPTED and number == signal.SIGINT:
-            raise KeyboardInterrupt
-        stop.asked = True
-        stop.status = INTERRUPTED if number == signal.SIGINT else UNFINISHED
-
-    def stop():
-        return stop.asked
-
-    stop.asked, stop.status = False, UNFINISHED  # another process may have been asked
-    numbers = [n for n in ("SIGINT", "SIGTERM", "SIGUSR1") if hasattr(signal, n)]
-    before = {n: signal.signal(getattr(signal, n), handler) for n in numbers}
-    try:
-        yield stop
-    finally:
-        for n, old in before.items():
-            signal.signal(getattr(signal, n), old)
 
 
 # ------------------------------------------------------------------------------------ the parsing

@@ -21,7 +21,7 @@ import torch
 
 from . import checkpoint, distributed
 from .corpora import Batches
-from .errors import InputError, at_least_one, check_seed
+from .errors import InputError, at_least_one, check_seed, choose
 from .evaluate import nats_per_token
 from .network import Dropout
 from .optimizer import make_optimizers
@@ -47,7 +47,11 @@ class Settings:
     lr: float = 12e-3
     """peak learning rate of everything else, by AdamW"""
     warmup: float = 0.05
-    """share of the steps in which the learning rates rise; they then fall linearly to zero"""
+    """share of the steps in which the learning rates rise"""
+    decay: str = "linear"
+    """how they then fall: linear or cosine"""
+    final_lr: float = 0.0
+    """share of the peak at which they end"""
     weight_decay: float = 0.1
     """of the matrices inside the blocks"""
     grad_clip: float = 1.0
@@ -77,6 +81,9 @@ class Settings:
             raise InputError(f"lr is {self.lr}: give a number above 0, 0.003 for example")
         if not 0 <= self.warmup < 1:
             raise InputError(f"warmup is {self.warmup}: give a share of the steps, from 0 to 1")
+        choose("decay", self.decay, DECAYS)
+        if not 0 <= self.final_lr <= 1:
+            raise InputError(f"final_lr is {self.final_lr}: give a share of the peak, from 0 to 1")
         for name in ("muon_lr", "grad_clip", "weight_decay"):
             if not 0 <= getattr(self, name) < math.inf:
                 raise InputError(f"{name} is {getattr(self, name)}: give a number of 0 or more")
@@ -139,7 +146,7 @@ def _train(model, data, settings, run, resume, stop):
 
     while step < total:
         began = time.perf_counter()
-        share = peak_share(step, total, settings.warmup)
+        share = peak_share(step, total, settings)
         for optimizer in optimizers:
             for group in optimizer.param_groups:
                 group["lr"] = share * group["peak"]
@@ -248,12 +255,17 @@ def _restore(saved, model, optimizers, batches, noise):
     return state["step"], state["seconds"], state["best"]
 
 
-def peak_share(step, total, warmup):
-    """Which share of its peak a learning rate has: linear up over the warm-up, linear down to 0."""
-    rising = max(1, round(warmup * total))
+DECAYS = dict(linear=lambda left: left, cosine=lambda left: (1 - math.cos(math.pi * left)) / 2)
+"""name -> the share of the way down still ahead, from the share of the steps still ahead"""
+
+
+def peak_share(step, total, settings):
+    """Which share of its peak a learning rate has: linear up over the warm-up, then down."""
+    rising = max(1, round(settings.warmup * total))
     if step < rising:
         return (step + 1) / rising
-    return (total - step) / max(1, total - rising)
+    left = DECAYS[settings.decay]((total - step) / max(1, total - rising))
+    return settings.final_lr + (1 - settings.final_lr) * left
 
 
 def total_steps(settings, data):

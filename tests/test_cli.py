@@ -22,6 +22,7 @@ from safetensors.torch import save_file
 from tqdm import tqdm
 
 from nanoparadigm import PRESETS, __version__, build, checkpoint, cli, corpora, files, parameters
+from nanoparadigm.stopping import INTERRUPTED, UNFINISHED
 from nanoparadigm.train import Log, read_log, train
 
 ROOT = Path(__file__).parents[1]
@@ -410,7 +411,7 @@ def start(arguments):
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGUSR1"])
 def test_a_signal_saves_and_says_how_to_go_on(name, straight, copy, say, monkeypatch):
     number, cut = getattr(signal, name), f"cut by {name}"
-    status = cli.INTERRUPTED if name == "SIGINT" else cli.UNFINISHED
+    status = INTERRUPTED if name == "SIGINT" else UNFINISHED
     process = start(["train", "--out", cut, "--dataset", "text.txt", *LIVE])
     while process.poll() is None and len(losses(cut)) < 3:
         time.sleep(0.01)
@@ -452,7 +453,7 @@ def test_a_second_ctrl_c_insists(copy, say, monkeypatch):
     monkeypatch.setattr(cli, "fit", raising("SIGINT", "SIGINT"))
     handler = signal.getsignal(signal.SIGINT)
     said = say("train --resume --max_steps 9")
-    assert said.status == cli.INTERRUPTED and "stopped and saved" not in said.out
+    assert said.status == INTERRUPTED and "stopped and saved" not in said.out
     assert signal.getsignal(signal.SIGINT) is handler
     assert contents("runs/ar") == before
 
@@ -461,7 +462,7 @@ def test_a_second_ctrl_c_insists(copy, say, monkeypatch):
 def test_what_a_cluster_sends_after_its_first_signal_changes_nothing(names, copy, say, monkeypatch):
     monkeypatch.setattr(cli, "fit", raising(*names.split()))
     said = say("train --resume --max_steps 9")
-    assert said.status == cli.UNFINISHED and "stopped and saved" in said.out
+    assert said.status == UNFINISHED and "stopped and saved" in said.out
 
 
 def test_a_signal_in_the_last_step_asks_for_no_requeue(copy, say, monkeypatch):
@@ -696,7 +697,7 @@ def test_an_interrupted_comparison_ends_the_same(compared, tmp_path, say, monkey
         patch.setattr(Log, "write", stop_in_the_third)
         said = say(COMPARE)
     folder = Path("runs/compare-text")
-    assert said.status == cli.UNFINISHED
+    assert said.status == UNFINISHED
     assert said.out.endswith(f"stopped and saved; add --resume --out {folder} to go on\n")
     assert sorted(p.name for p in folder.iterdir()) == ["ar", "diffusion", "flow"]
     assert say([*COMPARE, "--resume", "--n_embd", "64"]).status == 2

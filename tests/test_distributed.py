@@ -18,6 +18,7 @@ import torch
 from helpers import CELLS, ROOT, TINY, build, stir
 
 from nanoparadigm import InputError, checkpoint, cli, corpora, distributed, tokenizers, train
+from nanoparadigm.stopping import UNFINISHED
 from nanoparadigm.train import Settings, read_log
 
 processes = multiprocessing.get_context("forkserver")
@@ -343,7 +344,7 @@ def test_a_signal_to_one_process_stops_all_and_one_command_goes_on(name, rank, h
     both = begun(home)
     os.kill(both.processes[rank].pid, getattr(signal, name))
     (status, out, err), *others = both.results()
-    assert (status, err) == (cli.UNFINISHED, "") and others == [(cli.UNFINISHED, "", "")]
+    assert (status, err) == (UNFINISHED, "") and others == [(UNFINISHED, "", "")]
     assert out.endswith("stopped and saved; go on with: nanoparadigm train --out run --resume\n")
     done = len(read_log("run"))
     assert checkpoint.load("run", "last").config["step"] == done
@@ -352,7 +353,7 @@ def test_a_signal_to_one_process_stops_all_and_one_command_goes_on(name, rank, h
     while len(read_log("run")) < done + 3:
         time.sleep(0.01)
     os.kill(again.processes[rank].pid, getattr(signal, name))
-    assert [status for status, _, _ in again.results()] == [cli.UNFINISHED] * 2
+    assert [status for status, _, _ in again.results()] == [UNFINISHED] * 2
     steps = [record["step"] for record in read_log("run")]
     assert steps == list(range(1, len(steps) + 1))
 

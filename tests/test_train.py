@@ -1,5 +1,6 @@
 """Training repeats itself bit for bit however it is interrupted, and touches nothing else."""
 
+import itertools
 import json
 import math
 from dataclasses import asdict, replace
@@ -325,13 +326,22 @@ def test_epochs_count_passes_over_the_text(epochs, steps, data):
 @pytest.mark.parametrize("total", [1, 2, 20, 1000])
 @pytest.mark.parametrize("warmup", [0.0, 0.05, 0.5, 0.99])
 def test_the_learning_rate_rises_to_its_peak_and_falls_towards_zero(total, warmup):
-    rates = [peak_share(step, total, warmup) for step in range(total)]
+    settings = Settings(warmup=warmup)
+    rates = [peak_share(step, total, settings) for step in range(total)]
     peak = rates.index(max(rates))
     assert rates[peak] == 1 and min(rates) > 0
     assert peak == max(1, round(warmup * total)) - 1
     assert rates[: peak + 1] == sorted(rates[: peak + 1])
     assert rates[peak:] == sorted(rates[peak:], reverse=True)
-    assert peak_share(total, total, warmup) in (0, 2)
+    assert peak_share(total, total, settings) in (0, 2)
+
+
+def test_a_cosine_ends_at_its_floor_and_is_half_way_down_in_the_middle():
+    settings = Settings(warmup=0.02, decay="cosine", final_lr=0.1)
+    rates = [peak_share(step, 1000, settings) for step in range(1001)]
+    assert max(rates) == rates[20] == 1 and rates[1000] == pytest.approx(0.1)
+    assert rates[510] == pytest.approx(0.55)
+    assert all(a >= b for a, b in itertools.pairwise(rates[20:]))
 
 
 def test_training_that_diverges_says_so_and_keeps_what_was_saved(data, tmp_path):

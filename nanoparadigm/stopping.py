@@ -1,0 +1,35 @@
+"""How a training is told to stop: it finishes its step and saves, and its command ends with a
+status that says whether to call it again."""
+
+import signal
+from contextlib import contextmanager
+
+UNFINISHED = 75  # EX_TEMPFAIL of sysexits.h: try again; a shell gives it to no killed process
+INTERRUPTED = 130  # of Ctrl-C, everywhere
+
+
+@contextmanager
+def stop_signals():
+    """SIGINT, SIGTERM and SIGUSR1 ask the training loop to save and end; a second Ctrl-C insists.
+
+    A second of the others does not: a cluster may send first one and then the other, or torchrun
+    and the cluster the same, while the checkpoint is being written.
+    """
+
+    def handler(number, frame):
+        if stop.status == INTERRUPTED and number == signal.SIGINT:
+            raise KeyboardInterrupt
+        stop.asked = True
+        stop.status = INTERRUPTED if number == signal.SIGINT else UNFINISHED
+
+    def stop():
+        return stop.asked
+
+    stop.asked, stop.status = False, UNFINISHED  # another process may have been asked
+    numbers = [n for n in ("SIGINT", "SIGTERM", "SIGUSR1") if hasattr(signal, n)]
+    before = {n: signal.signal(getattr(signal, n), handler) for n in numbers}
+    try:
+        yield stop
+    finally:
+        for n, old in before.items():
+            signal.signal(getattr(signal, n), old)
