@@ -29,8 +29,10 @@ from . import (
     entropy,
     evaluate,
     race,
+    report,
     shards,
     shared_code,
+    study,
     tokenizers,
     viz,
 )
@@ -38,7 +40,7 @@ from .errors import InputError, at_least_one, check_seed, choose
 from .machine import keep_memory
 from .network import Sizes
 from .paradigms import PRESETS, Autoregressive, build, build_alike, parameters
-from .stopping import INTERRUPTED, stop_signals
+from .stopping import INTERRUPTED, UNFINISHED, stop_signals
 from .tokenizers import encode
 from .train import FREE, Settings, read_log, total_steps, train, usable
 
@@ -604,6 +606,94 @@ class Compare:
 
 
 @dataclass(frozen=True)
+class Study:
+    """Does the noise schedule matter? Train masked diffusion under six, and measure all alike.
+
+    All trials of a study share everything but schedule, masking and seed, and are measured by one
+    estimator. What was interrupted goes on with the same command. Examples:
+
+      nanoparadigm study
+      nanoparadigm study --preset shakespeare --dry_run
+      nanoparadigm study --preset my-study.toml --seeds 0 1 2 3 4
+      nanoparadigm study --preset fineweb-124m --trial 3
+    """
+
+    preset: str = "tiny"
+    """tiny, shakespeare, fineweb-124m, or the path of a TOML file like these"""
+    out: str | None = None
+    """folder (default: studies/PRESET)"""
+    seeds: tuple[int, ...] = ()
+    """instead of those of the preset"""
+    dry_run: bool = False
+    """only say what would be done"""
+    trial: str | None = None
+    """only this one, by its name or its number in the dry run, as in a job array"""
+    workers: int = 2
+    """trials at a time, each on one thread"""
+
+    @property
+    def folder(self):
+        return self.out or f"studies/{Path(self.preset).stem}"
+
+    def run(self):
+        at_least_one(self, ["workers"])
+        for seed in self.seeds:
+            check_seed(seed)
+        plan = study.load(self.preset)
+        if self.seeds:
+            plan = replace(plan, seeds=self.seeds)
+        if self.dry_run:
+            print(self.plan(plan), end="")
+            return
+        study.begin(plan, self.folder)
+        texts = study.Texts.of(plan)
+        if not (Path(self.folder) / "entropy.npy").exists():
+            for _ in progress(study.train_judge(plan, texts, self.folder), "judge"):
+                pass
+        if self.trial is not None:
+            self.train_one(plan, self.chosen(plan), texts)
+            return
+        left = [trial for trial in plan.trials if not study.is_done(self.folder, trial)]
+        ends = study.train_all(plan, left, self.folder, self.workers)
+        if not all([ended for _, ended in progress(ends, "trials", total=len(left))]):
+            print("stopped and saved; the same command goes on")
+            raise SystemExit(UNFINISHED)
+        print(report.write(self.folder), end="")
+        print(f"\nsaved in {self.folder}: report.md, results.json, curves.png, forest.png")
+
+    def chosen(self, plan):
+        names = {trial.id: trial for trial in plan.trials}
+        if self.trial.isdecimal() and int(self.trial) < len(names):
+            return plan.trials[int(self.trial)]
+        return choose("trial", self.trial, names)
+
+    def train_one(self, plan, trial, texts):
+        with stop_signals() as stop:
+            records = study.train_trial(plan, trial, texts, self.folder, stop)
+            for _ in progress(records, trial.id, total=plan.settings.max_steps):
+                pass
+        if not study.is_done(self.folder, trial):
+            print("stopped and saved; the same command goes on")
+            raise SystemExit(stop.status)
+
+    def plan(self, plan):
+        """What a dry run says."""
+        s = plan.settings
+        tokens = s.max_steps * s.batch_size * s.grad_accumulation * plan.sizes.block_size
+        size, seconds = study.size_and_seconds(plan, tokens)
+        rows = [
+            [f"{i}", t.id, t.schedule, t.masking, f"{t.seed}", f"{size:,}", f"{tokens:,}"]
+            for i, t in enumerate(plan.trials)
+        ]
+        head = ["number", "trial", "schedule", "masking", "seed", "parameters", "tokens"]
+        return (
+            f"{evaluate.markdown(head, rows)}\n{len(rows)} trials, configuration {plan.hash}: "
+            f"about {duration(seconds)} each on this machine, {duration(seconds * len(rows))} in "
+            "all, evaluations not counted.\n"
+        )
+
+
+@dataclass(frozen=True)
 class Diff:
     """Say in what two models differ, as found out from the code itself, and what they share.
 
@@ -816,7 +906,7 @@ class PrepareCheck:
 COMMANDS = {
     re.sub(r"\B(?=[A-Z])", " ", c.__name__).lower(): c
     for c in (
-        Train, Sample, Infill, Visualize, Evaluate, Compare, Diff, Demo,
+        Train, Sample, Infill, Visualize, Evaluate, Compare, Study, Diff, Demo,
         PrepareFineweb, PrepareEntropy, PrepareCheck,
     )
 }  # fmt: skip
@@ -844,6 +934,14 @@ def say(text):
     """Print, if this is the first of the processes that train together."""
     if distributed.rank() == 0:
         print(text)
+
+
+def duration(seconds):
+    """In the unit one would say it in."""
+    for unit, size in ("days", 86400), ("hours", 3600), ("minutes", 60):
+        if seconds >= 2 * size:
+            return f"{seconds / size:,.0f} {unit}"
+    return f"{seconds:.0f} seconds"
 
 
 def progress(items, label, **options):

@@ -89,6 +89,12 @@ def _language():
     return corpus()
 
 
+def _language_flat():
+    from .language import corpus, flat
+
+    return corpus(n_train=1000, name="language_flat", automaton=flat())
+
+
 def _pydocs():
     # The language reference that comes with Python: its text depends on the version of Python.
     from pydoc_data.topics import topics
@@ -132,6 +138,7 @@ def _wikitext2():
 
 DATASETS = {
     "language": _language,
+    "language_flat": _language_flat,
     "pydocs": _pydocs,
     "shakespeare": _shakespeare,
     "wikitext2": _wikitext2,

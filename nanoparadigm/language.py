@@ -212,11 +212,19 @@ def tiny():
     return Automaton("abc", P, successor)
 
 
-def corpus(n_train=20_000, n_validation=1000, seed=0):
-    """The language as a corpus: texts of LENGTH words, one after another."""
+def flat():
+    """A sibling of the language: the same rules and words, with other frequencies, nearer to equal.
+    What is right in one is right in the other."""
     automaton = language()
+    P = automaton.P.sqrt()
+    return Automaton(automaton.words, P / P.sum(1, keepdim=True), automaton.successor)
+
+
+def corpus(n_train=20_000, n_validation=1000, seed=0, name="language", automaton=None):
+    """The language, or another automaton, as a corpus: texts of LENGTH words, one after another."""
+    automaton = automaton or language()
     x = automaton.sample(n_train + n_validation, LENGTH, torch.Generator().manual_seed(seed))
     train, validation = (
         " ".join(automaton.words[i] for i in part.flatten().tolist()) for part in x.split(n_train)
     )
-    return Corpus("language", train, validation, sequence_length=LENGTH, truth=automaton)
+    return Corpus(name, train, validation, sequence_length=LENGTH, truth=automaton)
