@@ -12,7 +12,7 @@ from contextlib import redirect_stderr, suppress
 from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
 from itertools import dropwhile, takewhile
 from pathlib import Path
-from typing import Annotated, get_origin
+from typing import Annotated
 
 import torch
 import tyro
@@ -55,14 +55,14 @@ class Text:
     """language, pydocs, shakespeare, wikitext2, or the path of a UTF-8 text file or of a folder of
     shards"""
     tokenizer: str | None = None
-    """char, bpe or word (default: word for language, char for the others)"""
+    """char, bpe, word or gpt2 (default: word for language, char for the others)"""
     bpe_vocab_size: int = 500
     """symbols of the byte-pair tokenizer"""
 
     def load(self, block_size):
         """The corpus as tokens, in windows of block_size, or of the corpus's own length."""
         corpus = corpora.load(self.dataset)
-        if corpus.tokenizer and self.tokenizer:
+        if corpus.tokenizer and self.tokenizer not in (None, corpus.tokenizer.kind):
             raise InputError(f"{self.dataset} is written in its own tokens: drop --tokenizer")
         kind = self.tokenizer or ("word" if corpus.sequence_length else "char")
         tokenizer = corpus.tokenizer or tokenizers.build(kind, corpus, self.bpe_vocab_size)
@@ -987,7 +987,7 @@ def flags(command):
     """name -> field of every flag of a command, those of its nested groups included."""
     found = {}
     for f in fields(command):
-        if get_origin(f.type) is Annotated:  # Positional
+        if tyro.conf.Positional in getattr(f.type, "__metadata__", ()):
             continue
         group = f.default_factory() if callable(f.default_factory) else None
         found |= flags(type(group)) if is_dataclass(group) else {f.name: f}

@@ -188,7 +188,15 @@ class BPETokenizer(Tokenizer):
         return BPETokenizer(json.dumps(data))
 
 
-TOKENIZERS = {kind.kind: kind for kind in (BPETokenizer, CharTokenizer, WordTokenizer)}
+class GPT2Tokenizer(BPETokenizer):
+    """GPT-2's: 50,257 ids, of which 50,256 is the end of a text. `gpt2` makes one."""
+
+    kind = "gpt2"
+
+
+TOKENIZERS = {
+    kind.kind: kind for kind in (BPETokenizer, CharTokenizer, GPT2Tokenizer, WordTokenizer)
+}
 
 
 def build(name, corpus, bpe_vocab_size=500):
@@ -198,16 +206,18 @@ def build(name, corpus, bpe_vocab_size=500):
     alphabet is not a statistic, and without all of it the other splits could not be scored.
     """
     kind = choose("tokenizer", name, TOKENIZERS)
+    if kind is GPT2Tokenizer:
+        return gpt2()
     if kind is BPETokenizer:
         return kind.train(corpus.train, bpe_vocab_size)
     return kind.train(corpus.train, corpus.validation, corpus.test)
 
 
 def gpt2():
-    """GPT-2's BPETokenizer: 50,257 ids, of which 50,256 is the end of a text.
+    """The GPT2Tokenizer, made from the published files.
 
-    Looked for as the texts of `corpora` are, in a folder gpt2/. Raises InputError where the files
-    are damaged or not to be had.
+    They are looked for as the texts of `corpora` are, in a folder gpt2/. Raises InputError where
+    they are damaged or not to be had.
     """
     published = {
         "gpt2/vocab.json": (
@@ -234,7 +244,7 @@ def gpt2():
     bpe = library.Tokenizer(library.models.BPE.from_file(*paths))
     bpe.pre_tokenizer = library.pre_tokenizers.ByteLevel(add_prefix_space=False)
     bpe.decoder = library.decoders.ByteLevel()
-    return BPETokenizer(bpe.to_str())
+    return GPT2Tokenizer(bpe.to_str())
 
 
 def encode(tokenizer, text):

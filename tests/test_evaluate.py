@@ -8,7 +8,7 @@ import torch
 from helpers import LENGTH, TINY, generator, presets, stir
 from torch import nn
 
-from nanoparadigm import PRESETS, build, corpora, tokenizers
+from nanoparadigm import PRESETS, build, corpora, evaluate, tokenizers
 from nanoparadigm.evaluate import (
     Counted,
     Estimate,
@@ -131,6 +131,26 @@ def test_measuring_changes_nothing_and_fits_in_json(name):
     assert model.net is net and all(torch.equal(before[k], after[k]) for k in after)
     assert torch.equal(torch.get_rng_state(), state)
     assert not any(p.grad is not None for p in model.parameters())
+
+
+def test_what_grows_with_the_vocabulary_is_asked_of_small_ones_only(monkeypatch):
+    data = of_text("char")
+    ids = data.tokenizer.vocab_size
+    for most, answers in (ids, True), (ids - 1, False):
+        monkeypatch.setattr(evaluate, "CANDIDATES", most)
+        for name in "ar", "diffusion":
+            row = measure(new(data, name), data, draws=1)
+            assert (row["reverse"] is not None) == (answers or name == "diffusion")
+            assert table([row | dict(name=name, tokens=1)])
+
+
+def test_of_a_very_long_text_the_baselines_count_the_beginning(monkeypatch):
+    data = of_text("char")
+    monkeypatch.setattr(evaluate, "COUNTED", 50)
+    some = evaluate.baselines(data)
+    data.train = data.train[:50]
+    assert some == evaluate.baselines(data)
+    assert some[-1]["tokens"] == 50
 
 
 class Knowing(nn.Module):

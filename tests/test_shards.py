@@ -693,6 +693,7 @@ def test_prepared_texts_are_trained_on_resumed_and_evaluated(say):
     assert say("train --out run --resume --max_steps 9")[0] == 0
     status, out, err = say("evaluate --checkpoint run --draws 1 --sampling_steps 2")
     assert (status, err) == (0, "") and "5-gram" in out and "15,000" in out
+    assert say(f"train --out other --dataset tiny --tokenizer bpe {SIZES}")[0] == 0
     status, _, err = say(f"train --out other --dataset tiny --tokenizer char {SIZES}")
     assert status == 2 and "tiny is written in its own tokens: drop --tokenizer" in err
 

@@ -231,7 +231,7 @@ def test_too_small_a_vocabulary_is_refused():
 
 def test_an_unknown_tokenizer_is_answered_with_the_nearest():
     assert refusal(build, "chars", Corpus("x", "a", "b"), 500) == (
-        "unknown tokenizer 'chars': did you mean 'char'? (choose from bpe, char, word)"
+        "unknown tokenizer 'chars': did you mean 'char'? (choose from bpe, char, gpt2, word)"
     )
 
 
@@ -352,9 +352,14 @@ def test_gpt2_gives_back_every_string(published, text):
     assert published.end_of_text not in ids
 
 
+def test_gpt2_is_the_same_for_every_corpus(published):
+    assert build("gpt2", Corpus("x", "a", "b"), 500).vocabulary == published.vocabulary
+
+
 def test_gpt2_comes_back_from_a_file(published, saved):
     again = saved(published)
-    assert again.vocabulary == published.vocabulary and again.end_of_text == 50_256
+    assert type(again) is type(published) and again.end_of_text == 50_256
+    assert again.vocabulary == published.vocabulary
     assert again.encode("Hello world") == [15496, 995]
 
 
