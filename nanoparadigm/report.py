@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import numpy as np
+import torch
 from matplotlib.figure import Figure
 
 from . import checkpoint
@@ -107,7 +108,7 @@ def verdict(found):
             f"Masking {masking}, {f['seeds']} seeds: the twins {TWINS[0]} and {TWINS[1]} lie "
             f"{f['floor']:.4f} nats per token apart, and a difference must exceed "
             f"{max(f['floor'], f['threshold']):.4f} to be told from noise (schedules as a whole: "
-            f"p = {f['p']:.3f})."
+            f"p <= {f['p']:.4f})."
         )
         if f["better"]:
             pairs = "; ".join(f"{a} is better than {b}" for a, b in f["better"])
@@ -232,7 +233,7 @@ def write(out):
     """report.md, results.json, curves.png and forest.png in the folder of a study; returns what
     report.md says."""
     out, trials = Path(out), collect(out)
-    found = analyse(trials, np.random.default_rng(0))
+    found = analyse(trials, torch.Generator().manual_seed(0))
     facts = json.loads((out / "study.json").read_text(encoding="utf-8"))
     text = (
         f"# A study of noise schedules on {facts['study']['dataset']}\n\n"

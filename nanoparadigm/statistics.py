@@ -2,13 +2,14 @@
 
 Values (S, K) are a measure for S seeds under K treatments. A seed fixes the weights, the order of
 the data and the noise of all its runs, so differences are taken within a row. Nothing here assumes
-that what is measured is a likelihood.
+that what is measured is a likelihood. `generator` is a torch.Generator.
 """
 
 import math
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 
 LEVEL = 0.025  # of a claim: so that a test of the report itself counts fewer than one in twenty
 INSIDE = 0.95  # of an interval
@@ -31,7 +32,8 @@ def bootstrap(differences, generator, repeats=10_000):
     it as the spread that was seen.
     """
     d = np.asarray(differences, dtype=float)
-    means = d[generator.integers(len(d), size=(repeats, len(d)))].mean(1)
+    chosen = torch.randint(len(d), (repeats, len(d)), generator=generator).numpy()
+    means = d[chosen].mean(1)
     return Interval(d.mean(), *np.quantile(means, [(1 - INSIDE) / 2, (1 + INSIDE) / 2]))
 
 
@@ -44,7 +46,7 @@ def permutation_p(values, generator, repeats=2000):
     """The chance of treatments so far apart if they were all one: their names are shuffled within
     every seed. Exact at any number of seeds, whatever the noise looks like."""
     values = np.asarray(values, dtype=float)
-    order = generator.random((repeats, *values.shape)).argsort(-1)
+    order = torch.rand(repeats, *values.shape, generator=generator).argsort(-1).numpy()
     shuffled = np.take_along_axis(np.broadcast_to(values, order.shape), order, -1)
     as_far = between(shuffled) >= between(values) * (1 - 1e-12)
     return (1 + as_far.sum()) / (1 + repeats)
@@ -60,8 +62,9 @@ def tukey_threshold(values, generator, level=LEVEL, repeats=20_000):
     rest = values - values.mean(0) - values.mean(1, keepdims=True) + values.mean()
     freedom = (S - 1) * (K - 1)
     spread = math.sqrt((rest**2).sum() / freedom)
-    range_ = np.ptp(generator.standard_normal((repeats, K)), axis=1)
-    scale = np.sqrt(generator.chisquare(freedom, repeats) / freedom)
+    normal = torch.randn(repeats, K + freedom, generator=generator).numpy()
+    range_ = np.ptp(normal[:, :K], axis=1)
+    scale = np.sqrt((normal[:, K:] ** 2).mean(1))
     return spread / math.sqrt(S) * float(np.quantile(range_ / scale, 1 - level))
 
 

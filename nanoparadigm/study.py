@@ -21,6 +21,7 @@ import multiprocessing
 import time
 import tomllib
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from copy import copy
 from dataclasses import asdict, dataclass, field, fields, replace
 from importlib.resources import files
 from pathlib import Path
@@ -29,7 +30,7 @@ import numpy as np
 import torch
 
 from . import checkpoint, corpora, evaluate, tokenizers
-from .entropy import token_entropy
+from .entropy import GPT2, token_entropy
 from .errors import InputError, at_least_one, choose
 from .network import Sizes
 from .paradigms import build, parameters
@@ -89,6 +90,7 @@ class Study:
 
     def __post_init__(self):
         at_least_one(self, ["windows", "draws", "samples", "sampling_steps"])
+        choose("judge", self.judge.model, {"ar": "", "gpt2": ""})
         if not self.seeds:
             raise InputError("a study needs a seed: give seeds = [0], or more")
 
@@ -152,18 +154,15 @@ def filled(kind, values, where):
 # ------------------------------------------------------------------------------------- its texts
 
 
-def halves(corpus):
-    """The corpus with the first half of its training text, and with the second."""
-    middle = len(corpus.train) // 2
-    if corpus.sequence_length:  # words apart by single spaces, in texts of one length
-        words = corpus.train.split(" ")
-        texts = len(words) // corpus.sequence_length
-        first = " ".join(words[: texts // 2 * corpus.sequence_length])
-        return replace(corpus, train=first), replace(corpus, train=corpus.train[len(first) + 1 :])
-    return (
-        replace(corpus, train=corpus.train[:middle]),
-        replace(corpus, train=corpus.train[middle:]),
-    )
+def halves(data):
+    """The Data with the first half of its training text, and with the second. A folder of shards
+    is too long to cut: its judge is a published model."""
+    if data.corpus.tokenizer:
+        return data, data
+    middle = len(data.train) // 2 // data.length * data.length
+    first, second = copy(data), copy(data)
+    first.train, second.train = data.train[:middle], data.train[middle:]
+    return first, second
 
 
 @dataclass(frozen=True)
@@ -176,15 +175,19 @@ class Texts:
 
     @classmethod
     def of(cls, study):
-        corpus = corpora.load(study.dataset)
+        corpus, length = corpora.load(study.dataset), study.sizes.block_size
         kind = study.tokenizer or ("word" if corpus.sequence_length else "char")
-        tokenizer = tokenizers.build(kind, corpus)
-        length = study.sizes.block_size
-        ours, judges = (corpora.Data(half, tokenizer, length) for half in halves(corpus))
+        tokenizer = corpus.tokenizer or tokenizers.build(kind, corpus)
         other = None
         if study.zero_shot:
             other = corpora.Data(corpora.load(study.zero_shot), tokenizer, length)
-        return cls(ours, judges, other)
+        return cls(*halves(corpora.Data(corpus, tokenizer, length)), other)
+
+
+def vocab_size(study):
+    if study.tokenizer == "gpt2":
+        return tokenizers.gpt2().vocab_size  # known before the text is
+    return Texts.of(study).ours.tokenizer.vocab_size
 
 
 # --------------------------------------------------------------------------------------- running
@@ -205,16 +208,23 @@ def begin(study, out):
 
 
 def train_judge(study, texts, out):
-    """Yield the records of training the judge; token entropies beside it when it is done."""
-    folder = Path(out) / "judge"
-    model = build("ar", texts.ours.tokenizer.vocab_size, **asdict(study.sizes))
-    settings = replace(study.settings, max_steps=study.judge.max_steps, seed=0)
-    yield from train(model, texts.judges, settings, folder, (folder / "run.json").exists())
-    judge = checkpoint.load(folder).model.eval()
-    read = texts.judges.train[: ENTROPY_TOKENS // study.sizes.block_size * study.sizes.block_size]
-    batches = corpora.windows(read, study.sizes.block_size)[0].split(64)
-    found = token_entropy(judge, batches, judge.vocab_size)
-    found.save(Path(out) / "entropy.npy", dict(model="judge", corpus=texts.judges.corpus.name))
+    """Yield the records of training the judge, if it is one of ours; token entropies by it."""
+    if study.judge.model == "ar":
+        model = build("ar", texts.ours.tokenizer.vocab_size, **asdict(study.sizes))
+        settings = replace(study.settings, max_steps=study.judge.max_steps, seed=0)
+        folder = Path(out) / "judge"
+        yield from train(model, texts.judges, settings, folder, (folder / "run.json").exists())
+    tokens, length = texts.judges.train[:ENTROPY_TOKENS], texts.ours.length
+    batches = corpora.windows(tokens, length)[0].split(32)
+    found = token_entropy(judge(study, out), batches, texts.ours.tokenizer.vocab_size)
+    found.save(Path(out) / "entropy.npy", dict(model=study.judge.model, corpus=study.dataset))
+
+
+def judge(study, out):
+    """What has `logits` (B, L, V) of x_i given x_<i, for x (B, L)."""
+    if study.judge.model == "ar":
+        return checkpoint.load(Path(out) / "judge").model.eval()
+    return GPT2(study.settings.device)
 
 
 def train_trial(study, trial, texts, out, stop=lambda: False):
@@ -242,7 +252,7 @@ def size_and_seconds(study, tokens):
     """The parameters of a trial's model, and about how long training on so many tokens takes here:
     6 operations for each parameter and token, at half the speed of a matrix product. An order of
     magnitude."""
-    size = parameters(study.model(study.trials[0], Texts.of(study).ours.tokenizer.vocab_size))
+    size = parameters(study.model(study.trials[0], vocab_size(study)))
     a = torch.randn(1024, 1024)
     a @ a
     began = time.perf_counter()
@@ -334,11 +344,11 @@ def written(study, model, texts, out):
     says the same. Where the language is known, under the truth too."""
     generator, data = torch.Generator().manual_seed(0), texts.ours
     written = model.sample(study.samples, data.length, generator, steps=study.sampling_steps)
-    judge = checkpoint.load(Path(out) / "judge").model.eval()
     with torch.no_grad():
-        nats = judge.nll_bound(written).double() / data.length
+        logits = judge(study, out).logits(written)
+        nats = torch.nn.functional.cross_entropy(logits.mT, written, reduction="none")
     found = dict(
-        judged=asdict(evaluate.Estimate.of(nats)),
+        judged=asdict(evaluate.Estimate.of(nats.mean(1))),
         tokens=asdict(evaluate.Estimate.of(token_variety(written))),
         distinct={n: distinct(written, n) for n in (1, 2, 3)},
     )

@@ -805,7 +805,7 @@ def test_every_flag_is_read_with_either_dash(name, flag):
             typed = typed if not default[flag] else typed.replace("--", "--no_", 1)
             parsed = cli.flat(quietly(*words, typed))
         else:
-            value = "bfloat16" if flag == "dtype" else value
+            value = {"dtype": "bfloat16", "decay": "cosine"}.get(flag, value)
             parsed = cli.flat(quietly(*words, typed, value))
         assert parsed[flag] != default[flag]
         assert {k: v for k, v in parsed.items() if k != flag} == {

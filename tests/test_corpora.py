@@ -184,7 +184,7 @@ def test_an_unknown_name_is_answered_with_the_nearest(tmp_path):
     said = refusal(load, "shakespear")
     assert said == (
         "unknown dataset or file 'shakespear': did you mean 'shakespeare'? "
-        "(choose from language, pydocs, shakespeare, wikitext2, wikitext)"
+        "(choose from language, language_flat, pydocs, shakespeare, wikitext2, wikitext)"
     )
     assert "unknown dataset or file ''" in refusal(load, "")
     assert "unknown dataset or file" in refusal(load, str(tmp_path / "missing.txt"))

@@ -3,12 +3,14 @@ alike, and reported with no ranking that the noise could have made."""
 
 import json
 import shlex
+import tomllib
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from helpers import generator
 
 from nanoparadigm import SCHEDULES, InputError, checkpoint, cli, corpora, parameters, report, study
 from nanoparadigm.language import flat, grammatical, language
@@ -100,14 +102,13 @@ def test_what_is_wrong_in_a_file_is_said(text, said, tmp_path, monkeypatch):
 
 
 def test_the_judge_reads_what_no_trial_reads():
-    for name in ("language", "pydocs"):
-        corpus = corpora.load(name)
-        ours, judges = study.halves(corpus)
-        joint = " " if corpus.sequence_length else ""
-        assert ours.train + joint + judges.train == corpus.train
-        if corpus.sequence_length:
-            for half in ours, judges:
-                assert len(half.train.split(" ")) % corpus.sequence_length == 0
+    for text in "dataset = 'language'\nsizes = {block_size = 32}", "dataset = 'pydocs'":
+        plan = study.filled(study.Study, tomllib.loads(text), "here")
+        texts, whole = study.Texts.of(plan), corpora.load(plan.dataset)
+        both = torch.cat([texts.ours.train, texts.judges.train])
+        assert torch.equal(both, whole.tokens(texts.ours.tokenizer).train)
+        assert len(texts.ours.train) % plan.sizes.block_size == 0
+        assert abs(len(texts.ours.train) - len(texts.judges.train)) < 2 * plan.sizes.block_size
 
 
 def test_the_second_text_has_the_same_rules_and_other_frequencies():
@@ -190,9 +191,9 @@ def synthetic(rng, effects, seeds=4, noise=0.01):
 
 def test_a_ranking_is_printed_only_outside_the_noise():
     rng = np.random.default_rng(0)
-    nothing = report.verdict(report.analyse(synthetic(rng, [0] * 6), rng))
+    nothing = report.verdict(report.analyse(synthetic(rng, [0] * 6), generator()))
     assert nothing.count("No ranking") == 2 and "better than" not in nothing
-    said = report.verdict(report.analyse(synthetic(rng, [0, 0, 0, 0.5, 0, 0]), rng))
+    said = report.verdict(report.analyse(synthetic(rng, [0, 0, 0, 0.5, 0, 0]), generator()))
     assert "linear is better than sqrt" in said
     assert "sqrt is better" not in said and "cosine is better than linear" not in said
 
@@ -201,7 +202,7 @@ def test_the_report_cries_wolf_in_at_most_one_of_twenty():
     """The same runs under shuffled names, 200 times."""
     rng = np.random.default_rng(1)
     trials = synthetic(rng, [0, 0.02, 0, 0.1, -0.05, 0.03])
-    wolves = 0
+    wolves, g = 0, generator()
     for _ in range(200):
         relabelled = {}
         for masking in MASKINGS:
@@ -209,5 +210,5 @@ def test_the_report_cries_wolf_in_at_most_one_of_twenty():
                 mine = [f"{s}-{masking}-{seed}" for s in SCHEDULES]
                 for name, other in zip(mine, rng.permutation(mine), strict=True):
                     relabelled[name] = trials[name] | dict(bound=trials[other]["bound"])
-        wolves += "better than" in report.verdict(report.analyse(relabelled, rng))
+        wolves += "better than" in report.verdict(report.analyse(relabelled, g))
     assert wolves <= 0.05 * 200

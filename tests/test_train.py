@@ -156,6 +156,8 @@ CHANGES = {
     "dtype": "float32",
     "seed": 1,
     "muon_lr": 0.01,
+    "decay": "cosine",
+    "final_lr": 0.5,
 }
 
 
