@@ -4,11 +4,11 @@ BIN := .venv/bin
 # interrupted install can neither pass for a finished one nor be built upon.
 STAMP := .venv/installed
 
-.PHONY: help book site chapters lab learn student test format clean
+.PHONY: help book site chapters lab learn student test test-slurm format clean
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
 # PASSIVE: threads that wait for one another sleep instead of spinning. On a machine that does anything
 # else at the same time, spinning was seen to make a training step eighty times slower.
@@ -46,6 +46,9 @@ test: $(STAMP)  ## set up, then everything the continuous integration checks
 	$(BIN)/ruff check
 	$(BIN)/python book/assets.py
 	TQDM_DISABLE=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --nbval tests book
+
+test-slurm: $(STAMP)  ## a study on a SLURM cluster of this one machine (as root, on Debian)
+	tests/slurm.sh
 
 format: $(STAMP)  ## let ruff mend and lay out the code
 	$(BIN)/ruff check --fix

@@ -22,6 +22,7 @@ from tqdm import tqdm
 from . import (
     __version__,
     checkpoint,
+    cluster,
     corpora,
     differences,
     distributed,
@@ -615,7 +616,8 @@ class Study:
       nanoparadigm study
       nanoparadigm study --preset shakespeare --dry_run
       nanoparadigm study --preset my-study.toml --seeds 0 1 2 3 4
-      nanoparadigm study --preset fineweb-124m --trial 3
+      nanoparadigm study --preset fineweb-124m --submit --sbatch="--gres=gpu:1 --time=7:30:00"
+      nanoparadigm study --preset fineweb-124m --status --requeue_stalled
     """
 
     preset: str = "tiny"
@@ -627,18 +629,32 @@ class Study:
     dry_run: bool = False
     """only say what would be done"""
     trial: str | None = None
-    """only this one, by its name or its number in the dry run, as in a job array"""
+    """only this one, by its name or its number in the dry run, or judge"""
     workers: int = 2
     """trials at a time, each on one thread"""
+    submit: bool = False
+    """leave the trials that are not done to a SLURM cluster, as an array job"""
+    cap: int = 4
+    """tasks of that job at a time"""
+    sbatch: str = ""
+    """options of sbatch in one string, after an equals sign"""
+    status: bool = False
+    """say where every trial stands"""
+    patience: float = 60.0
+    """minutes of silence after which a running task counts as stalled"""
+    requeue_stalled: bool = False
+    """with --status: put those back into the queue"""
 
     @property
     def folder(self):
         return self.out or f"studies/{Path(self.preset).stem}"
 
     def run(self):
-        at_least_one(self, ["workers"])
+        at_least_one(self, ["workers", "cap"])
         for seed in self.seeds:
             check_seed(seed)
+        if self.requeue_stalled and not self.status:
+            raise InputError("--requeue_stalled goes with --status: add it")
         plan = study.load(self.preset)
         if self.seeds:
             plan = replace(plan, seeds=self.seeds)
@@ -646,10 +662,21 @@ class Study:
             print(self.plan(plan), end="")
             return
         study.begin(plan, self.folder)
+        if self.status:
+            self.tell(plan)
+            return
+        if self.submit:
+            flags = ["--preset", self.preset, "--out", self.folder]
+            flags += ["--seeds", *map(str, self.seeds)] if self.seeds else []
+            job = cluster.submit(plan, self.folder, flags, self.cap, shlex.split(self.sbatch))
+            print(f"submitted as job {job}; look with the same command and --status")
+            return
         texts = study.Texts.of(plan)
         if not (Path(self.folder) / "entropy.npy").exists():
             for _ in progress(study.train_judge(plan, texts, self.folder), "judge"):
                 pass
+        if self.trial == "judge":
+            return
         if self.trial is not None:
             self.train_one(plan, self.chosen(plan), texts)
             return
@@ -660,6 +687,19 @@ class Study:
             raise SystemExit(UNFINISHED)
         print(report.write(self.folder), end="")
         print(f"\nsaved in {self.folder}: report.md, results.json, curves.png, forest.png")
+
+    def tell(self, plan):
+        """Print where every trial stands."""
+        found = cluster.standings(plan, self.folder, 60 * self.patience)
+        rows = [
+            [s.trial, s.state, f"{s.step:,}", "" if s.silent is None else duration(s.silent)]
+            for s in found
+        ]
+        print(evaluate.markdown(["trial", "state", "saved at step", "silent for"], rows), end="")
+        for i, standing in enumerate(found):
+            if self.requeue_stalled and standing.state == "stalled":
+                cluster.requeue(self.folder, i)
+                print(f"requeued: {standing.trial}")
 
     def chosen(self, plan):
         names = {trial.id: trial for trial in plan.trials}

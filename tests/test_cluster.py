@@ -1,0 +1,135 @@
+"""The array job of a study, against commands of SLURM that only note what they are told; a real
+cluster: `make test-slurm`."""
+
+import os
+import shlex
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from nanoparadigm import InputError, checkpoint, cli, cluster, study
+from nanoparadigm.stopping import UNFINISHED
+
+FLAGS = ["--preset", "tiny", "--out", "there"]
+
+
+@pytest.fixture
+def plan():
+    return study.load("tiny")
+
+
+@pytest.fixture
+def slurm(tmp_path, monkeypatch):
+    """sbatch, squeue and scontrol that write down their arguments; what squeue answers is in a
+    file."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    answers = dict(sbatch="echo 41", squeue=f"cat {folder}/queue", scontrol="true")
+    for name, answer in answers.items():
+        file = folder / name
+        file.write_text(f'#!/bin/sh\necho {name} "$@" >> {folder}/calls\n{answer}\n')
+        file.chmod(0o755)
+    (folder / "queue").write_text("")
+    monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
+    monkeypatch.chdir(tmp_path)
+    return folder
+
+
+def calls(slurm, name):
+    lines = [shlex.split(line) for line in (slurm / "calls").read_text().splitlines()]
+    return [line[1:] for line in lines if line[0] == name]
+
+
+def finish(out, trial):
+    folder = Path(out) / "runs" / trial.id
+    folder.mkdir(parents=True)
+    checkpoint.write_json(folder / "measures.json", {})
+
+
+def test_what_is_not_done_is_submitted_after_the_judge(slurm, plan):
+    study.begin(plan, "there")
+    finish("there", plan.trials[1])
+    assert cluster.submit(plan, "there", FLAGS, cap=3, options=["--time=9"]) == "41"
+    judge, array = calls(slurm, "sbatch")
+    assert "--time=9" in judge and not any("array" in word for word in judge)
+    assert "--dependency=afterok:41" in array
+    wanted = [str(i) for i in range(len(plan.trials)) if i != 1]
+    assert f"--array={','.join(wanted)}%3" in array
+
+
+def test_nothing_is_submitted_twice(slurm, plan):
+    study.begin(plan, "there")
+    cluster.submit(plan, "there", FLAGS)
+    (slurm / "queue").write_text("3 PENDING\n4 RUNNING\n")
+    with pytest.raises(InputError, match="job 41 of this study is still in the queue"):
+        cluster.submit(plan, "there", FLAGS)
+    assert len(calls(slurm, "sbatch")) == 2
+    (slurm / "queue").write_text("")
+    cluster.submit(plan, "there", FLAGS)
+
+
+def test_when_all_is_done_there_is_nothing_to_submit(slurm, plan):
+    study.begin(plan, "there")
+    for trial in plan.trials:
+        finish("there", trial)
+    with pytest.raises(InputError, match="every trial of there is done"):
+        cluster.submit(plan, "there", FLAGS)
+
+
+def test_standings_tell_what_is_done_running_stalled_stopped_and_waiting(slurm, plan):
+    study.begin(plan, "there")
+    cluster.submit(plan, "there", FLAGS)
+    finish("there", plan.trials[0])
+    for i, age in (1, 10), (2, 5000), (3, 5000):
+        log = Path("there/runs", plan.trials[i].id, "log.jsonl")
+        log.parent.mkdir(parents=True)
+        log.write_text("")
+        os.utime(log, (time.time() - age,) * 2)
+    (slurm / "queue").write_text("1 RUNNING\n2 RUNNING\n4 PENDING\n")
+    found = cluster.standings(plan, "there", patience=3600)
+    states = [s.state for s in found[:6]]
+    assert states == ["done", "running", "stalled", "stopped", "pending", "not begun"]
+    line = "study --out there --status --patience 60 --requeue_stalled"
+    assert cli.main(shlex.split(line)) == 0
+    assert calls(slurm, "scontrol") == [["requeue", "41_2"]]
+
+
+@pytest.mark.parametrize("status", [0, 1, UNFINISHED])
+@pytest.mark.parametrize("told", [False, True])
+def test_a_task_is_requeued_exactly_if_its_trial_says_so(slurm, tmp_path, status, told):
+    """The script itself, with a trial that takes a while to end once it is told by SIGUSR1."""
+    trial = tmp_path / "trial.py"
+    wait = "signal.signal(signal.SIGUSR1, lambda *_: (time.sleep(0.3), sys.exit(STATUS)))"
+    trial.write_text(
+        f"import signal, sys, time\nSTATUS = {status}\n{wait}\nopen('begun', 'w').close()\n"
+        + ("time.sleep(20)\n" if told else "sys.exit(STATUS)\n")
+    )
+    text = cluster.script(FLAGS, "there").replace("-m nanoparadigm study", str(trial))
+    (tmp_path / "job").write_text(text)
+    environment = os.environ | dict(SLURM_ARRAY_JOB_ID="41", SLURM_ARRAY_TASK_ID="7")
+    job = subprocess.Popen(["bash", tmp_path / "job"], env=environment)
+    if told:
+        while not Path("begun").exists():
+            time.sleep(0.05)
+        job.send_signal(10)
+    assert job.wait(20) == status
+    requeued = calls(slurm, "scontrol") if (slurm / "calls").exists() else []
+    assert requeued == ([["requeue", "41_7"]] if status == UNFINISHED else [])
+
+
+def test_without_slurm_it_is_said(plan, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    study.begin(plan, "there")
+    with pytest.raises(InputError, match="there is no sbatch here"):
+        cluster.submit(plan, "there", FLAGS)
+
+
+def test_sbatch_may_refuse(slurm, plan):
+    (slurm / "sbatch").write_text("#!/bin/sh\necho 'invalid partition' >&2\nexit 1\n")
+    study.begin(plan, "there")
+    with pytest.raises(InputError, match="sbatch refused: invalid partition"):
+        cluster.submit(plan, "there", FLAGS)
+    assert cluster.submitted("there") is None
