@@ -783,6 +783,7 @@ class Demo:
             raise InputError(
                 "the demo needs Gradio, which is not installed: pip install gradio"
             ) from error
+        os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")  # nothing is to be told to anybody
         # Gradio asks its own page whether it is there, which no proxy can tell
         beside = os.environ.get("no_proxy") or os.environ.get("NO_PROXY") or "localhost"
         os.environ["no_proxy"] = f"{beside},127.0.0.1"
