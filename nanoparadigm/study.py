@@ -29,9 +29,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from . import checkpoint, corpora, evaluate, tokenizers
-from .entropy import GPT2, token_entropy
+from . import checkpoint, corpora, evaluate, judging, tokenizers
+from .entropy import token_entropy
 from .errors import InputError, at_least_one, choose
+from .evaluate import at_once
 from .network import Sizes
 from .paradigms import build, parameters
 from .paradigms.mdlm import MASKINGS, entropy_weights
@@ -63,7 +64,8 @@ class Judge:
     """The autoregressive model that judges what the trials write."""
 
     model: str = "ar"
-    """ar, trained on the half of the text that no trial reads; or gpt2, through transformers"""
+    """ar, trained on the half of the text that no trial reads; or gpt2, through transformers, or a
+    folder with a GPT-2 that transformers saved: these for texts in tokens of GPT-2"""
     max_steps: int = 300
 
 
@@ -91,7 +93,8 @@ class Study:
 
     def __post_init__(self):
         at_least_one(self, ["windows", "draws", "samples", "sampling_steps"])
-        choose("judge", self.judge.model, {"ar": "", "gpt2": ""})
+        if not judging.is_gpt2(self.judge.model):
+            choose("judge", self.judge.model, {"ar": "", "gpt2": ""})
         if not self.seeds:
             raise InputError("a study needs a seed: give seeds = [0], or more")
 
@@ -216,16 +219,19 @@ def train_judge(study, texts, out):
         folder = Path(out) / "judge"
         yield from train(model, texts.judges, settings, folder, (folder / "run.json").exists())
     tokens, length = texts.judges.train[:ENTROPY_TOKENS], texts.ours.length
-    batches = corpora.windows(tokens, length)[0].split(32)
-    found = token_entropy(judge(study, out), batches, texts.ours.tokenizer.vocab_size)
+    vocab_size = texts.ours.tokenizer.vocab_size
+    batches = corpora.windows(tokens, length)[0].split(at_once(vocab_size, length, 32))
+    found = token_entropy(judge(study, out), batches, vocab_size)
     found.save(Path(out) / "entropy.npy", dict(model=study.judge.model, corpus=study.dataset))
 
 
 def judge(study, out):
-    """What has `logits` (B, L, V) of x_i given x_<i, for x (B, L)."""
-    if study.judge.model == "ar":
-        return checkpoint.load(Path(out) / "judge").model.eval()
-    return GPT2(study.settings.device)
+    """The judge of a study, as `judging` describes one."""
+    device = study.settings.device
+    if study.judge.model != "ar":
+        return judging.GPT2(device, study.judge.model)
+    name = f"an autoregressive model of the other half of the text ({study.judge.max_steps} steps)"
+    return judging.Own(checkpoint.load(Path(out) / "judge", device=device).model, name)
 
 
 def train_trial(study, trial, texts, out, stop=lambda: False):
@@ -301,25 +307,36 @@ def measure(study, folder, texts, out):
     own_exam: of the same windows, under the schedule and masking it was trained with. zero_shot:
     `bound` on the second text. gradient_noise: see below. written: what its samples are worth.
     """
-    saved = checkpoint.load(folder, "last")
+    saved = checkpoint.load(folder, "last", study.settings.device)
     model, data = saved.model.eval(), texts.ours
 
     def bound(data):
-        generator = torch.Generator().manual_seed(0)
-        windows, nats = evaluate.window_nats(model, data, generator, study.draws, study.windows)[0]
+        noise = seeded(0, model)
+        windows, nats = evaluate.window_nats(model, data, noise, study.draws, study.windows)[0]
         return windows, (nats / data.length).tolist()
 
     windows, nats = bound(data)
-    with torch.no_grad():
-        own = model.own_exam(windows, torch.Generator().manual_seed(0), study.draws)
     return dict(
         bound=nats,
-        own_exam=(own.double() / data.length).tolist(),
+        own_exam=own_exam(model, windows, study.draws),
         zero_shot=bound(texts.zero_shot)[1] if texts.zero_shot else None,
         gradient_noise=gradient_noise(model, data, study.settings.batch_size),
         written=written(study, model, texts, out),
         seconds=saved.config["seconds"],
     )
+
+
+def seeded(seed, model):
+    return torch.Generator(model.device).manual_seed(seed)
+
+
+@torch.no_grad()
+def own_exam(model, windows, draws):
+    """Nats per token of every window (n, L) under the model's own exam, a list."""
+    noise, (n, length) = seeded(0, model), windows.shape
+    parts = windows.to(model.device).split(at_once(model.vocab_size, length, n))
+    nats = torch.cat([model.own_exam(part, noise, draws) for part in parts])
+    return (nats.cpu().double() / length).tolist()
 
 
 def gradient_noise(model, data, batch_size, draws=32):
@@ -330,44 +347,37 @@ def gradient_noise(model, data, batch_size, draws=32):
     batches = corpora.Batches(
         data.train, batch_size, data.length, torch.Generator().manual_seed(0), data.aligned
     )
-    noise, gradients = torch.Generator().manual_seed(1), []
+    noise, parameters = seeded(1, model), list(model.parameters())
+    size = at_once(model.vocab_size, data.length, batch_size)
+    total = squares = 0.0  # of the gradients, which together would not fit into memory
     for _ in range(draws):
-        parts = torch.autograd.grad(model.loss(next(batches), noise), list(model.parameters()))
-        gradients.append(torch.cat([part.flatten() for part in parts]))
-    gradients = torch.stack(gradients)
-    spread = gradients.var(0).sum()
-    signal = gradients.mean(0).square().sum() - spread / draws  # without what is left of the noise
+        x = next(batches).to(model.device)
+        gradient = weight = 0.0
+        for part in zip(*(rows.split(size) for rows in (x, *model.noise(x, noise))), strict=True):
+            part_paid, part_weight = model.loss_terms(*part)
+            found = torch.autograd.grad(part_paid, parameters)
+            gradient = gradient + torch.cat([g.flatten() for g in found]).double()
+            weight += float(part_weight)
+        gradient = gradient / (weight or 1)
+        total, squares = total + gradient, squares + gradient.square().sum()
+    spread = (squares - total.square().sum() / draws) / (draws - 1)
+    signal = total.square().sum() / draws**2 - spread / draws  # without what is left of the noise
     return (spread / signal).item() if signal > 0 else math.inf
 
 
+def sample(model, n, length, steps):
+    """n texts (n, length) of a model, by one noise."""
+    noise, size = seeded(0, model), at_once(model.vocab_size, length, n)
+    parts = [len(part) for part in torch.arange(n).split(size)]
+    return torch.cat([model.sample(part, length, noise, steps=steps).cpu() for part in parts])
+
+
 def written(study, model, texts, out):
-    """What a model writes, under the judge and beside how varied it is: nobody is good who always
-    says the same. Where the language is known, under the truth too."""
-    generator, data = torch.Generator().manual_seed(0), texts.ours
-    written = model.sample(study.samples, data.length, generator, steps=study.sampling_steps)
-    with torch.no_grad():
-        logits = judge(study, out).logits(written)
-        nats = torch.nn.functional.cross_entropy(logits.mT, written, reduction="none")
-    found = dict(
-        judged=asdict(evaluate.Estimate.of(nats.mean(1))),
-        tokens=asdict(evaluate.Estimate.of(token_variety(written))),
-        distinct={n: distinct(written, n) for n in (1, 2, 3)},
-    )
+    """What a model writes, to the judge, and, where the language is known, to the truth."""
+    data = texts.ours
+    written = sample(model, study.samples, data.length, study.sampling_steps)
+    found = judging.opinion(written, judging.read(judge(study, out), written)[0])
     if evaluate.knows_the_truth(data):
         truth = data.corpus.truth
         found |= evaluate.worth(written, truth) | evaluate.variety(written, truth)
     return found
-
-
-def token_variety(texts):
-    """The entropy (n,) of the tokens within each text (n, L), nats: what the field calls sample
-    entropy. The same text again and again may have a high one."""
-    counts = torch.nn.functional.one_hot(texts).double().sum(1)
-    p = counts / counts.sum(-1, keepdim=True)
-    return -torch.special.xlogy(p, p).sum(-1)
-
-
-def distinct(texts, n):
-    """The share of different n-grams among all that the texts (B, L) hold."""
-    grams = texts.unfold(1, n, 1).reshape(-1, n)
-    return len(grams.unique(dim=0)) / len(grams)
