@@ -95,6 +95,23 @@ def opinion(texts, nats):
     )
 
 
+def mauve(human, endings, judge, length):
+    """MAUVE of texts by their endings (n, D), against those of as many human texts, as a dict; None
+    without the package mauve-text. 1 is the best, though not even human texts get it.
+
+    The area under the curve of divergences between the two as histograms over n / 10 clusters
+    (Pillutla et al. 2021, 2102.01454). It depends on n, on the length of the texts and on the
+    judge: compare nothing of which these differ.
+    """
+    try:
+        from mauve import compute_mauve
+    except ImportError:
+        return None
+    found = compute_mauve(p_features=human.float().numpy(), q_features=endings.float().numpy())
+    embedder = f"the last hidden state of {judge.name}"
+    return dict(mean=float(found.mauve), n=len(human), length=length, embedder=embedder)
+
+
 def token_variety(texts):
     """The entropy (n,) of the tokens within each text (n, L), nats: what the field calls sample
     entropy. The same text again and again may have a high one."""

@@ -42,6 +42,7 @@ from .train import Settings, train
 
 TWINS = ("linear", "loglinear")
 ENTROPY_TOKENS = 2**20  # of the judge's text, to say how hard each token is
+UNREADABLE = 0.1  # share of a second text's characters that may be left out, at most
 STUDIES = files(__package__).joinpath("studies")  # NAME.toml, and NAME.json: what was found
 PRESETS = tuple(sorted(f.name[:-5] for f in STUDIES.iterdir() if f.name.endswith(".toml")))
 
@@ -75,7 +76,8 @@ class Study:
 
     dataset: str
     zero_shot: str = ""
-    """a second text, on which nobody was trained; "" for none"""
+    """a second text, on which nobody was trained; "" for none. Characters that a tokenizer of
+    characters has not are left out of it"""
     tokenizer: str = ""
     """as in `train`; "" for the usual one of the dataset"""
     network: str = "transformer"
@@ -92,6 +94,8 @@ class Study:
     judge: Judge = field(default_factory=Judge)
 
     def __post_init__(self):
+        if self.windows == 1:
+            raise InputError("windows is 1, which has no standard error: give 2 or more")
         at_least_one(self, ["windows", "draws", "samples", "sampling_steps"])
         if not judging.is_gpt2(self.judge.model):
             choose("judge", self.judge.model, {"ar": "", "gpt2": ""})
@@ -176,16 +180,35 @@ class Texts:
     ours: corpora.Data
     judges: corpora.Data
     zero_shot: corpora.Data | None
+    left_out: float
+    """the share of the second text's characters that the alphabet of the first has not"""
 
     @classmethod
     def of(cls, study):
         corpus, length = corpora.load(study.dataset), study.sizes.block_size
         kind = study.tokenizer or ("word" if corpus.sequence_length else "char")
         tokenizer = corpus.tokenizer or tokenizers.build(kind, corpus)
-        other = None
-        if study.zero_shot:
-            other = corpora.Data(corpora.load(study.zero_shot), tokenizer, length)
-        return cls(*halves(corpora.Data(corpus, tokenizer, length)), other)
+        ours, judges = halves(corpora.Data(corpus, tokenizer, length))
+        if not study.zero_shot:
+            return cls(ours, judges, None, 0.0)
+        other, left_out = readable(corpora.held_out(study.zero_shot), tokenizer)
+        return cls(ours, judges, corpora.Data(other, tokenizer, length), left_out)
+
+
+def readable(corpus, tokenizer):
+    """The held-out Corpus without the characters that a tokenizer of characters has not, and the
+    share of them. InputError if there are too many to leave out: it would be another text."""
+    if tokenizer.kind != "char" or corpus.tokenizer:
+        return corpus, 0.0
+    unseen = {*tokenizer.unseen(corpus.validation)}
+    kept = "".join(c for c in corpus.validation if c not in unseen)
+    left_out = 1 - len(kept) / len(corpus.validation)
+    if left_out > UNREADABLE:
+        raise InputError(
+            f"{left_out:.0%} of the characters of {corpus.name} are not in the alphabet of the "
+            'text to train on: give another zero_shot, or tokenizer = "bpe", which reads anything'
+        )
+    return replace(corpus, train=kept, validation=kept), left_out
 
 
 def vocab_size(study):
@@ -198,8 +221,11 @@ def vocab_size(study):
 
 
 def begin(study, out):
-    """Write down what the study is; InputError if another one is in that folder."""
+    """Write down what the study is; InputError if another one is in that folder, or if its texts
+    or its judge cannot be read."""
     file = Path(out) / "study.json"
+    if not file.exists():
+        check(study, Texts.of(study))
     file.parent.mkdir(parents=True, exist_ok=True)
     if file.exists():
         there = json.loads(file.read_text(encoding="utf-8"))["hash"]
@@ -209,6 +235,35 @@ def begin(study, out):
             )
     ids = [trial.id for trial in study.trials]
     checkpoint.write_json(file, dict(hash=study.hash, trials=ids, study=asdict(study)))
+
+
+def check(study, texts):
+    """InputError if there are too few texts to measure with, or if the judge cannot read what the
+    trials will write or has read their text."""
+    if len(texts.ours.validation[0]) < 2:
+        raise InputError(
+            f"the validation split of {study.dataset} holds a single window: give a longer text, "
+            "or a smaller block_size"
+        )
+    tokenizer, length = texts.ours.tokenizer, texts.ours.length
+    if study.judge.model == "ar":
+        if texts.ours.corpus.tokenizer:
+            raise InputError(
+                f"a judge must not read the text of those it judges, and {study.dataset} is too "
+                'long to cut in two: give [judge] model = "gpt2"'
+            )
+        return
+    if tokenizer.kind != "gpt2":
+        raise InputError(
+            f"the judge {study.judge.model} reads tokens of GPT-2, and this study writes those of "
+            f'a {tokenizer.kind} tokenizer: give tokenizer = "gpt2", or [judge] model = "ar"'
+        )
+    judge = judging.GPT2(source=study.judge.model)
+    if judge.vocab_size != tokenizer.vocab_size or judge.length < length:
+        raise InputError(
+            f"the judge {study.judge.model} reads {judge.length} tokens of {judge.vocab_size:,} "
+            f"kinds, and this study writes {length} of {tokenizer.vocab_size:,}: give another judge"
+        )
 
 
 def train_judge(study, texts, out):
@@ -243,7 +298,7 @@ def train_trial(study, trial, texts, out, stop=lambda: False):
         model.weights.copy_(entropy_weights(entropy))
     settings = replace(study.settings, seed=trial.seed)
     yield from train(model, texts.ours, settings, folder, (folder / "run.json").exists(), stop)
-    if steps_done(folder) == settings.max_steps and not (folder / "measures.json").exists():
+    if steps_done(folder) == settings.max_steps and not is_measured(folder):
         checkpoint.write_json(folder / "measures.json", measure(study, folder, texts, out))
 
 
@@ -270,7 +325,14 @@ def size_and_seconds(study, tokens):
 
 
 def is_done(out, trial):
-    return (Path(out) / "runs" / trial.id / "measures.json").exists()
+    return is_measured(Path(out) / "runs" / trial.id)
+
+
+def is_measured(folder):
+    """The trial in that folder is trained, and all that `measure` finds is there; an earlier
+    version found less."""
+    file = Path(folder) / "measures.json"
+    return file.exists() and MEASURED <= set(json.loads(file.read_text(encoding="utf-8")))
 
 
 def train_all(study, trials, out, workers):
@@ -299,13 +361,21 @@ def _train_one(trial):
 
 # ------------------------------------------------------------------------------------- measuring
 
+MEASURED = set(
+    "bound own_exam excess entropy zero_shot gradient_noise judge written real nats_per_bit "
+    "left_out seconds".split()
+)
+
 
 def measure(study, folder, texts, out):
     """What the last checkpoint of a trial is worth, as a dict that JSON can hold. Nats per token.
 
     bound: `nll_bound` of every window, uniform masks, the same windows and noise for all trials.
-    own_exam: of the same windows, under the schedule and masking it was trained with. zero_shot:
-    `bound` on the second text. gradient_noise: see below. written: what its samples are worth.
+    own_exam: of the same windows, under the schedule and masking it was trained with. excess: the
+    bound minus the exact -log p, where the language is known, and its entropy. zero_shot: `bound`
+    on the second text, and the share of it that was `left_out`. gradient_noise: see below. written:
+    what its samples are worth; real: what validation texts are, which nobody wrote. nats_per_bit:
+    what a bit per character is in nats per token, of either text.
     """
     saved = checkpoint.load(folder, "last", study.settings.device)
     model, data = saved.model.eval(), texts.ours
@@ -316,12 +386,25 @@ def measure(study, folder, texts, out):
         return windows, (nats / data.length).tolist()
 
     windows, nats = bound(data)
+    truth, other = data.corpus.truth if evaluate.knows_the_truth(data) else None, texts.zero_shot
+    reader = judge(study, out)
+    samples = sample(model, study.samples, data.length, study.sampling_steps)
     return dict(
         bound=nats,
         own_exam=own_exam(model, windows, study.draws),
-        zero_shot=bound(texts.zero_shot)[1] if texts.zero_shot else None,
+        excess=(torch.tensor(nats) + truth.log_prob(windows) / data.length).tolist()
+        if truth
+        else None,
+        entropy=truth.entropy(data.length) / data.length if truth else None,
+        zero_shot=bound(other)[1] if other else None,
+        left_out=texts.left_out,
         gradient_noise=gradient_noise(model, data, study.settings.batch_size),
-        written=written(study, model, texts, out),
+        **opinions(samples, data, reader),
+        nats_per_bit=dict(
+            bound=evaluate.nats_per_bit(data),
+            zero_shot=evaluate.nats_per_bit(other) if other else None,
+        ),
+        judge=reader.name,
         seconds=saved.config["seconds"],
     )
 
@@ -372,12 +455,23 @@ def sample(model, n, length, steps):
     return torch.cat([model.sample(part, length, noise, steps=steps).cpu() for part in parts])
 
 
-def written(study, model, texts, out):
-    """What a model writes, to the judge, and, where the language is known, to the truth."""
-    data = texts.ours
-    written = sample(model, study.samples, data.length, study.sampling_steps)
-    found = judging.opinion(written, judging.read(judge(study, out), written)[0])
-    if evaluate.knows_the_truth(data):
-        truth = data.corpus.truth
-        found |= evaluate.worth(written, truth) | evaluate.variety(written, truth)
-    return found
+def opinions(samples, data, judge):
+    """What the judge says of samples (n, L), and the truth where it is known: `written`; and of as
+    many real texts, if the validation split has twice as many: `real`. MAUVE compares either with
+    the other half of these."""
+    full = data.validation[0]
+    n = min(len(samples), len(full) // 2)
+    order = torch.randperm(len(full), generator=torch.Generator().manual_seed(0))
+    real, human = full[order[:n]], full[order[n : 2 * n]]
+    _, references = judging.read(judge, human)
+
+    def opinion(texts):
+        nats, endings = judging.read(judge, texts)
+        found = judging.opinion(texts, nats)
+        found["mauve"] = judging.mauve(references, endings[:n], judge, data.length)
+        if evaluate.knows_the_truth(data):
+            truth = data.corpus.truth
+            found |= evaluate.worth(texts, truth) | evaluate.variety(texts, truth)
+        return found
+
+    return dict(written=opinion(samples), real=opinion(real))
