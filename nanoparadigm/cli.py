@@ -29,6 +29,7 @@ from . import (
     documents,
     entropy,
     evaluate,
+    judging,
     race,
     report,
     shards,
@@ -882,7 +883,8 @@ class PrepareEntropy:
     """
 
     checkpoint: str
-    """folder of a run of ar or mamba, or gpt2, the published model"""
+    """folder of a run of ar or mamba, or gpt2, the published model, or a folder with a GPT-2 that
+    transformers saved"""
     dataset: str | None = None
     """text to read, as in train (default: the one the model was trained on)"""
     tokens: Count = 10**6
@@ -898,11 +900,11 @@ class PrepareEntropy:
         if out.suffix != ".npy":
             raise InputError(f"--out is {self.out}: give a name that ends in .npy")
         usable(self.device)
-        if self.checkpoint == "gpt2":
+        if judging.is_gpt2(self.checkpoint):
             if self.dataset is None:
                 raise InputError("gpt2 has no text of its own here: name one with --dataset")
-            model, tokenizer, dataset = entropy.GPT2(self.device), tokenizers.gpt2(), self.dataset
-            length = model.length
+            model = judging.GPT2(self.device, self.checkpoint)
+            tokenizer, dataset, length = tokenizers.gpt2(), self.dataset, model.length
         else:
             saved = checkpoint.load(self.checkpoint, device=self.device)
             model, tokenizer = saved.model.eval(), saved.tokenizer

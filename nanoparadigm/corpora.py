@@ -8,7 +8,7 @@ import hashlib
 import os
 import zipfile
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -83,6 +83,18 @@ def load(name):
     return choose("dataset or file", name, DATASETS)()
 
 
+def held_out(name):
+    """The Corpus of that name with its validation split alone, for models that were trained on
+    another: nothing else of WikiText-2 need be on this machine."""
+    if DATASETS.get(name) is _wikitext2:
+        [text] = _wikitext2_splits("valid")
+        return Corpus("wikitext2", text, text)
+    corpus = load(name)
+    if corpus.tokenizer:
+        return corpus
+    return replace(corpus, train=corpus.validation, test="")
+
+
 def _language():
     from .language import corpus
 
@@ -120,20 +132,21 @@ def _shakespeare():
 
 
 def _wikitext2():
-    splits = ("train", "valid", "test")
+    return Corpus("wikitext2", *_wikitext2_splits("train", "valid", "test"))
+
+
+def _wikitext2_splits(*splits):
     names = [f"wikitext2/wiki.{split}.tokens" for split in splits]
     url = "https://wikitext.smerity.com/wikitext-2-v1.zip"
     sha256 = "92675f1d63015c1c8b51f1656a52d5bdbc33aafa60cc47a218a66e7ee817488c"
     folder = files.folder_with(names)
     if folder:
-        texts = [files.decode(files.read(folder / name), folder / name) for name in names]
-    else:
-        # Read in place: an unpacking that is interrupted would leave half a text in the cache.
-        path = _download("wikitext2", names, url, sha256, "wikitext-2-v1.zip")
-        with zipfile.ZipFile(path) as archive:
-            members = [f"wikitext-2/wiki.{split}.tokens" for split in splits]
-            texts = [files.decode(archive.read(member), member) for member in members]
-    return Corpus("wikitext2", *texts)
+        return [files.decode(files.read(folder / name), folder / name) for name in names]
+    # Read in place: an unpacking that is interrupted would leave half a text in the cache.
+    path = _download("wikitext2", names, url, sha256, "wikitext-2-v1.zip")
+    with zipfile.ZipFile(path) as archive:
+        members = [f"wikitext-2/wiki.{split}.tokens" for split in splits]
+        return [files.decode(archive.read(member), member) for member in members]
 
 
 DATASETS = {
@@ -189,7 +202,7 @@ class Data:
             )
         tokens = corpus.tokens(tokenizer)
         self.train = tokens.train
-        for name, split in ("training", tokens.train), ("validation", tokens.validation):
+        for name, split in ("validation", tokens.validation), ("training", tokens.train):
             if len(split) < length:
                 raise InputError(
                     f"the {name} split of {corpus.name} holds {len(split)} of the {length} tokens "

@@ -15,8 +15,6 @@ import numpy as np
 import torch
 
 from .checkpoint import write_json
-from .documents import INSTALL
-from .errors import InputError
 
 
 @dataclass(frozen=True)
@@ -72,27 +70,3 @@ def spread(tokens, length, n):
     whole = len(tokens) // length
     chosen = torch.linspace(0, whole - 1, min(max(n // length, 1), whole), dtype=torch.double)
     return length * chosen.round().long()
-
-
-class GPT2:
-    """The published GPT-2, from the package transformers, with the `logits` of our own models."""
-
-    def __init__(self, device="cpu"):
-        try:
-            from transformers import AutoModelForCausalLM
-        except ImportError as error:
-            raise InputError(f"GPT-2 needs transformers: {INSTALL}") from error
-        try:
-            self.net = AutoModelForCausalLM.from_pretrained("gpt2").to(device).eval()
-        except OSError as error:
-            raise InputError(
-                "GPT-2 is not on this machine and its download failed: connect and try again, or "
-                "give a run of your own"
-            ) from error
-        self.device = device
-        self.length = self.net.config.n_positions
-
-    def logits(self, x):
-        """x (B, L) -> logits (B, L, V): at i, those of x_i given the end of a text and x_<i."""
-        end = x.new_full((len(x), 1), self.net.config.bos_token_id)
-        return self.net(torch.cat([end, x[:, :-1]], dim=1)).logits

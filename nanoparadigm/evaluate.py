@@ -22,6 +22,7 @@ from .paradigms import parameters
 COUNTED = 12_000_000  # tokens that n-gram models count, at most: more take minutes and gigabytes
 CANDIDATES = 2_000  # ids, at most, that an autoregressive model tries one by one
 SLIP = 1e-3  # the chance of a slip under which samples with mistakes are scored
+LOGITS = 2**26  # that a network is asked for at once, at most: a quarter of a gigabyte
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,12 @@ class Estimate:
         return cls(values.mean().item(), se.item())
 
 
+def at_once(vocab_size, length, most):
+    """How many texts of `length` tokens to give a network at once: `most`, or as few as LOGITS
+    allow. The noise is drawn for them together, so this depends on nothing of the machine."""
+    return max(1, min(most, LOGITS // (vocab_size * length)))
+
+
 @torch.no_grad()
 def window_nats(model, data, generator, draws=8, max_windows=None, batch_size=32):
     """Pairs of validation windows x (n, L) and their nll_bound (n,), float64: the full windows, or
@@ -50,7 +57,7 @@ def window_nats(model, data, generator, draws=8, max_windows=None, batch_size=32
         full, rest = full[torch.linspace(0, len(full) - 1, max_windows).round().long()], []
 
     def nats(x):
-        parts = x.to(model.device).split(batch_size)
+        parts = x.to(model.device).split(at_once(model.vocab_size, x.shape[1], batch_size))
         return torch.cat([model.nll_bound(part, generator, draws=draws) for part in parts])
 
     return [(x, nats(x).cpu().double()) for x in (full, *rest)]
@@ -239,7 +246,8 @@ def accuracy(model, data, position, generator, n=200, batch_size=50):
     full = data.validation[0]
     full = full[torch.linspace(0, len(full) - 1, min(n, len(full))).round().long()]
     right = []
-    for x in full.to(model.device).split(batch_size):
+    size = at_once(model.vocab_size, data.length, batch_size)
+    for x in full.to(model.device).split(size):
         guess = model.conditional(x, position, generator).argmax(-1)
         right.append((guess == x[:, position]).double())
     return Estimate.of(torch.cat(right))

@@ -10,11 +10,11 @@ from matplotlib.figure import Figure
 
 from . import checkpoint
 from .errors import InputError, choose
-from .evaluate import markdown, percent
+from .evaluate import markdown
 from .paradigms.mdlm import MASKINGS
 from .schedules import SCHEDULES
 from .statistics import bootstrap, rank
-from .study import PRESETS, STUDIES, TWINS
+from .study import PRESETS, STUDIES, TWINS, is_measured
 from .train import read_log
 from .viz import COLOURS, GREY
 
@@ -25,23 +25,33 @@ STYLES = dict(zip(SCHEDULES, zip(COLOURS, DASHES, strict=True), strict=True))
 
 def collect(out):
     """id -> what is known of every trial of the study in that folder that has been measured: its
-    measures, windows averaged, and its learning curve. Raises InputError where there is none."""
+    measures, windows averaged, the standard errors of these as NAME_se, and its learning curve.
+    Raises InputError where there is none."""
     file = Path(out) / "study.json"
     if not file.exists():
         raise InputError(f"{out} holds no study: nanoparadigm study --out {out} makes one")
     found = {}
     for name in json.loads(file.read_text(encoding="utf-8"))["trials"]:
         folder = Path(out) / "runs" / name
-        if (folder / "measures.json").exists():
+        if is_measured(folder):
             measures = json.loads((folder / "measures.json").read_text(encoding="utf-8"))
-            means = {k: float(np.mean(v)) for k, v in measures.items() if isinstance(v, list)}
+            lists = {k: v for k, v in measures.items() if isinstance(v, list)}
+            means = {k: float(np.mean(v)) for k, v in lists.items()}
+            errors = {
+                f"{k}_se": float(np.std(v, ddof=1) / len(v) ** 0.5)
+                for k, v in lists.items()
+                if len(v) > 1
+            }
             schedule, masking, seed = name.rsplit("-", 2)
             trial = dict(schedule=schedule, masking=masking, seed=int(seed))
             points = [r for r in read_log(folder) if "val" in r]
             curve = [{k: r[k] for k in ("step", "seconds", "val")} for r in points]
-            found[name] = trial | measures | means | dict(curve=curve)
+            found[name] = trial | measures | means | errors | dict(curve=curve)
     if not found:
-        raise InputError(f"no trial of {out} is done yet: nanoparadigm study --out {out} goes on")
+        raise InputError(
+            f"no trial of {out} is done and measured as this version measures: the command that "
+            "began it goes on with it"
+        )
     return found
 
 
@@ -68,8 +78,9 @@ def target(trials):
     return max(t["curve"][-1]["val"] for t in trials)
 
 
-def steps_to(trial, nats):
-    return next(point["step"] for point in trial["curve"] if point["val"] <= nats)
+def reached(trial, nats):
+    """The first point of a learning curve that is as low."""
+    return next(point for point in trial["curve"] if point["val"] <= nats)
 
 
 def analyse(trials, generator):
@@ -133,63 +144,143 @@ def verdict(found):
     return "\n\n".join(lines)
 
 
-def table(trials):
-    """A row for each kind of trial in Markdown: means over its seeds, ± their standard error."""
-    nats = target(trials.values())
-    head = ["schedule", "masking", "seeds", "bound", "own exam", "zero-shot", "gradient noise"]
-    head += [f"steps to {nats:.3f}", "ungrammatical", "judged", "entropy", "distinct-2"]
-    lines = []
+def kinds(trials):
+    """Each schedule and masking that there is, and its trials."""
     for masking in MASKINGS:
         for schedule in SCHEDULES:
             kind = [
                 t for t in trials.values() if (t["schedule"], t["masking"]) == (schedule, masking)
             ]
-            if not kind:
-                continue
-            known = "ungrammatical" in kind[0]["written"]
-            variety = "entropy" if known else "tokens"
-
-            def cell(measure, digits=3, kind=kind):
-                numbers = np.array([measure(t) for t in kind], dtype=float)
-                said = f"{numbers.mean():.{digits}f}"
-                if len(numbers) > 1:
-                    said += f" ± {numbers.std(ddof=1) / len(numbers) ** 0.5:.{digits}f}"
-                return said
-
-            lines.append(
-                [
-                    schedule,
-                    masking,
-                    f"{len(kind)}",
-                    f"<= {cell(itemgetter('bound'))}",
-                    cell(itemgetter("own_exam")),
-                    f"<= {cell(itemgetter('zero_shot'))}" if kind[0]["zero_shot"] else "",
-                    cell(itemgetter("gradient_noise"), 1),
-                    cell(lambda t: steps_to(t, nats), 0),
-                    percent(share(kind)) if known else "",
-                    cell(lambda t: t["written"]["judged"]["mean"]),
-                    cell(lambda t, variety=variety: t["written"][variety]["mean"]),
-                    cell(lambda t: t["written"]["distinct"]["2"], 2),
-                ]
-            )
-    return markdown(head, lines)
+            if kind:
+                yield schedule, masking, kind
 
 
-def share(kind):
-    """Of ungrammatical samples over several runs, whose standard errors are independent."""
-    parts = [t["written"]["ungrammatical"] for t in kind]
-    mean = sum(p["mean"] for p in parts) / len(parts)
-    return dict(mean=mean, se=sum(p["se"] ** 2 for p in parts) ** 0.5 / len(parts))
+def cell(kind, measure, digits=3, scale=1.0):
+    """The mean over trials of measure(trial), a number or an Estimate as a dict, ± its standard
+    error: over seeds, or of the one there is."""
+    found = [f if isinstance(f, dict) else dict(mean=f) for f in map(measure, kind)]
+    means = np.array([f["mean"] for f in found])
+    se = found[0].get("se") if len(found) == 1 else means.std(ddof=1) / len(means) ** 0.5
+    said = f"{means.mean() * scale:.{digits}f}"
+    return said if se is None else f"{said} ± {se * scale:.{digits}f}"
 
 
-NOTES = """\
-Nats per token. `bound` is `nll_bound` under uniform masks, the same windows and noise for all,
-whatever a model was trained with; `own exam` the mean cross-entropy of what its own schedule and
-masking hide, which ranks the exams. ± is the standard error over seeds. `gradient noise` is the
-variance of the gradient over its square, at the end. `judged` is what an autoregressive model of
-another half of the text finds in what was written, and says nothing without `entropy`, how varied
-that is. Intervals are of paired differences, resampled over seeds.
-"""
+def over_windows(name):
+    return lambda t: dict(mean=t[name], se=t.get(f"{name}_se"))
+
+
+def worth_table(trials):
+    """What a model of each kind is worth, a row each, in Markdown."""
+    first, nats = next(iter(trials.values())), target(trials.values())
+    columns = {"seeds": lambda kind: f"{len(kind)}"}
+    columns["bound"] = lambda kind: f"<= {cell(kind, over_windows('bound'))}"
+    if first["excess"] is not None:
+        columns["excess"] = lambda kind: f"<= {cell(kind, over_windows('excess'))}"
+    else:
+        bit = first["nats_per_bit"]["bound"]
+        columns["bits per character"] = lambda kind: (
+            f"<= {cell(kind, over_windows('bound'), scale=1 / bit)}"
+        )
+    columns["own exam"] = lambda kind: cell(kind, over_windows("own_exam"))
+    if first["zero_shot"] is not None:
+        columns["zero-shot"] = lambda kind: f"<= {cell(kind, over_windows('zero_shot'))}"
+    columns["gradient noise"] = lambda kind: cell(kind, itemgetter("gradient_noise"), 1)
+    columns[f"steps to {nats:.3f}"] = lambda kind: cell(kind, lambda t: reached(t, nats)["step"], 0)
+    columns[f"seconds to {nats:.3f}"] = lambda kind: cell(
+        kind, lambda t: reached(t, nats)["seconds"], 1
+    )
+    lines = [[s, m, *(column(kind) for column in columns.values())] for s, m, kind in kinds(trials)]
+    return markdown(["schedule", "masking", *columns], lines)
+
+
+def writing_table(trials):
+    """What a model of each kind writes, a row each and one of real texts, in Markdown."""
+    first = next(iter(trials.values()))
+    known = "ungrammatical" in first["real"]
+    columns = {"judged": lambda kind: cell(kind, itemgetter("judged"))}
+    columns["entropy"] = lambda kind: cell(kind, itemgetter("entropy" if known else "tokens"))
+    columns["distinct-1, 2, 3"] = lambda kind: ", ".join(
+        f"{np.mean([written['distinct'][n] for written in kind]):.3f}" for n in "123"
+    )
+    if all(t["written"]["mauve"] for t in trials.values()):
+        columns["MAUVE"] = lambda kind: cell(kind, itemgetter("mauve"))
+    if known:
+        columns["ungrammatical"] = lambda kind: (
+            cell(kind, itemgetter("ungrammatical"), 1, scale=100) + " %"
+        )
+        columns["mistakes"] = lambda kind: cell(kind, lambda w: sum(w["mistakes"].values()), 1)
+        columns["surprise"] = lambda kind: cell(kind, itemgetter("surprise"))
+        columns["divergence"] = lambda kind: f">= {cell(kind, itemgetter('excess'))}"
+    rows = [(s, m, [t["written"] for t in kind]) for s, m, kind in kinds(trials)]
+    rows.append(("real texts", "", [first["real"]]))
+    lines = [[s, m, *(column(kind) for column in columns.values())] for s, m, kind in rows]
+    return markdown(["schedule", "masking", *columns], lines)
+
+
+def worth_notes(trials):
+    """What the columns of `worth_table` mean."""
+    first, bits = next(iter(trials.values())), {}
+    for name, nats in first["nats_per_bit"].items():
+        bits[name] = nats and f"{1 / nats:.4f} bits per character"
+    windows = np.median([t["bound_se"] for t in trials.values()])
+    lines = [
+        "Nats per token. `bound` is `nll_bound` under uniform masks, the same windows and noise "
+        "for all, whatever a model was trained with; `own exam` the mean cross-entropy of what its "
+        "own schedule and masking hide, which ranks the exams. ± is the standard error over seeds, "
+        "and where there is one seed, over windows or texts; over the windows of one model that of "
+        f"the bound is {windows:.3f}."
+    ]
+    if first["excess"] is not None:
+        lines.append(
+            "`excess` is the bound minus the exact -log p of the same windows: the divergence "
+            f"KL(language || model) and the slack of the bound. The entropy of the language is "
+            f"{first['entropy']:.3f}."
+        )
+    else:
+        lines.append(f"One nat per token is {bits['bound']}.")
+        if bits["zero_shot"]:
+            lines.append(f"On the second text it is {bits['zero_shot']}.")
+    if first["left_out"]:
+        lines.append(
+            f"That text was read without {first['left_out']:.1%} of its characters, which the "
+            "alphabet of the first has not."
+        )
+    lines.append(
+        "`gradient noise` is the variance of the gradient over its square, at the end. The steps "
+        "are those until the bound, as it is measured while training, was as low as all models "
+        "came; the seconds, of training alone, compare only if the machine did nothing else, and "
+        "the same at a time: the steps always do."
+    )
+    return "".join(f"- {line}\n" for line in lines)
+
+
+def writing_notes(trials):
+    """What the columns of `writing_table` mean."""
+    first = next(iter(trials.values()))
+    mauve = first["written"]["mauve"]
+    lines = [
+        f"`judged` is the nats per token that {first['judge']} finds in what was written, and says "
+        "nothing without `entropy`, how varied that is, and `distinct`, the share of different "
+        "tokens, pairs and triples; the last row is what real texts get."
+    ]
+    if all(t["written"]["mauve"] for t in trials.values()):
+        lines.append(
+            f"`MAUVE` compares {mauve['n']} texts of {mauve['length']} tokens with as many real "
+            f"ones, by {mauve['embedder']}. It sees no more than that does, and rises and falls "
+            "with the number of texts: hold it against the last row, two sets of real ones."
+        )
+    else:
+        lines.append(
+            "MAUVE was not measured: pip install 'nanoparadigm[mauve]', delete the files "
+            "runs/*/measures.json, and give the same command once more."
+        )
+    if first["entropy"] is not None:
+        lines.append(
+            "`mistakes` are those in a text; `surprise` is E[-log p] under the language, in which "
+            "a mistake is a slip, against its entropy; `divergence` the part of KL(model || "
+            "language) that can be counted, and `entropy` that of the next event in its state."
+        )
+    return "".join(f"- {line}\n" for line in lines)
 
 
 def curves(trials):
@@ -240,7 +331,9 @@ def text(facts):
     trials = facts["trials"]
     return (
         f"{len(trials)} trials, configuration {facts['hash']}.\n\n"
-        f"{table(trials)}\n{NOTES}\n{verdict(facts['found'])}\n"
+        f"What the models are worth:\n\n{worth_table(trials)}\n{worth_notes(trials)}\n"
+        f"What they write:\n\n{writing_table(trials)}\n{writing_notes(trials)}\n"
+        f"{verdict(facts['found'])}\n\nIntervals are of paired differences, resampled over seeds.\n"
     )
 
 

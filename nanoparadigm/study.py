@@ -29,9 +29,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from . import checkpoint, corpora, evaluate, tokenizers
-from .entropy import GPT2, token_entropy
+from . import checkpoint, corpora, evaluate, judging, tokenizers
+from .entropy import token_entropy
 from .errors import InputError, at_least_one, choose
+from .evaluate import at_once
 from .network import Sizes
 from .paradigms import build, parameters
 from .paradigms.mdlm import MASKINGS, entropy_weights
@@ -41,6 +42,7 @@ from .train import Settings, train
 
 TWINS = ("linear", "loglinear")
 ENTROPY_TOKENS = 2**20  # of the judge's text, to say how hard each token is
+UNREADABLE = 0.1  # share of a second text's characters that may be left out, at most
 STUDIES = files(__package__).joinpath("studies")  # NAME.toml, and NAME.json: what was found
 PRESETS = tuple(sorted(f.name[:-5] for f in STUDIES.iterdir() if f.name.endswith(".toml")))
 
@@ -63,7 +65,8 @@ class Judge:
     """The autoregressive model that judges what the trials write."""
 
     model: str = "ar"
-    """ar, trained on the half of the text that no trial reads; or gpt2, through transformers"""
+    """ar, trained on the half of the text that no trial reads; or gpt2, through transformers, or a
+    folder with a GPT-2 that transformers saved: these for texts in tokens of GPT-2"""
     max_steps: int = 300
 
 
@@ -73,7 +76,8 @@ class Study:
 
     dataset: str
     zero_shot: str = ""
-    """a second text, on which nobody was trained; "" for none"""
+    """a second text, on which nobody was trained; "" for none. Characters that a tokenizer of
+    characters has not are left out of it"""
     tokenizer: str = ""
     """as in `train`; "" for the usual one of the dataset"""
     network: str = "transformer"
@@ -90,8 +94,11 @@ class Study:
     judge: Judge = field(default_factory=Judge)
 
     def __post_init__(self):
+        if self.windows == 1:
+            raise InputError("windows is 1, which has no standard error: give 2 or more")
         at_least_one(self, ["windows", "draws", "samples", "sampling_steps"])
-        choose("judge", self.judge.model, {"ar": "", "gpt2": ""})
+        if not judging.is_gpt2(self.judge.model):
+            choose("judge", self.judge.model, {"ar": "", "gpt2": ""})
         if not self.seeds:
             raise InputError("a study needs a seed: give seeds = [0], or more")
 
@@ -173,16 +180,35 @@ class Texts:
     ours: corpora.Data
     judges: corpora.Data
     zero_shot: corpora.Data | None
+    left_out: float
+    """the share of the second text's characters that the alphabet of the first has not"""
 
     @classmethod
     def of(cls, study):
         corpus, length = corpora.load(study.dataset), study.sizes.block_size
         kind = study.tokenizer or ("word" if corpus.sequence_length else "char")
         tokenizer = corpus.tokenizer or tokenizers.build(kind, corpus)
-        other = None
-        if study.zero_shot:
-            other = corpora.Data(corpora.load(study.zero_shot), tokenizer, length)
-        return cls(*halves(corpora.Data(corpus, tokenizer, length)), other)
+        ours, judges = halves(corpora.Data(corpus, tokenizer, length))
+        if not study.zero_shot:
+            return cls(ours, judges, None, 0.0)
+        other, left_out = readable(corpora.held_out(study.zero_shot), tokenizer)
+        return cls(ours, judges, corpora.Data(other, tokenizer, length), left_out)
+
+
+def readable(corpus, tokenizer):
+    """The held-out Corpus without the characters that a tokenizer of characters has not, and the
+    share of them. InputError if there are too many to leave out: it would be another text."""
+    if tokenizer.kind != "char" or corpus.tokenizer:
+        return corpus, 0.0
+    unseen = {*tokenizer.unseen(corpus.validation)}
+    kept = "".join(c for c in corpus.validation if c not in unseen)
+    left_out = 1 - len(kept) / len(corpus.validation)
+    if left_out > UNREADABLE:
+        raise InputError(
+            f"{left_out:.0%} of the characters of {corpus.name} are not in the alphabet of the "
+            'text to train on: give another zero_shot, or tokenizer = "bpe", which reads anything'
+        )
+    return replace(corpus, train=kept, validation=kept), left_out
 
 
 def vocab_size(study):
@@ -195,8 +221,11 @@ def vocab_size(study):
 
 
 def begin(study, out):
-    """Write down what the study is; InputError if another one is in that folder."""
+    """Write down what the study is; InputError if another one is in that folder, or if its texts
+    or its judge cannot be read."""
     file = Path(out) / "study.json"
+    if not file.exists():
+        check(study, Texts.of(study))
     file.parent.mkdir(parents=True, exist_ok=True)
     if file.exists():
         there = json.loads(file.read_text(encoding="utf-8"))["hash"]
@@ -208,6 +237,35 @@ def begin(study, out):
     checkpoint.write_json(file, dict(hash=study.hash, trials=ids, study=asdict(study)))
 
 
+def check(study, texts):
+    """InputError if there are too few texts to measure with, or if the judge cannot read what the
+    trials will write or has read their text."""
+    if len(texts.ours.validation[0]) < 2:
+        raise InputError(
+            f"the validation split of {study.dataset} holds a single window: give a longer text, "
+            "or a smaller block_size"
+        )
+    tokenizer, length = texts.ours.tokenizer, texts.ours.length
+    if study.judge.model == "ar":
+        if texts.ours.corpus.tokenizer:
+            raise InputError(
+                f"a judge must not read the text of those it judges, and {study.dataset} is too "
+                'long to cut in two: give [judge] model = "gpt2"'
+            )
+        return
+    if tokenizer.kind != "gpt2":
+        raise InputError(
+            f"the judge {study.judge.model} reads tokens of GPT-2, and this study writes those of "
+            f'a {tokenizer.kind} tokenizer: give tokenizer = "gpt2", or [judge] model = "ar"'
+        )
+    judge = judging.GPT2(source=study.judge.model)
+    if judge.vocab_size != tokenizer.vocab_size or judge.length < length:
+        raise InputError(
+            f"the judge {study.judge.model} reads {judge.length} tokens of {judge.vocab_size:,} "
+            f"kinds, and this study writes {length} of {tokenizer.vocab_size:,}: give another judge"
+        )
+
+
 def train_judge(study, texts, out):
     """Yield the records of training the judge, if it is one of ours; token entropies by it."""
     if study.judge.model == "ar":
@@ -216,16 +274,19 @@ def train_judge(study, texts, out):
         folder = Path(out) / "judge"
         yield from train(model, texts.judges, settings, folder, (folder / "run.json").exists())
     tokens, length = texts.judges.train[:ENTROPY_TOKENS], texts.ours.length
-    batches = corpora.windows(tokens, length)[0].split(32)
-    found = token_entropy(judge(study, out), batches, texts.ours.tokenizer.vocab_size)
+    vocab_size = texts.ours.tokenizer.vocab_size
+    batches = corpora.windows(tokens, length)[0].split(at_once(vocab_size, length, 32))
+    found = token_entropy(judge(study, out), batches, vocab_size)
     found.save(Path(out) / "entropy.npy", dict(model=study.judge.model, corpus=study.dataset))
 
 
 def judge(study, out):
-    """What has `logits` (B, L, V) of x_i given x_<i, for x (B, L)."""
-    if study.judge.model == "ar":
-        return checkpoint.load(Path(out) / "judge").model.eval()
-    return GPT2(study.settings.device)
+    """The judge of a study, as `judging` describes one."""
+    device = study.settings.device
+    if study.judge.model != "ar":
+        return judging.GPT2(device, study.judge.model)
+    name = f"an autoregressive model of the other half of the text ({study.judge.max_steps} steps)"
+    return judging.Own(checkpoint.load(Path(out) / "judge", device=device).model, name)
 
 
 def train_trial(study, trial, texts, out, stop=lambda: False):
@@ -237,7 +298,7 @@ def train_trial(study, trial, texts, out, stop=lambda: False):
         model.weights.copy_(entropy_weights(entropy))
     settings = replace(study.settings, seed=trial.seed)
     yield from train(model, texts.ours, settings, folder, (folder / "run.json").exists(), stop)
-    if steps_done(folder) == settings.max_steps and not (folder / "measures.json").exists():
+    if steps_done(folder) == settings.max_steps and not is_measured(folder):
         checkpoint.write_json(folder / "measures.json", measure(study, folder, texts, out))
 
 
@@ -264,7 +325,14 @@ def size_and_seconds(study, tokens):
 
 
 def is_done(out, trial):
-    return (Path(out) / "runs" / trial.id / "measures.json").exists()
+    return is_measured(Path(out) / "runs" / trial.id)
+
+
+def is_measured(folder):
+    """The trial in that folder is trained, and all that `measure` finds is there; an earlier
+    version found less."""
+    file = Path(folder) / "measures.json"
+    return file.exists() and MEASURED <= set(json.loads(file.read_text(encoding="utf-8")))
 
 
 def train_all(study, trials, out, workers):
@@ -293,33 +361,65 @@ def _train_one(trial):
 
 # ------------------------------------------------------------------------------------- measuring
 
+MEASURED = set(
+    "bound own_exam excess entropy zero_shot gradient_noise judge written real nats_per_bit "
+    "left_out seconds".split()
+)
+
 
 def measure(study, folder, texts, out):
     """What the last checkpoint of a trial is worth, as a dict that JSON can hold. Nats per token.
 
     bound: `nll_bound` of every window, uniform masks, the same windows and noise for all trials.
-    own_exam: of the same windows, under the schedule and masking it was trained with. zero_shot:
-    `bound` on the second text. gradient_noise: see below. written: what its samples are worth.
+    own_exam: of the same windows, under the schedule and masking it was trained with. excess: the
+    bound minus the exact -log p, where the language is known, and its entropy. zero_shot: `bound`
+    on the second text, and the share of it that was `left_out`. gradient_noise: see below. written:
+    what its samples are worth; real: what validation texts are, which nobody wrote. nats_per_bit:
+    what a bit per character is in nats per token, of either text.
     """
-    saved = checkpoint.load(folder, "last")
+    saved = checkpoint.load(folder, "last", study.settings.device)
     model, data = saved.model.eval(), texts.ours
 
     def bound(data):
-        generator = torch.Generator().manual_seed(0)
-        windows, nats = evaluate.window_nats(model, data, generator, study.draws, study.windows)[0]
+        noise = seeded(0, model)
+        windows, nats = evaluate.window_nats(model, data, noise, study.draws, study.windows)[0]
         return windows, (nats / data.length).tolist()
 
     windows, nats = bound(data)
-    with torch.no_grad():
-        own = model.own_exam(windows, torch.Generator().manual_seed(0), study.draws)
+    truth, other = data.corpus.truth if evaluate.knows_the_truth(data) else None, texts.zero_shot
+    reader = judge(study, out)
+    samples = sample(model, study.samples, data.length, study.sampling_steps)
     return dict(
         bound=nats,
-        own_exam=(own.double() / data.length).tolist(),
-        zero_shot=bound(texts.zero_shot)[1] if texts.zero_shot else None,
+        own_exam=own_exam(model, windows, study.draws),
+        excess=(torch.tensor(nats) + truth.log_prob(windows) / data.length).tolist()
+        if truth
+        else None,
+        entropy=truth.entropy(data.length) / data.length if truth else None,
+        zero_shot=bound(other)[1] if other else None,
+        left_out=texts.left_out,
         gradient_noise=gradient_noise(model, data, study.settings.batch_size),
-        written=written(study, model, texts, out),
+        **opinions(samples, data, reader),
+        nats_per_bit=dict(
+            bound=evaluate.nats_per_bit(data),
+            zero_shot=evaluate.nats_per_bit(other) if other else None,
+        ),
+        judge=reader.name,
         seconds=saved.config["seconds"],
     )
+
+
+def seeded(seed, model):
+    return torch.Generator(model.device).manual_seed(seed)
+
+
+@torch.no_grad()
+def own_exam(model, windows, draws):
+    """Nats per token of every window (n, L) under the model's own exam, a list."""
+    noise, (n, length) = seeded(0, model), windows.shape
+    parts = windows.to(model.device).split(at_once(model.vocab_size, length, n))
+    nats = torch.cat([model.own_exam(part, noise, draws) for part in parts])
+    return (nats.cpu().double() / length).tolist()
 
 
 def gradient_noise(model, data, batch_size, draws=32):
@@ -330,44 +430,48 @@ def gradient_noise(model, data, batch_size, draws=32):
     batches = corpora.Batches(
         data.train, batch_size, data.length, torch.Generator().manual_seed(0), data.aligned
     )
-    noise, gradients = torch.Generator().manual_seed(1), []
+    noise, parameters = seeded(1, model), list(model.parameters())
+    size = at_once(model.vocab_size, data.length, batch_size)
+    total = squares = 0.0  # of the gradients, which together would not fit into memory
     for _ in range(draws):
-        parts = torch.autograd.grad(model.loss(next(batches), noise), list(model.parameters()))
-        gradients.append(torch.cat([part.flatten() for part in parts]))
-    gradients = torch.stack(gradients)
-    spread = gradients.var(0).sum()
-    signal = gradients.mean(0).square().sum() - spread / draws  # without what is left of the noise
+        x = next(batches).to(model.device)
+        gradient = weight = 0.0
+        for part in zip(*(rows.split(size) for rows in (x, *model.noise(x, noise))), strict=True):
+            part_paid, part_weight = model.loss_terms(*part)
+            found = torch.autograd.grad(part_paid, parameters)
+            gradient = gradient + torch.cat([g.flatten() for g in found]).double()
+            weight += float(part_weight)
+        gradient = gradient / (weight or 1)
+        total, squares = total + gradient, squares + gradient.square().sum()
+    spread = (squares - total.square().sum() / draws) / (draws - 1)
+    signal = total.square().sum() / draws**2 - spread / draws  # without what is left of the noise
     return (spread / signal).item() if signal > 0 else math.inf
 
 
-def written(study, model, texts, out):
-    """What a model writes, under the judge and beside how varied it is: nobody is good who always
-    says the same. Where the language is known, under the truth too."""
-    generator, data = torch.Generator().manual_seed(0), texts.ours
-    written = model.sample(study.samples, data.length, generator, steps=study.sampling_steps)
-    with torch.no_grad():
-        logits = judge(study, out).logits(written)
-        nats = torch.nn.functional.cross_entropy(logits.mT, written, reduction="none")
-    found = dict(
-        judged=asdict(evaluate.Estimate.of(nats.mean(1))),
-        tokens=asdict(evaluate.Estimate.of(token_variety(written))),
-        distinct={n: distinct(written, n) for n in (1, 2, 3)},
-    )
-    if evaluate.knows_the_truth(data):
-        truth = data.corpus.truth
-        found |= evaluate.worth(written, truth) | evaluate.variety(written, truth)
-    return found
+def sample(model, n, length, steps):
+    """n texts (n, length) of a model, by one noise."""
+    noise, size = seeded(0, model), at_once(model.vocab_size, length, n)
+    parts = [len(part) for part in torch.arange(n).split(size)]
+    return torch.cat([model.sample(part, length, noise, steps=steps).cpu() for part in parts])
 
 
-def token_variety(texts):
-    """The entropy (n,) of the tokens within each text (n, L), nats: what the field calls sample
-    entropy. The same text again and again may have a high one."""
-    counts = torch.nn.functional.one_hot(texts).double().sum(1)
-    p = counts / counts.sum(-1, keepdim=True)
-    return -torch.special.xlogy(p, p).sum(-1)
+def opinions(samples, data, judge):
+    """What the judge says of samples (n, L), and the truth where it is known: `written`; and of as
+    many real texts, if the validation split has twice as many: `real`. MAUVE compares either with
+    the other half of these."""
+    full = data.validation[0]
+    n = min(len(samples), len(full) // 2)
+    order = torch.randperm(len(full), generator=torch.Generator().manual_seed(0))
+    real, human = full[order[:n]], full[order[n : 2 * n]]
+    _, references = judging.read(judge, human)
 
+    def opinion(texts):
+        nats, endings = judging.read(judge, texts)
+        found = judging.opinion(texts, nats)
+        found["mauve"] = judging.mauve(references, endings[:n], judge, data.length)
+        if evaluate.knows_the_truth(data):
+            truth = data.corpus.truth
+            found |= evaluate.worth(texts, truth) | evaluate.variety(texts, truth)
+        return found
 
-def distinct(texts, n):
-    """The share of different n-grams among all that the texts (B, L) hold."""
-    grams = texts.unfold(1, n, 1).reshape(-1, n)
-    return len(grams.unique(dim=0)) / len(grams)
+    return dict(written=opinion(samples), real=opinion(real))

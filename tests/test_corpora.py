@@ -5,6 +5,7 @@ import logging
 import sys
 import types
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import pooch
@@ -13,7 +14,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nanoparadigm.corpora import Batches, Corpus, load, windows
+from nanoparadigm.corpora import Batches, Corpus, held_out, load, windows
 from nanoparadigm.errors import InputError
 
 SPLITS = {"train": "a train text", "valid": "a validation text", "test": "a test text"}
@@ -157,6 +158,16 @@ def test_wikitext2_in_part_is_passed_over_for_the_archive(data, cache, monkeypat
     write(data, {"valid": "v", "test": "t"})
     monkeypatch.setattr(pooch, "retrieve", retrieve)
     assert load("wikitext2") == Corpus("wikitext2", *SPLITS.values())
+
+
+def test_what_is_held_out_is_the_validation_split_and_needs_no_other(data, tmp_path):
+    write(data, {"valid": "v"})
+    assert held_out("wikitext2") == Corpus("wikitext2", "v", "v")
+    path = tmp_path / "mine.txt"
+    path.write_text("abcdefghijklmnopqrst")
+    assert held_out(str(path)) == Corpus(str(path), "st", "st")
+    language = load("language")
+    assert held_out("language") == replace(language, train=language.validation)
 
 
 def test_pydocs_is_the_language_reference():

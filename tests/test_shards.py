@@ -25,8 +25,9 @@ from hypothesis import strategies as st
 
 from nanoparadigm import build, cli, corpora, documents, encoding, tokenizers
 from nanoparadigm.corpora import Batches, Data
-from nanoparadigm.entropy import GPT2, spread, token_entropy
+from nanoparadigm.entropy import spread, token_entropy
 from nanoparadigm.errors import InputError
+from nanoparadigm.judging import GPT2
 from nanoparadigm.shards import VALIDATION, Shards, Stream, write
 from nanoparadigm.train import Settings, train
 
@@ -625,10 +626,10 @@ def test_the_published_gpt2_is_read_like_our_own(monkeypatch):
     ours = awake("ar", vocab_size=7)
 
     class Theirs:
-        config = types.SimpleNamespace(bos_token_id=7, n_positions=12)
+        config = types.SimpleNamespace(bos_token_id=7, n_positions=12, vocab_size=7)
 
-        def from_pretrained(self, name):
-            assert name == "gpt2"
+        def from_pretrained(self, name, use_safetensors):
+            assert name == "gpt2" and use_safetensors  # and no pickle
             return self
 
         def to(self, device):

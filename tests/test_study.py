@@ -3,6 +3,7 @@ alike, and reported with no ranking that the noise could have made."""
 
 import json
 import shlex
+import shutil
 import tomllib
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -15,6 +16,7 @@ from helpers import generator
 from nanoparadigm import SCHEDULES, InputError, checkpoint, cli, corpora, parameters, report, study
 from nanoparadigm.language import flat, grammatical, language
 from nanoparadigm.paradigms.mdlm import MASKINGS
+from nanoparadigm.train import read_log
 
 MINI = """
 dataset = "language"
@@ -92,6 +94,7 @@ def test_the_published_size_has_its_parameters():
         ("dataset = language", "mine.toml is not TOML"),
         ("dataset = 'language'\nseeds = []", "a study needs a seed"),
         ("dataset = 'language'\ndraws = 0", "draws is 0"),
+        ("dataset = 'language'\nwindows = 1", "windows is 1, which has no standard error"),
     ],
 )
 def test_what_is_wrong_in_a_file_is_said(text, said, tmp_path, monkeypatch):
@@ -145,6 +148,26 @@ def test_every_trial_is_measured_on_the_same_windows_by_one_estimator(done):
     assert trials["sigmoid-entropy-1"]["bound"] == pytest.approx(nats.tolist(), rel=1e-6)
 
 
+def test_the_excess_is_against_the_exact_probability_of_the_same_windows(done):
+    measures = json.loads((done / "runs/sqrt-uniform-0/measures.json").read_text())
+    assert set(measures) == study.MEASURED
+    x = study.Texts.of(study.load(done.parent / "mini.toml")).ours.validation[0]
+    full = x[torch.linspace(0, len(x) - 1, 8).round().long()]
+    exact = -language().log_prob(full) / 32
+    bound = torch.tensor(measures["bound"], dtype=torch.double)
+    assert measures["excess"] == pytest.approx((bound - exact).tolist(), abs=1e-6)
+    assert measures["entropy"] == pytest.approx(language().entropy(32) / 32)
+
+
+def test_real_texts_stand_beside_what_is_written(done):
+    """They have no mistakes, are the same for all trials, and are those of the validation split."""
+    found = [json.loads(p.read_text()) for p in done.rglob("measures.json")]
+    real = found[0]["real"]
+    assert all(f["real"] == real for f in found)
+    assert real["ungrammatical"]["mean"] == 0 and not any(real["mistakes"].values())
+    assert found[0]["written"]["judged"]["mean"] != real["judged"]["mean"]
+
+
 def test_masking_by_entropy_took_its_weights_from_the_judge(done):
     model = checkpoint.load(done / "runs" / "linear-entropy-0").model
     entropy = torch.from_numpy(np.load(done / "entropy.npy"))
@@ -155,7 +178,7 @@ def test_masking_by_entropy_took_its_weights_from_the_judge(done):
 
 def test_a_report_says_what_was_found_and_no_more(done):
     text = (done / "report.md").read_text(encoding="utf-8")
-    assert "\n24 trials" in text and text.count("| sigmoid ") == 2
+    assert "\n24 trials" in text and text.count("| sigmoid ") == 4
     assert "the twins linear and loglinear lie" in text
     facts = json.loads((done / "results.json").read_text(encoding="utf-8"))
     assert set(facts["found"]) == {*MASKINGS, "entropy_minus_uniform"}
@@ -174,6 +197,138 @@ def test_another_study_does_not_write_into_the_folder_of_one(done, capsys):
     Path(done.parent / "other.toml").write_text(MINI.replace("max_steps = 4", "max_steps = 6"))
     assert cli.main(shlex.split(f"study --preset {done.parent}/other.toml --out {done}")) == 2
     assert "holds another study" in capsys.readouterr().err
+
+
+def test_what_an_earlier_version_measured_is_measured_again(done, tmp_path, monkeypatch):
+    shutil.copytree(done, tmp_path / "mini")
+    file = tmp_path / "mini/runs/sqrt-uniform-0/measures.json"
+    whole = json.loads(file.read_text())
+    checkpoint.write_json(file, {k: v for k, v in whole.items() if k != "excess"})
+    plan = study.load(done.parent / "mini.toml")
+    left = [trial.id for trial in plan.trials if not study.is_done(tmp_path / "mini", trial)]
+    assert left == ["sqrt-uniform-0"]
+    assert " 23 trials, " in report.write(tmp_path / "mini")
+    monkeypatch.chdir(tmp_path)
+    main = f"study --preset {done.parent}/mini.toml --out mini --trial sqrt-uniform-0"
+    assert cli.main(shlex.split(main)) == 0
+    assert json.loads(file.read_text()) == whole
+
+
+def test_a_report_says_when_a_bound_was_reached(done):
+    """The first evaluation of each run that is as low as the last of the worst."""
+    logs = {p.parent.name: read_log(p.parent) for p in done.rglob("runs/*/log.jsonl")}
+    nats = max(log[-1]["val"] for log in logs.values())
+    row = next(
+        line.split("|")
+        for line in (done / "report.md").read_text(encoding="utf-8").splitlines()
+        if line.startswith("| cosine ") and " entropy " in line
+    )
+    reached = [
+        next(r for r in logs[f"cosine-entropy-{seed}"] if r.get("val", nats + 1) <= nats)
+        for seed in (0, 1)
+    ]
+    for place, name, digits in (-3, "step", 0), (-2, "seconds", 1):
+        mean = sum(r[name] for r in reached) / 2
+        assert row[place].split("±")[0].strip() == f"{mean:.{digits}f}"
+
+
+# --------------------------------------------------------------------------------- a second text
+
+
+def text_study(folder, second, **changes):
+    """A Study of a text of letters and spaces, with that second text."""
+    (folder / "first.txt").write_text("a bird in the hand is worth two in the bush " * 30)
+    (folder / "second.txt").write_text(second)
+    options = dict(dataset=str(folder / "first.txt"), zero_shot=str(folder / "second.txt"))
+    return study.Study(sizes=study.Sizes(block_size=16), **options | changes)
+
+
+def test_a_second_text_is_read_without_what_the_alphabet_lacks(tmp_path):
+    text = "seven birds in 4 hands " * 50  # v and 4 are no letters of the first
+    texts = study.Texts.of(text_study(tmp_path, text))
+    tokens = torch.cat([part.flatten() for part in texts.zero_shot.validation])
+    held_out = text[len(text) * 9 // 10 :]
+    read = texts.zero_shot.tokenizer.decode(tokens)
+    assert read == "".join(c for c in held_out if c not in "v4")
+    assert texts.left_out == pytest.approx(1 - len(read) / len(held_out)) and texts.left_out > 0.05
+    bpe = study.Texts.of(text_study(tmp_path, text, tokenizer="bpe"))
+    assert bpe.left_out == 0 and bpe.zero_shot.characters_per_token > 1
+
+
+@pytest.mark.parametrize(
+    "second, said",
+    [
+        ("Π και Σ " * 100, "of the characters of .*second.txt are not in the alphabet"),
+        ("a hand", "the validation split of .*second.txt holds 1 of the 16 tokens"),
+    ],
+)
+def test_a_second_text_that_cannot_be_read_ends_a_study_before_it_begins(second, said, tmp_path):
+    with pytest.raises(InputError, match=said):
+        study.begin(text_study(tmp_path, second), tmp_path / "study")
+    assert not (tmp_path / "study").exists()
+
+
+def test_a_second_text_of_other_words_is_refused_too(tmp_path):
+    (tmp_path / "second.txt").write_text("other words " * 99)
+    plan = replace(study.load("tiny"), zero_shot=str(tmp_path / "second.txt"))
+    with pytest.raises(InputError, match="which this tokenizer has never seen"):
+        study.begin(plan, tmp_path / "study")
+
+
+# ------------------------------------------------------------------------------------- the report
+
+
+def measured(seed=0, mauve=None, **changes):
+    """What is known of a trial on a text, as `report.collect` has it."""
+
+    def written(judged):
+        found = dict(judged=dict(mean=judged, se=0.01), tokens=dict(mean=2.5, se=0.02))
+        return found | dict(distinct={"1": 0.01, "2": 0.1, "3": 0.5}, mauve=mauve)
+
+    return dict(
+        schedule="linear", masking="uniform", seed=seed, bound=1.5, bound_se=0.03, own_exam=1.2,
+        own_exam_se=0.04, excess=None, entropy=None, zero_shot=2.0, zero_shot_se=0.05,
+        left_out=0.048, gradient_noise=7.0, judge="a judge", written=written(2.0),
+        real=written(1.0), nats_per_bit=dict(bound=0.6, zero_shot=0.8),
+        curve=[dict(step=10, seconds=3.0, val=1.9), dict(step=20, seconds=6.0, val=1.6)],
+    ) | changes  # fmt: skip
+
+
+def row(table, name="linear"):
+    head, _, *lines = table.splitlines()
+    cells = next(line for line in lines if line.startswith(f"| {name} "))
+    names = [cell.strip() for cell in head.split("|")]
+    return dict(zip(names, (c.strip() for c in cells.split("|")), strict=True))
+
+
+def test_bits_per_character_stand_beside_nats_per_token_of_a_text():
+    found = row(report.worth_table({"a": measured()}))
+    assert (
+        found["bound"] == "<= 1.500 ± 0.030" and found["bits per character"] == "<= 2.500 ± 0.050"
+    )
+    said = report.worth_notes({"a": measured()})
+    assert "One nat per token is 1.6667 bits per character" in said
+    assert "without 4.8% of its characters" in said
+
+
+def test_errors_are_over_seeds_where_there_are_some():
+    trials = {"a": measured(0, bound=1.4), "b": measured(1, bound=1.6)}
+    found = row(report.worth_table(trials))
+    assert (
+        found["bound"] == "<= 1.500 ± 0.100" and found["bits per character"] == "<= 2.500 ± 0.167"
+    )
+    assert found["own exam"] == "1.200 ± 0.000"
+
+
+def test_mauve_is_said_with_its_n_length_and_embedder_or_how_to_get_it():
+    without = {"a": measured()}
+    assert "MAUVE" not in report.writing_table(without).splitlines()[0]
+    assert "pip install 'nanoparadigm[mauve]'" in report.writing_notes(without)
+    mauve = dict(mean=0.75, n=128, length=64, embedder="the last hidden state of a judge")
+    trials = {"a": measured(mauve=mauve)}
+    table, said = report.writing_table(trials), report.writing_notes(trials)
+    assert row(table)["MAUVE"] == "0.750" and row(table, "real texts")["judged"] == "1.000 ± 0.010"
+    assert "128 texts of 64 tokens" in said and "by the last hidden state of a judge" in said
 
 
 def synthetic(rng, effects, seeds=4, noise=0.01):

@@ -1,0 +1,225 @@
+"""What a study says of a model does not depend on how much of it fits into memory, and what it
+says of texts is said with a judge's name."""
+
+import json
+import math
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from helpers import awake, generator
+
+from nanoparadigm import InputError, cli, evaluate, judging, study, tokenizers
+from nanoparadigm.corpora import Corpus, Data
+from nanoparadigm.tokenizers import CharTokenizer
+
+TEXT = "".join("abcdefg"[i] for i in torch.randint(7, (600,), generator=generator()))
+
+
+@pytest.fixture
+def data():
+    return Data(Corpus("letters", TEXT, TEXT[:120]), CharTokenizer("abcdefg"), 12)
+
+
+def asked(model, monkeypatch):
+    """The logits of every call of the model's network from now on, as a list that grows."""
+    found, forward = [], type(model.net).forward
+
+    def counted(net, z, t=None):
+        logits = forward(net, z, t)
+        found.append(logits.numel() // logits.shape[-1] * model.vocab_size)
+        return logits
+
+    monkeypatch.setattr(type(model.net), "forward", counted)
+    return found
+
+
+def test_a_network_is_never_asked_for_more_than_it_may_be_at_once(data, monkeypatch):
+    monkeypatch.setattr(evaluate, "LOGITS", 2 * 12 * 7 + 1)
+    model = awake("diffusion", vocab_size=7, block_size=12)
+    found = asked(model, monkeypatch)
+    evaluate.window_nats(model, data, generator(), draws=1)
+    study.own_exam(model, data.validation[0], 1)
+    study.gradient_noise(model, data, batch_size=5, draws=2)
+    study.sample(model, 5, 12, steps=3)
+    evaluate.accuracy(model, data, 0, generator())
+    judge = judging.Own(awake("ar", vocab_size=7, block_size=12), "a judge")
+    ours = len(found)
+    judging.read(judge, data.validation[0])
+    assert ours > 20 and max(found) == 2 * 12 * 7
+
+
+def test_the_noise_of_the_gradient_is_that_of_whole_batches(data, monkeypatch):
+    model = awake("diffusion", vocab_size=7, block_size=12)
+    whole = study.gradient_noise(model, data, batch_size=5, draws=6)
+    monkeypatch.setattr(evaluate, "LOGITS", 2 * 12 * 7)
+    assert study.gradient_noise(model, data, batch_size=5, draws=6) == pytest.approx(whole, 1e-4)
+    batches = study.corpora.Batches(data.train, 5, 12, generator(0))
+    noise, gradients = generator(1), []
+    for _ in range(6):
+        loss = model.loss(next(batches), noise)
+        found = torch.autograd.grad(loss, list(model.parameters()))
+        gradients.append(torch.cat([g.flatten() for g in found]).double())
+    gradients = torch.stack(gradients)
+    spread = gradients.var(0).sum()
+    signal = gradients.mean(0).square().sum() - spread / 6
+    assert whole == pytest.approx((spread / signal).item(), 1e-4)
+
+
+def test_a_judge_reads_texts_in_parts_as_it_reads_them_at_once(data, monkeypatch):
+    model, texts = awake("ar", vocab_size=7, block_size=12), data.validation[0]
+    judge = judging.Own(model, "a judge")
+    nats, endings = judging.read(judge, texts)
+    assert torch.allclose(nats, model.nll_bound(texts) / 12, atol=1e-5)
+    monkeypatch.setattr(evaluate, "LOGITS", 3 * 12 * 7)
+    for whole, parts in zip((nats, endings), judging.read(judge, texts), strict=True):
+        assert torch.allclose(whole, parts, atol=1e-5)
+
+
+def test_an_ending_is_what_the_last_prediction_is_read_from(data):
+    model, texts = awake("ar", vocab_size=7, block_size=12), data.validation[0]
+    _, endings = judging.read(judging.Own(model, "a judge"), texts)
+    assert torch.allclose(model.net.read(endings)[:, :7], model.logits(texts)[:, -1], atol=1e-5)
+
+
+def test_token_variety_is_the_entropy_of_what_a_text_holds():
+    texts = torch.tensor([[0, 0, 0, 0], [0, 1, 2, 50_000], [3, 3, 9, 9]])
+    assert judging.token_variety(texts).tolist() == pytest.approx([0, math.log(4), math.log(2)])
+    assert judging.distinct(texts, 1) == 6 / 12 and judging.distinct(texts, 2) == 7 / 9
+
+
+def test_mauve_tells_texts_from_others_and_says_of_what_it_is():
+    pytest.importorskip("mauve")
+    judge = judging.Own(awake("ar", vocab_size=7), "somebody")
+    human, same = torch.randn(2, 200, 8, generator=generator())
+    near = judging.mauve(human, same, judge, 32)
+    far = judging.mauve(human, same + 2, judge, 32)
+    assert near == judging.mauve(human, same, judge, 32)  # whatever was drawn before
+    assert near["mean"] > 0.9 and far["mean"] < 0.1
+    assert near | {"mean": 0} == dict(
+        mean=0, n=200, length=32, embedder="the last hidden state of somebody"
+    )
+
+
+def test_texts_and_their_ceiling_are_measured_against_the_same_others(data, monkeypatch):
+    seen = []
+    monkeypatch.setattr(
+        judging, "mauve", lambda human, texts, judge, length: seen.append((human, texts, length))
+    )
+    judge = judging.Own(awake("ar", vocab_size=7, block_size=12), "a judge")
+    samples = data.train[: 9 * 12].view(9, 12)
+    study.opinions(samples, data, judge)
+    (human, texts, length), (same, real, _) = seen
+    assert torch.equal(human, same) and length == 12
+    assert len(human) == len(texts) == len(real) == 5  # of the ten there are
+    endings = judging.read(judge, data.validation[0])[1]
+    both = torch.cat([human, real])
+    places = (both[:, None] - endings).abs().sum(-1).argmin(-1)
+    assert sorted(places.tolist()) == list(range(10))  # no text is in both
+
+
+def test_without_mauve_nothing_is_said(monkeypatch):
+    monkeypatch.setitem(sys.modules, "mauve", None)
+    assert judging.mauve(torch.zeros(3, 2), torch.zeros(3, 2), None, 5) is None
+
+
+# ----------------------------------------------------------------------------------- GPT-2 judges
+
+
+@pytest.fixture(scope="module")
+def gpt2(tmp_path_factory):
+    """A folder with a GPT-2 of the real vocabulary, small and untrained, and a text."""
+    transformers = pytest.importorskip("transformers")
+    try:
+        tokenizers.gpt2()
+    except InputError as error:
+        pytest.skip(str(error))
+    home = tmp_path_factory.mktemp("gpt2")
+    sizes = dict(n_embd=8, n_layer=1, n_head=1, n_positions=16)
+    net = transformers.GPT2LMHeadModel(transformers.GPT2Config(vocab_size=50_257, **sizes))
+    net.save_pretrained(home / "judge")
+    (home / "text.txt").write_text("To be, or not to be, that is the question. " * 60)
+    return home
+
+
+STUDY = """
+dataset = "text.txt"
+tokenizer = "{tokenizer}"
+windows = 2
+draws = 1
+samples = 2
+sampling_steps = 2
+
+[sizes]
+n_layer = 1
+n_head = 1
+n_embd = 8
+block_size = {length}
+
+[settings]
+max_steps = 2
+batch_size = 2
+eval_interval = 2
+eval_windows = 2
+
+[judge]
+model = "{judge}"
+"""
+
+
+def plan(home, monkeypatch, tokenizer="gpt2", length=16, judge="judge"):
+    monkeypatch.chdir(home)
+    text = STUDY.format(tokenizer=tokenizer, length=length, judge=judge)
+    Path("mine.toml").write_text(text)
+    return "study --preset mine.toml --trial linear-entropy-0 --out"
+
+
+def test_a_gpt2_in_a_folder_judges_a_study(gpt2, monkeypatch):
+    assert cli.main([*plan(gpt2, monkeypatch).split(), "mine"]) == 0
+    measures = json.loads(Path("mine/runs/linear-entropy-0/measures.json").read_text())
+    assert 10.7 < measures["written"]["judged"]["mean"] < 11  # log 50257 = 10.82: untrained
+    assert np.load("mine/entropy.npy").shape == (50_257,)
+
+
+def test_an_ending_of_gpt2_is_what_its_last_prediction_is_read_from(gpt2):
+    judge = judging.GPT2(source=str(gpt2 / "judge"))
+    x = torch.randint(50_257, (3, 16), generator=generator())
+    nats, endings = judging.read(judge, x)
+    with torch.no_grad():
+        assert torch.allclose(judge.net.lm_head(endings), judge.logits(x)[:, -1], atol=1e-5)
+        start = torch.cat([torch.full((3, 1), judge.net.config.bos_token_id), x], dim=1)[:, :-1]
+        theirs = judge.net(start).logits.log_softmax(-1).gather(-1, x[..., None])
+    assert torch.allclose(nats, -theirs.squeeze(-1).mean(1), atol=1e-4)
+
+
+def test_gpt2_in_a_folder_says_how_hard_tokens_are(gpt2, monkeypatch):
+    monkeypatch.chdir(gpt2)
+    command = "prepare entropy --checkpoint judge --dataset text.txt --tokens 100 --out h.npy"
+    assert cli.main(command.split()) == 0
+    assert 10.7 < np.load("h.npy").mean() < 10.83
+
+
+@pytest.mark.parametrize(
+    "options, said",
+    [
+        (dict(tokenizer="char"), "the judge judge reads tokens of GPT-2, and this study writes"),
+        (dict(length=32), "reads 16 tokens of 50,257 kinds, and this study writes 32"),
+        (dict(judge="folder"), "unknown judge 'folder'"),
+    ],
+)
+def test_a_judge_that_cannot_read_a_study_ends_it_before_it_begins(
+    gpt2, monkeypatch, capsys, options, said
+):
+    assert cli.main([*plan(gpt2, monkeypatch, **options).split(), "refused"]) == 2
+    assert said in capsys.readouterr().err
+    assert not Path("refused").exists()
+
+
+def test_the_published_judge_wants_its_own_tokens(tmp_path, monkeypatch, capsys):
+    """Said without the package transformers, too."""
+    (tmp_path / "text.txt").write_text(TEXT)
+    main = plan(tmp_path, monkeypatch, tokenizer="char", judge="gpt2")
+    assert cli.main([*main.split(), "refused"]) == 2
+    assert "reads tokens of GPT-2, and this study writes those of a char" in capsys.readouterr().err
