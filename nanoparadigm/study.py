@@ -197,14 +197,15 @@ def begin(study, out):
     """Write down what the study is; InputError if another one is in that folder."""
     file = Path(out) / "study.json"
     file.parent.mkdir(parents=True, exist_ok=True)
-    if file.exists():
-        there = json.loads(file.read_text(encoding="utf-8"))["hash"]
-        if there != study.hash:
-            raise InputError(
-                f"{out} holds another study ({there}, not {study.hash}): give --out another folder"
-            )
+    there = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+    if there and there["hash"] != study.hash:
+        raise InputError(
+            f"{out} holds another study ({there['hash']}, not {study.hash}): "
+            "give --out another folder"
+        )
     ids = [trial.id for trial in study.trials]
-    checkpoint.write_json(file, dict(hash=study.hash, trials=ids, study=asdict(study)))
+    if there.get("trials") != ids:  # else left alone: the tasks of a cluster begin all at once
+        checkpoint.write_json(file, dict(hash=study.hash, trials=ids, study=asdict(study)))
 
 
 def train_judge(study, texts, out):
