@@ -47,7 +47,7 @@ test: $(STAMP)  ## set up, then everything the continuous integration checks
 	$(BIN)/python book/assets.py
 	TQDM_DISABLE=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --nbval tests book
 
-test-slurm: $(STAMP)  ## a study on a SLURM cluster of this one machine (as root, on Debian)
+test-slurm: $(STAMP)  ## a study on a SLURM cluster of this one machine (Debian), some four minutes
 	tests/slurm.sh
 
 format: $(STAMP)  ## let ruff mend and lay out the code

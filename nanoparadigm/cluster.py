@@ -78,7 +78,7 @@ def submit(study, out, flags, cap=4, options=()):
     send = ["sbatch", "--parsable", log, *options]
     if not (out / "entropy.npy").exists():
         judge = slurm(*send, str(file)).split(";")[0]
-        send.append(f"--dependency=afterok:{judge}")
+        send += [f"--dependency=afterok:{judge}", "--kill-on-invalid-dep=yes"]
     array = f"--array={','.join(map(str, waiting))}%{cap}"
     job = slurm(*send, array, str(file)).split(";")[0]
     write_json(out / "cluster.json", dict(job=job))

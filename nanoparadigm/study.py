@@ -227,14 +227,15 @@ def begin(study, out):
     if not file.exists():
         check(study, Texts.of(study))
     file.parent.mkdir(parents=True, exist_ok=True)
-    if file.exists():
-        there = json.loads(file.read_text(encoding="utf-8"))["hash"]
-        if there != study.hash:
-            raise InputError(
-                f"{out} holds another study ({there}, not {study.hash}): give --out another folder"
-            )
+    there = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+    if there and there["hash"] != study.hash:
+        raise InputError(
+            f"{out} holds another study ({there['hash']}, not {study.hash}): "
+            "give --out another folder"
+        )
     ids = [trial.id for trial in study.trials]
-    checkpoint.write_json(file, dict(hash=study.hash, trials=ids, study=asdict(study)))
+    if there.get("trials") != ids:  # else left alone: the tasks of a cluster begin all at once
+        checkpoint.write_json(file, dict(hash=study.hash, trials=ids, study=asdict(study)))
 
 
 def check(study, texts):

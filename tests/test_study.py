@@ -331,6 +331,16 @@ def test_mauve_is_said_with_its_n_length_and_embedder_or_how_to_get_it():
     assert "128 texts of 64 tokens" in said and "by the last hidden state of a judge" in said
 
 
+def test_what_is_written_down_is_left_alone_by_the_tasks_that_begin_at_once(tmp_path):
+    plan, file = study.load("tiny"), tmp_path / "study.json"
+    study.begin(plan, tmp_path)
+    before = file.stat()
+    study.begin(plan, tmp_path)
+    assert (file.stat().st_ino, file.stat().st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
+    study.begin(replace(plan, seeds=(7,)), tmp_path)
+    assert "linear-uniform-7" in json.loads(file.read_text())["trials"]
+
+
 def synthetic(rng, effects, seeds=4, noise=0.01):
     """Trials whose bound has these effects, and whose own exam has the reverse."""
     found = {}
