@@ -1,6 +1,7 @@
 """What a study found: one table, curves, intervals, and a ranking only where there is one."""
 
 import json
+from importlib.resources import files
 from pathlib import Path
 
 import numpy as np
@@ -8,12 +9,12 @@ import torch
 from matplotlib.figure import Figure
 
 from . import checkpoint
-from .errors import InputError
+from .errors import InputError, choose
 from .evaluate import markdown, percent
 from .paradigms.mdlm import MASKINGS
 from .schedules import SCHEDULES
 from .statistics import bootstrap, rank
-from .study import TWINS
+from .study import STORED, TWINS
 from .train import read_log
 from .viz import COLOURS, GREY
 
@@ -38,6 +39,15 @@ def collect(out):
     if not found:
         raise InputError(f"no trial of {out} is done yet: nanoparadigm study --out {out} goes on")
     return found
+
+
+def stored(name):
+    """What a study of STORED found, of which the package keeps the results: a dict with its
+    `study`, `hash` and `machine`, its `trials`, their measures as means, and `found`, of `analyse`.
+    """
+    choose("stored study", name, dict.fromkeys(STORED))
+    text = files(__package__).joinpath("studies", f"{name}.json").read_text(encoding="utf-8")
+    return json.loads(text)
 
 
 def values(trials, masking, measure):

@@ -41,7 +41,9 @@ from .train import Settings, train
 
 TWINS = ("linear", "loglinear")
 ENTROPY_TOKENS = 2**20  # of the judge's text, to say how hard each token is
-PRESETS = tuple(sorted(file.name[:-5] for file in files(__package__).joinpath("studies").iterdir()))
+_FILES = {file.name for file in files(__package__).joinpath("studies").iterdir()}
+PRESETS = tuple(sorted(name[:-5] for name in _FILES if name.endswith(".toml")))
+STORED = tuple(sorted(name[:-5] for name in _FILES if name.endswith(".json")))
 
 
 @dataclass(frozen=True)
