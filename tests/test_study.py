@@ -169,6 +169,22 @@ def test_what_is_done_is_not_done_again(done, capsys):
     assert {p: p.stat().st_mtime_ns for p in before} == before
 
 
+@pytest.mark.parametrize("name", study.STORED)
+def test_the_results_in_the_package_are_those_of_its_preset(name):
+    stored, plan = report.stored(name), study.load(name)
+    assert stored["hash"] == replace(plan, seeds=tuple(stored["study"]["seeds"])).hash
+    ids = [study.Trial(t["schedule"], t["masking"], t["seed"]).id for t in stored["trials"]]
+    assert len(set(ids)) == len(ids) == 12 * len(stored["study"]["seeds"])
+    found = report.analyse(dict(zip(ids, stored["trials"], strict=True)), generator())
+    means = {m: found[m]["means"] for m in MASKINGS}
+    assert means == {m: pytest.approx(stored["found"][m]["means"]) for m in MASKINGS}
+
+
+def test_results_that_nobody_stored():
+    with pytest.raises(InputError, match="unknown stored study 'tinny': did you mean 'tiny'"):
+        report.stored("tinny")
+
+
 def test_another_study_does_not_write_into_the_folder_of_one(done, capsys):
     Path(done.parent / "other.toml").write_text(MINI.replace("max_steps = 4", "max_steps = 6"))
     assert cli.main(shlex.split(f"study --preset {done.parent}/other.toml --out {done}")) == 2
