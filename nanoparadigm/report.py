@@ -1,7 +1,7 @@
 """What a study found: one table, curves, intervals, and a ranking only where there is one."""
 
 import json
-from importlib.resources import files
+from operator import itemgetter
 from pathlib import Path
 
 import numpy as np
@@ -14,16 +14,18 @@ from .evaluate import markdown, percent
 from .paradigms.mdlm import MASKINGS
 from .schedules import SCHEDULES
 from .statistics import bootstrap, rank
-from .study import STORED, TWINS
+from .study import PRESETS, STUDIES, TWINS
 from .train import read_log
 from .viz import COLOURS, GREY
 
 MARKERS = {"uniform": "o", "entropy": "s"}
+DASHES = ["-", ":", "--", "-.", (0, (5, 1)), (0, (1, 1))]
+STYLES = dict(zip(SCHEDULES, zip(COLOURS, DASHES, strict=True), strict=True))
 
 
 def collect(out):
     """id -> what is known of every trial of the study in that folder that has been measured: its
-    measures and its log. Raises InputError where there is none."""
+    measures, windows averaged, and its learning curve. Raises InputError where there is none."""
     file = Path(out) / "study.json"
     if not file.exists():
         raise InputError(f"{out} holds no study: nanoparadigm study --out {out} makes one")
@@ -32,22 +34,23 @@ def collect(out):
         folder = Path(out) / "runs" / name
         if (folder / "measures.json").exists():
             measures = json.loads((folder / "measures.json").read_text(encoding="utf-8"))
+            means = {k: float(np.mean(v)) for k, v in measures.items() if isinstance(v, list)}
             schedule, masking, seed = name.rsplit("-", 2)
-            found[name] = measures | dict(
-                schedule=schedule, masking=masking, seed=int(seed), log=read_log(folder)
-            )
+            trial = dict(schedule=schedule, masking=masking, seed=int(seed))
+            points = [r for r in read_log(folder) if "val" in r]
+            curve = [{k: r[k] for k in ("step", "seconds", "val")} for r in points]
+            found[name] = trial | measures | means | dict(curve=curve)
     if not found:
         raise InputError(f"no trial of {out} is done yet: nanoparadigm study --out {out} goes on")
     return found
 
 
-def stored(name):
-    """What a study of STORED found, of which the package keeps the results: a dict with its
-    `study`, `hash` and `machine`, its `trials`, their measures as means, and `found`, of `analyse`.
-    """
-    choose("stored study", name, dict.fromkeys(STORED))
-    text = files(__package__).joinpath("studies", f"{name}.json").read_text(encoding="utf-8")
-    return json.loads(text)
+def stored(preset):
+    """What the study of a preset has found on the machine of its authors: the dict that `write`
+    leaves in results.json, and that machine. InputError for a preset that was not run."""
+    names = [name for name in PRESETS if (STUDIES / f"{name}.json").is_file()]
+    choose("stored study", preset, dict.fromkeys(names))
+    return json.loads((STUDIES / f"{preset}.json").read_text(encoding="utf-8"))
 
 
 def values(trials, masking, measure):
@@ -60,21 +63,13 @@ def values(trials, masking, measure):
     return np.array(rows).reshape(len(rows), len(SCHEDULES))
 
 
-def bound(trial):
-    return float(np.mean(trial["bound"]))
-
-
-def own_exam(trial):
-    return float(np.mean(trial["own_exam"]))
-
-
 def target(trials):
     """The lowest bound that all of them have reached: the highest of their last ones."""
-    return max(t["log"][-1]["val"] for t in trials)
+    return max(t["curve"][-1]["val"] for t in trials)
 
 
 def steps_to(trial, nats):
-    return next(r["step"] for r in trial["log"] if "val" in r and r["val"] <= nats)
+    return next(point["step"] for point in trial["curve"] if point["val"] <= nats)
 
 
 def analyse(trials, generator):
@@ -82,10 +77,10 @@ def analyse(trials, generator):
     trials, names = list(trials.values()), list(SCHEDULES)
     found = {}
     for masking in MASKINGS:
-        scores = values(trials, masking, bound)
+        scores = values(trials, masking, itemgetter("bound"))
         if not len(scores):
             continue
-        exams = values(trials, masking, own_exam)
+        exams = values(trials, masking, itemgetter("own_exam"))
         base = scores[:, names.index(TWINS[0])]
         differences = {n: bootstrap(scores[:, i] - base, generator) for i, n in enumerate(names)}
         ranking = rank(names, scores, TWINS, generator)
@@ -96,7 +91,7 @@ def analyse(trials, generator):
             against_linear={n: vars(d) for n, d in differences.items()},
             **vars(ranking),
         )
-    both = [values(trials, masking, bound) for masking in MASKINGS]
+    both = [values(trials, masking, itemgetter("bound")) for masking in MASKINGS]
     if len(both[0]) == len(both[1]) > 0:
         effect = [bootstrap(both[1][:, i] - both[0][:, i], generator) for i in range(len(names))]
         found["entropy_minus_uniform"] = {
@@ -166,10 +161,10 @@ def table(trials):
                     schedule,
                     masking,
                     f"{len(kind)}",
-                    f"<= {cell(bound)}",
-                    cell(own_exam),
-                    f"<= {cell(lambda t: np.mean(t['zero_shot']))}" if kind[0]["zero_shot"] else "",
-                    cell(lambda t: t["gradient_noise"], 1),
+                    f"<= {cell(itemgetter('bound'))}",
+                    cell(itemgetter("own_exam")),
+                    f"<= {cell(itemgetter('zero_shot'))}" if kind[0]["zero_shot"] else "",
+                    cell(itemgetter("gradient_noise"), 1),
                     cell(lambda t: steps_to(t, nats), 0),
                     percent(share(kind)) if known else "",
                     cell(lambda t: t["written"]["judged"]["mean"]),
@@ -202,14 +197,14 @@ def curves(trials):
     figure = Figure(figsize=(10, 4.5), layout="constrained")
     panels = figure.subplots(1, len(MASKINGS), sharey=True)
     for axes, masking in zip(panels, MASKINGS, strict=True):
-        for colour, schedule in zip(COLOURS, SCHEDULES, strict=True):
+        for schedule, (colour, dashes) in STYLES.items():
             kind = [
                 t for t in trials.values() if (t["schedule"], t["masking"]) == (schedule, masking)
             ]
             for i, trial in enumerate(kind):
-                points = [r for r in trial["log"] if "val" in r]
-                x, y = [r["step"] for r in points], [r["val"] for r in points]
-                axes.plot(x, y, color=colour, lw=1.2, label=None if i else schedule)
+                x, y = ([point[key] for point in trial["curve"]] for key in ("step", "val"))
+                style = dict(color=colour, ls=dashes, lw=1.4, label=None if i else schedule)
+                axes.plot(x, y, **style)
         axes.set(title=f"masking {masking}", xlabel="steps")
         axes.grid(alpha=0.3)
         axes.spines[["top", "right"]].set_visible(False)
@@ -228,9 +223,10 @@ def forest(found):
         least = max(f["floor"], f["threshold"])
         if np.isfinite(least):
             axes.axvspan(-least, least, color=GREY, alpha=0.25, lw=0)
-        for i, d in enumerate(f["against_linear"].values()):
-            axes.plot([d["low"], d["high"]], [i, i], color=COLOURS[i], lw=2)
-            axes.plot(d["mean"], i, MARKERS[masking], color=COLOURS[i])
+        for i, (schedule, d) in enumerate(f["against_linear"].items()):
+            colour, _ = STYLES[schedule]
+            axes.plot([d["low"], d["high"]], [i, i], color=colour, lw=2)
+            axes.plot(d["mean"], i, MARKERS[masking], color=colour)
         axes.set_yticks(range(len(f["against_linear"])), list(f["against_linear"]))
         axes.axvline(0, color=GREY, lw=1)
         axes.set(title=f"masking {masking}", xlabel="nats per token more than linear")
@@ -239,20 +235,27 @@ def forest(found):
     return figure
 
 
+def text(facts):
+    """What was found, in Markdown: tables and sentences. facts: the dict of results.json."""
+    trials = facts["trials"]
+    return (
+        f"{len(trials)} trials, configuration {facts['hash']}.\n\n"
+        f"{table(trials)}\n{NOTES}\n{verdict(facts['found'])}\n"
+    )
+
+
 def write(out):
     """report.md, results.json, curves.png and forest.png in the folder of a study; returns what
     report.md says."""
     out, trials = Path(out), collect(out)
-    found = analyse(trials, torch.Generator().manual_seed(0))
     facts = json.loads((out / "study.json").read_text(encoding="utf-8"))
-    text = (
-        f"# A study of noise schedules on {facts['study']['dataset']}\n\n"
-        f"{len(trials)} of {len(facts['trials'])} trials, configuration {facts['hash']}.\n\n"
-        f"{table(trials)}\n{NOTES}\n{verdict(found)}\n"
-    )
-    (out / "report.md").write_text(text, encoding="utf-8")
-    small = {name: {k: v for k, v in t.items() if k != "log"} for name, t in trials.items()}
-    checkpoint.write_json(out / "results.json", facts | dict(found=found, trials=small))
+    missing = len(facts.pop("trials")) - len(trials)
+    facts |= dict(found=analyse(trials, torch.Generator().manual_seed(0)), trials=trials)
+    said = f"# A study of noise schedules on {facts['study']['dataset']}\n\n"
+    said += f"{missing} trials are not done yet. " if missing else ""
+    said += text(facts)
+    (out / "report.md").write_text(said, encoding="utf-8")
+    checkpoint.write_json(out / "results.json", facts)
     curves(trials).savefig(out / "curves.png", dpi=150)
-    forest(found).savefig(out / "forest.png", dpi=150)
-    return text
+    forest(facts["found"]).savefig(out / "forest.png", dpi=150)
+    return said

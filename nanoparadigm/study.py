@@ -41,9 +41,8 @@ from .train import Settings, train
 
 TWINS = ("linear", "loglinear")
 ENTROPY_TOKENS = 2**20  # of the judge's text, to say how hard each token is
-_FILES = {file.name for file in files(__package__).joinpath("studies").iterdir()}
-PRESETS = tuple(sorted(name[:-5] for name in _FILES if name.endswith(".toml")))
-STORED = tuple(sorted(name[:-5] for name in _FILES if name.endswith(".json")))
+STUDIES = files(__package__).joinpath("studies")  # NAME.toml, and NAME.json: what was found
+PRESETS = tuple(sorted(f.name[:-5] for f in STUDIES.iterdir() if f.name.endswith(".toml")))
 
 
 @dataclass(frozen=True)
@@ -127,7 +126,7 @@ def load(name):
         text = path.read_text(encoding="utf-8")
     else:
         choose("study", name, dict.fromkeys(PRESETS))
-        text = files(__package__).joinpath("studies", f"{name}.toml").read_text(encoding="utf-8")
+        text = STUDIES.joinpath(f"{name}.toml").read_text(encoding="utf-8")
     try:
         return filled(Study, tomllib.loads(text), name)
     except tomllib.TOMLDecodeError as error:

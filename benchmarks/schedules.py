@@ -1,0 +1,31 @@
+"""What the studies of noise schedules have found, kept with the package beside their presets.
+
+    nanoparadigm study --preset tiny
+    python benchmarks/schedules.py --studies studies tiny
+
+The second keeps studies/tiny/results.json as nanoparadigm/studies/tiny.json, with the machine.
+"""
+
+import argparse
+import json
+from pathlib import Path
+
+from measure import machine
+
+KEPT = Path(__file__).parents[1] / "nanoparadigm" / "studies"
+
+
+def keep(studies, name):
+    facts = json.loads((studies / name / "results.json").read_text(encoding="utf-8"))
+    path = KEPT / f"{name}.json"
+    path.write_text(json.dumps(dict(machine=machine(), **facts)) + "\n", encoding="utf-8")
+    print(f"written: {path}")
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--studies", type=Path, default=Path("studies"))
+    parser.add_argument("names", nargs="+")
+    chosen = parser.parse_args()
+    for name in chosen.names:
+        keep(chosen.studies, name)
