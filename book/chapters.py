@@ -141,7 +141,7 @@ def student(notebook):
         if cell.cell_type == "code":
             cell.outputs, cell.execution_count = [], None
         else:  # chapters lie beside each other here, the other pages do not
-            cell.source = re.sub(r"\]\((\d\d-[\w-]+)\.md", r"](\1.ipynb", cell.source)
+            cell.source = re.sub(r"\]\((\d\db?-[\w-]+)\.md", r"](\1.ipynb", cell.source)
             cell.source = re.sub(r"\]\(([a-z][\w-]*\.md)", r"](../../book/\1", cell.source)
         if cell.source:
             kept.append(cell)

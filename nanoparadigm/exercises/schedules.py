@@ -1,0 +1,392 @@
+"""Chapter 6b, noise schedules: what they cannot change, what they do, and when a difference is one.
+
+Texts of L = 5 over V = 3 words, the mask is symbol V; the cross-entropies ce (2^L, L) under every
+set of masks (2^L, L) are those of the tiny language's exact posterior, as in chapter 4.
+"""
+
+import math
+
+import torch
+
+from ..check import Exercise, Mistake
+from .bound import PATTERNS, L, V, cross_entropies
+
+TIMES = torch.tensor([0.05, 0.2, 0.4, 0.7, 0.95], dtype=torch.float64)
+MIDDLES = (torch.arange(1000, dtype=torch.float64) + 0.5) / 1000
+ALPHAS = [torch.cos(math.pi / 2 * MIDDLES), 1 - MIDDLES.sqrt(), 1 - MIDDLES**3]
+
+# ----------------------------------------------------------------------------- the mean mask rate
+
+
+def mean_mask_rate(alpha):
+    return 1 - alpha.mean()
+
+
+def mean_mask_rate_by_times(alpha):
+    """For an alpha that falls: every level between 0 and 1 is passed at one time."""
+    levels = MIDDLES[:, None]
+    return (alpha < levels).double().mean(-1).mean()
+
+
+def weighted_by_w(alpha):
+    u = 1 - alpha
+    w = u.diff() / u[1:]
+    return (w * u[1:]).sum() / w.sum()
+
+
+# ------------------------------------------------------------------------------ the change of time
+
+
+def cosine_time(t):
+    """Where cos(pi t' / 2) = 1 - sqrt(t)."""
+    return 2 / math.pi * torch.arccos(1 - t.sqrt())
+
+
+def cosine_time_by_half_angle(t):
+    return 4 / math.pi * torch.arcsin((t.sqrt() / 2).sqrt())
+
+
+# ------------------------------------------------------------------------------------ the own exam
+
+
+def probabilities(masked, u):
+    """Of each set of masks (2^L, L) at each of the noise levels u (n,): (n, 2^L)."""
+    k = masked.sum(-1)
+    return u[:, None] ** k * (1 - u[:, None]) ** (L - k)
+
+
+def own_exam(ce, masked, u):
+    """Times L the mean cross-entropy of the masked tokens, which is 0 where none is masked."""
+    mark = L * (ce * masked).sum(-1) / masked.sum(-1).clamp(min=1)
+    return (probabilities(masked, u) @ mark).mean()
+
+
+def own_exam_by_counts(ce, masked, u):
+    k, total = masked.sum(-1), 0.0
+    for n in range(1, L + 1):
+        often = (math.comb(L, n) * u**n * (1 - u) ** (L - n)).mean()
+        total = total + often * L * ce[k == n].sum(-1).mean() / n
+    return total
+
+
+def pooled(ce, masked, u):
+    p = probabilities(masked, u)
+    return L * (p @ (ce * masked).sum(-1)).sum() / (p @ masked.sum(-1).double()).sum()
+
+
+def under_the_weight(ce, masked, u):
+    return ((probabilities(masked, u) @ (ce * masked).sum(-1)) / u).mean()
+
+
+def of_those_with_masks(ce, masked, u):
+    return own_exam(ce, masked, u) / (1 - probabilities(masked, u)[:, 0].mean())
+
+
+# ------------------------------------------------------------------------------- the clipped bound
+
+
+def clipped_bound(bare, ce, masked, alpha0, alpha1, symbols=V, length=L):
+    left = probabilities(masked, 1 - alpha0[None])[0] @ (ce * masked).sum(-1)
+    return bare + length * alpha1 * math.log(symbols) + left
+
+
+def clipped_bound_token_by_token(bare, ce, masked, alpha0, alpha1):
+    total = bare - L * alpha1 * math.log(1 / V)
+    for pays, hidden in zip(ce, masked, strict=True):
+        total = total + torch.where(hidden, 1 - alpha0, alpha0).prod() * pays[hidden].sum()
+    return total
+
+
+def clipped():
+    cases = []
+    for i, (alpha0, alpha1) in enumerate([(0.95, 0.05), (0.9, 0.02), (0.993, 0.1)]):
+        u = (1 - alpha0) + (alpha0 - alpha1) * MIDDLES
+        bare = (alpha0 - alpha1) * under_the_weight(cross_entropies(i), PATTERNS, u)
+        ends = (torch.tensor(a, dtype=torch.float64) for a in (alpha0, alpha1))
+        cases.append((bare, cross_entropies(i), PATTERNS, *ends))
+    return cases
+
+
+# ----------------------------------------------------------------------- masks that know the token
+
+
+def token_masks(c, u):
+    """The probability that each token is masked, and the weight of its cross-entropy in du."""
+    return torch.stack([(c * u).clamp(max=1), torch.where(c * u < 1, 1 / u, 0.0)])
+
+
+def token_masks_by_slope(c, u):
+    """The weight is the derivative of log a by u, where a is the chance to be masked."""
+    u = u.clone().requires_grad_()
+    a = torch.minimum(c * u, torch.ones_like(c))
+    slopes = [torch.autograd.grad(one.log(), u, retain_graph=True)[0] for one in a]
+    return torch.stack([a.detach(), torch.stack(slopes)])
+
+
+# ----------------------------------------------------------------------------- the permutation test
+
+
+def far(values):
+    """How far the treatments' means lie apart, of values (..., S, K)."""
+    return values.mean(-2).var(-1)
+
+
+def shuffled(values, orders):
+    return values.expand(len(orders), -1, -1).gather(-1, orders)
+
+
+def as_far(values, orders):
+    return (far(shuffled(values, orders)) >= far(values)).sum()
+
+
+def permutation_test(values, orders):
+    return (1 + as_far(values, orders)) / (1 + len(orders))
+
+
+def permutation_test_in_a_loop(values, orders):
+    found, count = far(values), 1
+    for order in orders:
+        table = torch.stack([row[o] for row, o in zip(values, order, strict=True)])
+        count += bool(((table.mean(0) - table.mean()) ** 2).sum() > 5 * found)
+    return count / (1 + len(orders))
+
+
+def against_first(values, orders):
+    def ahead(v):
+        return v.mean(-2)[..., 0] - v.mean(-2).amin(-1)
+
+    found = (ahead(shuffled(values, orders)) >= ahead(values)).sum()
+    return (1 + found) / (1 + len(orders))
+
+
+def studies():
+    """Six treatments under a few seeds: nothing, a small effect, a larger one."""
+    cases = []
+    for S, effect in ((3, 0.0), (4, 0.5), (5, 1.0)):
+        g = torch.Generator().manual_seed(S)
+        values = torch.randn(S, 6, generator=g, dtype=torch.float64)
+        values = values + 3 * torch.randn(S, 1, generator=g, dtype=torch.float64)
+        values[:, 3] += effect
+        orders = torch.rand(199, S, 6, generator=g).argsort(-1)
+        cases.append((values, orders))
+    return cases
+
+
+EXERCISES = {
+    "mean_mask_rate": Exercise(
+        mean_mask_rate,
+        mean_mask_rate_by_times,
+        {
+            "what survives": Mistake(
+                lambda alpha: alpha.mean(),
+                "This is the share that survives: the masked share is one minus it.",
+            ),
+            "half way": Mistake(
+                lambda alpha: 1 - (alpha[len(alpha) // 2 - 1] + alpha[len(alpha) // 2]) / 2,
+                "This is the mask rate at t = 1/2: take its mean over all times.",
+            ),
+            "the ends": Mistake(
+                lambda alpha: 1 - (alpha[0] + alpha[-1]) / 2,
+                "You average the two ends, which are alike for most schedules: what counts is how "
+                "long each rate is kept.",
+            ),
+            "weighted by w": Mistake(
+                weighted_by_w,
+                "You weigh the times as the bound does: asked is how often a rate is drawn, and t "
+                "is uniform.",
+            ),
+        },
+        cases=lambda: [(alpha,) for alpha in ALPHAS],
+        tolerance=5e-4,
+    ),
+    "cosine_time": Exercise(
+        cosine_time,
+        cosine_time_by_half_angle,
+        {
+            "the other way": Mistake(
+                lambda t: (1 - torch.cos(math.pi / 2 * t)) ** 2,
+                "That goes from the cosine clock to the square root's: the question is the other "
+                "way.",
+            ),
+            "not inverted": Mistake(
+                lambda t: torch.cos(math.pi / 2 * (1 - t.sqrt())),
+                "You put the other alpha into the cosine: solve cos(pi t' / 2) = 1 - sqrt(t) for "
+                "t'.",
+            ),
+            "the noise for alpha": Mistake(
+                lambda t: 2 / math.pi * torch.arccos(t.sqrt()),
+                "You set the cosine equal to the noise level sqrt(t): equal must be what survives, "
+                "1 - sqrt(t).",
+            ),
+            "from the linear clock": Mistake(
+                lambda t: 2 / math.pi * torch.arccos(1 - t),
+                "That is the time for the linear schedule's noise: the square root's at t is "
+                "sqrt(t).",
+            ),
+            "no change of time": Mistake(
+                lambda t: t,
+                "At the same t the two are not equally noisy: solve cos(pi t' / 2) = 1 - sqrt(t) "
+                "for t'.",
+            ),
+        },
+        cases=lambda: [(TIMES,)],
+    ),
+    "own_exam": Exercise(
+        own_exam,
+        own_exam_by_counts,
+        {
+            "the bound": Mistake(
+                under_the_weight,
+                "This sums with the weight 1 / u, which makes it the bound: an exam takes the mean "
+                "over the masked tokens, at the noise levels as they come.",
+            ),
+            "no mean": Mistake(
+                lambda ce, masked, u: (probabilities(masked, u) @ (ce * masked).sum(-1)).mean(),
+                "You sum over the masked tokens: divide by how many they are, and multiply by L.",
+            ),
+            "pooled": Mistake(
+                pooled,
+                "You divide all that is paid by all that is masked: take the mean over the masked "
+                "tokens of each noisy text first.",
+            ),
+            "texts without masks left out": Mistake(
+                of_those_with_masks,
+                "You leave out the noisy texts in which nothing is masked: they are asked nothing "
+                "and score 0, which counts.",
+            ),
+            "every set of masks alike": Mistake(
+                lambda ce, masked, u: (
+                    L * (ce * masked).sum(-1) / masked.sum(-1).clamp(min=1)
+                ).mean(),
+                "You count every set of masks alike, so that no schedule occurs in it: k masks "
+                "come with probability u^k (1 - u)^(L - k).",
+            ),
+            "per token": Mistake(
+                lambda ce, masked, u: own_exam(ce, masked, u) / L,
+                "This is nats per token: times L it can be compared with the bound of a text.",
+            ),
+        },
+        cases=lambda: [
+            (cross_entropies(i), PATTERNS, u)
+            for i, u in enumerate([MIDDLES[::10], MIDDLES[::10].sqrt(), 0.3 * MIDDLES[::10] ** 2])
+        ],
+    ),
+    "clipped_bound": Exercise(
+        clipped_bound,
+        clipped_bound_token_by_token,
+        {
+            "nothing added": Mistake(
+                lambda bare, ce, masked, alpha0, alpha1: bare,
+                "This is the bare integral, which lies below the truth: add the prior and the "
+                "reconstruction.",
+            ),
+            "no prior": Mistake(
+                lambda bare, ce, masked, alpha0, alpha1: clipped_bound(
+                    bare, ce, masked, alpha0, 0.0
+                ),
+                "At t = 1 each token is still there with probability alpha1, and must be drawn "
+                "from V words: add L alpha1 log V.",
+            ),
+            "no reconstruction": Mistake(
+                lambda bare, ce, masked, alpha0, alpha1: bare + L * alpha1 * math.log(V),
+                "At t = 0 some tokens are still masked and must be guessed: add what they cost at "
+                "noise level 1 - alpha0.",
+            ),
+            "the mask among the words": Mistake(
+                lambda *case: clipped_bound(*case, symbols=V + 1),
+                "No token starts as the mask in that part of the prior: it is uniform on V words, "
+                "not on V + 1 symbols.",
+            ),
+            "prior of one token": Mistake(
+                lambda *case: clipped_bound(*case, length=1),
+                "Each of the L tokens pays the prior: multiply it by L.",
+            ),
+            "the ends swapped": Mistake(
+                lambda bare, ce, masked, alpha0, alpha1: clipped_bound(
+                    bare, ce, masked, 1 - alpha1, 1 - alpha0
+                ),
+                "You have the two ends the other way round: alpha1, left at t = 1, belongs to the "
+                "prior, and 1 - alpha0, masked at t = 0, to the reconstruction.",
+            ),
+            "reconstruction by chance": Mistake(
+                lambda bare, ce, masked, alpha0, alpha1: (
+                    bare + L * (alpha1 + 1 - alpha0) * math.log(V)
+                ),
+                "You guess the tokens left at t = 0 blindly, at log V each: the model reads the "
+                "others and pays their cross-entropy.",
+            ),
+        },
+        cases=clipped,
+    ),
+    "token_masks": Exercise(
+        token_masks,
+        token_masks_by_slope,
+        {
+            "c in the weight": Mistake(
+                lambda c, u: torch.stack(
+                    [token_masks(c, u)[0], torch.where(c * u < 1, 1 / (c * u), 0.0)]
+                ),
+                "The weight is a' / a with a = c u, so that c cancels and 1 / u is left.",
+            ),
+            "one over the chance": Mistake(
+                lambda c, u: torch.stack([c * u, 1 / (c * u)]),
+                "You divide by c u, and the weight is its derivative over it, in which c cancels; "
+                "and no chance exceeds 1, so clamp it.",
+            ),
+            "not clamped": Mistake(
+                lambda c, u: torch.stack([c * u, 1 / u + 0 * c]),
+                "No probability exceeds 1, and c u may: clamp it.",
+            ),
+            "pays when it is certain": Mistake(
+                lambda c, u: torch.stack([(c * u).clamp(max=1), 1 / u + 0 * c]),
+                "Where a token is masked for sure its chance no longer changes, and a' / a is 0: "
+                "it pays nothing there.",
+            ),
+            "by the clamped chance": Mistake(
+                lambda c, u: torch.stack([(c * u).clamp(max=1), 1 / (c * u).clamp(max=1)]),
+                "You divide by the chance to be masked: the weight is its derivative over it, "
+                "which is 1 / u below c u = 1 and 0 above.",
+            ),
+            "survival scaled": Mistake(
+                lambda c, u: torch.stack([1 - c * (1 - u), c / (1 - c * (1 - u))]),
+                "You multiply the chance to survive by c: it is the chance to be masked that is "
+                "c u.",
+            ),
+        },
+        cases=lambda: [
+            (torch.tensor([0.5, 0.8, 1.2, 1.5]).double(), torch.tensor(u).double())
+            for u in (0.3, 0.7, 0.9)
+        ],
+    ),
+    "permutation_test": Exercise(
+        permutation_test,
+        permutation_test_in_a_loop,
+        {
+            "without the one": Mistake(
+                lambda values, orders: as_far(values, orders) / len(orders),
+                "The names as they are belong to the shuffles too: add one to both counts, so "
+                "that p is never 0.",
+            ),
+            "nothing changes": Mistake(
+                lambda values, orders: permutation_test(
+                    values, orders[:, :1].expand(-1, len(values), -1)
+                ),
+                "Your p is 1, whatever was found: shuffle each seed by an order of its own, and "
+                "take the variance of the means over seeds.",
+            ),
+            "the other tail": Mistake(
+                lambda values, orders: (
+                    (1 + (far(shuffled(values, orders)) <= far(values)).sum()) / (1 + len(orders))
+                ),
+                "You count the shuffles that lie less far apart: p is the chance of at least as "
+                "much.",
+            ),
+            "the best against the first": Mistake(
+                against_first,
+                "You ask how far the best lies below the first: asked is how far all means lie "
+                "apart, their variance.",
+            ),
+        },
+        cases=studies,
+    ),
+}
