@@ -224,17 +224,17 @@ def begin(study, out):
     """Write down what the study is; InputError if another one is in that folder, or if its texts
     or its judge cannot be read."""
     file = Path(out) / "study.json"
-    if not file.exists():
+    there = json.loads(file.read_text(encoding="utf-8")) if file.exists() else None
+    if there is None:
         check(study, Texts.of(study))
-    file.parent.mkdir(parents=True, exist_ok=True)
-    there = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
-    if there and there["hash"] != study.hash:
+    elif there["hash"] != study.hash:
         raise InputError(
             f"{out} holds another study ({there['hash']}, not {study.hash}): "
             "give --out another folder"
         )
     ids = [trial.id for trial in study.trials]
-    if there.get("trials") != ids:  # else left alone: the tasks of a cluster begin all at once
+    if there is None or there["trials"] != ids:  # the tasks of a cluster begin all at once
+        file.parent.mkdir(parents=True, exist_ok=True)
         checkpoint.write_json(file, dict(hash=study.hash, trials=ids, study=asdict(study)))
 
 

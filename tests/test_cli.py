@@ -21,7 +21,19 @@ import torch
 from safetensors.torch import save_file
 from tqdm import tqdm
 
-from nanoparadigm import PRESETS, __version__, build, checkpoint, cli, corpora, files, parameters
+from nanoparadigm import (
+    PRESETS,
+    __version__,
+    build,
+    checkpoint,
+    cli,
+    commands,
+    corpora,
+    files,
+    parameters,
+    race,
+)
+from nanoparadigm.commands import COMMANDS
 from nanoparadigm.stopping import INTERRUPTED, UNFINISHED
 from nanoparadigm.train import Log, read_log, train
 
@@ -52,8 +64,14 @@ class Said:
 def say(capsys, monkeypatch):
     """Give the command line a line, in this process and without progress bars."""
     capsys.readouterr()
-    monkeypatch.setattr(cli, "progress", Quiet)
+    quiet(monkeypatch)
     return lambda line: Said(line, capsys)
+
+
+def quiet(patch):
+    for module in vars(commands).values():
+        if hasattr(module, "progress"):
+            patch.setattr(module, "progress", Quiet)
 
 
 class Quiet:
@@ -91,7 +109,7 @@ def trained(tmp_path_factory):
     home = tmp_path_factory.mktemp("home")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(home)
-        patch.setattr(cli, "progress", Quiet)
+        quiet(patch)
         Path("text.txt").write_text(TEXT)
         for name in PRESETS:
             main(f"train --model {name} --dataset text.txt {shlex.join(TINY)}")
@@ -278,7 +296,9 @@ def test_a_run_in_the_folder_one_stands_in(copy, say):
 
 
 def test_the_bar_shows_the_loss_and_the_bound(copy, capsys, monkeypatch):
-    monkeypatch.setattr(cli, "tqdm", partial(tqdm, disable=False))  # TQDM_DISABLE may be set
+    monkeypatch.setattr(
+        commands.shared, "tqdm", partial(tqdm, disable=False)
+    )  # TQDM_DISABLE may be set
     said = Said(["train", "--model", "flow", "--dataset", "text.txt", *TINY], capsys)
     assert re.search(r"flow: 100%.* 6/6 .*loss \d+\.\d+, val <= \d+\.\d+ ± \d", said.err)
 
@@ -347,13 +367,13 @@ def test_at_a_terminal_the_race_moves(home, say, monkeypatch):
 
 def test_ctrl_c_ends_the_show_and_no_more(home, say, monkeypatch, tmp_path):
     at_a_terminal(monkeypatch)
-    show = cli.race.terminal
+    show = race.terminal
 
     def interrupted(*args):
         signal.raise_signal(signal.SIGINT)
         return show(*args)
 
-    monkeypatch.setattr(cli.race, "terminal", interrupted)
+    monkeypatch.setattr(race, "terminal", interrupted)
     said = say(race_of("ar", flags=f"--seconds 60 --html {tmp_path}/race.html"))
     assert (said.status, said.err) == (0, "")
     assert "\x1b[?25h" in said.out and said.out.endswith(f"saved in {tmp_path}/race.html\n")
@@ -450,7 +470,7 @@ def raising(*names):
 
 def test_a_second_ctrl_c_insists(copy, say, monkeypatch):
     before = contents("runs/ar")
-    monkeypatch.setattr(cli, "fit", raising("SIGINT", "SIGINT"))
+    monkeypatch.setattr(commands.train, "fit", raising("SIGINT", "SIGINT"))
     handler = signal.getsignal(signal.SIGINT)
     said = say("train --resume --max_steps 9")
     assert said.status == INTERRUPTED and "stopped and saved" not in said.out
@@ -460,7 +480,7 @@ def test_a_second_ctrl_c_insists(copy, say, monkeypatch):
 
 @pytest.mark.parametrize("names", ["SIGUSR1 SIGTERM", "SIGTERM SIGTERM", "SIGTERM SIGUSR1"])
 def test_what_a_cluster_sends_after_its_first_signal_changes_nothing(names, copy, say, monkeypatch):
-    monkeypatch.setattr(cli, "fit", raising(*names.split()))
+    monkeypatch.setattr(commands.train, "fit", raising(*names.split()))
     said = say("train --resume --max_steps 9")
     assert said.status == UNFINISHED and "stopped and saved" in said.out
 
@@ -630,7 +650,7 @@ def compared(trained, tmp_path_factory):
     """A folder with a finished comparison, and the batches each of its models read."""
     home = tmp_path_factory.mktemp("compared")
     batches = []
-    serve, fit = corpora.Batches.__next__, cli.fit
+    serve, fit = corpora.Batches.__next__, commands.shared.fit
 
     def listen(self):
         batches[-1].append(serve(self).tolist())
@@ -643,8 +663,8 @@ def compared(trained, tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(home)
         patch.setattr(corpora.Batches, "__next__", listen)
-        patch.setattr(cli, "fit", begin)
-        patch.setattr(cli, "progress", Quiet)
+        patch.setattr(commands.compare, "fit", begin)
+        quiet(patch)
         Path("text.txt").write_text(TEXT)
         assert cli.main(COMPARE) == 0
     return home, batches
@@ -721,16 +741,16 @@ def test_an_interrupted_comparison_ends_the_same(compared, tmp_path, say, monkey
 
 def example_lines():
     """Every command line in the README and in the help, `nanoparadigm` itself left out."""
-    docs = [(ROOT / "README.md").read_text(), *(c.__doc__ for c in cli.COMMANDS.values())]
+    docs = [(ROOT / "README.md").read_text(), *(c.__doc__ for c in COMMANDS.values())]
     text = "\n".join(docs).replace("\\\n", " ")
-    commands = "|".join(cli.COMMANDS)
-    return re.findall(rf"^ +nanoparadigm ((?:{commands})\b.*)$", text, re.MULTILINE)
+    names = "|".join(COMMANDS)
+    return re.findall(rf"^ +nanoparadigm ((?:{names})\b.*)$", text, re.MULTILINE)
 
 
 @pytest.mark.parametrize("line", dict.fromkeys(example_lines()))
 def test_the_examples_in_the_documentation_parse(line, home):
     command = cli.parse(shlex.split(line))
-    assert isinstance(command, next(c for name, c in cli.COMMANDS.items() if line.startswith(name)))
+    assert isinstance(command, next(c for name, c in COMMANDS.items() if line.startswith(name)))
 
 
 USUAL = """
@@ -754,7 +774,7 @@ def globe(tmp_path_factory):
     text = letters + "".join(random.Random(0).choices(letters, k=6000))
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(home)
-        patch.setattr(cli, "progress", Quiet)
+        quiet(patch)
         Path("globe.txt").write_text(text)
         for name in PRESETS:
             size = "--n_layer 1 --n_head 1 --n_embd 8 --batch_size 1 --max_steps 1"
@@ -786,27 +806,27 @@ def test_the_usual_lines_run(line, globe, say, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "name, flag", [(name, flag) for name, c in cli.COMMANDS.items() for flag in cli.flags(c)]
+    "name, flag", [(name, flag) for name, c in COMMANDS.items() for flag in cli.flags(c)]
 )
 def test_every_flag_is_read_with_either_dash(name, flag):
     required = [
         word
-        for f in fields(cli.COMMANDS[name])
+        for f in fields(COMMANDS[name])
         if f.default is f.default_factory is MISSING
         for word in (f"--{f.name}", "x")
     ]
     required = ["ar", "flow"] if name == "diff" else required
     words = [*name.split(), *required]
-    default = cli.flat(cli.parse(words))
-    kind = cli.flags(cli.COMMANDS[name])[flag].type
+    default = commands.shared.flat(cli.parse(words))
+    kind = cli.flags(COMMANDS[name])[flag].type
     value = {int: "3", float: "0.5", str: "y"}.get(kind, "3")
     for typed in f"--{flag}", f"--{flag.replace('_', '-')}":
         if kind is bool:
             typed = typed if not default[flag] else typed.replace("--", "--no_", 1)
-            parsed = cli.flat(quietly(*words, typed))
+            parsed = commands.shared.flat(quietly(*words, typed))
         else:
             value = {"dtype": "bfloat16", "decay": "cosine"}.get(flag, value)
-            parsed = cli.flat(quietly(*words, typed, value))
+            parsed = commands.shared.flat(quietly(*words, typed, value))
         assert parsed[flag] != default[flag]
         assert {k: v for k, v in parsed.items() if k != flag} == {
             k: v for k, v in default.items() if k != flag
@@ -816,16 +836,16 @@ def test_every_flag_is_read_with_either_dash(name, flag):
 def quietly(*arguments):
     """`parse`, in which --resume looks for no run."""
     if arguments[0] == "train" and "--resume" in arguments:
-        return cli.read(cli.Train, args=arguments[1:], prog="", config=())
+        return cli.read(commands.Train, args=arguments[1:], prog="", config=())
     return cli.parse(arguments)
 
 
-@pytest.mark.parametrize("name", cli.COMMANDS)
+@pytest.mark.parametrize("name", COMMANDS)
 def test_the_help_explains_every_flag(name, say):
     said = say(f"{name} --help")
     assert (said.status, said.err) == (0, "")
-    assert cli.COMMANDS[name].__doc__.splitlines()[0] in said.out
-    for flag, f in cli.flags(cli.COMMANDS[name]).items():
+    assert COMMANDS[name].__doc__.splitlines()[0] in said.out
+    for flag, f in cli.flags(COMMANDS[name]).items():
         assert re.search(rf"--{flag}\b", said.out)
         assert f.name == flag
 
@@ -834,7 +854,7 @@ def test_without_a_command_the_commands_are_listed(say):
     for line, status in ("", 2), ("-h", 0), ("--help", 0), ("prepare", 2), ("prepare --help", 0):
         said = say(line)
         assert said.status == status
-        assert all(f"\n  {name} " in said.out for name in cli.COMMANDS)
+        assert all(f"\n  {name} " in said.out for name in COMMANDS)
 
 
 def test_the_module_runs_and_says_its_version():
@@ -882,7 +902,7 @@ MISUSE = [
     ("diff ar flow --network hollow", "choose another --network"),
     # texts
     ("train --dataset empty.txt", "empty.txt is empty: give a file that holds text"),
-    ("train --dataset short.txt", "short.txt holds 8 of the 128 tokens that one window needs"),
+    ("train --dataset short.txt", "short.txt holds 1 of the 128 tokens that one window needs"),
     ("train --dataset latin.txt", "latin.txt is not UTF-8 text (byte 3 is 0xe9)"),
     ("train --dataset runs", "runs is a directory"),
     ("train --dataset missing.txt", "unknown dataset or file 'missing.txt'"),
@@ -1065,13 +1085,13 @@ def no_compiler(_):
     ],
 )
 def test_what_torch_is_refused_is_told_in_one_sentence(refuse, said, say, monkeypatch):
-    monkeypatch.setattr(cli.Sample, "run", refuse)
+    monkeypatch.setattr(commands.Sample, "run", refuse)
     answer = say(f"sample {AR}")
     assert (answer.status, answer.err) == (1, f"nanoparadigm: {said}\n")
 
 
 def test_a_defect_is_not_passed_off_as_bad_input(say, monkeypatch):
-    monkeypatch.setattr(cli.Sample, "run", lambda _: torch.ones(2, 3) @ torch.ones(2, 3))
+    monkeypatch.setattr(commands.Sample, "run", lambda _: torch.ones(2, 3) @ torch.ones(2, 3))
     with pytest.raises(RuntimeError, match="shapes"):
         say(f"sample {AR}")
 

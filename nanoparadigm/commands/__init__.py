@@ -1,0 +1,21 @@
+"""The commands: each a dataclass, its fields the flags, its docstring the help; `run` does it."""
+
+import re
+
+from .compare import Compare
+from .demo import Demo
+from .diff import Diff
+from .evaluate import Evaluate
+from .prepare import PrepareCheck, PrepareEntropy, PrepareFineweb
+from .sample import Infill, Sample
+from .study import Study
+from .train import Train
+from .visualize import Visualize
+
+COMMANDS = {
+    re.sub(r"\B(?=[A-Z])", " ", c.__name__).lower(): c
+    for c in (
+        Train, Sample, Infill, Visualize, Evaluate, Compare, Study, Diff, Demo,
+        PrepareFineweb, PrepareEntropy, PrepareCheck,
+    )
+}  # fmt: skip

@@ -1,0 +1,96 @@
+"""Train all models alike, and put them side by side."""
+
+import shlex
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+
+from .. import checkpoint, evaluate, viz
+from ..errors import InputError, at_least_one, choose
+from ..network import Sizes
+from ..paradigms import PRESETS, build, build_alike, parameters
+from ..stopping import stop_signals
+from ..train import Settings, read_log, total_steps, usable
+from .shared import Text, fit, make_room
+
+
+@dataclass(frozen=True)
+class Compare:
+    """Train all four models on the same data at the same size, and put them side by side.
+
+    Same data order, steps and batches; parameters equal within 2 %. Writes a run for each model,
+    table.md, figure.png and results.json. Examples:
+
+      nanoparadigm compare
+      nanoparadigm compare --dataset shakespeare --max_steps 500
+      nanoparadigm compare --models ar diffusion --dataset pydocs
+    """
+
+    models: tuple[str, ...] = tuple(PRESETS)
+    """which, of ar, diffusion, flow, mamba"""
+    out: str | None = None
+    """folder (default: runs/compare-DATASET)"""
+    resume: bool = False
+    """go on where an interrupted comparison stopped"""
+    overwrite: bool = False
+    """replace an earlier comparison; otherwise it is kept under another name"""
+    equal_size: bool = True
+    """change depth and width so that all have the parameters of the first"""
+    draws: int = 8
+    """noisy copies of each window in the final evaluation, for the bounds"""
+    sampling_steps: int = 64
+    """steps of diffusion and flow when their speed is measured"""
+    text: Text = field(default_factory=Text)
+    sizes: Sizes = field(default_factory=lambda: Sizes(n_layer=2, n_embd=64))
+    settings: Settings = field(default_factory=lambda: Settings(max_steps=1000, eval_interval=100))
+
+    def run(self):
+        at_least_one(self, ["draws", "sampling_steps"])
+        if not self.models:
+            raise InputError(f"--models names no model: give some of {', '.join(PRESETS)}")
+        for name in self.models:
+            choose("model", name, PRESETS)
+        usable(self.settings.device)
+        data = self.text.load(self.sizes.block_size)
+        out = Path(self.out or f"runs/compare-{Path(data.corpus.name).stem}")
+        sizes = asdict(replace(self.sizes, block_size=data.length))
+        options = dict(vocab_size=data.tokenizer.vocab_size, seed=self.settings.seed, **sizes)
+        if self.equal_size:
+            models = build_alike(self.models, **options)
+        else:
+            models = {name: build(name, **options) for name in self.models}
+        if not self.resume:
+            make_room(out, [out / name for name in PRESETS], self.overwrite)
+        steps = total_steps(self.settings, data)
+        per_step = self.settings.batch_size * self.settings.grad_accumulation * data.length
+        print(
+            f"The budget of each: {steps:,} steps of {per_step:,} tokens of {data.corpus.name} "
+            f"({steps * per_step / len(data.train):.1f} passes); parameters "
+            + ", ".join(f"{name} {parameters(model):,}" for name, model in models.items())
+        )
+        rows = []
+        for name, model in models.items():
+            run = out / name
+            resume = self.resume and (run / "run.json").exists()
+            with stop_signals() as stop:
+                done = fit(name, model, data, self.settings, run, resume, stop)
+                if stop() or not done:
+                    print(f"stopped and saved; add --resume --out {shlex.quote(str(out))} to go on")
+                    raise SystemExit(stop.status)
+            saved = checkpoint.load(run)
+            numbers = evaluate.measure(
+                saved.model, data, self.settings.seed, self.draws, steps=self.sampling_steps
+            )
+            rows.append(dict(name=name, tokens=steps * per_step, **numbers))
+        rows += evaluate.baselines(data)
+        table = "\n".join(filter(None, (evaluate.table(rows), evaluate.truth_table(rows))))
+        (out / "table.md").write_text(table, encoding="utf-8")
+        checkpoint.write_json(out / "results.json", rows)
+        figure = viz.learning_curves(
+            {name: read_log(out / name) for name in models},
+            evaluate.floors(data, rows),
+            evaluate.nats_per_bit(data),
+            data.corpus.name,
+        )
+        figure.savefig(out / "figure.png", dpi=150)
+        print(table, end="")
+        print(f"saved in {out}: table.md, figure.png, results.json and the runs")

@@ -1,0 +1,47 @@
+"""The demo in the browser."""
+
+import os
+import sys
+from dataclasses import dataclass
+
+from ..errors import InputError
+
+
+@dataclass(frozen=True)
+class Demo:
+    """Open a page in the browser on which the trained models write, fill gaps, and race.
+
+    Only this machine can open it, and it needs no network. Without trained models it offers to
+    train tiny ones. Its buttons answer programs too: /write, /fill, /compare. Examples:
+
+      nanoparadigm demo
+      nanoparadigm demo --folder runs/compare-language --port 0
+
+      from gradio_client import Client
+      client = Client("http://127.0.0.1:7860")
+      text, page = client.predict("ar", "lo a", length=32, seed=1, api_name="/write")
+    """
+
+    folder: str = "runs"
+    """where to look for runs, also one level deeper"""
+    port: int = 7860
+    """of 127.0.0.1; 0 for a free one"""
+
+    def run(self):
+        try:
+            from .. import demo
+        except ModuleNotFoundError as error:
+            if error.name != "gradio":
+                raise
+            raise InputError(
+                "the demo needs Gradio, which is not installed: pip install gradio"
+            ) from error
+        os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")  # nothing is to be told to anybody
+        # Gradio asks its own page whether it is there, which no proxy can tell
+        beside = os.environ.get("no_proxy") or os.environ.get("NO_PROXY") or "localhost"
+        os.environ["no_proxy"] = f"{beside},127.0.0.1"
+        page = demo.start(self.folder, self.port)
+        print(f"the demo is at {page.local_url} (Ctrl-C ends it)", flush=True)
+        page.block_thread()
+        sys.stdout.flush()
+        os._exit(0)  # a training or an answer under way would make an ordinary end hang or abort

@@ -1,0 +1,120 @@
+"""Put trained models side by side."""
+
+import functools
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from .. import checkpoint, corpora, evaluate
+from ..errors import InputError, at_least_one, check_seed, choose
+from ..paradigms import PRESETS
+from .shared import progress
+
+
+@dataclass(frozen=True)
+class Evaluate:
+    """Put trained models side by side: one table, one unit.
+
+    "=" is an exact likelihood, "<=" an upper bound; ± one standard error. Examples:
+
+      nanoparadigm evaluate
+      nanoparadigm evaluate --checkpoint runs/ar runs/diffusion runs/flow runs/mamba
+      nanoparadigm evaluate --checkpoint runs/ar --dataset another.txt --eval_windows 200
+      nanoparadigm evaluate --checkpoint runs/compare/diffusion --decoding all
+    """
+
+    checkpoint: tuple[str, ...] = ()
+    """folders of runs (default: every run under runs/)"""
+    dataset: str | None = None
+    """text to evaluate on (default: the one each model was trained on)"""
+    eval_windows: int | None = None
+    """validation windows to use (default: all)"""
+    draws: int = 8
+    """noisy copies of each window, for the bounds"""
+    sampling_steps: int = 64
+    """steps of diffusion and flow when they write"""
+    decoding: tuple[str, ...] = ()
+    """compare ways of writing instead, on the language: all, or some of ancestral, remasking,
+    first_hitting, random_order, left_to_right, confidence, cosine, threshold, blocks, euler,
+    euler_eta, corrected, plain, temperature, top_k, top_p"""
+    n: int = 512
+    """texts that each way writes"""
+    baselines: bool = True
+    """rows for n-gram models, counted in the models' own symbols and windows, and for the truth"""
+    seed: int = 0
+    """of the noise"""
+    json: str | None = None
+    """file to write the numbers to as well"""
+
+    def run(self):
+        at_least_one(self, ["draws", "sampling_steps", "eval_windows", "n"])
+        check_seed(self.seed)
+        texts = functools.cache(corpora.load)
+        paths = self.checkpoint or sorted(str(p.parent) for p in Path("runs").glob("*/run.json"))
+        rows, problems, exams = [], [], {}
+        for path in progress(paths, "evaluating"):
+            try:
+                saved = checkpoint.load(path)
+                corpus = texts(self.dataset or saved.config["corpus"])
+                data = corpora.Data(corpus, saved.tokenizer, saved.config["recipe"]["block_size"])
+                if self.decoding:
+                    rows += self.decodings(path, saved.model, data)
+                    continue
+            except InputError as error:
+                problems.append(error)
+                continue
+            numbers = evaluate.measure(
+                saved.model, data, self.seed, self.draws, self.eval_windows, self.sampling_steps
+            )
+            rows.append(
+                dict(name=path, corpus=data.corpus.name, tokens=saved.config["tokens"], **numbers)
+            )
+            symbols = f"{data.tokenizer.vocab_size} symbols ({data.tokenizer.kind})"
+            exams[f"{symbols}, windows of {data.length}"] = data
+        if not rows:
+            reasons = "; ".join(dict.fromkeys(map(str, problems)))
+            raise InputError(f"no model to evaluate: {reasons or 'nanoparadigm train makes one'}")
+        for error in problems:
+            print(f"left out: {error}", file=sys.stderr)
+        if self.decoding:
+            rows.append(evaluate.decoding_of_the_truth(data, self.seed, self.n))
+            print(evaluate.decoding_table(rows), end="")
+            self.save(rows)
+            return
+        same_text = len({row["corpus"] for row in rows}) == 1
+        if self.baselines and same_text:
+            for exam, data in exams.items():
+                for row in evaluate.baselines(data):
+                    name = row["name"] + (f", {exam}" if len(exams) > 1 else "")
+                    rows.append({**row, "name": name})
+        print(evaluate.table(rows), end="")
+        if truths := evaluate.truth_table(rows):
+            print(f"\n{truths}", end="")
+        if not same_text:
+            print("These were evaluated on different texts: name one with --dataset to compare.")
+        self.save(rows)
+
+    def decodings(self, path, model, data):
+        """A row for each of the ways of writing asked for that the model has."""
+        if not evaluate.knows_the_truth(data):
+            raise InputError(
+                f"{path} reads {data.corpus.name} in {data.tokenizer.kind} tokens, and ways of "
+                "writing are judged by the truth: train one with --dataset language"
+            )
+        known = {name: name for p in PRESETS.values() for name in p.paradigm.decodings}
+        names = [choose("decoding", name, known | {"all": "all"}) for name in self.decoding]
+        chosen = [name for name in model.decodings if name in names or "all" in names]
+        return [
+            dict(
+                evaluate.decoding(
+                    model, data, f"{path}: {name}", model.decodings[name],
+                    self.seed, self.sampling_steps, self.n,
+                ),
+                options=model.decodings[name],
+            )
+            for name in progress(chosen, path)
+        ]  # fmt: skip
+
+    def save(self, rows):
+        if self.json:
+            checkpoint.write_json(self.json, rows)

@@ -1,0 +1,166 @@
+"""Texts of any length, as tokens on disk."""
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated
+
+import torch
+import tyro
+
+from .. import checkpoint, corpora, documents, entropy, judging, shards, tokenizers
+from ..errors import InputError, at_least_one
+from ..paradigms import Autoregressive
+from ..train import usable
+from .shared import progress
+
+
+def whole_number(said):
+    """The int of the one string in `said`, which may be written as 1e9; ValueError for others."""
+    number = float(said[0])
+    if not number.is_integer():
+        raise ValueError(f"{said[0]} is not a whole number")
+    return int(number)
+
+
+Count = Annotated[
+    int,
+    tyro.constructors.PrimitiveConstructorSpec(
+        nargs=1,
+        metavar="COUNT",
+        instance_from_str=whole_number,
+        is_instance=lambda x: isinstance(x, int),
+        str_from_instance=lambda x: [f"{x:g}".replace("e+0", "e")],
+    ),
+]
+
+
+@dataclass(frozen=True)
+class PrepareFineweb:
+    """Write a text of any length to disk as tokens, for `--dataset FOLDER`.
+
+    Documents are read one after another; the first are held out for validation. The same command
+    goes on where one was interrupted, and leaves the same bytes whatever the --workers. Examples:
+
+      nanoparadigm prepare fineweb --tokens 1e9
+      nanoparadigm prepare fineweb --source "parts/*.parquet" more.jsonl.gz --out data/mine
+      nanoparadigm train --model diffusion --dataset data/fineweb
+    """
+
+    source: tuple[str, ...] = ("HuggingFaceFW/fineweb-edu/sample-10BT",)
+    """files (.jsonl, .jsonl.gz, .parquet, .txt), folders or patterns of them, or a dataset of the
+    Hugging Face hub, OWNER/NAME or OWNER/NAME/CONFIGURATION"""
+    tokens: Count = 10**9
+    """tokens to train on"""
+    out: str = "data/fineweb"
+    """folder"""
+    tokenizer: str = "gpt2"
+    """gpt2, or the run or the tokenizer.json of a byte-pair tokenizer of your own"""
+    shard_tokens: Count = 10**8
+    """tokens in a file"""
+    validation_tokens: Count = 10**6
+    """tokens to hold out, at least: whole documents"""
+    workers: int = field(default_factory=lambda: os.cpu_count() or 1)
+    """processes that encode: as many as there are cores, unless told"""
+
+    def run(self):
+        found = documents.find(self.source)
+        tokenizer = self.load_tokenizer()
+        with progress(None, "preparing", total=self.tokens, unit="tok", unit_scale=True) as bar:
+            for done in shards.write(
+                documents.texts(found),
+                tokenizer,
+                self.out,
+                self.tokens,
+                documents.describe(found),
+                self.shard_tokens,
+                self.validation_tokens,
+                self.workers,
+            ):
+                bar.update(done - bar.n)
+        ended = "" if done == self.tokens else f" and no more, of the {self.tokens:,} asked for"
+        print(f"saved in {self.out}: {done:,} tokens to train on{ended}")
+
+    def load_tokenizer(self):
+        if self.tokenizer == "gpt2":
+            return tokenizers.gpt2()
+        path = Path(self.tokenizer)
+        if path.is_dir():
+            path = checkpoint.find(path) / "tokenizer.json"
+        tokenizer = tokenizers.load(path)
+        return tokenizer.with_end_of_text() if tokenizer.kind == "bpe" else tokenizer
+
+
+@dataclass(frozen=True)
+class PrepareEntropy:
+    """Measure how uncertain a left-to-right model is before each token of its vocabulary.
+
+    Of each id the mean entropy of the predictions in whose place it stands, float32 nats; ids that
+    the text lacks get the mean over all places. Beside the .npy file a .json says what it is from.
+
+      nanoparadigm prepare entropy --checkpoint runs/ar
+      nanoparadigm prepare entropy --checkpoint gpt2 --dataset data/fineweb --device cuda
+    """
+
+    checkpoint: str
+    """folder of a run of ar or mamba, or gpt2, the published model, or a folder with a GPT-2 that
+    transformers saved"""
+    dataset: str | None = None
+    """text to read, as in train (default: the one the model was trained on)"""
+    tokens: Count = 10**6
+    """tokens to read of its training split, spread over it"""
+    out: str = "token_entropy.npy"
+    """file"""
+    device: str = "cpu"
+    """cpu or cuda"""
+
+    def run(self):
+        at_least_one(self, ["tokens"])
+        out = Path(self.out)
+        if out.suffix != ".npy":
+            raise InputError(f"--out is {self.out}: give a name that ends in .npy")
+        usable(self.device)
+        if judging.is_gpt2(self.checkpoint):
+            if self.dataset is None:
+                raise InputError("gpt2 has no text of its own here: name one with --dataset")
+            model = judging.GPT2(self.device, self.checkpoint)
+            tokenizer, dataset, length = tokenizers.gpt2(), self.dataset, model.length
+        else:
+            saved = checkpoint.load(self.checkpoint, device=self.device)
+            model, tokenizer = saved.model.eval(), saved.tokenizer
+            dataset = self.dataset or saved.config["corpus"]
+            length = saved.config["recipe"]["block_size"]
+            if not isinstance(model, Autoregressive):
+                raise InputError(
+                    f"{self.checkpoint} does not predict from left to right: give a run of ar or "
+                    "mamba, or gpt2"
+                )
+        data = corpora.Data(corpora.load(dataset), tokenizer, length)
+        starts = progress(entropy.spread(data.train, length, self.tokens).split(8), "reading")
+        batches = (data.train[part[:, None] + torch.arange(length)] for part in starts)
+        found = entropy.token_entropy(model, batches, tokenizer.vocab_size)
+        held_out = found.coverage_of(torch.cat([part.flatten() for part in data.validation]))
+        found.save(out, dict(model=self.checkpoint, corpus=dataset, coverage_of_text=held_out))
+        print(
+            f"saved in {out}: {found.counts.sum():,} tokens read, {found.coverage:.1%} of the "
+            f"{tokenizer.vocab_size:,} ids seen, which are {held_out:.1%} of the validation split; "
+            f"the others get the mean, {found.default:.3f} nats"
+        )
+
+
+@dataclass(frozen=True)
+class PrepareCheck:
+    """Read a folder of shards from end to end and compare it with its hashes.
+
+    nanoparadigm prepare check --dataset data/fineweb
+    """
+
+    dataset: str
+    """folder"""
+
+    def run(self):
+        folder = shards.Shards(self.dataset)
+        with progress(None, "checking", unit="tok", unit_scale=True) as bar:
+            for done in folder.check():
+                bar.update(done - bar.n)
+        print(f"{self.dataset} is as it was written: {done:,} tokens")

@@ -1,0 +1,157 @@
+"""Let a model write, freely or in a gap."""
+
+import inspect
+import sys
+from dataclasses import dataclass, field, fields
+
+import torch
+
+from .. import checkpoint
+from ..errors import InputError, at_least_one, check_seed
+from ..tokenizers import encode
+from .shared import seeded, taken
+
+
+@dataclass(frozen=True)
+class Decoding:
+    """How to write."""
+
+    sampling_steps: int = 64
+    """steps of diffusion and flow"""
+    temperature: float = 1.0
+    """below 1 sharpens, 0 takes the most probable token"""
+    top_k: int | None = None
+    """draw from the k most probable tokens only"""
+    top_p: float | None = None
+    """draw from the most probable tokens that make up this share only"""
+    blocks: int | None = None
+    """write in N blocks from left to right, each finished before the next is begun; the default
+    length is then N halves of the model's block, at least one block (ar and mamba go from token to
+    token by themselves)"""
+    sampler: str | None = None
+    """ancestral (default); diffusion: or first_hitting, random_order, left_to_right, confidence;
+    flow: or euler"""
+    eta: float | None = None
+    """flow, euler: extra jumps that correct mistakes; diffusion, ancestral: how often a
+    word that has been revealed is taken back"""
+    reveal: str | None = None
+    """diffusion, samplers with an order: linear (default), as many tokens in each step, or cosine,
+    few at first"""
+    threshold: float | None = None
+    """diffusion, confidence: in each step reveal what is more probable than this"""
+    corrections: int | None = None
+    """flow: after each step, how often to draw one token anew, given all others"""
+
+    def options(self, saved):
+        """What `write` of a Checkpoint's model is to be given; InputError for what it has not."""
+        at_least_one(self, ["sampling_steps"])
+        mine = vars(self).copy()
+        every = {name: mine.pop(name) for name in ("temperature", "top_k", "top_p", "blocks")}
+        every["steps"] = mine.pop("sampling_steps")
+        return every | taken(saved, saved.model.trajectory, **mine)
+
+    def length(self, saved):
+        """Tokens in a text whose length is not asked for."""
+        block = saved.config["recipe"]["block_size"]
+        return max(block, (self.blocks or 0) * block // 2)
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Let a model write.
+
+    Examples:
+
+      nanoparadigm sample --checkpoint runs/ar --prompt "ROMEO:" --length 200
+      nanoparadigm sample --checkpoint runs/diffusion --length 128 --sampling_steps 64
+      nanoparadigm sample --checkpoint runs/diffusion --sampler confidence --threshold 0.9
+      nanoparadigm sample --checkpoint runs/flow --blocks 8 --corrections 1
+      nanoparadigm sample --checkpoint runs/flow --length 128 --sampler euler --eta 0.5
+      nanoparadigm sample --checkpoint runs/diffusion --infill --prefix "To be" --suffix "question"
+    """
+
+    checkpoint: str
+    """folder of a run or of one checkpoint"""
+    prompt: str = ""
+    """text to begin with"""
+    length: int | None = None
+    """tokens in the text, the prompt's included (default: the model's block; see --blocks)"""
+    n: int = 1
+    """texts"""
+    seed: int = 0
+    """same seed, same text"""
+    infill: bool = False
+    """fill the gap between --prefix and --suffix, as the command infill does"""
+    prefix: str = ""
+    """text before the gap"""
+    suffix: str = ""
+    """text after the gap"""
+    fill_length: int = 30
+    """tokens in the gap"""
+    candidates: int | None = None
+    """ar, mamba: how many texts to write for the gap, to choose one that fits (default: 64)"""
+    decoding: Decoding = field(default_factory=Decoding)
+
+    def run(self):
+        at_least_one(self, ["n", "fill_length", "candidates"])
+        check_seed(self.seed)
+        filling = ("prefix", "suffix", "fill_length", "candidates")
+        idle = ("prompt", "length") if self.infill else filling
+        for f in fields(self):
+            if f.name in idle and getattr(self, f.name) != f.default:
+                raise InputError(
+                    f"--{f.name} goes {'without' if self.infill else 'with'} --infill: "
+                    f"{'drop' if self.infill else 'add'} one of the two"
+                )
+        saved = checkpoint.load(self.checkpoint)
+        model, tokenizer = saved.model.eval(), saved.tokenizer
+        options = dict(generator=seeded(self.seed), **self.decoding.options(saved))
+        with torch.no_grad():
+            if self.infill:
+                options |= taken(saved, model.infill, candidates=self.candidates)
+                prefix, suffix = (encode(tokenizer, text) for text in (self.prefix, self.suffix))
+                texts = model.infill(self.n, prefix, suffix, self.fill_length, **options)
+                if suffix and not model.infills:
+                    usual = inspect.signature(model.infill).parameters["candidates"].default
+                    print(
+                        f"{self.checkpoint} cannot see the text after a gap: it chose among "
+                        f"{self.candidates or usual} candidates by how probable they make "
+                        "what follows",
+                        file=sys.stderr,
+                    )
+            else:
+                length = self.decoding.length(saved) if self.length is None else self.length
+                prompt = encode(tokenizer, self.prompt)
+                texts = model.sample(self.n, length, prompt=prompt, **options)
+        print("\n---\n".join(tokenizer.decode(text) for text in texts))
+
+
+@dataclass(frozen=True)
+class Infill:
+    """Fill a gap in a text; what is on either side stays, character for character.
+
+    Diffusion and flow see both sides. ar and mamba write candidates after the first side and choose
+    one by how probable it makes the second. Example:
+
+      nanoparadigm infill --checkpoint runs/diffusion --prefix "To be" \\
+          --suffix "that is the question" --fill_length 30
+    """
+
+    checkpoint: str
+    """folder of a run or of one checkpoint"""
+    prefix: str = ""
+    """text before the gap"""
+    suffix: str = ""
+    """text after the gap"""
+    fill_length: int = 30
+    """tokens in the gap"""
+    n: int = 1
+    """texts"""
+    seed: int = 0
+    """same seed, same text"""
+    candidates: int | None = None
+    """ar, mamba: how many texts to write for the gap, to choose one that fits (default: 64)"""
+    decoding: Decoding = field(default_factory=Decoding)
+
+    def run(self):
+        Sample(infill=True, **vars(self)).run()

@@ -1,0 +1,112 @@
+"""What the commands share."""
+
+import inspect
+from dataclasses import dataclass, fields, is_dataclass
+from pathlib import Path
+
+import torch
+from tqdm import tqdm
+
+from .. import checkpoint, corpora, distributed, tokenizers
+from ..errors import InputError
+from ..network import Sizes
+from ..train import total_steps, train
+
+
+@dataclass(frozen=True)
+class Text:
+    """What to learn from."""
+
+    dataset: str = "language"
+    """language, pydocs, shakespeare, wikitext2, or the path of a UTF-8 text file or of a folder of
+    shards"""
+    tokenizer: str | None = None
+    """char, bpe, word or gpt2 (default: word for language, char for the others)"""
+    bpe_vocab_size: int = 500
+    """symbols of the byte-pair tokenizer"""
+
+    def load(self, block_size):
+        """The corpus as tokens, in windows of block_size, or of the corpus's own length."""
+        corpus = corpora.load(self.dataset)
+        if corpus.tokenizer and self.tokenizer not in (None, corpus.tokenizer.kind):
+            raise InputError(f"{self.dataset} is written in its own tokens: drop --tokenizer")
+        kind = self.tokenizer or ("word" if corpus.sequence_length else "char")
+        tokenizer = corpus.tokenizer or tokenizers.build(kind, corpus, self.bpe_vocab_size)
+        if block_size == Sizes.block_size and corpus.sequence_length:
+            block_size = corpus.sequence_length
+        return corpora.Data(corpus, tokenizer, block_size)
+
+
+def fit(name, model, data, settings, run, resume, stop):
+    """Train with a progress bar; whether the last step was reached, and not a stop."""
+    shown, total = {}, total_steps(settings, data)
+    step = total
+    with progress(None, name, total=total) as bar:
+        for record in train(model, data, settings, run, resume, stop):
+            step = record["step"]
+            shown["loss"] = f"{record['loss']:.3f}"
+            if "val" in record:
+                sign = "=" if model.exact else "<="
+                shown["val"] = f"{sign} {record['val']:.3f} ± {record['val_se']:.3f}"
+            bar.set_postfix_str(", ".join(f"{k} {v}" for k, v in shown.items()), refresh=False)
+            bar.update(step - bar.n)
+    return step == total
+
+
+def say(text):
+    """Print, if this is the first of the processes that train together."""
+    if distributed.rank() == 0:
+        print(text)
+
+
+def duration(seconds):
+    """In the unit one would say it in."""
+    for unit, size in ("days", 86400), ("hours", 3600), ("minutes", 60):
+        if seconds >= 2 * size:
+            return f"{seconds / size:,.0f} {unit}"
+    return f"{seconds:.0f} seconds"
+
+
+def progress(items, label, **options):
+    if distributed.rank() > 0:
+        options["disable"] = True
+    return tqdm(items, desc=label, dynamic_ncols=True, mininterval=0.5, **options)
+
+
+def flat(command):
+    """The values of all flags of a command, by name."""
+    values = {}
+    for f in fields(command):
+        value = getattr(command, f.name)
+        values |= flat(value) if is_dataclass(value) else {f.name: value}
+    return values
+
+
+def taken(saved, method, **options):
+    """The options that are not None; InputError for one that this method of the model has not."""
+    given = {name: value for name, value in options.items() if value is not None}
+    for name in given:
+        if name not in inspect.signature(method).parameters:
+            raise InputError(
+                f"a model of kind {saved.config['recipe']['name']} has no {name}: drop --{name}"
+            )
+    return given
+
+
+def seeded(seed):
+    return torch.Generator().manual_seed(seed)
+
+
+def make_room(folder, runs, overwrite):
+    """Move a folder out of the way if there are runs in it, or delete these if asked to."""
+    if not any((Path(run) / "run.json").exists() for run in runs):
+        return
+    for run in runs:
+        if Path(run).exists():
+            with checkpoint.sole_writer(run):
+                pass
+    if overwrite:
+        for run in runs:
+            checkpoint.remove(run)
+    else:
+        print(f"the earlier {folder} is kept as {checkpoint.set_aside(folder)}")

@@ -1,0 +1,145 @@
+"""The study of noise schedules, here or on a cluster."""
+
+import shlex
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from .. import cluster, evaluate, report, study
+from ..errors import InputError, at_least_one, check_seed, choose
+from ..stopping import UNFINISHED, stop_signals
+from .shared import duration, progress
+
+
+@dataclass(frozen=True)
+class Study:
+    """Does the noise schedule matter? Train masked diffusion under six, and measure all alike.
+
+    All trials of a study share everything but schedule, masking and seed, and are measured by one
+    estimator. What was interrupted goes on with the same command. Examples:
+
+      nanoparadigm study
+      nanoparadigm study --preset shakespeare --dry_run
+      nanoparadigm study --preset my-study.toml --seeds 0 1 2 3 4
+      nanoparadigm study --preset fineweb-124m --submit --sbatch="--gres=gpu:1 --time=7:30:00"
+      nanoparadigm study --preset fineweb-124m --status --requeue_stalled
+    """
+
+    preset: str = "tiny"
+    """tiny, shakespeare, fineweb-124m, or the path of a TOML file like these"""
+    out: str | None = None
+    """folder (default: studies/PRESET)"""
+    seeds: tuple[int, ...] = ()
+    """instead of those of the preset"""
+    dry_run: bool = False
+    """only say what would be done"""
+    trial: str | None = None
+    """only this one, by its name or its number in the dry run, or judge"""
+    workers: int = 2
+    """trials at a time, each on one thread"""
+    submit: bool = False
+    """leave the trials that are not done to a SLURM cluster, as an array job"""
+    cap: int = 4
+    """tasks of that job at a time"""
+    sbatch: str = ""
+    """options of sbatch in one string, after an equals sign"""
+    report: bool = False
+    """only write the report, on the trials that are done"""
+    status: bool = False
+    """say where every trial stands"""
+    patience: float = 60.0
+    """minutes of silence after which a running task counts as stalled"""
+    requeue_stalled: bool = False
+    """with --status: put those back into the queue"""
+
+    @property
+    def folder(self):
+        return self.out or f"studies/{Path(self.preset).stem}"
+
+    def run(self):
+        at_least_one(self, ["workers", "cap"])
+        for seed in self.seeds:
+            check_seed(seed)
+        if self.requeue_stalled and not self.status:
+            raise InputError("--requeue_stalled goes with --status: add it")
+        plan = study.load(self.preset)
+        if self.seeds:
+            plan = replace(plan, seeds=self.seeds)
+        if self.dry_run:
+            print(self.plan(plan), end="")
+            return
+        if self.report:
+            self.tell_report()
+            return
+        study.begin(plan, self.folder)
+        if self.status:
+            self.tell(plan)
+            return
+        if self.submit:
+            flags = ["--preset", self.preset, "--out", self.folder]
+            flags += ["--seeds", *map(str, self.seeds)] if self.seeds else []
+            job = cluster.submit(plan, self.folder, flags, self.cap, shlex.split(self.sbatch))
+            print(f"submitted as job {job}; look with the same command and --status")
+            return
+        texts = study.Texts.of(plan)
+        if not (Path(self.folder) / "entropy.npy").exists():
+            for _ in progress(study.train_judge(plan, texts, self.folder), "judge"):
+                pass
+        if self.trial == "judge":
+            return
+        if self.trial is not None:
+            self.train_one(plan, self.chosen(plan), texts)
+            return
+        left = [trial for trial in plan.trials if not study.is_done(self.folder, trial)]
+        ends = study.train_all(plan, left, self.folder, self.workers)
+        if not all([ended for _, ended in progress(ends, "trials", total=len(left))]):
+            print("stopped and saved; the same command goes on")
+            raise SystemExit(UNFINISHED)
+        self.tell_report()
+
+    def tell_report(self):
+        print(report.write(self.folder), end="")
+        print(f"\nsaved in {self.folder}: report.md, results.json, curves.png, forest.png")
+
+    def tell(self, plan):
+        """Print where every trial stands."""
+        found = cluster.standings(plan, self.folder, 60 * self.patience)
+        rows = [
+            [s.trial, s.state, f"{s.step:,}", "" if s.silent is None else duration(s.silent)]
+            for s in found
+        ]
+        print(evaluate.markdown(["trial", "state", "saved at step", "silent for"], rows), end="")
+        for i, standing in enumerate(found):
+            if self.requeue_stalled and standing.state == "stalled":
+                cluster.requeue(self.folder, i)
+                print(f"requeued: {standing.trial}")
+
+    def chosen(self, plan):
+        names = {trial.id: trial for trial in plan.trials}
+        if self.trial.isdecimal() and int(self.trial) < len(names):
+            return plan.trials[int(self.trial)]
+        return choose("trial", self.trial, names)
+
+    def train_one(self, plan, trial, texts):
+        with stop_signals() as stop:
+            records = study.train_trial(plan, trial, texts, self.folder, stop)
+            for _ in progress(records, trial.id, total=plan.settings.max_steps):
+                pass
+        if not study.is_done(self.folder, trial):
+            print("stopped and saved; the same command goes on")
+            raise SystemExit(stop.status)
+
+    def plan(self, plan):
+        """What a dry run says."""
+        s = plan.settings
+        tokens = s.max_steps * s.batch_size * s.grad_accumulation * plan.sizes.block_size
+        size, seconds = study.size_and_seconds(plan, tokens)
+        rows = [
+            [f"{i}", t.id, t.schedule, t.masking, f"{t.seed}", f"{size:,}", f"{tokens:,}"]
+            for i, t in enumerate(plan.trials)
+        ]
+        head = ["number", "trial", "schedule", "masking", "seed", "parameters", "tokens"]
+        return (
+            f"{evaluate.markdown(head, rows)}\n{len(rows)} trials, configuration {plan.hash}: "
+            f"about {duration(seconds)} each on this machine, {duration(seconds * len(rows))} in "
+            "all, evaluations not counted.\n"
+        )

@@ -1,0 +1,135 @@
+"""Train one model."""
+
+import shlex
+from dataclasses import asdict, dataclass, field, fields, replace
+from pathlib import Path
+
+from .. import checkpoint, corpora, distributed
+from ..errors import InputError, choose
+from ..network import Sizes
+from ..paradigms import PRESETS, build, parameters
+from ..stopping import stop_signals
+from ..train import FREE, Settings, total_steps, usable
+from .shared import Text, fit, flat, make_room, say
+
+
+@dataclass(frozen=True)
+class Train:
+    """Train one model and keep its best and last checkpoints.
+
+    Ctrl-C finishes the step, saves, and says how to go on. So do SIGTERM and SIGUSR1, with exit
+    status 75: what it takes to finish is the same command once more, with --resume. Examples:
+
+      nanoparadigm train --model ar --dataset shakespeare --max_steps 2000 --eval_interval 500
+      nanoparadigm train --model mamba --dataset shakespeare --n_embd 64 --d_state 8 --n_layer 2
+      nanoparadigm train --model diffusion --dataset my-novel.txt --tokenizer bpe
+      nanoparadigm train --model diffusion --resume
+      torchrun --nproc_per_node 2 -m nanoparadigm train --model flow --dataset shakespeare --resume
+    """
+
+    model: str = "ar"
+    """ar, diffusion, flow or mamba"""
+    network: str | None = None
+    """another network under the same paradigm: transformer, mamba, hollow or hollow_mamba"""
+    schedule: str | None = None
+    """of the noise, linear, cosine, loglinear, sqrt, clipped_cosine or sigmoid (diffusion, flow)"""
+    out: str | None = None
+    """folder of the run (default: runs/MODEL)"""
+    resume: bool = False
+    """go on with the run in that folder, with its own settings; with --dataset, begin it if nothing
+    is saved there yet"""
+    overwrite: bool = False
+    """replace an earlier run in that folder; otherwise it is kept as MODEL.1, MODEL.2 ..."""
+    text: Text = field(default_factory=Text)
+    sizes: Sizes = field(default_factory=Sizes)
+    settings: Settings = field(default_factory=Settings)
+
+    @property
+    def folder(self):
+        return self.out or f"runs/{self.model}"
+
+    def stored(self):
+        """The command that began the run to be resumed."""
+        saved = checkpoint.load(self.folder, "last")
+        if saved.folder == Path(self.folder):
+            raise InputError(
+                f"{saved.folder} is one checkpoint, not a run: add --out {saved.folder.parent}"
+            )
+        recipe, tokenizer = saved.config["recipe"], saved.tokenizer
+        text = Text(dataset=saved.config["corpus"], tokenizer=tokenizer.kind)
+        if tokenizer.kind == "bpe":
+            text = replace(text, bpe_vocab_size=tokenizer.vocab_size)
+        return Train(
+            model=recipe["name"],
+            network=recipe["network"],
+            schedule=recipe["schedule"],
+            out=self.folder,
+            resume=True,
+            text=text,
+            sizes=Sizes(**{f.name: recipe[f.name] for f in fields(Sizes)}),
+            settings=Settings(**saved.config["settings"]),
+        )
+
+    def check_same(self, stored):
+        """InputError if a flag would change what the resumed run already is."""
+        old, new = flat(stored), flat(self)
+        one, other = (corpora.DATASETS.get(f["dataset"], f["dataset"]) for f in (old, new))
+        if one == other:  # two names of one text
+            new["dataset"] = old["dataset"]
+        for name in new:
+            if name not in (*FREE, "out") and new[name] != old[name]:
+                raise InputError(
+                    f"the run in {self.folder} has {name} {old[name]}, which --resume cannot "
+                    f"change to {new[name]}: drop --{name}, or start a new run with --out"
+                )
+
+    @property
+    def saved(self):
+        """Whether there is anything in the folder to go on with."""
+        folder = Path(self.folder)
+        return bool(checkpoint.read_pointer(folder)) or (folder / "config.json").exists()
+
+    def begin(self):
+        choose("model", self.model, PRESETS)
+        data = self.text.load(self.sizes.block_size)
+        model = build(
+            self.model,
+            data.tokenizer.vocab_size,
+            network=self.network,
+            schedule=self.schedule,
+            seed=self.settings.seed,
+            **asdict(replace(self.sizes, block_size=data.length)),
+        )
+        usable(self.settings.device)
+        if distributed.rank() == 0:
+            make_room(self.folder, [self.folder], self.overwrite)
+        return model, data
+
+    def go_on(self):
+        saved = checkpoint.load(self.folder, "last")
+        corpus = corpora.load(self.text.dataset)
+        return saved.model, corpora.Data(corpus, saved.tokenizer, self.sizes.block_size)
+
+    def run(self):
+        with distributed.joined(self.settings.device):
+            model, data = self.go_on() if self.resume else self.begin()
+            say(
+                f"{self.model}: {parameters(model):,} parameters, "
+                f"{total_steps(self.settings, data):,} steps of "
+                f"{self.settings.batch_size * self.settings.grad_accumulation * data.length:,} "
+                f"tokens, {data.corpus.name} in {data.tokenizer.vocab_size} symbols "
+                f"({data.tokenizer.kind})"
+            )
+            with stop_signals() as stop:
+                done = fit(self.model, model, data, self.settings, self.folder, self.resume, stop)
+            if not done:
+                say(f"stopped and saved; go on with: {self.how_to_resume()}")
+                raise SystemExit(stop.status)
+            say(f"saved in {self.folder}; look with: {self.how_to_sample()}")
+
+    def how_to_resume(self):
+        where = ["--out", self.out] if self.out else ["--model", self.model]
+        return shlex.join(["nanoparadigm", "train", *where, "--resume"])
+
+    def how_to_sample(self):
+        return shlex.join(["nanoparadigm", "sample", "--checkpoint", self.folder])

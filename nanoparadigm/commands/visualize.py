@@ -1,0 +1,90 @@
+"""Watch models write."""
+
+import math
+import sys
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from rich.console import Console
+
+from .. import checkpoint, race
+from ..errors import InputError, check_seed, choose
+from ..tokenizers import encode
+from .sample import Decoding
+from .shared import seeded
+
+
+@dataclass(frozen=True)
+class Visualize:
+    """Watch some models write, side by side on one clock.
+
+    Each writes its text first; the show then takes as long as is asked for. Where the output is no
+    terminal, a few stills are printed instead. A call of the network does not cost the same
+    everywhere: diffusion and flow compute all positions they read in every call, ar and mamba
+    hardly more than the new one. Examples:
+
+      nanoparadigm visualize --checkpoint runs/ar runs/diffusion runs/flow runs/mamba
+      nanoparadigm visualize --checkpoint runs/ar runs/diffusion --clock seconds --html race.html
+      nanoparadigm visualize --checkpoint runs/diffusion --blocks 4 --seconds 30 --gif race.gif
+    """
+
+    checkpoint: tuple[str, ...]
+    """folders of runs or of checkpoints"""
+    prompt: str = ""
+    """text to begin with"""
+    length: int | None = None
+    """tokens in the text, the prompt's included (default: the model's block; see --blocks)"""
+    clock: str = "calls"
+    """calls, of the network, or seconds, that the model took"""
+    seconds: float = 10.0
+    """how long the show takes; 0 for stills"""
+    html: str | None = None
+    """file for a page of the same race, which needs nothing else to be read"""
+    gif: str | None = None
+    """file for a picture of it"""
+    seed: int = 0
+    """same seed, same texts"""
+    decoding: Decoding = field(default_factory=Decoding)
+
+    def run(self):
+        check_seed(self.seed)
+        choose("clock", self.clock, race.CLOCKS)
+        if not 0 <= self.seconds < math.inf:
+            raise InputError(f"seconds is {self.seconds}: give 0 (stills) or more")
+        if not self.checkpoint:
+            raise InputError("--checkpoint names no model: give the folders of one or more runs")
+        for path in filter(None, (self.html, self.gif)):
+            if not Path(path).parent.is_dir():
+                raise InputError(
+                    f"there is no folder {Path(path).parent} for {path}: make it, or name another"
+                )
+        entries = []
+        for path in self.checkpoint:
+            saved = checkpoint.load(path)
+            model, tokenizer = saved.model.eval(), saved.tokenizer
+            prompt = encode(tokenizer, self.prompt)
+            length = self.decoding.length(saved) if self.length is None else self.length
+            template = model.template(length, prompt)
+            entries.append((model, tokenizer, template, self.decoding.options(saved)))
+        kinds = [model.recipe["name"] for model, *_ in entries]
+        names = kinds if len(set(kinds)) == len(kinds) else self.checkpoint
+        runs = []
+        for name, (model, tokenizer, template, options) in zip(names, entries, strict=True):
+            runs.append(race.record(name, model, tokenizer, template, seeded(self.seed), **options))
+        if self.html:
+            Path(self.html).write_text(race.page(runs, self.clock), encoding="utf-8")
+        if self.gif:
+            race.gif(runs, self.clock, self.gif)
+        console = Console()
+        if self.seconds and sys.stdout.isatty() and console.is_interactive:
+            with suppress(KeyboardInterrupt):
+                race.play(runs, self.clock, self.seconds, console)
+        else:
+            stills = race.stills(race.moments(runs, self.clock), 6)
+            print(*(race.plain(runs, moment, self.clock) for moment in stills), sep="\n\n")
+            print("", race.SIGNS, *race.NOTES, "", sep="\n")
+        for run in runs:
+            print(f"{run.name}: {race.costs(run.frames[-1])}")
+        for path in filter(None, (self.html, self.gif)):
+            print(f"saved in {path}")
