@@ -38,7 +38,7 @@ def asked(model, monkeypatch):
 
 def test_a_network_is_never_asked_for_more_than_it_may_be_at_once(data, monkeypatch):
     monkeypatch.setattr(evaluate, "LOGITS", 2 * 12 * 7 + 1)
-    model = awake("diffusion", vocab_size=7, block_size=12)
+    model = awake("diffusion", vocab_size=7, network="transformer", block_size=12)
     found = asked(model, monkeypatch)
     evaluate.window_nats(model, data, generator(), draws=1)
     study.own_exam(model, data.validation[0], 1)
@@ -52,7 +52,7 @@ def test_a_network_is_never_asked_for_more_than_it_may_be_at_once(data, monkeypa
 
 
 def test_the_noise_of_the_gradient_is_that_of_whole_batches(data, monkeypatch):
-    model = awake("diffusion", vocab_size=7, block_size=12)
+    model = awake("diffusion", vocab_size=7, network="transformer", block_size=12)
     whole = study.gradient_noise(model, data, batch_size=5, draws=6)
     monkeypatch.setattr(evaluate, "LOGITS", 2 * 12 * 7)
     assert study.gradient_noise(model, data, batch_size=5, draws=6) == pytest.approx(whole, 1e-4)
