@@ -120,8 +120,9 @@ def verdict(found):
         f = found[masking]
         easiest = sorted(f["own_exams"], key=f["own_exams"].get)
         best = sorted(f["means"], key=f["means"].get)
+        seeds = f"{f['seeds']} seed{'s' * (f['seeds'] > 1)}"
         lines.append(
-            f"Masking {masking}, {f['seeds']} seeds: the twins {TWINS[0]} and {TWINS[1]} lie "
+            f"Masking {masking}, {seeds}: the twins {TWINS[0]} and {TWINS[1]} lie "
             f"{f['floor']:.4f} nats per token apart, and a difference must exceed "
             f"{max(f['floor'], f['threshold']):.4f} to be told from noise (schedules as a whole: "
             f"p <= {f['p']:.4f})."
@@ -342,10 +343,11 @@ def write(out):
     report.md says."""
     out, trials = Path(out), collect(out)
     facts = json.loads((out / "study.json").read_text(encoding="utf-8"))
-    missing = len(facts.pop("trials")) - len(trials)
+    planned = len(facts.pop("trials"))
     facts |= dict(found=analyse(trials, torch.Generator().manual_seed(0)), trials=trials)
     said = f"# A study of noise schedules on {facts['study']['dataset']}\n\n"
-    said += f"{missing} trials are not done yet. " if missing else ""
+    missing = planned - len(trials)
+    said += f"Not done yet: {missing} of {planned} trials. " if missing else ""
     said += text(facts)
     (out / "report.md").write_text(said, encoding="utf-8")
     checkpoint.write_json(out / "results.json", facts)

@@ -8,12 +8,12 @@ UNFINISHED = 75  # EX_TEMPFAIL of sysexits.h: try again; a shell gives it to no 
 INTERRUPTED = 130  # of Ctrl-C, everywhere
 
 
-@contextmanager
-def stop_signals():
+def heed_signals():
     """SIGINT, SIGTERM and SIGUSR1 ask the training loop to save and end; a second Ctrl-C insists.
 
     A second of the others does not: a cluster may send first one and then the other, or torchrun
-    and the cluster the same, while the checkpoint is being written.
+    and the cluster the same, while the checkpoint is being written. Returns `stop`, which says
+    whether one has come and has the `status` to end with, and the handlers before.
     """
 
     def handler(number, frame):
@@ -26,10 +26,16 @@ def stop_signals():
         return stop.asked
 
     stop.asked, stop.status = False, UNFINISHED  # another process may have been asked
-    numbers = [n for n in ("SIGINT", "SIGTERM", "SIGUSR1") if hasattr(signal, n)]
-    before = {n: signal.signal(getattr(signal, n), handler) for n in numbers}
+    names = [name for name in ("SIGINT", "SIGTERM", "SIGUSR1") if hasattr(signal, name)]
+    return stop, {n: signal.signal(getattr(signal, n), handler) for n in names}
+
+
+@contextmanager
+def stop_signals():
+    """`heed_signals` for as long as the block lasts; gives its `stop`."""
+    stop, before = heed_signals()
     try:
         yield stop
     finally:
-        for n, old in before.items():
-            signal.signal(getattr(signal, n), old)
+        for name, old in before.items():
+            signal.signal(getattr(signal, name), old)

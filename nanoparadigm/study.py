@@ -18,9 +18,12 @@ import hashlib
 import json
 import math
 import multiprocessing
+import os
+import threading
 import time
 import tomllib
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
 from copy import copy
 from dataclasses import asdict, dataclass, field, fields, replace
 from importlib.resources import files
@@ -37,7 +40,7 @@ from .network import Sizes
 from .paradigms import build, parameters
 from .paradigms.mdlm import MASKINGS, entropy_weights
 from .schedules import SCHEDULES
-from .stopping import stop_signals
+from .stopping import UNFINISHED, heed_signals
 from .train import Settings, train
 
 TWINS = ("linear", "loglinear")
@@ -336,28 +339,65 @@ def is_measured(folder):
     return file.exists() and MEASURED <= set(json.loads(file.read_text(encoding="utf-8")))
 
 
-def train_all(study, trials, out, workers):
-    """Train the trials, `workers` at a time, each in a process on one thread. Yields each of them,
-    and whether it is done, as they end. A signal to all processes makes each save and end."""
-    context = multiprocessing.get_context("spawn")
+@dataclass(frozen=True)
+class Ended:
+    """How the training of a trial has ended."""
+
+    trial: Trial
+    done: bool
+    problem: str = ""
+    """the sentence that says why it cannot be done"""
+
+
+def train_all(study, trials, out, workers, stop=lambda: False):
+    """Train the trials, `workers` at a time, each in a process on one thread; yield an Ended for
+    each. One that fails leaves the others alone. stop: asked all the time; once it says yes, all
+    that are being trained save and end. OSError if a process is killed.
+    """
+    context, told = multiprocessing.get_context("spawn"), False
     with ProcessPoolExecutor(workers, context, _enter, (study, out)) as pool:
         jobs = {pool.submit(_train_one, trial): trial for trial in trials}
-        for job in as_completed(jobs):
-            yield jobs[job], job.result()
+        while jobs:
+            if stop() and not told:
+                told = True
+                for worker in multiprocessing.active_children():
+                    worker.terminate()  # SIGTERM, which it heeds
+            for job in wait(jobs, timeout=0.5, return_when=FIRST_COMPLETED).done:
+                trial = jobs.pop(job)
+                try:
+                    yield Ended(trial, job.result())
+                except (InputError, OSError) as error:
+                    yield Ended(trial, False, str(error))
+                except BrokenProcessPool as error:
+                    raise OSError(
+                        "a process of the study was killed, perhaps for want of memory: the same "
+                        "command goes on, with fewer --workers if need be"
+                    ) from error
 
 
 def _enter(study, out):
     torch.set_num_threads(1)
     global _here  # of a worker's own process, so that it reads the texts once
-    _here = study, Texts.of(study), out
+    stop, _ = heed_signals()
+    _here = study, Texts.of(study), out, stop, threading.Lock()
+    threading.Thread(target=_outlive, args=(*_here[3:],), daemon=True).start()
+
+
+def _outlive(stop, training):
+    """Save and end if the process that gives the trials was killed: nothing else would tell."""
+    multiprocessing.parent_process().join()
+    stop.asked = True
+    with training:
+        os._exit(UNFINISHED)
 
 
 def _train_one(trial):
-    study, texts, out = _here
-    with stop_signals() as stop:
-        for _ in train_trial(study, trial, texts, out, stop):
-            pass
-    return not stop()
+    study, texts, out, stop, training = _here
+    with training:
+        if not stop():
+            for _ in train_trial(study, trial, texts, out, stop):
+                pass
+        return not stop()
 
 
 # ------------------------------------------------------------------------------------- measuring

@@ -2,8 +2,13 @@
 alike, and reported with no ranking that the noise could have made."""
 
 import json
+import os
 import shlex
 import shutil
+import signal
+import subprocess
+import sys
+import time
 import tomllib
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -16,6 +21,7 @@ from helpers import generator
 from nanoparadigm import SCHEDULES, InputError, checkpoint, cli, corpora, parameters, report, study
 from nanoparadigm.language import flat, grammatical, language
 from nanoparadigm.paradigms.mdlm import MASKINGS
+from nanoparadigm.stopping import UNFINISHED
 from nanoparadigm.train import read_log
 
 MINI = """
@@ -191,6 +197,82 @@ def test_what_is_done_is_not_done_again(done, capsys):
     before = {p: p.stat().st_mtime_ns for p in (done / "runs").rglob("measures.json")}
     assert cli.main(shlex.split(f"study --preset {done.parent}/mini.toml --out {done}")) == 0
     assert {p: p.stat().st_mtime_ns for p in before} == before
+
+
+def test_a_report_can_be_had_of_what_is_done_so_far(done, tmp_path, capsys):
+    shutil.copytree(done, tmp_path / "mini")
+    (tmp_path / "mini/runs/cosine-uniform-1/measures.json").unlink()
+    line = f"study --preset {done.parent}/mini.toml --out {tmp_path}/mini --report"
+    assert cli.main(shlex.split(line)) == 0
+    said = capsys.readouterr().out
+    assert "Not done yet: 1 of 24 trials. 23 trials, " in said
+    assert "Masking entropy, 2 seeds" in said and "Masking uniform, 1 seed:" in said
+    assert not (tmp_path / "mini/runs/cosine-uniform-1/measures.json").exists()
+
+
+NEVER = "max_steps = 1_000_000\nlog_interval = 1"
+ENDLESS = MINI.replace("max_steps = 4", NEVER).replace("interval = 2", "interval = 1_000_000")
+
+
+def under_way(folder):
+    """A study of trials without end, two at a time, once both have begun to learn."""
+    (folder / "endless.toml").write_text(ENDLESS)
+    line = "-m nanoparadigm study --preset endless.toml --out endless --workers 2"
+    process = subprocess.Popen(
+        [sys.executable, *shlex.split(line)], cwd=folder, start_new_session=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    while len([*folder.glob("endless/runs/*/log.jsonl")]) < 2:
+        assert process.poll() is None, process.stderr.read()
+        time.sleep(0.1)
+    return process
+
+
+def nobody_is_left(group):
+    """All processes of a group are gone, after a while."""
+    for _ in range(300):
+        try:
+            os.killpg(group, 0)
+        except ProcessLookupError:
+            return True
+        time.sleep(0.1)
+    os.killpg(group, signal.SIGKILL)
+    return False
+
+
+def test_a_study_told_to_stop_saves_both_trials_and_leaves_nobody_behind(tmp_path):
+    process = under_way(tmp_path)
+    process.terminate()
+    out, err = process.communicate()
+    assert process.returncode == UNFINISHED and "the same command goes on" in out, err
+    assert nobody_is_left(process.pid)
+    runs = [*(tmp_path / "endless/runs").iterdir()]
+    assert len(runs) == 2  # and no third was begun
+    for run in runs:
+        assert study.steps_done(run) == read_log(run)[-1]["step"] > 0
+
+
+def test_the_trials_of_a_study_that_is_killed_save_and_end(tmp_path):
+    process = under_way(tmp_path)
+    process.kill()
+    process.communicate()
+    assert nobody_is_left(process.pid)
+    assert all(study.steps_done(run) > 0 for run in (tmp_path / "endless/runs").iterdir())
+
+
+def test_a_trial_that_fails_leaves_the_others_alone(done, tmp_path, capsys):
+    shutil.copytree(done, tmp_path / "mini")
+    names = ["cosine-uniform-1", "sqrt-entropy-0"]
+    held, other = (tmp_path / "mini/runs" / name for name in names)
+    for run in (held, other):
+        (run / "measures.json").unlink()
+    line = f"study --preset {done.parent}/mini.toml --out {tmp_path}/mini"
+    with checkpoint.sole_writer(held), pytest.raises(SystemExit, match="1"):
+        cli.main(shlex.split(line))
+    said = capsys.readouterr()
+    assert said.err.startswith(f"{names[0]} failed: ") and said.err.count("\n") == 1
+    assert (other / "measures.json").exists() and "Not done yet: 1 of 24" in said.out
+    assert cli.main(shlex.split(line)) == 0 and (held / "measures.json").exists()
 
 
 def test_another_study_does_not_write_into_the_folder_of_one(done, capsys):

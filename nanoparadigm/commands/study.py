@@ -1,12 +1,13 @@
 """The study of noise schedules, here or on a cluster."""
 
 import shlex
+import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from .. import cluster, evaluate, report, study
 from ..errors import InputError, at_least_one, check_seed, choose
-from ..stopping import UNFINISHED, stop_signals
+from ..stopping import stop_signals
 from .shared import duration, progress
 
 
@@ -90,11 +91,18 @@ class Study:
             self.train_one(plan, self.chosen(plan), texts)
             return
         left = [trial for trial in plan.trials if not study.is_done(self.folder, trial)]
-        ends = study.train_all(plan, left, self.folder, self.workers)
-        if not all([ended for _, ended in progress(ends, "trials", total=len(left))]):
+        with stop_signals() as stop:
+            ends = study.train_all(plan, left, self.folder, self.workers, stop)
+            failed = [end for end in progress(ends, "trials", total=len(left)) if not end.done]
+        if stop():
             print("stopped and saved; the same command goes on")
-            raise SystemExit(UNFINISHED)
-        self.tell_report()
+            raise SystemExit(stop.status)
+        for end in failed:
+            print(f"{end.trial.id} failed: {end.problem}", file=sys.stderr)
+        if len(failed) < len(plan.trials):
+            self.tell_report()
+        if failed:
+            raise SystemExit(1)
 
     def tell_report(self):
         print(report.write(self.folder), end="")
