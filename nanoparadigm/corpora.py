@@ -202,7 +202,7 @@ class Data:
             )
         tokens = corpus.tokens(tokenizer)
         self.train = tokens.train
-        for name, split in ("validation", tokens.validation), ("training", tokens.train):
+        for name, split in ("training", tokens.train), ("validation", tokens.validation):
             if len(split) < length:
                 raise InputError(
                     f"the {name} split of {corpus.name} holds {len(split)} of the {length} tokens "
