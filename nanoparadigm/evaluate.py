@@ -57,7 +57,7 @@ def window_nats(model, data, generator, draws=8, max_windows=None, batch_size=32
         full, rest = full[torch.linspace(0, len(full) - 1, max_windows).round().long()], []
 
     def nats(x):
-        parts = x.to(model.device).split(at_once(model.vocab_size, x.shape[1], batch_size))
+        parts = x.to(model.device).split(at_once(data.tokenizer.vocab_size, x.shape[1], batch_size))
         return torch.cat([model.nll_bound(part, generator, draws=draws) for part in parts])
 
     return [(x, nats(x).cpu().double()) for x in (full, *rest)]
@@ -246,7 +246,7 @@ def accuracy(model, data, position, generator, n=200, batch_size=50):
     full = data.validation[0]
     full = full[torch.linspace(0, len(full) - 1, min(n, len(full))).round().long()]
     right = []
-    size = at_once(model.vocab_size, data.length, batch_size)
+    size = at_once(data.tokenizer.vocab_size, data.length, batch_size)
     for x in full.to(model.device).split(size):
         guess = model.conditional(x, position, generator).argmax(-1)
         right.append((guess == x[:, position]).double())

@@ -20,8 +20,9 @@ def test_the_standard_error_is_honest(kind):
     automaton, L = tiny(), 5
     model, truth = oracle(kind, automaton), automaton.entropy(L) / L
     texts, noise, inside = generator(1), generator(2), 0
+    known = dict(length=L, tokenizer=SimpleNamespace(vocab_size=automaton.V))
     for _ in range(200):
-        data = SimpleNamespace(validation=[automaton.sample(150, L, texts)], length=L)
+        data = SimpleNamespace(validation=[automaton.sample(150, L, texts)], **known)
         estimate = evaluate.nats_per_token(model, data, noise, draws=4, batch_size=150)
         inside += abs(estimate.mean - truth) <= 2 * estimate.se
     assert 180 <= inside <= 198

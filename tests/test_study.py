@@ -341,7 +341,7 @@ def test_a_second_text_is_read_without_what_the_alphabet_lacks(tmp_path):
     "second, said",
     [
         ("Π και Σ " * 100, "of the characters of .*second.txt are not in the alphabet"),
-        ("a hand", "the validation split of .*second.txt holds 1 of the 16 tokens"),
+        ("a hand", "split of .*second.txt holds 1 of the 16 tokens"),
     ],
 )
 def test_a_second_text_that_cannot_be_read_ends_a_study_before_it_begins(second, said, tmp_path):
