@@ -12,6 +12,7 @@ the status matters, a cluster starts them itself, each with WORLD_SIZE and what 
 """
 
 import os
+import traceback
 from contextlib import contextmanager, nullcontext
 from datetime import timedelta
 
@@ -20,7 +21,9 @@ from torch import distributed, nn
 
 from .errors import InputError
 
-PATIENCE = timedelta(days=1)  # the others wait while the first evaluates and saves
+# That a process has ended is noticed at once; that it fell silent, or never came, after this: more
+# than an evaluation and a checkpoint take, for which the others wait while the first is at it.
+PATIENCE = timedelta(minutes=30)
 TOLD = "RANK LOCAL_RANK MASTER_ADDR MASTER_PORT".split()
 
 
@@ -35,7 +38,7 @@ def joined(device="cpu"):
 
     On cuda each takes the GPU of its LOCAL_RANK as its current one. Raises InputError where the
     environment is not that of torchrun, or a process has no GPU to take, and ConnectionError (an
-    OSError) once another process is gone.
+    OSError) once another process is gone, or where it did not come.
     """
     if launched() == 1:
         yield
@@ -53,11 +56,18 @@ def joined(device="cpu"):
                 f"this machine has {gpus} GPUs, one for each process: --nproc_per_node {gpus}"
             )
         torch.cuda.set_device(place)
-    distributed.init_process_group(timeout=PATIENCE)
+    try:
+        distributed.init_process_group(timeout=PATIENCE)
+    except distributed.DistError as error:
+        raise ConnectionError("the other processes of this training did not come") from error
     try:
         yield
-    except RuntimeError as error:
-        if isinstance(error, distributed.DistError) or "gloo" in str(error):
+    except BaseException as error:
+        # The last to let go of the group waits for the group's thread. DistributedDataParallel does
+        # so without releasing Python's lock, which that thread may need to end: so it goes first.
+        traceback.clear_frames(error.__traceback__)
+        lost = isinstance(error, RuntimeError) and "gloo" in str(error)
+        if lost or isinstance(error, distributed.DistError):
             raise ConnectionError("another process of this training has ended") from error
         raise
     finally:
