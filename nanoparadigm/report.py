@@ -14,7 +14,7 @@ from .evaluate import markdown
 from .paradigms.mdlm import MASKINGS
 from .schedules import SCHEDULES
 from .statistics import bootstrap, rank
-from .study import PRESETS, STUDIES, TWINS, is_measured
+from .study import PRESETS, STUDIES, TWINS, begun, is_measured
 from .train import read_log
 from .viz import COLOURS, GREY
 
@@ -27,11 +27,8 @@ def collect(out):
     """id -> what is known of every trial of the study in that folder that has been measured: its
     measures, windows averaged, the standard errors of these as NAME_se, and its learning curve.
     Raises InputError where there is none."""
-    file = Path(out) / "study.json"
-    if not file.exists():
-        raise InputError(f"{out} holds no study: nanoparadigm study --out {out} makes one")
     found = {}
-    for name in json.loads(file.read_text(encoding="utf-8"))["trials"]:
+    for name in begun(out)["trials"]:
         folder = Path(out) / "runs" / name
         if is_measured(folder):
             measures = json.loads((folder / "measures.json").read_text(encoding="utf-8"))
@@ -342,7 +339,7 @@ def write(out):
     """report.md, results.json, curves.png and forest.png in the folder of a study; returns what
     report.md says."""
     out, trials = Path(out), collect(out)
-    facts = json.loads((out / "study.json").read_text(encoding="utf-8"))
+    facts = begun(out)
     planned = len(facts.pop("trials"))
     facts |= dict(found=analyse(trials, torch.Generator().manual_seed(0)), trials=trials)
     said = f"# A study of noise schedules on {facts['study']['dataset']}\n\n"

@@ -227,7 +227,7 @@ def begin(study, out):
     """Write down what the study is; InputError if another one is in that folder, or if its texts
     or its judge cannot be read."""
     file = Path(out) / "study.json"
-    there = json.loads(file.read_text(encoding="utf-8")) if file.exists() else None
+    there = begun(out) if file.exists() else None
     if there is None:
         check(study, Texts.of(study))
     elif there["hash"] != study.hash:
@@ -270,13 +270,26 @@ def check(study, texts):
         )
 
 
-def train_judge(study, texts, out):
-    """Yield the records of training the judge, if it is one of ours; token entropies by it."""
+def begun(out):
+    """What study.json of a folder says: hash, trials (their ids) and study. InputError if there is
+    none."""
+    file = Path(out) / "study.json"
+    if not file.exists():
+        raise InputError(f"{out} holds no study: nanoparadigm study --out {out} makes one")
+    return json.loads(file.read_text(encoding="utf-8"))
+
+
+def train_judge(study, texts, out, stop=lambda: False):
+    """Yield the records of training the judge, if it is one of ours; token entropies by it, unless
+    it was stopped."""
     if study.judge.model == "ar":
         model = build("ar", texts.ours.tokenizer.vocab_size, **asdict(study.sizes))
         settings = replace(study.settings, max_steps=study.judge.max_steps, seed=0)
         folder = Path(out) / "judge"
-        yield from train(model, texts.judges, settings, folder, (folder / "run.json").exists())
+        resume = (folder / "run.json").exists()
+        yield from train(model, texts.judges, settings, folder, resume, stop)
+        if stop():
+            return
     tokens, length = texts.judges.train[:ENTROPY_TOKENS], texts.ours.length
     vocab_size = texts.ours.tokenizer.vocab_size
     batches = corpora.windows(tokens, length)[0].split(at_once(vocab_size, length, 32))
@@ -344,9 +357,8 @@ class Ended:
     """How the training of a trial has ended."""
 
     trial: Trial
-    done: bool
     problem: str = ""
-    """the sentence that says why it cannot be done"""
+    """the sentence that says why it cannot go on"""
 
 
 def train_all(study, trials, out, workers, stop=lambda: False):
@@ -365,10 +377,13 @@ def train_all(study, trials, out, workers, stop=lambda: False):
             for job in wait(jobs, timeout=0.5, return_when=FIRST_COMPLETED).done:
                 trial = jobs.pop(job)
                 try:
-                    yield Ended(trial, job.result())
+                    job.result()
+                    yield Ended(trial)
                 except (InputError, OSError) as error:
-                    yield Ended(trial, False, str(error))
+                    yield Ended(trial, str(error))
                 except BrokenProcessPool as error:
+                    if stop():  # it was told before it could listen
+                        return
                     raise OSError(
                         "a process of the study was killed, perhaps for want of memory: the same "
                         "command goes on, with fewer --workers if need be"
@@ -397,7 +412,6 @@ def _train_one(trial):
         if not stop():
             for _ in train_trial(study, trial, texts, out, stop):
                 pass
-        return not stop()
 
 
 # ------------------------------------------------------------------------------------- measuring

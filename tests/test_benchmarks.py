@@ -25,6 +25,7 @@ def test_the_readme_and_the_pages_are_made_from_the_results():
     assert report.readme_section() in readme, "run: python benchmarks/report.py"
     assert report.page() == (ROOT / "book" / "speed.md").read_text(encoding="utf-8")
     assert report.decoding_page() == (ROOT / "book" / "decoding.md").read_text(encoding="utf-8")
+    assert report.schedules_page() == (ROOT / "book" / "schedules.md").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("path", sorted(report.RESULTS.glob("*.json")), ids=lambda p: p.stem)

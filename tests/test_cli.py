@@ -902,7 +902,7 @@ MISUSE = [
     ("diff ar flow --network hollow", "choose another --network"),
     # texts
     ("train --dataset empty.txt", "empty.txt is empty: give a file that holds text"),
-    ("train --dataset short.txt", "short.txt holds 1 of the 128 tokens that one window needs"),
+    ("train --dataset short.txt", "short.txt holds 8 of the 128 tokens that one window needs"),
     ("train --dataset latin.txt", "latin.txt is not UTF-8 text (byte 3 is 0xe9)"),
     ("train --dataset runs", "runs is a directory"),
     ("train --dataset missing.txt", "unknown dataset or file 'missing.txt'"),

@@ -202,8 +202,11 @@ def test_what_is_done_is_not_done_again(done, capsys):
 def test_a_report_can_be_had_of_what_is_done_so_far(done, tmp_path, capsys):
     shutil.copytree(done, tmp_path / "mini")
     (tmp_path / "mini/runs/cosine-uniform-1/measures.json").unlink()
-    line = f"study --preset {done.parent}/mini.toml --out {tmp_path}/mini --report"
-    assert cli.main(shlex.split(line)) == 0
+    shutil.rmtree(tmp_path / "mini/judge")
+    line = f"study --preset {done.parent}/mini.toml --seeds 0 --out {tmp_path}/mini"
+    assert cli.main(shlex.split(f"{line} --status")) == 0
+    assert capsys.readouterr().out.count(" done ") == 23  # of the seeds that it was begun with
+    assert cli.main(shlex.split(f"{line} --report")) == 0
     said = capsys.readouterr().out
     assert "Not done yet: 1 of 24 trials. 23 trials, " in said
     assert "Masking entropy, 2 seeds" in said and "Masking uniform, 1 seed:" in said

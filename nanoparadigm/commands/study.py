@@ -70,36 +70,46 @@ class Study:
             return
         if self.report:
             self.tell_report()
-            return
+        elif self.status:
+            self.tell(replace(plan, seeds=study.begun(self.folder)["study"]["seeds"]))
+        elif self.submit:
+            self.leave_to_cluster(plan)
+        else:
+            self.train(plan)
+
+    def leave_to_cluster(self, plan):
         study.begin(plan, self.folder)
-        if self.status:
-            self.tell(plan)
-            return
-        if self.submit:
-            flags = ["--preset", self.preset, "--out", self.folder]
-            flags += ["--seeds", *map(str, self.seeds)] if self.seeds else []
-            job = cluster.submit(plan, self.folder, flags, self.cap, shlex.split(self.sbatch))
-            print(f"submitted as job {job}; look with the same command and --status")
-            return
-        texts = study.Texts.of(plan)
-        if not (Path(self.folder) / "entropy.npy").exists():
-            for _ in progress(study.train_judge(plan, texts, self.folder), "judge"):
-                pass
-        if self.trial == "judge":
-            return
-        if self.trial is not None:
-            self.train_one(plan, self.chosen(plan), texts)
-            return
-        left = [trial for trial in plan.trials if not study.is_done(self.folder, trial)]
+        flags = ["--preset", self.preset, "--out", self.folder]
+        flags += ["--seeds", *map(str, self.seeds)] if self.seeds else []
+        job = cluster.submit(plan, self.folder, flags, self.cap, shlex.split(self.sbatch))
+        print(f"submitted as job {job}; look with the same command and --status")
+
+    def train(self, plan):
+        trials = self.chosen(plan)
+        study.begin(plan, self.folder)
+        texts, entropy, failed = study.Texts.of(plan), Path(self.folder) / "entropy.npy", []
+
+        def left():
+            return [trial for trial in trials if not study.is_done(self.folder, trial)]
+
         with stop_signals() as stop:
-            ends = study.train_all(plan, left, self.folder, self.workers, stop)
-            failed = [end for end in progress(ends, "trials", total=len(left)) if not end.done]
-        if stop():
+            if not entropy.exists():
+                for _ in progress(study.train_judge(plan, texts, self.folder, stop), "judge"):
+                    pass
+            if self.trial is None and not stop():
+                ends = study.train_all(plan, left(), self.folder, self.workers, stop)
+                ends = progress(ends, "trials", total=len(left()))
+                failed = [end for end in ends if end.problem]
+            elif trials and not stop():
+                records = study.train_trial(plan, trials[0], texts, self.folder, stop)
+                for _ in progress(records, trials[0].id, total=plan.settings.max_steps):
+                    pass
+        if stop() and (left() or not entropy.exists()):
             print("stopped and saved; the same command goes on")
             raise SystemExit(stop.status)
         for end in failed:
             print(f"{end.trial.id} failed: {end.problem}", file=sys.stderr)
-        if len(failed) < len(plan.trials):
+        if self.trial is None and len(failed) < len(plan.trials):
             self.tell_report()
         if failed:
             raise SystemExit(1)
@@ -122,19 +132,15 @@ class Study:
                 print(f"requeued: {standing.trial}")
 
     def chosen(self, plan):
+        """The trials that --trial asks for."""
+        if self.trial is None:
+            return plan.trials
+        if self.trial == "judge":
+            return []
         names = {trial.id: trial for trial in plan.trials}
         if self.trial.isdecimal() and int(self.trial) < len(names):
-            return plan.trials[int(self.trial)]
-        return choose("trial", self.trial, names)
-
-    def train_one(self, plan, trial, texts):
-        with stop_signals() as stop:
-            records = study.train_trial(plan, trial, texts, self.folder, stop)
-            for _ in progress(records, trial.id, total=plan.settings.max_steps):
-                pass
-        if not study.is_done(self.folder, trial):
-            print("stopped and saved; the same command goes on")
-            raise SystemExit(stop.status)
+            return [plan.trials[int(self.trial)]]
+        return [choose("trial", self.trial, names | {"judge": None})]
 
     def plan(self, plan):
         """What a dry run says."""
