@@ -3,7 +3,8 @@
     nanoparadigm study --preset tiny
     python benchmarks/schedules.py --studies studies tiny
 
-The second keeps studies/tiny/results.json as nanoparadigm/studies/tiny.json, with the machine.
+The second keeps studies/tiny/results.json as nanoparadigm/studies/tiny.json, with the machine;
+with --shared, because the machine did other things meanwhile, without the seconds.
 """
 
 import argparse
@@ -15,8 +16,12 @@ from measure import machine
 KEPT = Path(__file__).parents[1] / "nanoparadigm" / "studies"
 
 
-def keep(studies, name):
+def keep(studies, name, shared):
     facts = json.loads((studies / name / "results.json").read_text(encoding="utf-8"))
+    if shared:
+        for trial in facts["trials"].values():
+            for timed in (trial, *trial["curve"]):
+                del timed["seconds"]
     path = KEPT / f"{name}.json"
     path.write_text(json.dumps(dict(machine=machine(), **facts)) + "\n", encoding="utf-8")
     print(f"written: {path}")
@@ -25,7 +30,8 @@ def keep(studies, name):
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--studies", type=Path, default=Path("studies"))
+    parser.add_argument("--shared", action="store_true")
     parser.add_argument("names", nargs="+")
     chosen = parser.parse_args()
     for name in chosen.names:
-        keep(chosen.studies, name)
+        keep(chosen.studies, name, chosen.shared)

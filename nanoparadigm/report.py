@@ -182,11 +182,12 @@ def worth_table(trials):
     columns["own exam"] = lambda kind: cell(kind, over_windows("own_exam"))
     if first["zero_shot"] is not None:
         columns["zero-shot"] = lambda kind: f"<= {cell(kind, over_windows('zero_shot'))}"
-    columns["gradient noise"] = lambda kind: cell(kind, itemgetter("gradient_noise"), 1)
+    columns["gradient SNR"] = lambda kind: cell(kind, itemgetter("gradient_snr"))
     columns[f"steps to {nats:.3f}"] = lambda kind: cell(kind, lambda t: reached(t, nats)["step"], 0)
-    columns[f"seconds to {nats:.3f}"] = lambda kind: cell(
-        kind, lambda t: reached(t, nats)["seconds"], 1
-    )
+    if "seconds" in first["curve"][0]:
+        columns[f"seconds to {nats:.3f}"] = lambda kind: cell(
+            kind, lambda t: reached(t, nats)["seconds"], 1
+        )
     lines = [[s, m, *(column(kind) for column in columns.values())] for s, m, kind in kinds(trials)]
     return markdown(["schedule", "masking", *columns], lines)
 
@@ -236,7 +237,7 @@ def worth_notes(trials):
         )
     else:
         lines.append(f"One nat per token is {bits['bound']}.")
-        if bits["zero_shot"]:
+        if bits["zero_shot"] and bits["zero_shot"] != bits["bound"]:
             lines.append(f"On the second text it is {bits['zero_shot']}.")
     if first["left_out"]:
         lines.append(
@@ -244,11 +245,15 @@ def worth_notes(trials):
             "alphabet of the first has not."
         )
     lines.append(
-        "`gradient noise` is the variance of the gradient over its square, at the end. The steps "
-        "are those until the bound, as it is measured while training, was as low as all models "
-        "came; the seconds, of training alone, compare only if the machine did nothing else, and "
-        "the same at a time: the steps always do."
+        "`gradient SNR` is the signal to noise of a batch's gradient, |E g|^2 / E |g - E g|^2, "
+        "at the end of training. The steps are those until the bound, as it is measured while "
+        "training, was as low as all models came."
     )
+    if "seconds" in first["curve"][0]:
+        lines.append(
+            "The seconds, of training alone, compare only if the machine did nothing else, and "
+            "the same at a time; the steps always do."
+        )
     return "".join(f"- {line}\n" for line in lines)
 
 
@@ -282,23 +287,21 @@ def writing_notes(trials):
 
 
 def curves(trials):
-    """The bound while training, a line for each trial."""
+    """The bound while training: the mean over seeds, and their range."""
     figure = Figure(figsize=(10, 4.5), layout="constrained")
-    panels = figure.subplots(1, len(MASKINGS), sharey=True)
-    for axes, masking in zip(panels, MASKINGS, strict=True):
-        for schedule, (colour, dashes) in STYLES.items():
-            kind = [
-                t for t in trials.values() if (t["schedule"], t["masking"]) == (schedule, masking)
-            ]
-            for i, trial in enumerate(kind):
-                x, y = ([point[key] for point in trial["curve"]] for key in ("step", "val"))
-                style = dict(color=colour, ls=dashes, lw=1.4, label=None if i else schedule)
-                axes.plot(x, y, **style)
+    panels = dict(zip(MASKINGS, figure.subplots(1, len(MASKINGS), sharey=True), strict=True))
+    for schedule, masking, kind in kinds(trials):
+        colour, dashes = STYLES[schedule]
+        steps = [point["step"] for point in kind[0]["curve"]]
+        y = np.array([[point["val"] for point in trial["curve"]] for trial in kind])
+        panels[masking].plot(steps, y.mean(0), color=colour, ls=dashes, label=schedule)
+        panels[masking].fill_between(steps, y.min(0), y.max(0), color=colour, alpha=0.12, lw=0)
+    for masking, axes in panels.items():
         axes.set(title=f"masking {masking}", xlabel="steps")
         axes.grid(alpha=0.3)
         axes.spines[["top", "right"]].set_visible(False)
-    panels[0].set_ylabel("nll_bound, nats per token")
-    panels[0].legend(frameon=False)
+    panels["uniform"].set_ylabel("nll_bound, nats per token")
+    panels["uniform"].legend(frameon=False)
     return figure
 
 

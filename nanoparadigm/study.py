@@ -16,7 +16,6 @@ it was trained with; beside it what it would get under its own exam, to show why
 
 import hashlib
 import json
-import math
 import multiprocessing
 import os
 import threading
@@ -417,7 +416,7 @@ def _train_one(trial):
 # ------------------------------------------------------------------------------------- measuring
 
 MEASURED = set(
-    "bound own_exam excess entropy zero_shot gradient_noise judge written real nats_per_bit "
+    "bound own_exam excess entropy zero_shot gradient_snr judge written real nats_per_bit "
     "left_out seconds".split()
 )
 
@@ -428,7 +427,7 @@ def measure(study, folder, texts, out):
     bound: `nll_bound` of every window, uniform masks, the same windows and noise for all trials.
     own_exam: of the same windows, under the schedule and masking it was trained with. excess: the
     bound minus the exact -log p, where the language is known, and its entropy. zero_shot: `bound`
-    on the second text, and the share of it that was `left_out`. gradient_noise: see below. written:
+    on the second text, and the share of it that was `left_out`. gradient_snr: see below. written:
     what its samples are worth; real: what validation texts are, which nobody wrote. nats_per_bit:
     what a bit per character is in nats per token, of either text.
     """
@@ -453,7 +452,7 @@ def measure(study, folder, texts, out):
         entropy=truth.entropy(data.length) / data.length if truth else None,
         zero_shot=bound(other)[1] if other else None,
         left_out=texts.left_out,
-        gradient_noise=gradient_noise(model, data, study.settings.batch_size),
+        gradient_snr=gradient_snr(model, data, study.settings.batch_size),
         **opinions(samples, data, reader),
         nats_per_bit=dict(
             bound=evaluate.nats_per_bit(data),
@@ -477,8 +476,9 @@ def own_exam(model, windows, draws):
     return (nats.cpu().double() / length).tolist()
 
 
-def gradient_noise(model, data, batch_size, draws=32):
-    """How much the gradient varies from batch to batch, over its own size: E |g - E g|^2 / |E g|^2.
+def gradient_snr(model, data, batch_size, draws=32):
+    """Signal to noise of the gradient g of a batch, |E g|^2 / E |g - E g|^2, estimated from so many
+    batches, without bias in the numerator: where there is no signal it may come out below 0.
 
     At the model's own loss, its own corruption; the batches and the noise are the same for all.
     """
@@ -500,7 +500,7 @@ def gradient_noise(model, data, batch_size, draws=32):
         total, squares = total + gradient, squares + gradient.square().sum()
     spread = (squares - total.square().sum() / draws) / (draws - 1)
     signal = total.square().sum() / draws**2 - spread / draws  # without what is left of the noise
-    return (spread / signal).item() if signal > 0 else math.inf
+    return (signal / spread).item()
 
 
 def sample(model, n, length, steps):

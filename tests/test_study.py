@@ -373,7 +373,7 @@ def measured(seed=0, mauve=None, **changes):
     return dict(
         schedule="linear", masking="uniform", seed=seed, bound=1.5, bound_se=0.03, own_exam=1.2,
         own_exam_se=0.04, excess=None, entropy=None, zero_shot=2.0, zero_shot_se=0.05,
-        left_out=0.048, gradient_noise=7.0, judge="a judge", written=written(2.0),
+        left_out=0.048, gradient_snr=7.0, judge="a judge", written=written(2.0),
         real=written(1.0), nats_per_bit=dict(bound=0.6, zero_shot=0.8),
         curve=[dict(step=10, seconds=3.0, val=1.9), dict(step=20, seconds=6.0, val=1.6)],
     ) | changes  # fmt: skip
