@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 import tomllib
+from contextlib import suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -217,18 +218,22 @@ NEVER = "max_steps = 1_000_000\nlog_interval = 1"
 ENDLESS = MINI.replace("max_steps = 4", NEVER).replace("interval = 2", "interval = 1_000_000")
 
 
-def under_way(folder):
-    """A study of trials without end, two at a time, once both have begun to learn."""
-    (folder / "endless.toml").write_text(ENDLESS)
+@pytest.fixture
+def under_way(tmp_path):
+    """A process with a study of trials without end, two at a time, once both have begun to learn;
+    and its folder."""
+    (tmp_path / "endless.toml").write_text(ENDLESS)
     line = "-m nanoparadigm study --preset endless.toml --out endless --workers 2"
     process = subprocess.Popen(
-        [sys.executable, *shlex.split(line)], cwd=folder, start_new_session=True,
+        [sys.executable, *shlex.split(line)], cwd=tmp_path, start_new_session=True,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
-    while len([*folder.glob("endless/runs/*/log.jsonl")]) < 2:
+    while len([*tmp_path.glob("endless/runs/*/log.jsonl")]) < 2:
         assert process.poll() is None, process.stderr.read()
         time.sleep(0.1)
-    return process
+    yield process, tmp_path / "endless"
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
 
 
 def nobody_is_left(group):
@@ -239,28 +244,27 @@ def nobody_is_left(group):
         except ProcessLookupError:
             return True
         time.sleep(0.1)
-    os.killpg(group, signal.SIGKILL)
     return False
 
 
-def test_a_study_told_to_stop_saves_both_trials_and_leaves_nobody_behind(tmp_path):
-    process = under_way(tmp_path)
+def test_a_study_told_to_stop_saves_both_trials_and_leaves_nobody_behind(under_way):
+    process, folder = under_way
     process.terminate()
-    out, err = process.communicate()
+    out, err = process.communicate(timeout=120)
     assert process.returncode == UNFINISHED and "the same command goes on" in out, err
     assert nobody_is_left(process.pid)
-    runs = [*(tmp_path / "endless/runs").iterdir()]
+    runs = [*(folder / "runs").iterdir()]
     assert len(runs) == 2  # and no third was begun
     for run in runs:
         assert study.steps_done(run) == read_log(run)[-1]["step"] > 0
 
 
-def test_the_trials_of_a_study_that_is_killed_save_and_end(tmp_path):
-    process = under_way(tmp_path)
+def test_the_trials_of_a_study_that_is_killed_save_and_end(under_way):
+    process, folder = under_way
     process.kill()
-    process.communicate()
+    process.communicate(timeout=120)  # until nobody holds its output any more
     assert nobody_is_left(process.pid)
-    assert all(study.steps_done(run) > 0 for run in (tmp_path / "endless/runs").iterdir())
+    assert all(study.steps_done(run) > 0 for run in (folder / "runs").iterdir())
 
 
 def test_a_trial_that_fails_leaves_the_others_alone(done, tmp_path, capsys):
