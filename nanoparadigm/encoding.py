@@ -8,7 +8,6 @@ import functools
 import multiprocessing
 import os
 import signal
-import threading
 from collections import deque
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -16,6 +15,7 @@ from concurrent.futures.process import BrokenProcessPool
 import numpy as np
 
 from . import tokenizers
+from .stopping import after_parent
 
 ID = np.dtype("<u2")
 CHUNK = 2**19  # characters that a worker gets at a time: enough to outweigh the way there
@@ -76,9 +76,4 @@ _tokenizer = functools.cache(tokenizers.load)  # a worker lives for one call of 
 def _end_with_parent():
     """A worker leaves Ctrl-C to its parent, and ends when that is killed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-
-    def wait():
-        multiprocessing.parent_process().join()
-        os._exit(1)
-
-    threading.Thread(target=wait, daemon=True).start()
+    after_parent(lambda: os._exit(1))

@@ -1,7 +1,9 @@
 """How a training is told to stop: it finishes its step and saves, and its command ends with a
 status that says whether to call it again."""
 
+import multiprocessing
 import signal
+import threading
 from contextlib import contextmanager
 
 UNFINISHED = 75  # EX_TEMPFAIL of sysexits.h: try again; a shell gives it to no killed process
@@ -39,3 +41,14 @@ def stop_signals():
     finally:
         for name, old in before.items():
             signal.signal(getattr(signal, name), old)
+
+
+def after_parent(act):
+    """In a worker: call `act` in a thread once the process that began it is gone, however that
+    ended. Nothing else would tell: a worker that waits for work would wait for ever."""
+
+    def wait():
+        multiprocessing.parent_process().join()
+        act()
+
+    threading.Thread(target=wait, daemon=True).start()

@@ -39,7 +39,7 @@ from .network import Sizes
 from .paradigms import build, parameters
 from .paradigms.mdlm import MASKINGS, entropy_weights
 from .schedules import SCHEDULES
-from .stopping import UNFINISHED, heed_signals
+from .stopping import UNFINISHED, after_parent, heed_signals
 from .train import Settings, train
 
 TWINS = ("linear", "loglinear")
@@ -188,8 +188,7 @@ class Texts:
     @classmethod
     def of(cls, study):
         corpus, length = corpora.load(study.dataset), study.sizes.block_size
-        kind = study.tokenizer or ("word" if corpus.sequence_length else "char")
-        tokenizer = corpus.tokenizer or tokenizers.build(kind, corpus)
+        tokenizer = corpus.tokenizer or tokenizers.build(study.tokenizer, corpus)
         ours, judges = halves(corpora.Data(corpus, tokenizer, length))
         if not study.zero_shot:
             return cls(ours, judges, None, 0.0)
@@ -222,13 +221,13 @@ def vocab_size(study):
 # --------------------------------------------------------------------------------------- running
 
 
-def begin(study, out):
+def begin(study, out, texts=None):
     """Write down what the study is; InputError if another one is in that folder, or if its texts
-    or its judge cannot be read."""
+    (read here unless they have been) or its judge cannot be read."""
     file = Path(out) / "study.json"
     there = begun(out) if file.exists() else None
     if there is None:
-        check(study, Texts.of(study))
+        check(study, texts or Texts.of(study))
     elif there["hash"] != study.hash:
         raise InputError(
             f"{out} holds another study ({there['hash']}, not {study.hash}): "
@@ -394,12 +393,11 @@ def _enter(study, out):
     global _here  # of a worker's own process, so that it reads the texts once
     stop, _ = heed_signals()
     _here = study, Texts.of(study), out, stop, threading.Lock()
-    threading.Thread(target=_outlive, args=(*_here[3:],), daemon=True).start()
+    after_parent(_save_and_end)
 
 
-def _outlive(stop, training):
-    """Save and end if the process that gives the trials was killed: nothing else would tell."""
-    multiprocessing.parent_process().join()
+def _save_and_end():
+    *_, stop, training = _here
     stop.asked = True
     with training:
         os._exit(UNFINISHED)

@@ -200,11 +200,13 @@ TOKENIZERS = {
 
 
 def build(name, corpus, bpe_vocab_size=500):
-    """The tokenizer of that kind for a Corpus; InputError for an unknown kind.
+    """The tokenizer of that kind for a Corpus; InputError for an unknown kind. Without a name the
+    usual one: of words for sequences of one length, of characters for other texts.
 
     Byte pairs are learned from the train split alone. Characters and words come from all splits: an
     alphabet is not a statistic, and without all of it the other splits could not be scored.
     """
+    name = name or ("word" if corpus.sequence_length else "char")
     kind = choose("tokenizer", name, TOKENIZERS)
     if kind is GPT2Tokenizer:
         return gpt2()

@@ -30,8 +30,9 @@ class Text:
         corpus = corpora.load(self.dataset)
         if corpus.tokenizer and self.tokenizer not in (None, corpus.tokenizer.kind):
             raise InputError(f"{self.dataset} is written in its own tokens: drop --tokenizer")
-        kind = self.tokenizer or ("word" if corpus.sequence_length else "char")
-        tokenizer = corpus.tokenizer or tokenizers.build(kind, corpus, self.bpe_vocab_size)
+        tokenizer = corpus.tokenizer or tokenizers.build(
+            self.tokenizer, corpus, self.bpe_vocab_size
+        )
         if block_size == Sizes.block_size and corpus.sequence_length:
             block_size = corpus.sequence_length
         return corpora.Data(corpus, tokenizer, block_size)

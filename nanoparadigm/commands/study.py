@@ -85,9 +85,9 @@ class Study:
         print(f"submitted as job {job}; look with the same command and --status")
 
     def train(self, plan):
-        trials = self.chosen(plan)
-        study.begin(plan, self.folder)
-        texts, entropy, failed = study.Texts.of(plan), Path(self.folder) / "entropy.npy", []
+        trials, texts = self.chosen(plan), study.Texts.of(plan)
+        study.begin(plan, self.folder, texts)
+        entropy, failed = Path(self.folder) / "entropy.npy", []
 
         def left():
             return [trial for trial in trials if not study.is_done(self.folder, trial)]
