@@ -65,6 +65,24 @@ def plant(monkeypatch, function, said, says):
     monkeypatch.setattr(inspect.unwrap(function), "__code__", names[function.__name__].__code__)
 
 
+def dies(monkeypatch, mutant, tmp_path=None):
+    """A mutant (function, what its source says, what the mutant says, law): the law holds, and no
+    longer once the fault is planted. A law that takes an argument is given a fresh folder."""
+    function, said, says, law = mutant
+
+    def holds(name):
+        if inspect.signature(law).parameters:
+            (tmp_path / name).mkdir()
+            law(tmp_path / name)
+        else:
+            law()
+
+    holds("right")
+    plant(monkeypatch, function, said, says)
+    with pytest.raises((AssertionError, pytest.fail.Exception)):
+        holds("mutant")
+
+
 def make(*arguments, cwd, **environment):
     """What make says, when the make that may have started these tests is kept out of it."""
     clean = {name: value for name, value in os.environ.items() if "MAKE" not in name}
