@@ -228,19 +228,32 @@ def corruption(model, x, alpha):
     return (alpha * same + (1 - alpha) / V).prod(2)
 
 
-def flow_nelbo(model, x, integrand=None, step=0.4):
-    """Equation (3) by the trapezoidal rule in logit(t), where it converges exponentially."""
+def flow_nelbo(model, x, integrand=None, step=0.4, end=0.0):
+    """Equation (3) by quadrature in logit(t): by the trapezoidal rule, which converges
+    exponentially where nothing is cut, else by Gauss and Legendre's from `end` on, with the last
+    term."""
     z = texts(model.vocab_size, x.shape[1])
     n, states = len(x), len(z)
     total = torch.zeros(n, dtype=torch.float64)
     xs = x.repeat_interleave(states, 0)
     zs = z.repeat(n, 1)
     net, model.net = model.net, EveryState(model.net, z, n)
-    for s in torch.arange(-36, 36 + step, step, dtype=torch.float64):
+    if end:
+        low = math.log(end / (1 - end))
+        nodes, weights = legendre(150)
+        nodes, weights = low + (36 - low) * nodes, (36 - low) * weights
+    else:
+        nodes = torch.arange(-36, 36 + step, step, dtype=torch.float64)
+        weights = torch.full_like(nodes, step)
+    for s, weight in zip(nodes, weights, strict=True):
         t = torch.sigmoid(s)
         terms = (integrand or model.integrand)(xs, zs, t).sum(1).view(n, states)
         q = corruption(model, x, model.schedule.alpha(t))
-        total += step * t * (1 - t) * (q * terms).sum(1)
+        total += weight * t * (1 - t) * (q * terms).sum(1)
+    if end:
+        alpha = torch.full((len(xs),), 1 - end, dtype=torch.float64)
+        terms = model.decoding_nll(xs, zs, alpha).sum(1).view(n, states)
+        total += (corruption(model, x, 1 - end) * terms).sum(1)
     model.net = net
     return total
 
@@ -313,15 +326,17 @@ def flow_nelbo_in_steps(model, x, steps):
     return total
 
 
-def flow_law_in_continuous_time(model, length, slices=200):
+def flow_law_in_continuous_time(model, length, slices=200, end=0.0):
     """p over all texts of the reversal with rates (-alpha' / (K alpha)) xbar_v / xbar_z, by matrix
-    exponentials over slices of logit(alpha), extrapolated to slices of length zero."""
+    exponentials over slices of logit(alpha), extrapolated to slices of length zero. With an `end`
+    it stops at that noise level, and every token is drawn from its posterior."""
+    last = math.log((1 - end) / end) if end else 16
 
     def product(n):
         K = model.vocab_size
         z = texts(K, length)
         p = torch.full((len(z),), 1 / len(z), dtype=torch.float64)
-        grid = torch.linspace(-16, 16, n + 1, dtype=torch.float64)
+        grid = torch.linspace(-16, last, n + 1, dtype=torch.float64)
         number = K ** torch.arange(z.shape[1] - 1, -1, -1)
         for a, b in itertools.pairwise(grid):
             alpha = torch.sigmoid((a + b) / 2)
@@ -339,7 +354,11 @@ def flow_law_in_continuous_time(model, length, slices=200):
             p = p @ torch.matrix_exp(rates * (1 - alpha) / K * (b - a))
         return p
 
-    return (4 * product(2 * slices) - product(slices)) / 3
+    p = (4 * product(2 * slices) - product(slices)) / 3
+    if end:
+        clean, at_end = torch.tensor([1.0, 1 - end], dtype=torch.float64)
+        p = p @ flow_step(model, length, at_end, clean)
+    return p
 
 
 # --------------------------------------------------------------------------------------- others

@@ -23,6 +23,8 @@ PLAIN = [
         "mixed",
         "estimate_is_right",
         "by_weights",
+        "constant",
+        "confidently_wrong",
     )
     and "on_the_language" not in law.__name__
 ]
@@ -52,6 +54,11 @@ def test_estimates_are_right_on_the_language(kind):
 @pytest.mark.parametrize("schedule", SCHEDULES)
 def test_the_masked_bound_holds_for_any_number_of_steps_under_any_clock(schedule):
     laws.masked_bound_holds_for_any_number_of_steps(steps=(1, 4, 16), schedule=schedule)
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES)
+def test_the_bound_under_a_schedule_has_an_honest_error(schedule):
+    laws.nelbo_has_an_honest_error(schedule)
 
 
 @pytest.mark.parametrize("schedule", CLIPPED)

@@ -106,7 +106,21 @@ MUTANTS = {
         MaskedDiffusion.corrupt,
         "u < survive",
         "u > survive",
+        test_masked.test_corruption_masks_at_the_rate_of_the_schedule,
+    ),
+    "hides the survivors": (
+        MaskedDiffusion.hide,
+        "noise < u[:, None]",
+        "noise > u[:, None]",
         laws.clipped_estimate_has_its_terms,
+    ),
+    "a singular weight, and times that are uniform": (
+        MaskedDiffusion.nelbo,
+        "ce = self.cross_entropy(x, self.hide(x, s**2, generator), s**2).sum(-1)",
+        "t = stratum(d, draws, len(x), generator).clamp(1e-12, 1 - 1e-12)\n"
+        "        ce = self.integrand(x, self.corrupt(x, t, generator), t).sum(-1)\n"
+        "        ce = ce * s / 2 / (high - low)",
+        laws.nelbo_has_an_honest_error,
     ),
     "clipped schedule without its prior": (
         MaskedDiffusion.nelbo,
@@ -116,7 +130,7 @@ MUTANTS = {
     ),
     "clipped schedule without its reconstruction": (
         MaskedDiffusion.nelbo,
-        "if self.schedule.alpha0 < 1:",
+        "if u0 > 0:",
         "if False:",
         laws.clipped_estimate_has_its_terms,
     ),
@@ -262,9 +276,33 @@ MUTANTS = {
     ),
     "density of the times left out": (
         DiscreteFlow.nll_bound,
-        "2 * s * self._integrand",
+        "2 * s * (1 - low) * self._integrand",
         "self._integrand",
         laws.flow_estimate_is_right,
+    ),
+    "an integral that is cut, and nothing in the place of what is cut": (
+        DiscreteFlow.nll_bound,
+        "total / draws + self.decoding_nll(x, z, alpha).sum(-1)",
+        "total / draws",
+        laws.flow_bound_holds_where_the_network_is_sure_and_wrong,
+    ),
+    "decoded without the bump": (
+        DiscreteFlow.decoding_nll,
+        "self.posterior(z, alpha)",
+        "self.leave_one_out(z, alpha)",
+        laws.flow_bound_stops_at_no_cost,
+    ),
+    "decoded from another noise level than the integral's end": (
+        DiscreteFlow.nll_bound,
+        "alpha = torch.full((len(x),), 1 - end,",
+        "alpha = torch.full((len(x),), 1 - end**0.5,",
+        laws.flow_bound_holds_where_the_network_is_sure_and_wrong,
+    ),
+    "times as if nothing were cut": (
+        DiscreteFlow.nll_bound,
+        "2 * s * (1 - low)",
+        "2 * s",
+        laws.flow_bound_holds_where_the_network_is_sure_and_wrong,
     ),
     "posterior in the reversal": (
         DiscreteFlow.trajectory,

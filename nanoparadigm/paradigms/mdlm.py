@@ -11,9 +11,11 @@ Sahoo et al. 2024 (2406.07524, MDLM); the same bound in Shi et al. 2024 (2406.04
 2024 (2406.03736). With u = 1 - alpha(t) equation (4) becomes int du/u: the schedule drops out, and
 with k masked tokens, uniform on 1 ... L, in place of u it becomes
 
-    (5)  -log p(x) <= L E_k[ mean over the k masked tokens of -log p(x_i | z) ]
+    (5)  -log p(x) <= L E_k[ mean over the k masked tokens of -log p(x_i | z) ],
 
-(Hoogeboom et al. 2021, 2110.02037): no singular weight, and the form evaluated here.
+no singular weight, and the form evaluated here. The mean over orders and over their lengths is that
+of order-agnostic NADE (Uria, Murray and Larochelle 2014, 1310.1757); Hoogeboom et al. 2021
+(2110.02037) saw that it is this diffusion.
 """
 
 import math
@@ -122,19 +124,27 @@ class MaskedDiffusion(Paradigm):
 
         Equation (4) between the schedule's ends, and, where it is clipped, the two terms without
         which it is no bound: the prior (a start token is m with 1 - alpha(1), else uniform) and the
-        reconstruction (what is still masked at t = 0 is decoded at once).
+        reconstruction (what is still masked at t = 0 is decoded at once). The integral is taken
+        over u = s^2, s uniform, in place of t: with t uniform the variance would be infinite under
+        the linear schedule, and worse under sqrt, because few masks come with a large weight.
         """
-        prior = self.schedule.alpha1 * x.shape[1] * math.log(self.vocab_size)
-        total = 0.0
+        u0, u1 = 1 - self.schedule.alpha0, 1 - self.schedule.alpha1
+        low, high = u0**0.5, u1**0.5
+        total = self.schedule.alpha1 * x.shape[1] * math.log(self.vocab_size)
         for d in range(draws):
-            t = stratum(d, draws, len(x), generator, x.device).clamp(1e-12, 1 - 1e-12)
-            total = total + self.integrand(x, self.corrupt(x, t, generator), t).sum(-1)
-            if self.schedule.alpha0 < 1:
-                zero = torch.zeros_like(t)
-                z = self.corrupt(x, zero, generator)
-                noise_level = zero + 1 - self.schedule.alpha0
-                total = total + self.cross_entropy(x, z, noise_level).sum(-1)
-        return prior + total / draws
+            s = low + (high - low) * stratum(d, draws, len(x), generator, x.device)
+            s = s.clamp(1e-9)  # 0 has probability zero and divides
+            ce = self.cross_entropy(x, self.hide(x, s**2, generator), s**2).sum(-1)
+            total = total + 2 * (high - low) / s * ce / draws
+            if u0 > 0:
+                u = torch.full_like(s, u0)
+                total = total + self.cross_entropy(x, self.hide(x, u, generator), u).sum(-1) / draws
+        return total
+
+    def hide(self, x, u, generator):
+        """x (B, L) with every token masked with probability u (B,)."""
+        noise = torch.rand(x.shape, dtype=u.dtype, device=x.device, generator=generator)
+        return torch.where(noise < u[:, None], self.blank, x)
 
     def weighted_nelbo(self, x, generator=None, start=0.5, draws=8):
         """x (B, L) -> (B,) nats: the bound that belongs to masks by `weights` c, schedule apart.
