@@ -42,7 +42,7 @@ class Corpus:
     test: str = ""
     """a third split, where the corpus comes with one"""
     sequence_length: int | None = None
-    """tokens in each sequence, where the corpus is made of sequences of one fixed length"""
+    """words in each sequence, where the corpus is made of sequences of one fixed length"""
     truth: Automaton | None = None
     """the language the corpus was drawn from, where it is known"""
 
@@ -184,17 +184,23 @@ class Data:
     """A corpus as one tokenizer writes it, cut for windows of `length` tokens.
 
     train (T,): the tokens to draw batches from. validation: the fixed windows every paradigm is
-    scored on. characters_per_token: of the validation split, what turns nats per token into bits
-    per character. fingerprint: a number that tells this text, as tokens, from others. Raises
-    InputError for a text with no window to train or to score on, and for a tokenizer that cannot
-    read the text.
+    scored on. aligned: each window is one of the sequences that the corpus is made of. truth: the
+    language of the corpus, an Automaton, where it is known and its words are the tokens.
+    characters_per_token: of the validation split, what turns nats per token into bits per
+    character. fingerprint: a number that tells this text, as tokens, from others. Raises InputError
+    for a text with no window to train or to score on, and for a tokenizer that cannot read the
+    text.
     """
 
     def __init__(self, corpus, tokenizer, length):
         self.corpus = corpus
         self.tokenizer = tokenizer
         self.length = length
-        self.aligned = corpus.sequence_length is not None
+        # cut into other tokens than its words, a language is a text like any other
+        in_words = tokenizer.kind == "word"
+        self.aligned = corpus.sequence_length is not None and in_words
+        known = in_words and corpus.truth and [*corpus.truth.words] == tokenizer.vocabulary
+        self.truth = corpus.truth if known else None
         if self.aligned and length != corpus.sequence_length:
             raise InputError(
                 f"the texts of {corpus.name} are {corpus.sequence_length} tokens long and are not "

@@ -3,7 +3,10 @@ where the language is known, the distance to the truth.
 
 Bits per character are `nll_bound` over the whole validation split, cut into the same windows for
 every model, with all tokens paid for; "=" marks an exact likelihood, "<=" a bound. The standard
-error is that of a mean over windows, each of which carries its own independent noise.
+error is that of a mean over windows, each of which carries its own independent noise. Windows that
+were drawn independently count one by one; those of a running text do not, because neighbours are
+alike, and what is said of it holds for other texts like it (`Estimate.of_text`). Two models are
+compared window by window.
 """
 
 import math
@@ -23,6 +26,7 @@ COUNTED = 12_000_000  # tokens that n-gram models count, at most: more take minu
 CANDIDATES = 2_000  # ids, at most, that an autoregressive model tries one by one
 SLIP = 1e-3  # the chance of a slip under which samples with mistakes are scored
 LOGITS = 2**26  # that a network is asked for at once, at most: a quarter of a gigabyte
+BLOCKS = 8  # of a text, at least, from whose spread its standard error is taken
 
 
 @dataclass(frozen=True)
@@ -38,6 +42,30 @@ class Estimate:
         values = values.double()
         se = values.std() / len(values) ** 0.5 if len(values) > 1 else torch.tensor(math.nan)
         return cls(values.mean().item(), se.item())
+
+    @classmethod
+    def of_text(cls, values):
+        """From values (n,) of windows in the order of a text, where neighbours are alike.
+
+        The error is the largest of those from the means of 1, 2, 4, ... neighbours, as long as
+        there are BLOCKS of them: means over more text than it takes for things to change are all
+        but independent, and how much that is, the values show. It is never below that of `of`. So
+        few means know their own spread badly: each error is larger by what Student's t asks
+        (Abramowitz & Stegun 26.7.5 at 2), so that two errors hold the truth as often as usual.
+        """
+        values, errors, blocks = values.double(), [], len(values)
+        while blocks >= 2 and (not errors or blocks >= BLOCKS):
+            means = torch.stack([block.mean() for block in values.tensor_split(blocks)])
+            freedom = blocks - 1
+            student = 1 + 1.25 / freedom + 1.53 / freedom**2
+            errors.append((means.std() / blocks**0.5).item() * student)
+            blocks = len(values) // 2 ** len(errors)
+        return cls(values.mean().item(), max(errors, default=math.nan))
+
+
+def of_windows(data):
+    """How to make an Estimate of values of a Data's windows, in their order."""
+    return Estimate.of if data.aligned else Estimate.of_text
 
 
 def at_once(vocab_size, length, most):
@@ -63,17 +91,17 @@ def window_nats(model, data, generator, draws=8, max_windows=None, batch_size=32
     return [(x, nats(x).cpu().double()) for x in (full, *rest)]
 
 
-def per_token(windows):
+def per_token(windows, data):
     """Estimate of the nats per token of what `window_nats` found: every token counts alike, and the
     standard error is of the full windows."""
     full, nats = windows[0]
     mean = sum(nats.sum() for _, nats in windows) / sum(x.numel() for x, _ in windows)
-    return Estimate(mean.item(), Estimate.of(nats / full.shape[1]).se)
+    return Estimate(mean.item(), of_windows(data)(nats / full.shape[1]).se)
 
 
 def nats_per_token(model, data, generator, draws=8, max_windows=None, batch_size=32):
     """Estimate of nll_bound per token on data.validation, every window, or max_windows of them."""
-    return per_token(window_nats(model, data, generator, draws, max_windows, batch_size))
+    return per_token(window_nats(model, data, generator, draws, max_windows, batch_size), data)
 
 
 @torch.no_grad()
@@ -87,7 +115,7 @@ def against_the_truth(model, data, windows, generator, steps=64, n=256):
     ungrammatical: the share of samples with a mistake; mistakes: how many of each kind a sample.
     """
     model.eval()
-    truth, (x, nats) = data.corpus.truth, windows[0]
+    truth, (x, nats) = data.truth, windows[0]
     samples = model.sample(n, data.length, generator, steps=steps).cpu()
     return dict(
         excess=asdict(Estimate.of((nats + truth.log_prob(x)) / data.length)),
@@ -147,13 +175,13 @@ def decoding(model, data, name, options, seed=0, steps=64, n=512, batch_size=128
         texts = [model.sample(size, data.length, generator, **options).cpu() for size in sizes]
     texts = torch.cat(texts)
     cost = dict(calls=counted.rows / n, positions=counted.positions / n)
-    truth = data.corpus.truth
+    truth = data.truth
     return dict(name=name, **cost, **worth(texts, truth), **variety(texts, truth))
 
 
 def decoding_of_the_truth(data, seed=0, n=512):
     """The same for texts of the language itself: what a perfect writer gets."""
-    truth = data.corpus.truth
+    truth = data.truth
     texts = truth.sample(n, data.length, torch.Generator().manual_seed(seed))
     return dict(name="the truth", **worth(texts, truth), **variety(texts, truth))
 
@@ -182,19 +210,20 @@ def decoding_table(rows):
 
 
 def baselines(data, orders=(0, 1, 3, 5)):
-    """Rows for `table`: n-gram models counted on the training text, or on the beginning of a very
-    long one, scored in the same windows, the best of them also without windows, and the language
-    itself where it is known."""
+    """Rows as those of `measure`: n-gram models counted on the training text, or on the beginning
+    of a very long one, scored in the same windows, the best of them also without windows, and the
+    language itself where it is known."""
     train, x = data.train[:COUNTED], data.validation
     held_out = torch.cat([part.flatten() for part in x])
     vocab_size = data.tokenizer.vocab_size
 
     def row(name, nll):
         whole = nll[: x[0].numel()].view(x[0].shape).mean(1)
-        nats = Estimate(nll.mean().item(), Estimate.of(whole).se)
+        nats = Estimate(nll.mean().item(), of_windows(data)(whole).se)
         return dict(
             name=name,
             exact=True,
+            windows=whole.tolist(),
             nats_per_token=asdict(nats),
             bits_per_character=asdict(bits_per_character(nats, data)),
             tokens=0 if name == "uniform" else len(train),
@@ -207,8 +236,8 @@ def baselines(data, orders=(0, 1, 3, 5)):
     rows = [row(f"{n}-gram" if n else "uniform", count(n, data.length)) for n in orders]
     if not data.aligned:
         rows.append(row(f"{orders[-1]}-gram, no windows", count(orders[-1], None)))
-    if data.corpus.truth:
-        truth = data.corpus.truth
+    if data.truth:
+        truth = data.truth
         p = truth.P[truth.walk(x[0])[:, :-1], x[0]]
         rows.append({**row("the truth", -p.log().flatten()), "tokens": 0})
     return rows
@@ -217,7 +246,7 @@ def baselines(data, orders=(0, 1, 3, 5)):
 def floors(data, rows):
     """Lines to hold a learning curve against, label -> nats per token: where the language is known
     its entropy and the best that k words of memory can do, else the n-gram models in `rows`."""
-    truth = data.corpus.truth
+    truth = data.truth
     if truth is None:
         counted = [row for row in rows if row["name"] in ("1-gram", "3-gram", "5-gram")]
         return {row["name"]: row["nats_per_token"]["mean"] for row in counted}
@@ -250,7 +279,7 @@ def accuracy(model, data, position, generator, n=200, batch_size=50):
     for x in full.to(model.device).split(size):
         guess = model.conditional(x, position, generator).argmax(-1)
         right.append((guess == x[:, position]).double())
-    return Estimate.of(torch.cat(right))
+    return of_windows(data)(torch.cat(right))
 
 
 class Counted(nn.Module):
@@ -317,40 +346,56 @@ def generation_speed(model, length, generator, steps=64, repeats=3):
     return Speed(length / median, counted.calls, counted.positions)
 
 
-def knows_the_truth(data):
-    """The texts come from a language that is known, and its words are the tokens."""
-    truth = data.corpus.truth
-    return truth is not None and truth.words == data.tokenizer.vocabulary
+def add_differences(rows, data):
+    """Take the `windows` of rows of `measure` and `baselines` on one Data, and leave each row but
+    the first its `difference`: how many bits per character it has more than the first, and the
+    standard error of that, window by window. Rows that were measured on other windows have none.
+
+    A bound minus an exact number is a bound. A bound minus a bound says which is lower, and not
+    which model is better: `exact` is then None.
+    """
+    nats = [torch.tensor(row.pop("windows")) for row in rows]
+    first = rows[0]["bits_per_character"]["mean"]
+    for row, own in zip(rows[1:], nats[1:], strict=True):
+        if len(own) == len(nats[0]):
+            row["difference"] = dict(
+                other=rows[0]["name"],
+                exact=row["exact"] if rows[0]["exact"] else None,
+                mean=row["bits_per_character"]["mean"] - first,
+                se=of_windows(data)(own - nats[0]).se / nats_per_bit(data),
+            )
 
 
 def measure(model, data, seed=0, draws=8, max_windows=None, steps=64):
-    """Everything above for one model, as a dict that JSON can hold.
+    """Everything above for one model, as a dict that JSON can hold. windows: the nats per token of
+    each full window, which `add_differences` takes away again.
 
     The reverse question is None for an autoregressive model of a large vocabulary: it would take
     as many passes as there are ids.
     """
     generator = torch.Generator(model.device).manual_seed(seed)
     windows = window_nats(model, data, generator, draws, max_windows)
-    nats = per_token(windows)
+    nats = per_token(windows, data)
     answers = not model.causal or data.tokenizer.vocab_size <= CANDIDATES
     return dict(
         exact=model.exact,
+        windows=(windows[0][1] / data.length).tolist(),
         nats_per_token=asdict(nats),
         bits_per_character=asdict(bits_per_character(nats, data)),
         forward=asdict(accuracy(model, data, -1, generator)),
         reverse=asdict(accuracy(model, data, 0, generator)) if answers else None,
         speed=asdict(generation_speed(model, data.length, generator, steps)),
         parameters=parameters(model),
-        truth=against_the_truth(model, data, windows, generator, steps)
-        if knows_the_truth(data)
-        else None,
+        truth=against_the_truth(model, data, windows, generator, steps) if data.truth else None,
     )
 
 
 def table(rows):
     """Rows of `measure` or `baselines`, each with `name` and `tokens` (trained on), in Markdown."""
+    others = {row["difference"]["other"] for row in rows if "difference" in row}
+    paired = [f"minus {min(others) if len(others) == 1 else 'the first'}"] if others else []
     head = [
-        "model", "bits per character", "tokens/s", "network calls", "positions computed",
+        "model", "bits per character", *paired, "tokens/s", "network calls", "positions computed",
         "forward accuracy", "reverse accuracy", "parameters", "trained on",
     ]  # fmt: skip
     lines = []
@@ -360,6 +405,7 @@ def table(rows):
             [
                 row["name"],
                 f"{'=' if row['exact'] else '<='} {bits['mean']:.3f} ± {bits['se']:.3f}",
+                *([difference(row)] if others else []),
                 *(
                     f"{speed[k]:,.0f}" if speed else ""
                     for k in ("tokens_per_second", "calls", "positions")
@@ -370,6 +416,14 @@ def table(rows):
             ]
         )
     return markdown(head, lines)
+
+
+def difference(row):
+    if "difference" not in row:
+        return ""
+    d = row["difference"]
+    sign = {True: "= ", False: "<= ", None: ""}[d["exact"]]
+    return f"{sign}{d['mean']:+.3f} ± {d['se']:.3f}"
 
 
 def truth_table(rows):

@@ -85,12 +85,13 @@ def read(judge, texts):
     return torch.cat(nats), torch.cat(endings)
 
 
-def opinion(texts, nats):
+def opinion(texts, nats, estimate=Estimate.of):
     """What is to be said of texts (n, L), and of their nats per token to a judge (n,), as a dict:
-    judged, tokens (`token_variety`), distinct (n -> `distinct`)."""
+    judged, tokens (`token_variety`), distinct (n -> `distinct`). estimate: makes an Estimate of
+    the values of the texts."""
     return dict(
-        judged=asdict(Estimate.of(nats)),
-        tokens=asdict(Estimate.of(token_variety(texts))),
+        judged=asdict(estimate(nats)),
+        tokens=asdict(estimate(token_variety(texts))),
         distinct={n: distinct(texts, n) for n in (1, 2, 3)},
     )
 

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from . import checkpoint
 from .errors import InputError, choose
-from .evaluate import markdown
+from .evaluate import Estimate, markdown
 from .paradigms.mdlm import MASKINGS
 from .schedules import SCHEDULES
 from .statistics import bootstrap, rank
@@ -35,9 +35,9 @@ def collect(out):
             lists = {k: v for k, v in measures.items() if isinstance(v, list)}
             means = {k: float(np.mean(v)) for k, v in lists.items()}
             errors = {
-                f"{k}_se": float(np.std(v, ddof=1) / len(v) ** 0.5)
+                f"{k}_se": se
                 for k, v in lists.items()
-                if len(v) > 1
+                if not np.isnan(se := standard_error(v, measures["independent"], k))
             }
             schedule, masking, seed = name.rsplit("-", 2)
             trial = dict(schedule=schedule, masking=masking, seed=int(seed))
@@ -50,6 +50,12 @@ def collect(out):
             "began it goes on with it"
         )
     return found
+
+
+def standard_error(values, independent, name):
+    """Of the mean of a measure of every window, in the order of the text."""
+    alone = independent["zero_shot" if name == "zero_shot" else "bound"]
+    return (Estimate.of if alone else Estimate.of_text)(torch.tensor(values)).se
 
 
 def stored(preset):

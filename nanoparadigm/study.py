@@ -414,8 +414,8 @@ def _train_one(trial):
 # ------------------------------------------------------------------------------------- measuring
 
 MEASURED = set(
-    "bound own_exam excess entropy zero_shot gradient_snr judge written real nats_per_bit "
-    "left_out seconds".split()
+    "bound own_exam excess entropy zero_shot independent gradient_snr judge written real "
+    "nats_per_bit left_out seconds".split()
 )
 
 
@@ -425,7 +425,8 @@ def measure(study, folder, texts, out):
     bound: `nll_bound` of every window, uniform masks, the same windows and noise for all trials.
     own_exam: of the same windows, under the schedule and masking it was trained with. excess: the
     bound minus the exact -log p, where the language is known, and its entropy. zero_shot: `bound`
-    on the second text, and the share of it that was `left_out`. gradient_snr: see below. written:
+    on the second text, and the share of it that was `left_out`. independent: whether the windows of
+    either text are. gradient_snr: see below. written:
     what its samples are worth; real: what validation texts are, which nobody wrote. nats_per_bit:
     what a bit per character is in nats per token, of either text.
     """
@@ -438,7 +439,7 @@ def measure(study, folder, texts, out):
         return windows, (nats / data.length).tolist()
 
     windows, nats = bound(data)
-    truth, other = data.corpus.truth if evaluate.knows_the_truth(data) else None, texts.zero_shot
+    truth, other = data.truth, texts.zero_shot
     reader = judge(study, out)
     samples = sample(model, study.samples, data.length, study.sampling_steps)
     return dict(
@@ -450,6 +451,7 @@ def measure(study, folder, texts, out):
         entropy=truth.entropy(data.length) / data.length if truth else None,
         zero_shot=bound(other)[1] if other else None,
         left_out=texts.left_out,
+        independent=dict(bound=data.aligned, zero_shot=other.aligned if other else None),
         gradient_snr=gradient_snr(model, data, study.settings.batch_size),
         **opinions(samples, data, reader),
         nats_per_bit=dict(
@@ -515,16 +517,18 @@ def opinions(samples, data, judge):
     full = data.validation[0]
     n = min(len(samples), len(full) // 2)
     order = torch.randperm(len(full), generator=torch.Generator().manual_seed(0))
-    real, human = full[order[:n]], full[order[n : 2 * n]]
+    real, human = (full[part.sort().values] for part in (order[:n], order[n : 2 * n]))
     _, references = judging.read(judge, human)
 
-    def opinion(texts):
+    def opinion(texts, estimate):
         nats, endings = judging.read(judge, texts)
-        found = judging.opinion(texts, nats)
+        found = judging.opinion(texts, nats, estimate)
         found["mauve"] = judging.mauve(references, endings[:n], judge, data.length)
-        if evaluate.knows_the_truth(data):
-            truth = data.corpus.truth
-            found |= evaluate.worth(texts, truth) | evaluate.variety(texts, truth)
+        if data.truth:
+            found |= evaluate.worth(texts, data.truth) | evaluate.variety(texts, data.truth)
         return found
 
-    return dict(written=opinion(samples), real=opinion(real))
+    return dict(
+        written=opinion(samples, evaluate.Estimate.of),
+        real=opinion(real, evaluate.of_windows(data)),
+    )

@@ -1,4 +1,5 @@
-"""The transformer: RMSNorm, rotary positions, QK-norm, no biases. Causal or not by one flag.
+"""The transformer: RMSNorm, rotary positions, QK-norm, no biases. One flag, `causal`, says for both
+that mix positions, the attention and the short convolution, whether they see what comes after.
 
     h_i = sum_k w_k * e_{i+k},  e the embedded tokens,  k over a few neighbours
     h <- h + W_o attention(RoPE(norm(q)), RoPE(norm(k)), v),   q, k, v = W_qkv norm(h)

@@ -29,6 +29,7 @@ from nanoparadigm import (
     cli,
     commands,
     corpora,
+    evaluate,
     files,
     parameters,
     race,
@@ -599,6 +600,29 @@ def test_evaluate_writes_the_numbers_it_shows(home, say, tmp_path):
     assert numbers[0]["bits_per_character"]["mean"] == pytest.approx(bits, rel=1e-5)
 
 
+def test_evaluate_compares_with_the_first_window_by_window(home, say, tmp_path):
+    """Each other row says how much more it has, with an error of its own; a bound minus a bound has
+    no sign of its own."""
+    flags = f"--draws 2 --sampling_steps 2 --json {tmp_path}/numbers.json"
+    said = say(f"evaluate --checkpoint runs/ar runs/mamba runs/flow {flags}")
+    numbers = json.loads((tmp_path / "numbers.json").read_text())
+    assert "minus runs/ar" in said.out.splitlines()[0]
+    first = numbers[0]["bits_per_character"]["mean"]
+    assert "difference" not in numbers[0] and not any("windows" in row for row in numbers)
+    saved = [checkpoint.load(f"runs/{name}") for name in ("ar", "mamba")]
+    data = corpora.Data(corpora.load("text.txt"), saved[0].tokenizer, 16)
+    a, b = (s.model.eval().nll_bound(data.validation[0]).detach() for s in saved)
+    bits = evaluate.Estimate.of_text((b - a).double() / 16).se / evaluate.nats_per_bit(data)
+    for row, shown in zip(numbers[1:], table_rows(said.out)[1:], strict=True):
+        d = row["difference"]
+        assert d["mean"] == pytest.approx(row["bits_per_character"]["mean"] - first)
+        sign = "=" if row["exact"] else "<="
+        assert shown[2] == f"{sign} {d['mean']:+.3f} ± {d['se']:.3f}"
+    assert numbers[1]["difference"]["se"] == pytest.approx(bits, rel=1e-4)
+    said = say(f"evaluate --checkpoint runs/flow runs/diffusion --no_baselines {flags}")
+    assert table_rows(said.out)[1][2][0] in "+-"
+
+
 def test_evaluate_compares_ways_of_writing(home, say, tmp_path):
     for name in ("ar", "diffusion"):
         main(f"train --model {name} --out {tmp_path / name} {shlex.join(TINY)} --block_size 32")
@@ -639,6 +663,33 @@ def test_evaluate_on_another_text(copy, say):
     main(f"train --out other --dataset more.txt {tiny}")
     said = say(f"evaluate --checkpoint runs/ar other {fast}")
     assert "These were evaluated on different texts" in said.out
+
+
+@pytest.mark.parametrize("tokenizer", ["char", "bpe"])
+def test_the_language_in_other_tokens_is_a_text_like_any_other(
+    tokenizer, say, tmp_path, monkeypatch
+):
+    """Its truth is of words: in other tokens it is asked for nothing, and stands in no table and on
+    no figure. Windows that cut its sentences are those of a running text."""
+    monkeypatch.chdir(tmp_path)
+    flags = f"--dataset language --tokenizer {tokenizer} --n_layer 1 --n_embd 16 --n_head 2"
+    flags += " --max_steps 3 --eval_windows 4 --draws 1 --sampling_steps 2 --block_size 48"
+    said = say(f"compare --models ar flow {flags}")
+    assert said.status == 0, said.err
+    names = [row[0] for row in table_rows(said.out)]
+    best = ["1-gram", "3-gram", "5-gram", "5-gram, no windows"]
+    assert names == ["ar", "flow", "uniform", *best]
+    assert "inf" not in said.out and "nan" not in said.out
+    said = say(
+        "evaluate --checkpoint runs/compare-language/ar runs/compare-language/flow --draws 1"
+    )
+    assert said.status == 0 and "the truth" not in said.out
+    data = corpora.Data(
+        corpora.load("language"), checkpoint.load("runs/compare-language/ar").tokenizer, 48
+    )
+    assert data.truth is None and not data.aligned
+    said = say("evaluate --checkpoint runs/compare-language/flow --decoding all")
+    assert said.status == 2 and "judged by the truth" in said.err
 
 
 COMPARE = ["compare", *TINY, "--n_embd", "32", "--dataset", "text.txt"]

@@ -1,11 +1,12 @@
 """The ruler itself: honest standard errors, and the truth measured against itself."""
 
 import math
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
 import torch
-from helpers import TINY, generator
+from helpers import TINY, Table, generator
 
 from nanoparadigm import build, corpora, evaluate, tokenizers
 from nanoparadigm.automaton import Automaton, oracle
@@ -20,12 +21,140 @@ def test_the_standard_error_is_honest(kind):
     automaton, L = tiny(), 5
     model, truth = oracle(kind, automaton), automaton.entropy(L) / L
     texts, noise, inside = generator(1), generator(2), 0
-    known = dict(length=L, tokenizer=SimpleNamespace(vocab_size=automaton.V))
+    known = dict(length=L, tokenizer=SimpleNamespace(vocab_size=automaton.V), aligned=True)
     for _ in range(200):
         data = SimpleNamespace(validation=[automaton.sample(150, L, texts)], **known)
         estimate = evaluate.nats_per_token(model, data, noise, draws=4, batch_size=150)
         inside += abs(estimate.mean - truth) <= 2 * estimate.se
     assert 180 <= inside <= 198
+
+
+def changing_texts(n, length, stay, generator):
+    """A text of n windows whose subject, one of three, stays with that probability from window to
+    window; the chance of each of four words depends on it. Returns windows (n, length)."""
+    chances = torch.tensor([[7, 1, 1, 1], [2, 4, 2, 2], [1, 1, 2, 6]], dtype=torch.float64) / 10
+    subject = torch.randint(3, (n,), generator=generator)
+    moves = torch.rand(n, generator=generator) > stay
+    for i in range(1, n):
+        if not moves[i]:
+            subject[i] = subject[i - 1]
+    return chances[subject].multinomial(length, True, generator=generator), chances
+
+
+def test_the_standard_error_is_honest_for_a_text_that_changes_slowly():
+    """Two errors cover the truth in 90 to 99 of a hundred texts, of one model and of the difference
+    between two; those that take every window for independent do in fewer than two of three."""
+    n, L, texts, away = 400, 16, generator(1), torch.tensor([0.5, 0.2, 0.2, 0.1])
+    models = [Autoregressive(Table(p.log()), 4) for p in (away, torch.tensor([0.2, 0.2, 0.2, 0.4]))]
+    inside = dict.fromkeys(["one", "difference", "one, naive", "difference, naive"], 0)
+    for _ in range(200):
+        x, chances = changing_texts(n, L, 0.9, texts)
+        data = SimpleNamespace(
+            validation=[x], length=L, tokenizer=SimpleNamespace(vocab_size=4), aligned=False,
+            characters_per_token=1 / math.log(2),
+        )  # fmt: skip
+        rows = []
+        for i, model in enumerate(models):
+            windows = evaluate.window_nats(model, data, None)
+            nats = evaluate.per_token(windows, data)
+            rows.append(
+                dict(
+                    name=f"{i}", exact=True, windows=(windows[0][1] / L).tolist(), truth=0,
+                    bits_per_character=vars(evaluate.bits_per_character(nats, data)),
+                )
+            )  # fmt: skip
+        first, second = (torch.tensor(row["windows"]) for row in rows)
+        naive = evaluate.Estimate.of(first), evaluate.Estimate.of(second - first)
+        evaluate.add_differences(rows, data)
+        one = evaluate.nats_per_token(models[0], data, None)
+        two = rows[1]["difference"]
+        p = chances.mean(0)
+        truth = [-(p * m.net.logits.log_softmax(-1)).sum().item() for m in models]
+        for name, mean, se, true in (
+            ("one", one.mean, one.se, truth[0]),
+            ("difference", two["mean"], two["se"], truth[1] - truth[0]),
+            ("one, naive", naive[0].mean, naive[0].se, truth[0]),
+            ("difference, naive", naive[1].mean, naive[1].se, truth[1] - truth[0]),
+        ):
+            inside[name] += abs(mean - true) <= 2 * se
+    assert 180 <= inside["one"] <= 198 and 180 <= inside["difference"] <= 198, inside
+    assert inside["one, naive"] < 133 and inside["difference, naive"] < 133, inside
+
+
+def test_the_error_of_a_text_is_worked_by_hand():
+    """16 values: the windows themselves, pairs, and no longer blocks, of which there would be 4
+    (and their error larger). The pairs decide, with Student's t at seven degrees of freedom."""
+    pairs = torch.tensor([1.0, 2.0, 1.0, 2.0, 5.0, 6.0, 5.0, 6.0], dtype=torch.float64)
+    values = pairs.repeat_interleave(2)
+    spread = ((pairs - 4) ** 2).sum() / 7
+    by_hand = (spread / 8) ** 0.5 * (1 + 1.25 / 7 + 1.53 / 49)
+    found = evaluate.Estimate.of_text(values)
+    assert found.mean == 4 and found.se == pytest.approx(by_hand.item(), rel=1e-12)
+    # a t of two errors leaves as little outside as a normal does: 2.43 with seven degrees
+    assert 2 * (1 + 1.25 / 7 + 1.53 / 49) == pytest.approx(2.429, abs=0.01)
+
+
+def test_long_blocks_see_what_changes_slowly():
+    """Of 256 windows, in two halves that differ by 2: as blocks double, the error grows as the root
+    of their length, up to the longest of which there are eight."""
+    values = torch.cat([torch.zeros(128), torch.full((128,), 2.0)])
+    blocks = torch.tensor([0.0] * 4 + [2.0] * 4, dtype=torch.float64)
+    by_hand = blocks.std() / 8**0.5 * (1 + 1.25 / 7 + 1.53 / 49)
+    assert evaluate.Estimate.of_text(values).se == pytest.approx(by_hand.item(), rel=1e-12)
+
+
+def row_of(name, exact, nats):
+    """What `add_differences` reads of a row, where a bit per character is log 2 nats per token."""
+    bits = dict(mean=sum(nats) / len(nats) / math.log(2))
+    return dict(name=name, exact=exact, windows=nats, bits_per_character=bits)
+
+
+def test_a_difference_is_paired_and_has_its_sign():
+    """Worked by hand: windows that differ by 2, 4, 2, 4, ... nats, whatever they have in common."""
+    data = SimpleNamespace(aligned=True, characters_per_token=1)
+    common = [10.0, 3.0, 7.0, 1.0] * 4
+    more = [c + d for c, d in zip(common, [2.0, 4.0] * 8, strict=True)]
+    rows = [row_of("a", True, common), row_of("b", False, more), row_of("c", True, common[:5])]
+    evaluate.add_differences(rows, data)
+    assert not any("windows" in row for row in rows)
+    assert "difference" not in rows[0] and "difference" not in rows[2]
+    found = rows[1]["difference"]
+    assert (found["other"], found["exact"]) == ("a", False)
+    assert found["mean"] == pytest.approx(3 / math.log(2))
+    assert found["se"] == pytest.approx((16 / 15) ** 0.5 / 4 / math.log(2))
+    rows = [row_of("a", False, more), row_of("b", False, more), row_of("c", True, common)]
+    evaluate.add_differences(rows, data)
+    assert [row["difference"]["exact"] for row in rows[1:]] == [None, None]
+    assert rows[2]["difference"]["mean"] == pytest.approx(-3 / math.log(2))
+
+
+def test_sequences_that_are_independent_count_one_by_one():
+    values = torch.cat([torch.zeros(128), torch.full((128,), 2.0)])
+    for aligned, estimate in (True, evaluate.Estimate.of), (False, evaluate.Estimate.of_text):
+        found = evaluate.of_windows(SimpleNamespace(aligned=aligned))(values)
+        assert found == estimate(values)
+
+
+def test_the_truth_is_known_in_its_own_words_alone():
+    corpus = corpora.load("language")
+    train, validation = (
+        " ".join(text.split()[: 200 * LENGTH]) for text in (corpus.train, corpus.validation)
+    )
+    short = replace(corpus, train=train, validation=validation)
+    for kind in "word", "char", "bpe":
+        tokenizer = tokenizers.build(kind, short, 300)
+        data = corpora.Data(short, tokenizer, LENGTH)
+        assert data.aligned == (kind == "word")
+        assert data.truth is (corpus.truth if kind == "word" else None)
+
+
+def test_the_error_of_a_text_is_never_below_the_naive_one():
+    g = generator()
+    for n in (2, 3, 15, 16, 100, 871):
+        for values in (torch.randn(n, generator=g), torch.arange(n).float(), torch.ones(n)):
+            of, of_text = evaluate.Estimate.of(values), evaluate.Estimate.of_text(values)
+            assert of_text.mean == of.mean and of_text.se >= of.se
+    assert math.isnan(evaluate.Estimate.of_text(torch.ones(1)).se)
 
 
 @pytest.fixture(scope="module")

@@ -82,6 +82,7 @@ class Compare:
             )
             rows.append(dict(name=name, tokens=steps * per_step, **numbers))
         rows += evaluate.baselines(data)
+        evaluate.add_differences(rows, data)
         table = "\n".join(filter(None, (evaluate.table(rows), evaluate.truth_table(rows))))
         (out / "table.md").write_text(table, encoding="utf-8")
         checkpoint.write_json(out / "results.json", rows)

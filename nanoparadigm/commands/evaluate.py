@@ -15,7 +15,9 @@ from .shared import progress
 class Evaluate:
     """Put trained models side by side: one table, one unit.
 
-    "=" is an exact likelihood, "<=" an upper bound; ± one standard error. Examples:
+    "=" is an exact likelihood, "<=" an upper bound; ± one standard error, which on a running text
+    allows for neighbouring windows that are alike. "minus" is the difference from the first model,
+    window by window, with a standard error of its own. Examples:
 
       nanoparadigm evaluate
       nanoparadigm evaluate --checkpoint runs/ar runs/diffusion runs/flow runs/mamba
@@ -51,7 +53,7 @@ class Evaluate:
         check_seed(self.seed)
         texts = functools.cache(corpora.load)
         paths = self.checkpoint or sorted(str(p.parent) for p in Path("runs").glob("*/run.json"))
-        rows, problems, exams = [], [], {}
+        rows, problems, exams = [], [], {}  # what was measured on the same tokens, in exams
         for path in progress(paths, "evaluating"):
             try:
                 saved = checkpoint.load(path)
@@ -69,8 +71,7 @@ class Evaluate:
             rows.append(
                 dict(name=path, corpus=data.corpus.name, tokens=saved.config["tokens"], **numbers)
             )
-            symbols = f"{data.tokenizer.vocab_size} symbols ({data.tokenizer.kind})"
-            exams[f"{symbols}, windows of {data.length}"] = data
+            exams.setdefault((data.fingerprint, data.length), (data, []))[1].append(rows[-1])
         if not rows:
             reasons = "; ".join(dict.fromkeys(map(str, problems)))
             raise InputError(f"no model to evaluate: {reasons or 'nanoparadigm train makes one'}")
@@ -82,11 +83,14 @@ class Evaluate:
             self.save(rows)
             return
         same_text = len({row["corpus"] for row in rows}) == 1
-        if self.baselines and same_text:
-            for exam, data in exams.items():
-                for row in evaluate.baselines(data):
-                    name = row["name"] + (f", {exam}" if len(exams) > 1 else "")
-                    rows.append({**row, "name": name})
+        for data, taken in exams.values():
+            if self.baselines and same_text:
+                symbols = f"{data.tokenizer.vocab_size} symbols ({data.tokenizer.kind})"
+                exam = f", {symbols}, windows of {data.length}" if len(exams) > 1 else ""
+                counted = [{**row, "name": row["name"] + exam} for row in evaluate.baselines(data)]
+                rows += counted
+                taken += counted
+            evaluate.add_differences(taken, data)
         print(evaluate.table(rows), end="")
         if truths := evaluate.truth_table(rows):
             print(f"\n{truths}", end="")
@@ -96,7 +100,7 @@ class Evaluate:
 
     def decodings(self, path, model, data):
         """A row for each of the ways of writing asked for that the model has."""
-        if not evaluate.knows_the_truth(data):
+        if not data.truth:
             raise InputError(
                 f"{path} reads {data.corpus.name} in {data.tokenizer.kind} tokens, and ways of "
                 "writing are judged by the truth: train one with --dataset language"

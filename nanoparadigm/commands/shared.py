@@ -33,7 +33,8 @@ class Text:
         tokenizer = corpus.tokenizer or tokenizers.build(
             self.tokenizer, corpus, self.bpe_vocab_size
         )
-        if block_size == Sizes.block_size and corpus.sequence_length:
+        in_words = tokenizer.kind == "word"
+        if block_size == Sizes.block_size and corpus.sequence_length and in_words:
             block_size = corpus.sequence_length
         return corpora.Data(corpus, tokenizer, block_size)
 

@@ -27,7 +27,6 @@ from ..errors import InputError, choose
 from ..schedules import SCHEDULES, stratified_times, stratum
 from .base import Paradigm, draw, probabilities
 
-
 END = 1e-3
 """t0 in (3): the noise level at which the process that `nll_bound` bounds decodes what is left"""
 
