@@ -233,7 +233,13 @@ def worth_notes(trials):
         "for all, whatever a model was trained with; `own exam` the mean cross-entropy of what its "
         "own schedule and masking hide, which ranks the exams. ± is the standard error over seeds, "
         "and where there is one seed, over windows or texts; over the windows of one model that of "
-        f"the bound is {windows:.3f}."
+        f"the bound is {windows:.3f}"
+        + (
+            "."
+            if first.get("independent", {}).get("bound", True)
+            else ", taken from blocks of windows, because neighbours in a text are alike. The models "
+            "read the same windows, so that in a difference between two most of this cancels."
+        )
     ]
     if first["excess"] is not None:
         lines.append(

@@ -20,6 +20,7 @@ import torch
 from helpers import generator
 
 from nanoparadigm import SCHEDULES, InputError, checkpoint, cli, corpora, parameters, report, study
+from nanoparadigm.evaluate import Estimate
 from nanoparadigm.language import flat, grammatical, language
 from nanoparadigm.paradigms.mdlm import MASKINGS
 from nanoparadigm.stopping import UNFINISHED
@@ -484,3 +485,14 @@ def test_the_report_cries_wolf_in_at_most_one_of_twenty():
                     relabelled[name] = trials[name] | dict(bound=trials[other]["bound"])
         wolves += "better than" in report.verdict(report.analyse(relabelled, g))
     assert wolves <= 0.05 * 200
+
+
+def test_errors_over_the_windows_of_a_text_are_those_of_a_text():
+    """And over sequences that were drawn one by one, of these."""
+    values = torch.cat([torch.zeros(64), torch.ones(64)]).tolist()
+    text, alone = Estimate.of_text(torch.tensor(values)).se, Estimate.of(torch.tensor(values)).se
+    assert text > 2 * alone
+    for independent in (dict(bound=False, zero_shot=True), dict(bound=True, zero_shot=False)):
+        for name, key in ("bound", "bound"), ("own_exam", "bound"), ("zero_shot", "zero_shot"):
+            expected = alone if independent[key] else text
+            assert report.standard_error(values, independent, name) == expected
