@@ -237,8 +237,8 @@ def worth_notes(trials):
         + (
             "."
             if first.get("independent", {}).get("bound", True)
-            else ", taken from blocks of windows, because neighbours in a text are alike. The models "
-            "read the same windows, so that in a difference between two most of this cancels."
+            else ", taken from blocks of windows, because neighbours in a text are alike. All read "
+            "the same windows, so that most of this cancels in a difference between two."
         )
     ]
     if first["excess"] is not None:
