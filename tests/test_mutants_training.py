@@ -19,9 +19,11 @@ from nanoparadigm import (
     checkpoint,
     corpora,
     distributed,
+    encoding,
     network,
     optimizer,
     schedules,
+    shards,
     stopping,
     tokenizers,
     transformer,
@@ -65,6 +67,12 @@ two_mambas = partial(test_networks.test_mamba_is_its_formulas, "diffusion", None
 two_readers = partial(test_networks.test_a_hollow_network_is_its_formulas, "flow", 0.3)
 layers = partial(test_networks.test_the_layers_of_a_hollow_network_by_hand, 3, 2, 272)
 sizes = test_networks.test_weights_begin_at_the_sizes_they_are_said_to
+served = partial(test_corpora.test_an_epoch_serves_each_of_its_windows_once, False)
+log = partial(test_train.test_a_log_keeps_what_came_before_and_drops_what_came_after, b"{")
+validated = partial(
+    test_train.test_validation_is_a_number_of_the_weights_alone, "diffusion", test_train.cats()
+)
+shards_by_hand = test_shards.test_a_folder_by_hand
 flags = test_cli.test_every_flag_of_train_reaches_what_it_names
 prepared = test_shards.test_every_flag_of_prepare_reaches_what_it_names
 
@@ -528,6 +536,127 @@ MUTANTS = {
         '"word" if corpus.sequence_length else "char"',
         '"char"',
         test_tokenizers.test_without_a_name_sequences_are_written_in_words_and_other_texts_in_characters,
+    ),
+    "a character never seen read as the mask": (
+        tokenizers.CharTokenizer.encode,
+        "beyond + ord(c)",
+        "self.vocab_size",
+        test_tokenizers.test_characters_tell_seen_from_unseen,
+    ),
+    "four fifths to train on": (
+        corpora._first_ninety_percent,
+        "* 9 // 10",
+        "* 8 // 10",
+        test_corpora.test_a_file_is_split_by_characters_and_keeps_its_newlines,
+    ),
+    "an epoch without its last window": (
+        corpora.Batches._begin,
+        "torch.randperm(count,",
+        "torch.randperm(count - 1,",
+        served,
+    ),
+    "windows that overlap": (
+        corpora.Batches._begin,
+        "self.length * order",
+        "self.length // 2 * order",
+        served,
+    ),
+    "the same cuts in every epoch": (
+        corpora.Batches._begin,
+        "torch.randint(room, (), generator=self.generator).item()",
+        "0",
+        served,
+    ),
+    "windows in the order of the text": (
+        corpora.Batches._begin,
+        "torch.randperm(count, generator=self.generator)",
+        "torch.arange(count)",
+        served,
+    ),
+    "an epoch begun anew where a run goes on": (
+        corpora.Batches.load_state_dict,
+        "self._position = state",
+        "state",
+        partial(test_corpora.test_a_resumed_stream_goes_on_as_if_never_interrupted, 2),
+    ),
+    "the place in an epoch saved without the epoch's order": (
+        corpora.Batches.state_dict,
+        "self._generator_state",
+        "self.generator.get_state()",
+        partial(test_corpora.test_a_resumed_stream_goes_on_as_if_never_interrupted, 2),
+    ),
+    "a log that keeps what came after": (
+        trainer.Log.__init__,
+        ' if r["step"] <= keep_to',
+        "",
+        log,
+    ),
+    "a log that drops the step it goes on from": (
+        trainer.Log.__init__,
+        "<= keep_to",
+        "< keep_to",
+        log,
+    ),
+    "noise that moves between evaluations": (
+        trainer.validation,
+        "generator = torch.Generator(model.device).manual_seed(settings.seed + 2)",
+        "generator = torch.Generator(model.device)\n    generator.seed()",
+        validated,
+    ),
+    "every window in an evaluation while training": (
+        trainer.validation,
+        ", max_windows=settings.eval_windows",
+        "",
+        validated,
+    ),
+    # --------------------------------------------------------------------------------- shards
+    "documents that nothing ends": (
+        encoding._encode,
+        "[*tokenizer.encode(text), end]",
+        "tokenizer.encode(text)",
+        shards_by_hand,
+    ),
+    "the end of a document at its head": (
+        encoding._encode,
+        "[*tokenizer.encode(text), end]",
+        "[end, *tokenizer.encode(text)]",
+        shards_by_hand,
+    ),
+    "characters counted in bytes": (
+        encoding._encode,
+        "len(text)",
+        "len(text.encode())",
+        shards_by_hand,
+    ),
+    "held-out documents cut where the count is full": (
+        shards._fill,
+        "room = len(ids) if name == VALIDATION else plan",
+        "room = plan",
+        shards_by_hand,
+    ),
+    "a last shard as long as the others": (
+        shards._fill,
+        "min(size, tokens - start)",
+        "size",
+        shards_by_hand,
+    ),
+    "held-out documents trained on": (
+        shards.Shards.tokens,
+        "for name in files if name != VALIDATION",
+        "for name in files",
+        shards_by_hand,
+    ),
+    "characters of all splits": (
+        shards.Shards.tokens,
+        'files[VALIDATION]["characters"]',
+        'sum(facts["characters"] for facts in files.values())',
+        shards_by_hand,
+    ),
+    "tokens in the order of the disk and not as asked": (
+        shards.Stream.__getitem__,
+        "place[part == k]]",
+        "np.sort(place[part == k])]",
+        shards_by_hand,
     ),
     # -------------------------------------------------------------------------------- the flags
     "the seed does not reach the weights": (

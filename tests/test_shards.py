@@ -138,6 +138,27 @@ def test_every_document_comes_back(tmp_path_factory, texts, tokens, shard_tokens
     assert [*Shards(out).check()][-1] == done + files[VALIDATION]["tokens"]
 
 
+def test_a_folder_by_hand(tmp_path):
+    """Two documents are held out, for the first is too short, and the last is cut."""
+    texts = ["the", "café cat", "sat", "on the mat", "", "and 猫"]
+    ids = [[*TOKENIZER.encode(text), END] for text in texts]
+    rest = [i for document in ids[2:] for i in document]
+    options = dict(tokens=len(rest) - 1, shard_tokens=5, validation_tokens=len(ids[0]) + 1)
+    out, done = put(texts, tmp_path, **options)
+    assert done == len(rest) - 1 and done % 5
+    parts = [rest[start:-1][:5] for start in range(0, done, 5)]
+    names = [f"train-{i:05}.bin" for i in range(len(parts))]
+    found = {p.name: np.fromfile(p, "<u2").tolist() for p in out.glob("*.bin")}
+    assert found == {VALIDATION: ids[0] + ids[1]} | dict(zip(names, parts, strict=True))
+    tokens = Shards(out).tokens(TOKENIZER)
+    assert len(tokens.train) == done
+    assert tokens.train[:].tolist() == rest[:-1]
+    backwards = torch.arange(done).flip(0)
+    assert tokens.train[backwards].tolist() == rest[:-1][::-1]
+    assert tokens.validation.tolist() == ids[0] + ids[1]
+    assert tokens.characters == len("thecafé cat")
+
+
 def test_the_bytes_do_not_depend_on_the_workers(folder, tmp_path):
     """Three here; two, killed half-way, below."""
     put(some_documents(60), tmp_path, workers=3, source="made up")
