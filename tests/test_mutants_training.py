@@ -94,7 +94,7 @@ MUTANTS = {
         tall,
     ),
     "columns over rows in Muon's scale": (Muon.step, "rows / columns", "columns / rows", tall),
-    "wide matrices moved by less": (Muon.step, "max(1, rows / columns)", "rows / columns", wide),
+    "wide matrices moved by less": (Muon.step, "max(1, rows / columns)", "(rows / columns)", wide),
     "a packed matrix scaled as one": (
         Muon.step,
         "max(1, rows / columns)",
