@@ -59,10 +59,16 @@ def plant(monkeypatch, function, said, says):
     source = textwrap.dedent(inspect.getsource(function))
     assert said in source, "the source has moved on: mend the mutant"
     source = "\n".join(s for s in source.splitlines() if not s.startswith("@"))
+    name, source = function.__name__, source.replace(said, says)
+    function = inspect.unwrap(function)
+    if cells := function.__code__.co_freevars:  # the class, where it says `super()`
+        inner = textwrap.indent(source, "    ")
+        source = f"def outer({', '.join(cells)}):\n{inner}\n    return {name}"
     names = {}
-    exec(compile(source.replace(said, says), "<mutant>", "exec"), function.__globals__, names)
+    exec(compile(source, "<mutant>", "exec"), function.__globals__, names)
+    mutant = names["outer"](*cells) if cells else names[name]
     # the code object, so that everyone who imported the function by name gets the mutant
-    monkeypatch.setattr(inspect.unwrap(function), "__code__", names[function.__name__].__code__)
+    monkeypatch.setattr(function, "__code__", mutant.__code__)
 
 
 def dies(monkeypatch, mutant, tmp_path=None):

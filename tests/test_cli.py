@@ -35,8 +35,8 @@ from nanoparadigm import (
     race,
 )
 from nanoparadigm.commands import COMMANDS
-from nanoparadigm.stopping import INTERRUPTED, UNFINISHED
-from nanoparadigm.train import Log, read_log, train
+from nanoparadigm.stopping import INTERRUPTED, UNFINISHED, stop_signals
+from nanoparadigm.train import Log, Settings, read_log, train
 
 ROOT = Path(__file__).parents[1]
 LINES = "the cat sat on the mat\n", "a dog ran to a red hut\n", "the hen hid in the hay\n"
@@ -143,6 +143,46 @@ def table_rows(out, head="model"):
 
 
 # ------------------------------------------------------------------------------ train and sample
+
+
+SAID = dict(
+    text=dict(tokenizer="bpe", bpe_vocab_size=261),
+    sizes=dict(
+        n_layer=3, n_head=4, n_embd=24, block_size=9, dropout=0.2, mlp="relu2", n_inner=17,
+        d_state=5, expand_factor=3, d_conv=3,
+    ),
+    settings=dict(
+        max_steps=123, epochs=1.5, batch_size=7, grad_accumulation=2, muon_lr=0.03, lr=0.02,
+        warmup=0.1, decay="cosine", final_lr=0.3, weight_decay=0.04, grad_clip=0.5,
+        eval_interval=31, eval_windows=11, log_interval=13, dtype="bfloat16", compile=True, seed=3,
+    ),
+)  # fmt: skip
+"""A value for every flag of train that has no name, file or device for one, none the usual."""
+
+
+def test_every_flag_of_train_reaches_what_it_names(tmp_path):
+    text, out, fits = tmp_path / "text", str(tmp_path / "run"), []
+    text.write_text(TEXT)
+    flags = dict(dataset=text, **SAID["text"], **SAID["sizes"], **SAID["settings"])
+    line = f"train --model flow --network transformer --schedule cosine --out {out} --compile "
+    line += " ".join(f"--{name} {value}" for name, value in flags.items() if name != "compile")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(commands.train, "fit", lambda *given: fits.append(given) or True)
+        main(line)
+    command = commands.shared.flat(cli.parse(shlex.split(line)))
+    assert {*command} - {*flags} == {*"model network schedule out resume overwrite device".split()}
+    [(name, model, data, settings, run, resume, _)] = fits
+    assert (name, run, resume) == ("flow", out, False)
+    assert settings == Settings(**SAID["settings"])
+    assert (data.corpus.train + data.corpus.validation, data.length) == (TEXT, 9)
+    assert (data.tokenizer.kind, data.tokenizer.vocab_size) == ("bpe", 261)
+    options = dict(network="transformer", schedule="cosine", seed=3, **SAID["sizes"])
+    twin = build("flow", 261, **options)
+    assert model.recipe == twin.recipe and model.recipe["seed"] == 3
+    assert {name: model.recipe[name] for name in SAID["sizes"]} == SAID["sizes"]
+    assert model.schedule.name == "cosine"
+    for p, q in zip(model.parameters(), twin.parameters(), strict=True):
+        assert torch.equal(p, q)
 
 
 @presets
@@ -456,6 +496,21 @@ def test_a_signal_saves_and_says_how_to_go_on(name, straight, copy, say, monkeyp
     assert said.status == status
     assert losses(cut) == straight.until(max(losses(cut)))
     assert max(losses(cut)) in (done + 5, done + 6)
+
+
+@pytest.mark.parametrize(
+    "names, status", [("SIGTERM", 75), ("SIGUSR1", 75), ("SIGINT", 130), ("SIGTERM SIGUSR1", 75)]
+)
+def test_what_asked_a_training_to_stop_decides_its_status(names, status):
+    """The numbers themselves, which a cluster is told; afterwards signals are whose they were."""
+    numbers = [signal.SIGINT, signal.SIGTERM, signal.SIGUSR1]
+    before = [signal.getsignal(number) for number in numbers]
+    with stop_signals() as stop:
+        assert not stop()
+        for name in names.split():
+            signal.raise_signal(getattr(signal, name))
+        assert stop() and stop.status == status
+    assert [signal.getsignal(number) for number in numbers] == before
 
 
 def raising(*names):

@@ -14,8 +14,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nanoparadigm.corpora import Batches, Corpus, held_out, load, windows
+from nanoparadigm.corpora import Batches, Corpus, Data, held_out, load, windows
 from nanoparadigm.errors import InputError
+from nanoparadigm.tokenizers import WordTokenizer
 
 SPLITS = {"train": "a train text", "valid": "a validation text", "test": "a test text"}
 
@@ -321,3 +322,23 @@ def test_a_text_shorter_than_a_window_is_refused():
         "the training text holds only 9 of the 10 tokens that one window needs: "
         "use a smaller --block_size or a longer text"
     )
+
+
+def test_a_corpus_as_tokens_by_hand():
+    """Ten characters of the validation split are three tokens, each of which is scored."""
+    corpus = Corpus("x", "a b a a b b a b", "bbbb ccc a", "test")
+    data = Data(corpus, WordTokenizer(["a", "b", "bbbb", "ccc"]), 2)
+    assert data.train.tolist() == [0, 1, 0, 0, 1, 1, 0, 1]
+    assert [part.tolist() for part in data.validation] == [[[2, 3]], [[0]]]
+    assert data.characters_per_token == 10 / 3
+    assert data.length == 2 and not data.aligned
+
+
+def test_how_often_a_text_has_been_served_by_hand():
+    """53 tokens in place hold five windows of ten: three to a batch are three fifths of it."""
+    stream = batches(53, aligned=True)
+    epochs = [stream.epoch]
+    for _ in range(5):
+        next(stream)
+        epochs.append(stream.epoch)
+    assert epochs == pytest.approx([0, 0.6, 1.2, 1.8, 2.4, 3.0])

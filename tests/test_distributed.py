@@ -101,6 +101,22 @@ def losses(records):
 # ------------------------------------------------------------------------------------- one step
 
 
+def sums_and_first(rank):
+    large = 2.0**24 + 1 + rank  # more than float32 can tell from its neighbours
+    return distributed.add(large, 0.1), distributed.from_first(large, rank)
+
+
+def test_numbers_of_one_process_are_kept_in_full():
+    large = 2.0**24 + 1
+    assert sums_and_first(0) == ([large, 0.1], [large, 0.0])
+
+
+def test_numbers_travel_in_full():
+    large = 2.0**24 + 1
+    for added, first in together(sums_and_first):
+        assert added == [2 * large + 1, 0.2] and first == [large, 0.0]
+
+
 def first_steps(rank, cases, settings):
     """The loss and the gradient of the first step in each case."""
     found = []

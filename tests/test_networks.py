@@ -1,5 +1,10 @@
 """Networks: the incremental form equals the parallel one; positions, sizes and starting weights."""
 
+import math
+from functools import partial
+
+import by_hand
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
@@ -7,9 +12,9 @@ from helpers import SMALL, awake, generator
 
 from nanoparadigm import InputError, build
 from nanoparadigm.fused import short_conv
-from nanoparadigm.network import Dropout
+from nanoparadigm.network import Dropout, Sizes, TimeFeatures, linear
 from nanoparadigm.paradigms.ar import Recompute
-from nanoparadigm.transformer import rotate, rotations
+from nanoparadigm.transformer import inner_width, rotate, rotations
 
 V, L = 7, SMALL["block_size"]
 
@@ -63,6 +68,71 @@ def test_rotary_positions_are_relative():
     assert not torch.allclose(score(3, 1), score(4, 1))
 
 
+@pytest.mark.parametrize("d_head", [2, 8, 32])
+def test_the_angles_of_the_rotary_positions_by_hand(d_head):
+    """position x 10,000^(-2k / d), d the width of a head and not the number of its pairs."""
+    turns = rotations(30, d_head)
+    assert turns.shape == (30, 1, 1, d_head // 2, 2)
+    for position in (0, 1, 7, 29):
+        for k in range(d_head // 2):
+            angle = position * 10_000 ** (-2 * k / d_head)
+            expected = pytest.approx([math.cos(angle), math.sin(angle)], abs=1e-6)
+            assert turns[position, 0, 0, k].tolist() == expected
+
+
+def test_equal_vectors_at_a_distance_agree_by_the_known_cosine():
+    """<x, x> of two positions n apart is the sum of |x_k|^2 cos(n 10,000^(-2k / d)) over pairs."""
+    x = torch.randn(8, dtype=torch.float64, generator=generator())
+    size = x.view(4, 2).square().sum(-1).tolist()
+    turned = rotate(x.expand(30, 8), rotations(30, 8)[:, 0, 0])
+    for i, j in [(0, 0), (5, 4), (3, 17), (29, 0)]:
+        cosines = [math.cos((i - j) * 10_000 ** (-k / 4)) for k in range(4)]
+        expected = sum(a * b for a, b in zip(size, cosines, strict=True))
+        assert (turned[i] @ turned[j]).item() == pytest.approx(expected, abs=1e-5)
+
+
+def equals(net, t, h_of):
+    """The logits of a network, of every row by itself, are what the formulas say."""
+    z = torch.randint(V, (2, 9), generator=generator())
+    times = None if t is None else torch.full((2,), t, dtype=torch.float64)
+    with torch.no_grad():
+        logits = net(z, times)
+    w = by_hand.weights(net)
+    for row, ours in zip(z.tolist(), logits.numpy(), strict=True):
+        truth = by_hand.read(w, h_of(w, row, t))
+        np.testing.assert_allclose(ours, truth, rtol=0, atol=1e-5 * np.abs(truth).max())
+
+
+@pytest.mark.parametrize("mlp", ["swiglu", "relu2"])
+@pytest.mark.parametrize("name, t", [("ar", None), ("diffusion", None), ("flow", 0.3)])
+def test_the_transformer_is_its_formulas(name, t, mlp):
+    net = awake(name, network="transformer", mlp=mlp).net
+    equals(net, t, partial(by_hand.transformer, heads=2, kind=mlp, causal=name == "ar"))
+
+
+@pytest.mark.parametrize("name, t", [("mamba", None), ("diffusion", None), ("flow", 0.3)])
+def test_mamba_is_its_formulas(name, t):
+    equals(awake(name, network="mamba").net, t, by_hand.mamba)
+
+
+@pytest.mark.parametrize("name, t", [("diffusion", None), ("flow", 0.3)])
+def test_a_hollow_network_is_its_formulas(name, t):
+    reader = partial(by_hand.transformer, heads=2, kind="swiglu", causal=True)
+    equals(awake(name).net, t, partial(by_hand.hollow, reader=reader, kind="swiglu"))
+    net = awake(name, network="hollow_mamba").net
+    equals(net, t, partial(by_hand.hollow, reader=by_hand.mamba, kind="swiglu"))
+
+
+def test_the_features_of_the_time_by_hand():
+    features = TimeFeatures(16)
+    with torch.no_grad():
+        features.mix.copy_(torch.eye(16))
+        found = features(torch.tensor([0.0, 0.3, 1.0]))
+    for t, row in zip((0.0, 0.3, 1.0), found.tolist(), strict=True):
+        expected = by_hand.time_features(np.eye(16), t)
+        assert row == pytest.approx(expected.tolist(), abs=1e-5)
+
+
 def test_queries_and_keys_have_unit_root_mean_square():
     model = awake("ar")
     seen = []
@@ -86,6 +156,58 @@ def test_a_fresh_transformer_passes_its_input_on_and_predicts_uniformly():
         assert block.mlp.down.weight.abs().max() == 0
     x = torch.randint(65, (4, 128), generator=generator())
     assert torch.allclose(model.loss(x), torch.tensor(65.0).log())
+
+
+def spread(weights, expected):
+    """Mean 0 and that standard deviation, within 4.5 standard errors of either."""
+    n = weights.numel()
+    assert abs(weights.mean().item()) < 4.5 * expected / n**0.5
+    assert abs(weights.std().item() / expected - 1) < 4.5 / (2 * n) ** 0.5
+
+
+def test_weights_begin_at_the_sizes_they_are_said_to():
+    """scale / sqrt(inputs), so that outputs are as large as inputs; embeddings at 0.02."""
+    layer = linear(400, 100, generator(), scale=2.0, maps=5)
+    assert layer.weight.shape == (100, 400) and layer.weight.maps == 5 and layer.bias is None
+    spread(layer.weight, 0.1)
+    net = build("mamba", 400, n_layer=1).net
+    spread(net.embedding.weight, 0.02)
+    mixer = net.blocks[0].forwards
+    for name, inputs in ("in_proj", 128), ("x_proj", 256), ("delta_proj", 8):
+        spread(getattr(mixer, name).weight, inputs**-0.5)
+    assert 0.49 < mixer.conv.abs().max() <= 0.5  # uniform to d_conv^-0.5
+    spread(mixer.conv, 0.5 / 3**0.5)
+    attention = build("ar", 9, n_layer=1).net.blocks[0].attention
+    spread(attention.qkv.weight, 128**-0.5)
+
+
+@pytest.mark.parametrize("name", ["ar", "flow"])
+@pytest.mark.parametrize("d_conv", [1, 3, 4])
+def test_a_fresh_transformer_begins_with_the_token_itself(name, d_conv):
+    net = build(name, V, network="transformer", d_conv=d_conv).net
+    z = torch.randint(V, (2, 9), generator=generator())
+    token = net.embedding.weight[z]
+    token = token / token.square().mean(-1, keepdim=True).sqrt()
+    assert torch.allclose(net.embed(z), token, atol=1e-3)
+
+
+def test_inner_widths_by_hand():
+    """8/3 of 128 is 341.3, of which the nearest multiple of 8 is 344."""
+    assert inner_width(Sizes(n_embd=128, mlp="swiglu")) == 344
+    assert inner_width(Sizes(n_embd=128, mlp="relu2")) == 512
+    assert inner_width(Sizes(n_embd=128, n_inner=100)) == 100
+
+
+@pytest.mark.parametrize(
+    "n_layer, each, inner", [(1, 1, 232), (2, 1, 232), (3, 2, 272), (4, 2, 272)]
+)
+def test_the_layers_of_a_hollow_network_by_hand(n_layer, each, inner):
+    """Half of them to a reader, rounded up; 344 x 2/3 is 229.3 and 344 x 4/5 is 275.2."""
+    net = build("diffusion", V, n_layer=n_layer).net
+    assert len(net.left.blocks) == len(net.right.blocks) == each
+    widths = [b.mlp.down.in_features for b in (*net.left.blocks, *net.right.blocks)]
+    assert {*widths, net.mlp.down.in_features} == {inner}
+    assert build("diffusion", V, n_layer=n_layer, n_inner=40).net.mlp.down.in_features == 40
 
 
 @pytest.mark.parametrize("mlp", ["relu2", "swiglu"])

@@ -1,5 +1,6 @@
 """Muon moves along the orthogonal matrix nearest to its momentum, each packed map on its own."""
 
+import numpy as np
 import pytest
 import torch
 from helpers import generator
@@ -74,3 +75,53 @@ def test_matrices_go_to_muon_and_a_parameter_without_gradient_stays(name):
     before = [p.clone() for p in model.parameters()]
     muon.step(), adam.step()
     assert all(torch.equal(p, q) for p, q in zip(before, model.parameters(), strict=True))
+
+
+def newton_schulz(m):
+    """Five rounds on the matrix itself, as published: x <- a x + b (x x^T) x + c (x x^T)^2 x."""
+    x = m.T if m.shape[0] > m.shape[1] else m
+    x = x / np.linalg.norm(x)
+    for _ in range(5):
+        gram = x @ x.T
+        x = 3.4445 * x - 4.7750 * gram @ x + 2.0315 * gram @ gram @ x
+    return x.T if m.shape[0] > m.shape[1] else x
+
+
+@pytest.mark.parametrize("rows, columns, maps", [(6, 3, 1), (3, 6, 1), (4, 5, 3), (5, 2, 2)])
+def test_three_steps_of_muon_by_hand(rows, columns, maps):
+    """A single step tells nothing of the momentum, which is then along the gradient anyway."""
+    W = matrix(maps * rows, columns).double()
+    p = weight(W.clone(), maps)
+    optimizer = Muon([p], weight_decay=0.5)
+    W, M = W.numpy(), 0.0
+    for step, lr in enumerate((0.1, 0.05, 0.2), 1):
+        G = matrix(maps * rows, columns, seed=step).double() * step
+        p.grad = G
+        optimizer.param_groups[0]["lr"] = lr
+        optimizer.step()
+        M = 0.95 * M + 0.05 * G.numpy()
+        ahead = 0.95 * M + 0.05 * G.numpy()
+        move = np.concatenate([newton_schulz(part) for part in np.split(ahead, maps)])
+        W = W - lr * 0.5 * W - lr * max(1, rows / columns) ** 0.5 * move
+        np.testing.assert_allclose(p.detach().numpy(), W, rtol=0, atol=1e-10)
+
+
+@pytest.mark.parametrize("muon_lr", [0.0, 0.04])
+def test_three_steps_of_adamw_by_hand(muon_lr):
+    """Betas 0.9 and 0.95 for all that is no matrix; the matrix too, decaying, without Muon."""
+    held = torch.nn.ParameterList([weight(matrix(3, 2).double()), matrix(4, seed=1).double()])
+    optimizers = make_optimizers(held, muon_lr, lr=0.1, weight_decay=0.5)
+    assert [type(o).__name__ for o in optimizers] == ["Muon"] * (muon_lr > 0) + ["AdamW"]
+    by_hand = [(held[0], 0.5)] * (not muon_lr) + [(held[1], 0.0)]
+    W = [p.detach().numpy().copy() for p, _ in by_hand]
+    m, v = [0.0] * len(W), [0.0] * len(W)
+    for step in (1, 2, 3):
+        for i, p in enumerate(held):
+            p.grad = matrix(*p.shape, seed=10 * step + i).double() * step
+        optimizers[-1].step()
+        for i, (p, decay) in enumerate(by_hand):
+            g = p.grad.numpy()
+            m[i], v[i] = 0.9 * m[i] + 0.1 * g, 0.95 * v[i] + 0.05 * g**2
+            mean, square = m[i] / (1 - 0.9**step), v[i] / (1 - 0.95**step)
+            W[i] = W[i] * (1 - 0.1 * decay) - 0.1 * mean / (np.sqrt(square) + 1e-8)
+            np.testing.assert_allclose(p.detach().numpy(), W[i], rtol=0, atol=1e-10)

@@ -5,7 +5,7 @@ import torch
 from helpers import generator
 
 from nanoparadigm import SCHEDULES
-from nanoparadigm.schedules import stratified_times
+from nanoparadigm.schedules import stratified_times, stratum
 
 each = pytest.mark.parametrize("schedule", SCHEDULES.values(), ids=SCHEDULES)
 TIMES = torch.linspace(0.001, 0.999, 999, dtype=torch.float64)
@@ -62,3 +62,13 @@ def test_stratified_times_are_uniform_one_by_one():
     g = generator()
     t = torch.stack([stratified_times(4, g) for _ in range(4000)])
     assert torch.allclose(t.mean(0), (torch.arange(4) + 0.5).double() / 4, atol=0.005)
+
+
+def test_a_stratum_is_uniform_within_its_own_part():
+    n = 20_000
+    for d, draws in [(0, 1), (0, 4), (3, 4)]:
+        t = stratum(d, draws, n, generator()) * draws - d
+        assert t.dtype == torch.float64 and t.shape == (n,)
+        assert 0 <= t.min() < 0.001 and 0.999 < t.max() < 1
+        assert abs(t.mean() - 0.5) < 4.5 / (12 * n) ** 0.5
+        assert abs((t < 0.25).double().mean() - 0.25) < 4.5 * (0.25 * 0.75 / n) ** 0.5

@@ -2,6 +2,7 @@
 they lie; documents come in order from every kind of source; the entropy of a token is a mean."""
 
 import gzip
+import inspect
 import itertools
 import json
 import os
@@ -23,7 +24,7 @@ from helpers import ROOT, awake, generator
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nanoparadigm import build, cli, corpora, documents, encoding, tokenizers
+from nanoparadigm import build, cli, corpora, documents, encoding, shards, tokenizers
 from nanoparadigm.corpora import Batches, Data
 from nanoparadigm.entropy import spread, token_entropy
 from nanoparadigm.errors import InputError
@@ -135,6 +136,27 @@ def test_every_document_comes_back(tmp_path_factory, texts, tokens, shard_tokens
     )
     assert files[VALIDATION]["characters"] == sum(map(len, validation))
     assert [*Shards(out).check()][-1] == done + files[VALIDATION]["tokens"]
+
+
+def test_a_folder_by_hand(tmp_path):
+    """Two documents are held out, for the first is too short, and the last is cut."""
+    texts = ["the", "café cat", "sat", "on the mat", "", "and 猫"]
+    ids = [[*TOKENIZER.encode(text), END] for text in texts]
+    rest = [i for document in ids[2:] for i in document]
+    options = dict(tokens=len(rest) - 1, shard_tokens=5, validation_tokens=len(ids[0]) + 1)
+    out, done = put(texts, tmp_path, **options)
+    assert done == len(rest) - 1 and done % 5
+    parts = [rest[start:-1][:5] for start in range(0, done, 5)]
+    names = [f"train-{i:05}.bin" for i in range(len(parts))]
+    found = {p.name: np.fromfile(p, "<u2").tolist() for p in out.glob("*.bin")}
+    assert found == {VALIDATION: ids[0] + ids[1]} | dict(zip(names, parts, strict=True))
+    tokens = Shards(out).tokens(TOKENIZER)
+    assert len(tokens.train) == done
+    assert tokens.train[:].tolist() == rest[:-1]
+    backwards = torch.arange(done).flip(0)
+    assert tokens.train[backwards].tolist() == rest[:-1][::-1]
+    assert tokens.validation.tolist() == ids[0] + ids[1]
+    assert tokens.characters == len("thecafé cat")
 
 
 def test_the_bytes_do_not_depend_on_the_workers(folder, tmp_path):
@@ -697,6 +719,29 @@ def test_prepared_texts_are_trained_on_resumed_and_evaluated(say):
     assert say(f"train --out other --dataset tiny --tokenizer bpe {SIZES}")[0] == 0
     status, _, err = say(f"train --out other --dataset tiny --tokenizer char {SIZES}")
     assert status == 2 and "tiny is written in its own tokens: drop --tokenizer" in err
+
+
+def test_every_flag_of_prepare_reaches_what_it_names(tmp_path):
+    """What the command gives to `write`; the rest of `write` is measured above."""
+    (tmp_path / "a.txt").write_text("a cat")
+    TOKENIZER.save(tmp_path / "tokenizer.json")
+    flags = dict(tokens="3e4", shard_tokens=700, validation_tokens=50, workers=3)
+    line = f"prepare fineweb --source {tmp_path}/a.txt --tokenizer {tmp_path}/tokenizer.json "
+    line += f"--out {tmp_path}/out " + " ".join(f"--{n} {value}" for n, value in flags.items())
+    given = []
+
+    def listen(*arguments, **options):
+        given.append(inspect.signature(write).bind(*arguments, **options).arguments)
+        return iter([30_000])
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(shards, "write", listen)
+        assert cli.main(line.split()) == 0
+    [given] = given
+    assert [*given.pop("documents")] == ["a cat"]
+    assert given.pop("tokenizer").vocabulary == TOKENIZER.vocabulary
+    assert (str(given.pop("out")), given.pop("source")) == (f"{tmp_path}/out", "a.txt (5 bytes)")
+    assert given == flags | dict(tokens=30_000)
 
 
 def test_fewer_tokens_than_asked_for_are_told(say):

@@ -1,6 +1,9 @@
 """Tokenizers give back every text, also after a save; what they cannot do, they say."""
 
 import json
+from collections import Counter
+from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import pooch
@@ -184,6 +187,43 @@ def test_byte_pairs_are_merged_by_frequency():
     assert [tokenizer.decode([i]) for i in (256, 257)] == ["ab", " ab"]
 
 
+def merges_by_hand(words, n):
+    """The most frequent pair of neighbours within a word, again and again. words: word -> count."""
+    split, merges = {tuple(word): count for word, count in words.items()}, []
+    for _ in range(n):
+        counts = Counter()
+        for symbols, count in split.items():
+            for pair in pairwise(symbols):
+                counts[pair] += count
+        (best, most), (_, second) = counts.most_common(2)
+        assert most > second, "a tie, which either may win"
+        merges.append("".join(best))
+        merged = {}
+        for symbols, count in split.items():
+            new = []
+            for symbol in symbols:
+                if new and (new[-1], symbol) == best:
+                    new[-1] += symbol
+                else:
+                    new.append(symbol)
+            merged[tuple(new)] = count
+        split = merged
+    return merges
+
+
+def test_byte_pairs_by_hand():
+    """Within words alone, each with the space before it; what is merged first has the lower id."""
+    words = {" an": 18, " ban": 11, " banana": 5, " nab": 18, " bad": 23}
+    words |= {" dan": 18, " and": 10, " band": 26, " add": 17}
+    text = "".join(word * count for word, count in words.items())
+    tokenizer = BPETokenizer.train(text, 256 + 7)
+    merges = [tokenizer.decode([256 + i]) for i in range(7)]
+    assert merges == merges_by_hand(words, 7)
+    assert merges == ["an", " b", " ban", "ad", " an", " band", " bad"]
+    pieces = [tokenizer.decode([i]) for i in tokenizer.encode(" banana bad xan")]
+    assert pieces == [" ban", "an", "a", " bad", " ", "x", "an"]
+
+
 def test_a_short_text_has_fewer_byte_pairs():
     assert BPETokenizer.train("abc", 500).vocab_size == 258
     assert BPETokenizer.train("", 500).vocab_size == 256
@@ -208,6 +248,12 @@ def test_characters_and_words_come_from_every_split():
     assert build("char", corpus, 500).vocabulary == ["a", "b", "c"]
     assert build("word", corpus, 500).vocabulary == ["a", "b", "c"]
     assert build("word", Corpus("x", "b a", "a"), 500).vocabulary == ["a", "b"]
+
+
+def test_without_a_name_sequences_are_written_in_words_and_other_texts_in_characters():
+    sequences = Corpus("x", "ab c", "c ab", sequence_length=2)
+    assert (build(None, sequences).kind, build(None, sequences).vocabulary) == ("word", ["ab", "c"])
+    assert build(None, replace(sequences, sequence_length=None)).kind == "char"
 
 
 def test_what_cannot_be_encoded_is_refused():

@@ -1,16 +1,24 @@
 """Training repeats itself bit for bit however it is interrupted, and touches nothing else."""
 
+import functools
 import itertools
 import json
 import math
+import sys
+import warnings
+from contextlib import nullcontext
 from dataclasses import asdict, replace
+from types import SimpleNamespace
+from unittest.mock import patch
 
+import numpy as np
 import pytest
 import torch
 from helpers import CELLS, LENGTH, TINY, presets, stir
 
 from nanoparadigm import PRESETS, InputError, build, checkpoint, corpora, tokenizers
 from nanoparadigm.evaluate import measure, nats_per_token
+from nanoparadigm.network import Dropout
 from nanoparadigm.optimizer import make_optimizers
 from nanoparadigm.train import (
     FREE,
@@ -22,6 +30,7 @@ from nanoparadigm.train import (
     train,
 )
 
+trainer = sys.modules["nanoparadigm.train"]  # the package's `train` is the function
 SETTINGS = Settings(max_steps=20, batch_size=4, eval_interval=100, eval_windows=8, log_interval=1)
 
 # build's options, and what is different in the settings
@@ -35,6 +44,11 @@ cases = pytest.mark.parametrize("options, changes", CASES.values(), ids=CASES)
 
 @pytest.fixture(scope="module")
 def data():
+    return cats()
+
+
+@functools.cache
+def cats():
     """26 or 27 windows of training text: at 4 to a step, an epoch ends in the middle of step 7."""
     lines = "the cat sat on the mat\n", "a dog ran to a red hut\n", "the hen hid in the hay\n"
     order = torch.randint(3, (11,), generator=torch.Generator().manual_seed(0)).tolist()
@@ -404,3 +418,197 @@ def test_a_log_keeps_what_came_before_and_drops_what_came_after(damage, tmp_path
     assert read_log(tmp_path) == [{"step": 1}, {"step": 2}, {"step": 3, "again": True}]
     Log(tmp_path, keep_to=0)
     assert read_log(tmp_path) == []
+
+
+# ------------------------------------------------------------------- numbers worked another way
+
+
+# What is on a disk after the power has gone is tested elsewhere.
+QUICK_DISK = patch("os.fsync", lambda file: None)
+
+
+class Told(torch.nn.Module):
+    """A model of one number for each token, whose gradient can be counted: a text pays the numbers
+    of its tokens and weighs what its tokens' ids add up to."""
+
+    device, exact = torch.device("cpu"), True
+
+    def __init__(self):
+        super().__init__()
+        self.price = torch.nn.Parameter(torch.linspace(-1, 1, 40, dtype=torch.float64))
+        self.dropout = Dropout(0.5)
+        self.read, self.dropped = [], []
+
+    def noise(self, x, generator):
+        return ()
+
+    def loss_terms(self, x):
+        self.read.append(x)
+        self.dropped.append(self.dropout(torch.ones(64)))
+        return self.price[x].sum(), x.sum()
+
+
+def plain_descent(model, muon_lr, lr, weight_decay):
+    """In the place of the optimisers, which hide how long a gradient is: W - lr times it."""
+    optimizer = torch.optim.SGD(model.parameters(), lr)
+    optimizer.param_groups[0]["peak"] = lr
+    return [optimizer]
+
+
+def told(*values, instead=lambda model: None):
+    """A `validation` that finds one value after another."""
+    values = iter(values)
+
+    def validation(model, data, settings):
+        instead(model)
+        return next(values), 0.5
+
+    return patch.object(trainer, "validation", validation)
+
+
+RATES = {
+    ("linear", 0.0): [1 / 2, 1, 1, 3 / 4, 1 / 2, 1 / 4],
+    ("linear", 0.2): [1 / 2, 1, 1, 0.8, 0.6, 0.4],
+    ("cosine", 0.0): [1 / 2, 1, 1, 0.853553, 1 / 2, 0.146447],
+    ("cosine", 0.5): [1 / 2, 1, 1, 0.926777, 3 / 4, 0.573223],
+}
+"""of the peak, in six steps of which a third are warm-up: the last is one above the end"""
+each_rate = pytest.mark.parametrize("decay, final_lr", RATES)
+
+
+@each_rate
+def test_the_rates_of_a_short_run_by_hand(decay, final_lr):
+    settings = Settings(warmup=1 / 3, decay=decay, final_lr=final_lr)
+    rates = [peak_share(step, 6, settings) for step in range(6)]
+    assert rates == pytest.approx(RATES[decay, final_lr], abs=1e-6)
+
+
+@each_rate
+def test_every_parameter_follows_the_schedule_from_its_own_peak(decay, final_lr):
+    """Muon's and AdamW's, whatever the rates of the step before were; the record tells AdamW's."""
+    settings = replace(SETTINGS, max_steps=6, warmup=1 / 3, decay=decay, final_lr=final_lr)
+    settings, made = replace(settings, muon_lr=0.04, lr=0.01), []
+
+    def make(*arguments):
+        made.extend(make_optimizers(*arguments))
+        return made
+
+    with patch.object(trainer, "make_optimizers", make):
+        for record, share in zip(
+            train(new(cats()), cats(), settings), RATES[decay, final_lr], strict=True
+        ):
+            muon, adam = ({group["lr"] for group in o.param_groups} for o in made)
+            assert [*muon] == pytest.approx([0.04 * share], abs=1e-7)
+            assert [*adam] == [record["lr"]] == pytest.approx([0.01 * share], abs=1e-7)
+
+
+def descend(clip):
+    """The steps of a run of `Told`, and then the same on paper."""
+    settings = dict(lr=0.5, warmup=1 / 3, grad_clip=clip, batch_size=3, grad_accumulation=2)
+    model = Told()
+    with patch.object(trainer, "make_optimizers", plain_descent), told(9.0):
+        records = list(train(model, cats(), replace(SETTINGS, max_steps=6, **settings)))
+    price = np.linspace(-1, 1, 40)
+    parts = [part.numpy() for part in model.read]
+    assert len(parts) == 12 and all(part.shape == (3, LENGTH) for part in parts)
+    for step, (record, share) in enumerate(zip(records, RATES["linear", 0.0], strict=True)):
+        x = np.concatenate(parts[2 * step : 2 * step + 2])
+        loss = price[x].sum() / x.sum()
+        gradient = np.bincount(x.ravel(), minlength=40) / x.sum()
+        length = np.sqrt((gradient**2).sum())
+        if clip:
+            gradient = gradient * min(1, clip / length)
+        price = price - 0.5 * share * gradient
+        assert record["loss"] == pytest.approx(loss, abs=1e-6)
+        assert record["lr"] == pytest.approx(0.5 * share)
+        assert (record["step"], record["tokens"]) == (step + 1, (step + 1) * 6 * LENGTH)
+    np.testing.assert_allclose(model.price.detach().numpy(), price, rtol=0, atol=1e-6)
+    return length
+
+
+@pytest.mark.parametrize("clip, clips", [(0.0, False), (0.02, True), (1.0, False)])
+def test_the_steps_are_those_on_paper(clip, clips):
+    """The gradient is that of what all rows pay over what all weigh, and is clipped after that."""
+    assert clips == (0 < clip < descend(clip))
+
+
+def test_what_is_dropped_is_drawn_anew_in_every_step_even_after_an_evaluation():
+    """From seed + 3 + step, so that nothing of it need be saved."""
+    model = Told()
+    settings = replace(SETTINGS, max_steps=5, eval_interval=1, seed=7, muon_lr=0.0)
+    with told(*[1.0] * 5, instead=lambda model: model.eval()):
+        list(train(model, cats(), settings))
+    for step, dropped in enumerate(model.dropped):
+        u = torch.rand(64, generator=torch.Generator().manual_seed(7 + 3 + step))
+        assert torch.equal(dropped, 2.0 * (u >= 0.5))
+
+
+def test_the_best_checkpoint_stays_the_best_over_an_interruption(tmp_path):
+    """And is the first of several that are equally good."""
+    seen = [(3.0, 1), (1.0, 2), (2.0, 2), (1.5, 2), (1.0, 2), (0.5, 6)]
+    for step, (value, best) in enumerate(seen, 1):
+        with told(value), QUICK_DISK:
+            settings = replace(SETTINGS, eval_interval=1)
+            model = new(cats())
+            list(train(model, cats(), settings, tmp_path, resume=step > 1, stop=after(1)))
+        assert checkpoint.read_pointer(tmp_path) == dict(last=f"step-{step}", best=f"step-{best}")
+        assert checkpoint.load(tmp_path).config["val"] == seen[best - 1][0]
+
+
+def test_the_best_checkpoint_of_a_run_without_interruption(tmp_path):
+    values = [3.0, 1.0, 2.0, 1.5, 1.2]
+    with told(*values), QUICK_DISK:
+        settings = replace(SETTINGS, max_steps=10, eval_interval=2)
+        records = list(train(new(cats()), cats(), settings, tmp_path))
+    found = [(r["step"], r["val"], r["val_se"]) for r in records if "val" in r]
+    assert found == [(2 * i, value, 0.5) for i, value in enumerate(values, 1)]
+    assert checkpoint.read_pointer(tmp_path) == dict(last="step-10", best="step-4")
+    for step, value in (4, 1.0), (10, 1.2):
+        config = checkpoint.load(tmp_path / f"step-{step}").config
+        assert (config["step"], config["val"], config["tokens"]) == (step, value, step * 4 * LENGTH)
+
+
+def test_seconds_are_of_training_alone_and_go_on_after_an_interruption(tmp_path):
+    """By a clock that the work moves: 2 for a step, 100 for an evaluation, 1000 for a save."""
+    clock = SimpleNamespace(now=50.0)
+
+    def takes(seconds, function):
+        def slow(*arguments, **options):
+            clock.now += seconds
+            return function(*arguments, **options)
+
+        return slow
+
+    settings = replace(SETTINGS, max_steps=8, eval_interval=2)
+    fake = SimpleNamespace(perf_counter=lambda: clock.now)
+    with (
+        QUICK_DISK,
+        patch.object(trainer, "time", fake),
+        patch.object(trainer, "backward", takes(2.0, trainer.backward)),
+        patch.object(trainer, "validation", takes(100.0, lambda *_: (1.0, 0.5))),
+        patch.object(checkpoint, "save", takes(1000.0, checkpoint.save)),
+    ):
+        records = list(train(new(cats()), cats(), settings, tmp_path, stop=after(3)))
+        clock.now += 10_000
+        records += train(new(cats()), cats(), settings, tmp_path, resume=True)
+    assert [record["seconds"] for record in records] == [2.0 * step for step in range(1, 9)]
+
+
+def test_epochs_count_every_batch_of_a_step():
+    """216 tokens are 2.25 times the 4 x 3 windows of 8 that one step reads."""
+    settings = replace(SETTINGS, epochs=1, grad_accumulation=3)
+    assert [total_steps(replace(settings, epochs=n), cats()) for n in (1, 3)] == [2, 7]
+
+
+@pytest.mark.parametrize("there", [False, True])
+def test_bfloat16_is_chosen_for_a_gpu_that_has_it_and_else_where_told_to(there):
+    chosen = {}
+    with warnings.catch_warnings(), patch("torch.cuda.is_bf16_supported", lambda: there):
+        warnings.simplefilter("ignore")  # that there is no GPU
+        for dtype, device in itertools.product(["auto", "float32"], ["cpu", "cuda"]):
+            context = trainer._autocast(dtype, torch.device(device))
+            chosen[dtype, device] = not isinstance(context, nullcontext)
+        assert chosen.pop(("auto", "cuda")) == there
+        assert not any(chosen.values())
+        context = trainer._autocast("bfloat16", torch.device("cpu"))
+    assert (context.device, context.fast_dtype) == ("cpu", torch.bfloat16)

@@ -1,0 +1,710 @@
+"""Faults of training, planted: optimisers, schedule, loop, networks, texts, flags. Each dies by a
+test whose expected value is worked another way."""
+
+from functools import partial
+
+import pytest
+import test_cli
+import test_corpora
+import test_distributed
+import test_networks
+import test_optimizer
+import test_schedules
+import test_shards
+import test_tokenizers
+import test_train
+from helpers import dies
+
+from nanoparadigm import (
+    checkpoint,
+    corpora,
+    distributed,
+    encoding,
+    network,
+    optimizer,
+    schedules,
+    shards,
+    stopping,
+    tokenizers,
+    transformer,
+)
+from nanoparadigm.commands.prepare import PrepareFineweb
+from nanoparadigm.commands.shared import Text
+from nanoparadigm.commands.train import Train
+from nanoparadigm.hollow import Hollow
+from nanoparadigm.mamba import Block as MambaBlock
+from nanoparadigm.mamba import Mixer
+from nanoparadigm.network import Network, TimeFeatures
+from nanoparadigm.optimizer import Muon
+from nanoparadigm.tokenizers import BPETokenizer
+from nanoparadigm.transformer import Attention, Block, SquaredReLU, SwiGLU, Transformer
+
+trainer = test_train.trainer
+steps_of_muon = test_optimizer.test_three_steps_of_muon_by_hand
+tall, wide = partial(steps_of_muon, 6, 3, 1), partial(steps_of_muon, 3, 6, 1)
+packed = partial(steps_of_muon, 5, 2, 2)
+adam_alone = partial(test_optimizer.test_three_steps_of_adamw_by_hand, 0.0)
+adam_beside = partial(test_optimizer.test_three_steps_of_adamw_by_hand, 0.04)
+clipped = partial(test_train.test_the_steps_are_those_on_paper, 0.02, True)
+unclipped = partial(test_train.test_the_steps_are_those_on_paper, 0.0, False)
+mild = partial(test_train.test_the_steps_are_those_on_paper, 1.0, False)
+rates = partial(test_train.test_the_rates_of_a_short_run_by_hand, "linear", 0.2)
+cosine = partial(test_train.test_the_rates_of_a_short_run_by_hand, "cosine", 0.5)
+followed = partial(
+    test_train.test_every_parameter_follows_the_schedule_from_its_own_peak, "linear", 0.0
+)
+best_resumed = test_train.test_the_best_checkpoint_stays_the_best_over_an_interruption
+best_straight = test_train.test_the_best_checkpoint_of_a_run_without_interruption
+clock = test_train.test_seconds_are_of_training_alone_and_go_on_after_an_interruption
+dropped = test_train.test_what_is_dropped_is_drawn_anew_in_every_step_even_after_an_evaluation
+bfloat16 = test_train.test_bfloat16_is_chosen_for_a_gpu_that_has_it_and_else_where_told_to
+causal = partial(test_networks.test_the_transformer_is_its_formulas, "ar", None, "swiglu")
+plain_mlp = partial(test_networks.test_the_transformer_is_its_formulas, "ar", None, "relu2")
+timed = partial(test_networks.test_the_transformer_is_its_formulas, "flow", 0.3, "swiglu")
+angles = partial(test_networks.test_the_angles_of_the_rotary_positions_by_hand, 8)
+one_mamba = partial(test_networks.test_mamba_is_its_formulas, "mamba", None)
+two_mambas = partial(test_networks.test_mamba_is_its_formulas, "diffusion", None)
+two_readers = partial(test_networks.test_a_hollow_network_is_its_formulas, "flow", 0.3)
+layers = partial(test_networks.test_the_layers_of_a_hollow_network_by_hand, 3, 2, 272)
+sizes = test_networks.test_weights_begin_at_the_sizes_they_are_said_to
+served = partial(test_corpora.test_an_epoch_serves_each_of_its_windows_once, False)
+log = partial(test_train.test_a_log_keeps_what_came_before_and_drops_what_came_after, b"{")
+validated = partial(
+    test_train.test_validation_is_a_number_of_the_weights_alone, "diffusion", test_train.cats()
+)
+shards_by_hand = test_shards.test_a_folder_by_hand
+flags = test_cli.test_every_flag_of_train_reaches_what_it_names
+prepared = test_shards.test_every_flag_of_prepare_reaches_what_it_names
+
+# name: function, what its source says, what the mutant says, the law that must fail
+MUTANTS = {
+    # ------------------------------------------------------------------------------- optimisers
+    "a momentum of 0.05": (Muon.step, "1 - mu)", "mu)", tall),
+    "Muon without Nesterov": (Muon.step, "torch.lerp(p.grad, momentum, mu)", "momentum", tall),
+    "Nesterov that looks ahead by 0.05 of the momentum": (
+        Muon.step,
+        "torch.lerp(p.grad, momentum, mu)",
+        "torch.lerp(momentum, p.grad, mu)",
+        tall,
+    ),
+    "a momentum that is a sum": (
+        Muon.step,
+        ".lerp_(p.grad, 1 - mu)",
+        ".mul_(mu).add_(p.grad)",
+        tall,
+    ),
+    "columns over rows in Muon's scale": (Muon.step, "rows / columns", "columns / rows", tall),
+    "wide matrices moved by less": (Muon.step, "max(1, rows / columns)", "(rows / columns)", wide),
+    "a packed matrix scaled as one": (
+        Muon.step,
+        "max(1, rows / columns)",
+        "max(1, pairs[0][0].shape[0] / columns)",
+        packed,
+    ),
+    "a packed matrix made orthogonal as one": (
+        Muon.step,
+        "view(p.maps, -1, p.shape[1])",
+        "view(1, -1, p.shape[1])",
+        packed,
+    ),
+    "decay that the learning rate does not scale": (
+        Muon.step,
+        'group["lr"] * group["weight_decay"]',
+        'group["weight_decay"]',
+        tall,
+    ),
+    "three rounds of Newton-Schulz": (
+        optimizer.orthogonalize,
+        "range(steps)",
+        "range(3)",
+        tall,
+    ),
+    "AdamW with its usual betas": (
+        optimizer.make_optimizers,
+        "betas=(0.9, 0.95), ",
+        "",
+        adam_beside,
+    ),
+    "decay of embeddings and gains": (
+        optimizer.make_optimizers,
+        "params=rest, weight_decay=0.0",
+        "params=rest, weight_decay=weight_decay",
+        adam_beside,
+    ),
+    "no decay where AdamW has the matrices": (
+        optimizer.make_optimizers,
+        "params=matrices, weight_decay=weight_decay",
+        "params=matrices, weight_decay=0.0",
+        adam_alone,
+    ),
+    # ------------------------------------------------------------------------ the learning rate
+    "a rate that rises from 0": (trainer.peak_share, "(step + 1) / rising", "step / rising", rates),
+    "a rate that falls from the first step on": (
+        trainer.peak_share,
+        "max(1, total - rising)",
+        "total",
+        rates,
+    ),
+    "a rate one step ahead": (trainer.peak_share, "(total - step)", "(total - step - 1)", rates),
+    "linear whatever the decay": (
+        trainer.peak_share,
+        "DECAYS[settings.decay]",
+        'DECAYS["linear"]',
+        cosine,
+    ),
+    "a rate that ends at 0": (
+        trainer.peak_share,
+        "settings.final_lr + (1 - settings.final_lr) * left",
+        "left",
+        rates,
+    ),
+    "a floor under the whole fall": (
+        trainer.peak_share,
+        "settings.final_lr + (1 - settings.final_lr) * left",
+        "max(settings.final_lr, left)",
+        cosine,
+    ),
+    "the schedule applied to what it left": (
+        trainer._train,
+        'share * group["peak"]',
+        'share * group["lr"]',
+        followed,
+    ),
+    "a schedule for Muon alone": (
+        trainer._train,
+        "for optimizer in optimizers:\n            for",
+        "for optimizer in optimizers[:1]:\n            for",
+        followed,
+    ),
+    "the other rate in the record": (
+        trainer._train,
+        "lr=share * settings.lr",
+        "lr=share * settings.muon_lr",
+        followed,
+    ),
+    # -------------------------------------------------------------------------------- the steps
+    "gradients of sums": (
+        trainer._train,
+        "p.grad *= world / (weight or 1)",
+        "p.grad *= world",
+        unclipped,
+    ),
+    "gradients divided by the number of tokens": (
+        trainer._train,
+        "p.grad *= world / (weight or 1)",
+        "p.grad *= world / per_step",
+        unclipped,
+    ),
+    "clipped before the division": (
+        trainer.backward,
+        "    return paid, weight",
+        "    if settings.grad_clip:\n"
+        "        torch.nn.utils.clip_grad_norm_(terms.parameters(), settings.grad_clip)\n"
+        "    return paid, weight",
+        mild,
+    ),
+    "clipped at 1 whatever was asked": (
+        trainer._train,
+        "(model.parameters(), settings.grad_clip)",
+        "(model.parameters(), 1.0)",
+        clipped,
+    ),
+    "each value clipped and not the norm": (
+        trainer._train,
+        "clip_grad_norm_(",
+        "clip_grad_value_(",
+        clipped,
+    ),
+    "no clipping taken for a clip at 0": (
+        trainer._train,
+        "if settings.grad_clip:",
+        "if True:",
+        unclipped,
+    ),
+    "the loss of the last part for that of the batch": (
+        trainer.backward,
+        "paid += part_paid.item()",
+        "paid = part_paid.item()",
+        unclipped,
+    ),
+    "the tokens of one part of a step": (
+        trainer._train,
+        "per_step = windows * data.length",
+        "per_step = settings.batch_size * data.length",
+        unclipped,
+    ),
+    "dropout alike in all steps": (
+        trainer._train,
+        "settings.seed + 3 + step * world + rank",
+        "settings.seed + 3 + rank",
+        dropped,
+    ),
+    "no dropout after an evaluation": (trainer._train, "model.train()", "pass", dropped),
+    "epochs of single batches": (
+        trainer.total_steps,
+        "settings.batch_size * settings.grad_accumulation * data.length",
+        "settings.batch_size * data.length",
+        test_train.test_epochs_count_every_batch_of_a_step,
+    ),
+    "bfloat16 on a GPU without it": (
+        trainer._autocast,
+        " and torch.cuda.is_bf16_supported()",
+        "",
+        partial(bfloat16, False),
+    ),
+    "bfloat16 on the CPU of a machine whose GPU has it": (
+        trainer._autocast,
+        'device.type == "cuda" and ',
+        "",
+        partial(bfloat16, True),
+    ),
+    # -------------------------------------------------------------------- evaluations and saves
+    "a resumed run that forgets its best": (
+        trainer._restore,
+        'state["best"]',
+        "math.inf",
+        best_resumed,
+    ),
+    "the last of several that are equally good": (
+        trainer._train,
+        'record["val"] < best',
+        'record["val"] <= best',
+        best_resumed,
+    ),
+    "better than the one before taken for the best": (
+        trainer._train,
+        'best = min(best, record["val"])',
+        'best = record["val"]',
+        best_straight,
+    ),
+    "every checkpoint called the best": (
+        trainer._train,
+        "best=improved",
+        "best=True",
+        best_straight,
+    ),
+    "the first called the best for ever": (
+        checkpoint.save,
+        'if best or "best" not in pointer:',
+        'if "best" not in pointer:',
+        best_straight,
+    ),
+    "the highest value called the best": (
+        trainer._train,
+        'record["val"] < best',
+        '-record["val"] < best',
+        best_straight,
+    ),
+    "an evaluation while the clock runs": (
+        trainer._train,
+        "seconds += time",
+        "if step % settings.eval_interval == 0:\n"
+        "            validation(model, data, settings)\n"
+        "        seconds += time",
+        clock,
+    ),
+    "seconds that begin anew where a run goes on": (
+        trainer._restore,
+        'state["seconds"]',
+        "0.0",
+        clock,
+    ),
+    "seconds of the last step": (trainer._train, "seconds += time", "seconds = time", clock),
+    "numbers that travel in float32": (
+        distributed.add,
+        ", dtype=torch.float64",
+        "",
+        test_distributed.test_numbers_of_one_process_are_kept_in_full,
+    ),
+    # --------------------------------------------------------------------------------- networks
+    "rotary frequencies of half the width": (
+        transformer.rotations,
+        "/ d_head)",
+        "/ (d_head // 2))",
+        angles,
+    ),
+    "one frequency for two pairs": (
+        transformer.rotations,
+        "torch.arange(0, d_head, 2, dtype=torch.float64) / d_head",
+        "torch.arange(d_head // 2, dtype=torch.float64) / d_head",
+        test_networks.test_equal_vectors_at_a_distance_agree_by_the_known_cosine,
+    ),
+    "positions that turn the other way": (
+        transformer.rotations,
+        "angle.sin()",
+        "-angle.sin()",
+        angles,
+    ),
+    "attention as blunt as usual": (
+        Attention.forward,
+        "scale=SHARPNESS / q.shape[-1]",
+        "scale=q.shape[-1] ** -0.5",
+        causal,
+    ),
+    "sharpness over the root of the width": (
+        Attention.forward,
+        "SHARPNESS / q.shape[-1]",
+        "SHARPNESS / q.shape[-1] ** 0.5",
+        causal,
+    ),
+    "heads that cut across queries, keys and values": (
+        Attention.forward,
+        ".view(B, L, 3, self.n_head, D // self.n_head)",
+        ".view(B, L, self.n_head, 3, D // self.n_head).transpose(2, 3)",
+        causal,
+    ),
+    "values normed with queries and keys": (
+        Attention.forward,
+        "qkv[:, :, 2])",
+        "rms_norm(qkv[:, :, 2]))",
+        causal,
+    ),
+    "values turned with queries and keys": (
+        Attention.forward,
+        "qkv[:, :, 2])",
+        "rotate(qkv[:, :, 2], self.turns[start : start + L, 0]))",
+        causal,
+    ),
+    "queries turned before they are normed in pairs": (
+        Attention.forward,
+        "rms_norm(qkv[:, :, :2])",
+        "rms_norm(qkv[:, :, :2].unflatten(-1, (-1, 2))).flatten(-2)",
+        causal,
+    ),
+    "an MLP that reads what is not normed": (
+        Block.forward,
+        "self.mlp(rms_norm(h))",
+        "self.mlp(h)",
+        causal,
+    ),
+    "an MLP that reads what attention read": (
+        Block.forward,
+        "y, cache = self.attention(rms_norm(h), cache)\n"
+        "    h = h + self.dropout(y)\n"
+        "    return h + self.dropout(self.mlp(rms_norm(h))), cache",
+        "y, cache = self.attention(rms_norm(h), cache)\n"
+        "    return h + self.dropout(y) + self.dropout(self.mlp(rms_norm(h))), cache",
+        causal,
+    ),
+    "a gate without SiLU": (SwiGLU.forward, "F.silu(gate)", "gate.sigmoid()", causal),
+    "the gate and the gated swapped": (SwiGLU.forward, "gate, up =", "up, gate =", causal),
+    "ReLU not squared": (SquaredReLU.forward, "squared_relu(", "F.relu(", plain_mlp),
+    "logits of what is not normed": (Network.read, "rms_norm(h)", "h", causal),
+    "embeddings at their own size": (
+        Network.embed,
+        "rms_norm(self.embedding(z))",
+        "self.embedding(z)",
+        causal,
+    ),
+    "the time told as fast frequencies": (
+        TimeFeatures.forward,
+        "* self.frequencies",
+        "* self.frequencies * 2 * math.pi",
+        timed,
+    ),
+    "a fresh network that begins with an earlier token": (
+        Transformer.__init__,
+        "self.conv[self.before]",
+        "self.conv[0]",
+        partial(test_networks.test_a_fresh_transformer_begins_with_the_token_itself, "ar", 4),
+    ),
+    "weights as large as the outputs ask": (
+        network.linear,
+        "math.sqrt(d_in)",
+        "math.sqrt(d_out)",
+        sizes,
+    ),
+    "embeddings that begin at 1": (Network.__init__, "std=0.02, ", "", sizes),
+    "a convolution that begins too wide": (
+        Mixer.__init__,
+        "uniform_(-(K**-0.5), K**-0.5,",
+        "uniform_(-1, 1,",
+        sizes,
+    ),
+    "a step size of half the rank": (
+        Mixer.__init__,
+        "math.ceil(D / 16)",
+        "math.ceil(D / 32)",
+        sizes,
+    ),
+    "two readers not normed before they meet": (
+        Hollow.forward,
+        "rms_norm(before) + rms_norm(after)",
+        "before + after",
+        two_readers,
+    ),
+    "a reader that is not told the time": (
+        Hollow.forward,
+        "self.shifted(z.flip(1)), t)",
+        "self.shifted(z.flip(1)), torch.zeros_like(t))",
+        two_readers,
+    ),
+    "half the layers, rounded down": (
+        Hollow.__init__,
+        "(sizes.n_layer + 1) // 2",
+        "max(1, sizes.n_layer // 2)",
+        layers,
+    ),
+    "an MLP more than was asked for": (
+        Hollow.__init__,
+        "if not sizes.n_inner:",
+        "if False:",
+        layers,
+    ),
+    "an inner width rounded down": (
+        transformer.inner_width,
+        "round(",
+        "int(",
+        test_networks.test_inner_widths_by_hand,
+    ),
+    "decays that are logarithms": (
+        Mixer.selected,
+        "-torch.exp(self.A_log)",
+        "-self.A_log.abs()",
+        one_mamba,
+    ),
+    "step sizes without their bias": (
+        Mixer.selected,
+        ", self.delta_bias",
+        "",
+        one_mamba,
+    ),
+    "no way past the state": (
+        Mixer.forward,
+        "torch.addcmul(y.permute(2, 0, 1), self.D, x)",
+        "y.permute(2, 0, 1)",
+        one_mamba,
+    ),
+    "a gate past which all goes": (Mixer.forward, "* F.silu(z)", "* z.sigmoid()", one_mamba),
+    "a convolution without SiLU": (
+        Mixer.forward,
+        "F.silu(short_conv(padded, self.conv, self.conv_bias))",
+        "short_conv(padded, self.conv, self.conv_bias)",
+        one_mamba,
+    ),
+    "the backward mixer not turned back": (
+        MambaBlock.forward,
+        "[0].flip(0)",
+        "[0]",
+        two_mambas,
+    ),
+    "a stratum as wide as all": (
+        schedules.stratum,
+        "(d + u) / draws",
+        "(d + u * draws) / draws % 1",
+        test_schedules.test_a_stratum_is_uniform_within_its_own_part,
+    ),
+    # ---------------------------------------------------------------------- texts and tokenizers
+    "characters per token of the training split": (
+        corpora.Corpus.tokens,
+        "len(self.validation), fingerprint",
+        "len(self.train), fingerprint",
+        test_corpora.test_a_corpus_as_tokens_by_hand,
+    ),
+    "tokens per character": (
+        corpora.Data.__init__,
+        "tokens.characters / len(tokens.validation)",
+        "len(tokens.validation) / tokens.characters",
+        test_corpora.test_a_corpus_as_tokens_by_hand,
+    ),
+    "the end of the held-out text dropped": (
+        corpora.windows,
+        "return [part for part in parts if part.numel()]",
+        "return [part for part in parts[:1] if part.numel()]",
+        test_corpora.test_a_corpus_as_tokens_by_hand,
+    ),
+    "epochs counted in tokens": (
+        corpora.Batches.epoch.fget,
+        "len(self._starts)",
+        "len(self.tokens)",
+        test_corpora.test_how_often_a_text_has_been_served_by_hand,
+    ),
+    "merges across words": (
+        BPETokenizer.train.__func__,
+        "add_prefix_space=False)",
+        "add_prefix_space=False, use_regex=False)",
+        test_tokenizers.test_byte_pairs_by_hand,
+    ),
+    "one merge fewer than asked for": (
+        BPETokenizer.train.__func__,
+        "vocab_size=vocab_size,",
+        "vocab_size=vocab_size - 1,",
+        test_tokenizers.test_byte_pairs_by_hand,
+    ),
+    "sequences written in characters": (
+        tokenizers.build,
+        '"word" if corpus.sequence_length else "char"',
+        '"char"',
+        test_tokenizers.test_without_a_name_sequences_are_written_in_words_and_other_texts_in_characters,
+    ),
+    "a character never seen read as the mask": (
+        tokenizers.CharTokenizer.encode,
+        "beyond + ord(c)",
+        "self.vocab_size",
+        test_tokenizers.test_characters_tell_seen_from_unseen,
+    ),
+    "four fifths to train on": (
+        corpora._first_ninety_percent,
+        "* 9 // 10",
+        "* 8 // 10",
+        test_corpora.test_a_file_is_split_by_characters_and_keeps_its_newlines,
+    ),
+    "an epoch without its last window": (
+        corpora.Batches._begin,
+        "torch.randperm(count,",
+        "torch.randperm(count - 1,",
+        served,
+    ),
+    "windows that overlap": (
+        corpora.Batches._begin,
+        "self.length * order",
+        "self.length // 2 * order",
+        served,
+    ),
+    "the same cuts in every epoch": (
+        corpora.Batches._begin,
+        "torch.randint(room, (), generator=self.generator).item()",
+        "0",
+        served,
+    ),
+    "windows in the order of the text": (
+        corpora.Batches._begin,
+        "torch.randperm(count, generator=self.generator)",
+        "torch.arange(count)",
+        served,
+    ),
+    "an epoch begun anew where a run goes on": (
+        corpora.Batches.load_state_dict,
+        "self._position = state",
+        "state",
+        partial(test_corpora.test_a_resumed_stream_goes_on_as_if_never_interrupted, 2),
+    ),
+    "the place in an epoch saved without the epoch's order": (
+        corpora.Batches.state_dict,
+        "self._generator_state",
+        "self.generator.get_state()",
+        partial(test_corpora.test_a_resumed_stream_goes_on_as_if_never_interrupted, 2),
+    ),
+    "a log that keeps what came after": (
+        trainer.Log.__init__,
+        ' if r["step"] <= keep_to',
+        "",
+        log,
+    ),
+    "a log that drops the step it goes on from": (
+        trainer.Log.__init__,
+        "<= keep_to",
+        "< keep_to",
+        log,
+    ),
+    "noise that moves between evaluations": (
+        trainer.validation,
+        "generator = torch.Generator(model.device).manual_seed(settings.seed + 2)",
+        "generator = torch.Generator(model.device)\n    generator.seed()",
+        validated,
+    ),
+    "every window in an evaluation while training": (
+        trainer.validation,
+        ", max_windows=settings.eval_windows",
+        "",
+        validated,
+    ),
+    # --------------------------------------------------------------------------------- shards
+    "documents that nothing ends": (
+        encoding._encode,
+        "[*tokenizer.encode(text), end]",
+        "tokenizer.encode(text)",
+        shards_by_hand,
+    ),
+    "the end of a document at its head": (
+        encoding._encode,
+        "[*tokenizer.encode(text), end]",
+        "[end, *tokenizer.encode(text)]",
+        shards_by_hand,
+    ),
+    "characters counted in bytes": (
+        encoding._encode,
+        "len(text)",
+        "len(text.encode())",
+        shards_by_hand,
+    ),
+    "held-out documents cut where the count is full": (
+        shards._fill,
+        "room = len(ids) if name == VALIDATION else plan",
+        "room = plan",
+        shards_by_hand,
+    ),
+    "a last shard as long as the others": (
+        shards._fill,
+        "min(size, tokens - start)",
+        "size",
+        shards_by_hand,
+    ),
+    "held-out documents trained on": (
+        shards.Shards.tokens,
+        "for name in files if name != VALIDATION",
+        "for name in files",
+        shards_by_hand,
+    ),
+    "characters of all splits": (
+        shards.Shards.tokens,
+        'files[VALIDATION]["characters"]',
+        'sum(facts["characters"] for facts in files.values())',
+        shards_by_hand,
+    ),
+    "tokens in the order of the disk and not as asked": (
+        shards.Stream.__getitem__,
+        "place[part == k]]",
+        "np.sort(place[part == k])]",
+        shards_by_hand,
+    ),
+    # -------------------------------------------------------------------------------- the flags
+    "the seed does not reach the weights": (
+        Train.begin,
+        "seed=self.settings.seed,",
+        "",
+        flags,
+    ),
+    "the schedule of the noise ignored": (
+        Train.begin,
+        "schedule=self.schedule,",
+        "",
+        flags,
+    ),
+    "the size of the vocabulary ignored": (
+        Text.load,
+        "self.tokenizer, corpus, self.bpe_vocab_size",
+        "self.tokenizer, corpus",
+        flags,
+    ),
+    "the usual block whatever was asked": (
+        Text.load,
+        "if block_size == Sizes.block_size and corpus.sequence_length:\n"
+        "        block_size = corpus.sequence_length",
+        "block_size = corpus.sequence_length or Sizes.block_size",
+        flags,
+    ),
+    "sizes of shards and of what is held out swapped": (
+        PrepareFineweb.run,
+        "self.shard_tokens,\n            self.validation_tokens,",
+        "self.validation_tokens,\n            self.shard_tokens,",
+        prepared,
+    ),
+    "as many workers as it likes": (
+        PrepareFineweb.run,
+        "self.workers,",
+        "",
+        prepared,
+    ),
+    "a job told to end by SIGTERM takes itself for finished": (
+        stopping.heed_signals,
+        "number == signal.SIGINT else UNFINISHED",
+        "number != signal.SIGUSR1 else UNFINISHED",
+        partial(test_cli.test_what_asked_a_training_to_stop_decides_its_status, "SIGTERM", 75),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", MUTANTS)
+def test_every_mutant_dies(name, monkeypatch, tmp_path):
+    dies(monkeypatch, MUTANTS[name], tmp_path)
