@@ -143,6 +143,8 @@ def test_one_wrong_number_is_told_with_its_case_and_place_and_how_many_are_right
     )
     said = graded(lambda x: 2 * x if x[0] == 1 else 2 * x + torch.tensor([0.0, 8.0])).message
     assert "right on 1 of 3 cases. On case 2 at [1] it says 8008; 8000 is right." in said
+    said = graded(lambda x: 2 * x + 1).message
+    assert "right on 0 of 3 cases. On case 1 at [0] it says 3; 2 is right." in said
     said = graded(lambda x: 5 * x[None]).message
     assert "right on 0 of 3 cases. On case 1 its shape is (1, 2), not (2,)." in said
 

@@ -110,9 +110,9 @@ def test_the_own_exam_is_under_the_models_own_schedule_and_masking(schedule, mas
 
 
 def test_weights_are_one_at_the_mean_and_as_far_from_it_as_the_entropy():
-    """By hand, with a mean that is no median: 8 / 5 = 1.6."""
-    found = entropy_weights(torch.tensor([0.0, 1.2, 2.0, 1.6, 3.2]))
-    assert found.tolist() == pytest.approx([1.5, 1.25, 0.75, 1.0, 0.5])
+    """By hand, with a mean, 8 / 5 = 1.6, that is not the median."""
+    found = entropy_weights(torch.tensor([0.0, 1.0, 2.0, 1.0, 4.0]))
+    assert found.tolist() == pytest.approx([1.5, 1.375, 0.75, 1.375, 0.5])
 
 
 @pytest.mark.parametrize("schedule", UNCLIPPED)

@@ -144,16 +144,6 @@ def test_trials_are_numbered_seed_by_seed_masking_by_masking():
     assert ids[12:] == [name.replace("-4", "-1") for name in ids[:12]]
 
 
-def test_a_seed_reaches_the_weights():
-    plan = replace(study.load("tiny"), seeds=(0, 3))
-    first, other = plan.model(plan.trials[7], 32), plan.model(plan.trials[19], 32)
-    made = build("diffusion", 32, network="transformer", seed=3, **asdict(plan.sizes))
-    assert (plan.trials[7].seed, plan.trials[19].seed) == (0, 3)
-    assert first.schedule.name == other.schedule.name == "cosine"
-    assert all(map(torch.equal, other.parameters(), made.parameters()))
-    assert not all(map(torch.equal, other.parameters(), first.parameters()))
-
-
 def test_trials_differ_in_nothing_but_what_they_are_named_for():
     plan = study.load("tiny")
     first = study.Trial("linear", "uniform", 0)
@@ -535,6 +525,15 @@ def test_a_trial_learns_the_half_that_the_judge_does_not_by_its_own_seed(tmp_pat
                 expected = [1.0, 1.5, 1.1, 0.5, 0.9, 1.4, 0.8]
                 assert model.weights.tolist() == pytest.approx(expected)
     assert sorted(fact["settings"].seed for fact in asked) == [0, 0, 6, 6]
+
+
+def test_a_seed_reaches_the_weights(tmp_path):
+    plan, _ = by_heart(tmp_path, seeds=(0, 3))
+    first, other = (plan.model(plan.trials[number], 7) for number in (7, 19))
+    made = build("diffusion", 7, network="transformer", seed=3, **asdict(plan.sizes))
+    assert first.schedule.name == other.schedule.name == "cosine"
+    assert all(map(torch.equal, other.parameters(), made.parameters()))
+    assert not all(map(torch.equal, other.parameters(), first.parameters()))
 
 
 def test_a_trial_is_measured_once_at_its_last_step(tmp_path):
