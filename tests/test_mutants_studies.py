@@ -217,6 +217,18 @@ MUTANTS = {
         "evaluate.nats_per_bit(data)",
         test_study.test_what_is_measured_is_the_last_checkpoint_and_each_number_its_own,
     ),
+    "what the language costs is added to the bound": (
+        study.measure,
+        "torch.tensor(nats) + truth.log_prob",
+        "torch.tensor(nats) - truth.log_prob",
+        test_study.test_the_excess_is_over_what_walking_through_the_language_costs,
+    ),
+    "the entropy of a text for that of a token": (
+        study.measure,
+        "truth.entropy(data.length) / data.length",
+        "truth.entropy(data.length)",
+        test_study.test_the_excess_is_over_what_walking_through_the_language_costs,
+    ),
     "as many texts as there are windows": (
         study.measure,
         "sample(model, study.samples,",
@@ -376,6 +388,18 @@ MUTANTS = {
         "entropy.median()",
         test_masked.test_weights_are_one_at_the_mean_and_as_far_from_it_as_the_entropy,
     ),
+    "the harder, the more it is masked": (
+        mdlm.entropy_weights,
+        "2 - entropy / entropy.mean()",
+        "entropy / entropy.mean()",
+        test_masked.test_weights_are_one_at_the_mean_and_as_far_from_it_as_the_entropy,
+    ),
+    "weights without their limits": (
+        mdlm.entropy_weights,
+        ".clamp(0.5, 1.5)",
+        "",
+        test_masked.test_weights_are_one_at_the_mean_and_as_far_from_it_as_the_entropy,
+    ),
     "the own exam masks by time, under no schedule": (
         MaskedDiffusion.own_exam,
         "self.corrupt(x, stratum(d, draws, len(x), generator, x.device), generator)",
@@ -393,6 +417,12 @@ MUTANTS = {
         MaskedDiffusion.weighted_nelbo,
         " * (c * s**2 < 1)",
         "",
+        weighted,
+    ),
+    "half of the start tokens are masks, whatever is asked": (
+        MaskedDiffusion.weighted_nelbo,
+        "a * (a / start).log()",
+        "a * (a / 0.5).log()",
         weighted,
     ),
     "every start token is a mask": (

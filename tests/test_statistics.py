@@ -105,6 +105,10 @@ def test_the_interval_of_three_seeds_is_that_of_their_27_resamples():
     assert (bootstrap(d, wide).low, bootstrap(d, wide).high) == (low, high)
 
 
+def test_an_interval_is_said_with_its_signs():
+    assert str(statistics.Interval(0.12346, -1, 2.5)) == "+0.1235 [-1.0000, +2.5000]"
+
+
 def test_the_interval_of_many_seeds_is_1_96_standard_errors_wide():
     d = np.random.default_rng(8).normal(3, size=400)
     found, se = bootstrap(d, generator()), d.std() / 20

@@ -35,7 +35,7 @@ from nanoparadigm import (
     study,
 )
 from nanoparadigm.commands.study import Study as Command
-from nanoparadigm.language import flat, grammatical, language
+from nanoparadigm.language import corpus, flat, grammatical, language
 from nanoparadigm.paradigms.mdlm import MASKINGS
 from nanoparadigm.stopping import UNFINISHED
 from nanoparadigm.tokenizers import CharTokenizer
@@ -616,6 +616,60 @@ def test_what_is_measured_is_the_last_checkpoint_and_each_number_its_own(tmp_pat
     assert found["excess"] is found["entropy"] is None
     judged = [reader.price(letters(text)) for text in samples]
     assert found["written"]["judged"]["mean"] == pytest.approx(sum(judged) / 3, rel=1e-5)
+
+
+def test_the_excess_is_over_what_walking_through_the_language_costs(tmp_path):
+    """Word after word, by the probabilities of the state it is in; and the entropy by the chances
+    of the states, place after place."""
+    sizes = study.Sizes(n_layer=1, n_head=1, n_embd=8, block_size=32)
+    plan = study.Study("language", windows=3, draws=1, sizes=sizes)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(corpora, "load", lambda name: corpus(n_train=100, n_validation=41))
+        texts, folder = study.Texts.of(plan), tmp_path / "run"
+    model = plan.model(plan.trials[0], 32)
+    checkpoint.save(folder, model, texts.ours.tokenizer, dict(step=1, seconds=1), {}, best=True)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(study, "sample", lambda *_: None)
+        patch.setattr(study, "gradient_snr", lambda *_: None)
+        patch.setattr(study, "opinions", lambda *_: {})
+        patch.setattr(study, "judge", lambda *_: Prices())
+        found = study.measure(plan, folder, texts, tmp_path)
+    truth, split = language(), texts.ours.validation[0].tolist()
+    P, after = truth.P.tolist(), truth.successor.tolist()
+    chosen = [split[0], split[round((len(split) - 1) / 2)], split[-1]]
+    for bound, excess, text in zip(found["bound"], found["excess"], chosen, strict=True):
+        state, cost = 0, 0.0
+        for word in text:
+            cost -= math.log(P[state][word])
+            state = after[state][word]
+        assert excess == pytest.approx(bound - cost / 32, abs=1e-6)
+    chance, entropy = {0: 1.0}, 0.0
+    for _ in range(32):
+        then = {}
+        for state, p in chance.items():
+            for word, q in enumerate(P[state]):
+                if q:
+                    entropy -= p * q * math.log(q)
+                    then[after[state][word]] = then.get(after[state][word], 0) + p * q
+        chance = then
+    assert found["entropy"] == pytest.approx(entropy / 32)
+    assert found["zero_shot"] is found["nats_per_bit"]["zero_shot"] is None
+
+
+def test_the_judge_of_a_study_is_the_one_it_has_trained(tmp_path):
+    plan, texts = by_heart(tmp_path)
+    model = build("ar", 7, seed=5, **asdict(plan.sizes))
+    tokenizer = texts.ours.tokenizer
+    checkpoint.save(tmp_path / "judge", model, tokenizer, dict(step=7), {}, best=True)
+    judge, x = study.judge(plan, tmp_path), texts.ours.validation[0]
+    assert judge.name == "an autoregressive model of the other half of the text (7 steps)"
+    assert torch.equal(judge.logits(x), model.eval().logits(x))
+
+
+def test_the_folder_of_a_study_is_named_for_its_preset():
+    assert Command().folder == "studies/tiny"
+    assert Command(preset="some/where/mine.toml").folder == "studies/mine"
+    assert Command(preset="some/where/mine.toml", out="here").folder == "here"
 
 
 def test_samples_go_on_with_one_noise_in_as_many_steps_as_are_asked(monkeypatch):
