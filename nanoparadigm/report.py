@@ -1,6 +1,7 @@
 """What a study found: one table, curves, intervals, and a ranking only where there is one."""
 
 import json
+from collections import Counter
 from operator import itemgetter
 from pathlib import Path
 
@@ -105,8 +106,10 @@ def analyse(trials, generator):
             against_linear={n: vars(d) for n, d in differences.items()},
             **vars(ranking),
         )
-    both = [values(trials, masking, itemgetter("bound")) for masking in MASKINGS]
-    if len(both[0]) == len(both[1]) > 0:
+    done = Counter(t["seed"] for t in trials)
+    shared = [t for t in trials if done[t["seed"]] == len(MASKINGS) * len(SCHEDULES)]
+    both = [values(shared, masking, itemgetter("bound")) for masking in MASKINGS]
+    if len(both[0]):
         effect = [bootstrap(both[1][:, i] - both[0][:, i], generator) for i in range(len(names))]
         found["entropy_minus_uniform"] = {
             n: vars(e) for n, e in zip(names, effect, strict=True)

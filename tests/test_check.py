@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from nanoparadigm import InputError
-from nanoparadigm.check import check
+from nanoparadigm.check import Exercise, Mistake, check
 from nanoparadigm.exercises import ALL, CHAPTERS
 
 names = pytest.mark.parametrize("name", ALL)
@@ -92,3 +92,82 @@ def test_an_answer_of_several_tensors_need_not_be_stacked():
 def test_a_name_that_is_none():
     with pytest.raises(InputError, match="did you mean 'subs'"):
         check("sub", None)
+
+
+# ------------------------------------------------------------- an exercise whose verdicts are known
+
+CASES = [(torch.tensor([1.0, 20.0]),), (torch.tensor([3.0, 4000.0]),), (torch.tensor([0.0, 1e-3]),)]
+
+
+def graded(answer, **options):
+    """The verdict on an answer to "say twice what you are given"."""
+    mistakes = dict(
+        half=Mistake(lambda x: x / 2, "It halves."),
+        square=Mistake(lambda x: x * x, "It squares."),
+        stops=Mistake(lambda x: 1 / 0, "It stops."),
+        once=Mistake(lambda x: x, "It forgets to double."),
+    )
+    twice = Exercise(lambda x: 2 * x, lambda x: x + x, mistakes, lambda: CASES, **options)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(ALL, "twice", twice)
+        return check("twice", answer)
+
+
+def off_by(error, case, place=1):
+    """The right answer, but for one number."""
+
+    def answer(x):
+        wrong = 2 * x.double()
+        if x.equal(CASES[case][0]):
+            wrong[place] += error
+        return wrong
+
+    return answer
+
+
+@pytest.mark.parametrize(
+    "case, allowed", [(0, 41e-5), (1, 8001e-5), (2, 1.002e-5)], ids=["40", "8000", "0.002"]
+)
+def test_a_number_may_be_off_by_the_tolerance_and_its_own_share_of_it(case, allowed):
+    for sign in (-1, 1):
+        assert graded(off_by(sign * 0.9 * allowed, case))
+        assert not graded(off_by(sign * 1.1 * allowed, case))
+        assert graded(off_by(sign * 0.9 * 100 * allowed, case), tolerance=1e-3)
+        assert not graded(off_by(sign * 1.1 * 100 * allowed, case), tolerance=1e-3)
+
+
+def test_one_wrong_number_is_told_with_its_case_and_place_and_how_many_are_right():
+    said = graded(off_by(3.0, 1, place=0)).message
+    assert said == (
+        "twice: not yet, right on 2 of 3 cases. On case 2 at [0] it says 9; 6 is right."
+    )
+    said = graded(lambda x: 2 * x if x[0] == 1 else 2 * x + torch.tensor([0.0, 8.0])).message
+    assert "right on 1 of 3 cases. On case 2 at [1] it says 8008; 8000 is right." in said
+    said = graded(lambda x: 2 * x + 1).message
+    assert "right on 0 of 3 cases. On case 1 at [0] it says 3; 2 is right." in said
+    said = graded(lambda x: 5 * x[None]).message
+    assert "right on 0 of 3 cases. On case 1 its shape is (1, 2), not (2,)." in said
+
+
+def test_right_is_right_on_every_case_and_says_so():
+    assert graded(lambda x: (x + x).tolist()).message == "twice: right, on all 3 cases."
+    assert graded(lambda x: 2 * x if x[0] else x * 2 + 1).mistake is None
+
+
+def test_a_mistake_is_named_only_if_it_is_made_on_every_case():
+    assert graded(lambda x: x.clone()).mistake == "once"
+    assert graded(lambda x: x * 0.5).message == "twice: not yet. It halves."
+    for n in range(3):  # it halves here, and is right or wrong otherwise elsewhere
+
+        def here(x, n=n):
+            return x.equal(CASES[n][0])
+
+        for other in (2.0, 3.0):
+            verdict = graded(lambda x, here=here, other=other: x / 2 if here(x) else other * x)
+            assert not verdict and verdict.mistake is None
+    assert graded(lambda x: 1 / 0).mistake is None  # nor is a stop the mistake that stops
+
+
+def test_no_answer_is_told_with_the_number_of_its_case():
+    said = graded(lambda x: 2 * x if x[0] == 1 else None).message
+    assert said == "twice: not yet. On case 2 it gave nothing: end it with return."

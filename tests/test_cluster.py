@@ -1,10 +1,14 @@
 """The array job of a study, against commands of SLURM that only note what they are told; a real
 cluster: `make test-slurm`."""
 
+import json
 import os
 import shlex
 import subprocess
 import time
+import types
+from contextlib import redirect_stdout
+from io import StringIO
 from pathlib import Path
 
 import pytest
@@ -22,9 +26,13 @@ def plan():
 
 @pytest.fixture
 def slurm(tmp_path, monkeypatch):
+    return a_cluster(tmp_path, monkeypatch)
+
+
+def a_cluster(home, monkeypatch):
     """sbatch, squeue and scontrol that write down their arguments; what squeue answers is in a
-    file."""
-    folder = tmp_path / "bin"
+    file. Gives their folder, and goes to the one it is in."""
+    folder = home / "bin"
     folder.mkdir()
     answers = dict(sbatch="echo 41", squeue=f"cat {folder}/queue", scontrol="true")
     for name, answer in answers.items():
@@ -33,7 +41,7 @@ def slurm(tmp_path, monkeypatch):
         file.chmod(0o755)
     (folder / "queue").write_text("")
     monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
-    monkeypatch.chdir(tmp_path)
+    monkeypatch.chdir(home)
     return folder
 
 
@@ -96,6 +104,78 @@ def test_standings_tell_what_is_done_running_stalled_stopped_and_waiting(slurm, 
     assert calls(slurm, "scontrol") == [["requeue", "41_2"]]
 
 
+def numbered(slurm):
+    """sbatch answers with another number every time, and with the name of its cluster."""
+    answer = f'n=$(grep -c sbatch {slurm}/calls)\necho "$((60 + n));north"'
+    (slurm / "sbatch").write_text(f'#!/bin/sh\necho sbatch "$@" >> {slurm}/calls\n{answer}\n')
+
+
+def test_the_array_waits_for_the_judge_and_its_number_is_the_one_kept(slurm, plan):
+    numbered(slurm)
+    study.begin(plan, "there")
+    assert cluster.submit(plan, "there", FLAGS) == "62" == cluster.submitted("there")
+    judge, array = calls(slurm, "sbatch")
+    assert judge[-1] == array[-1] == "there/study.sbatch"
+    assert "--dependency=afterok:61" in array
+    assert [word for word in array if word.startswith("--array=")] == [
+        f"--array={','.join(map(str, range(36)))}%4"
+    ]
+    cluster.in_queue("there")
+    assert calls(slurm, "squeue")[-1] == "-h -r -j 62 -o %K %T".split()
+    cluster.requeue("there", 7)
+    assert calls(slurm, "scontrol") == [["requeue", "62_7"]]
+
+
+def test_a_judge_that_is_done_is_not_trained_again(slurm, plan):
+    numbered(slurm)
+    study.begin(plan, "there")
+    Path("there/entropy.npy").write_bytes(b"")
+    assert cluster.submit(plan, "there", FLAGS) == "61"
+    [array] = calls(slurm, "sbatch")
+    assert not any("dependency" in word for word in array)
+
+
+def test_a_standing_has_the_last_saved_step_and_the_age_of_the_log(slurm, plan):
+    """The clock says 100,000; the last line of the log is 899.5 seconds old, whatever else in the
+    folder is newer or older."""
+    study.begin(plan, "there")
+    folder = Path("there/runs", plan.trials[2].id)
+    for name, step in ("step-30", 30), ("step-50", 50):
+        (folder / name).mkdir(parents=True)
+        checkpoint.write_json(folder / name / "config.json", dict(step=step))
+    checkpoint.write_json(folder / "run.json", dict(best="step-30", last="step-50"))
+    (folder / "log.jsonl").write_text("")
+    os.utime(folder / "log.jsonl", (50_000, 99_100.5))
+    os.utime(folder, (99_900, 99_900))
+    checkpoint.write_json(Path("there/cluster.json"), dict(job="41"))
+    (slurm / "queue").write_text("2 RUNNING\n")
+    name, clock = plan.trials[2].id, types.SimpleNamespace(time=lambda: 100_000.0)
+    for patience, state in (899.4, "stalled"), (899.6, "running"):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(cluster, "time", clock)
+            found = cluster.standings(plan, "there", patience)
+        assert found[2] == cluster.Standing(name, state, step=50, silent=899.5)
+        assert found[1] == cluster.Standing(plan.trials[1].id, "not begun", 0, None)
+    assert len(found) == len(plan.trials)
+
+
+def test_patience_is_in_minutes(slurm, plan):
+    study.begin(plan, "there")
+    checkpoint.write_json(Path("there/cluster.json"), dict(job="41"))
+    log = Path("there/runs", plan.trials[3].id, "log.jsonl")
+    log.parent.mkdir(parents=True)
+    log.write_text("")
+    os.utime(log, (time.time() - 600,) * 2)
+    (slurm / "queue").write_text("3 RUNNING\n")
+    for patience, state in ("9", "stalled"), ("11", "running"):
+        with redirect_stdout(StringIO()) as out:
+            assert cli.main(["study", "--out", "there", "--status", "--patience", patience]) == 0
+        line = out.getvalue().splitlines()[2 + 3]
+        assert [cell.strip() for cell in line.split("|")[1:-1]] == [
+            plan.trials[3].id, state, "0", "10 minutes"
+        ]  # fmt: skip
+
+
 @pytest.mark.parametrize("status", [0, 1, UNFINISHED])
 @pytest.mark.parametrize("told", [False, True])
 def test_a_task_is_requeued_exactly_if_its_trial_says_so(slurm, tmp_path, status, told):
@@ -133,3 +213,20 @@ def test_sbatch_may_refuse(slurm, plan):
     with pytest.raises(InputError, match="sbatch refused: invalid partition"):
         cluster.submit(plan, "there", FLAGS)
     assert cluster.submitted("there") is None
+
+
+def test_a_task_is_told_two_minutes_before_its_end():
+    lines = cluster.script([*FLAGS, "--seeds", "3"], "there").splitlines()
+    assert "#SBATCH --job-name=there" in lines and "#SBATCH --signal=B:USR1@120" in lines
+    [command] = [line for line in lines if "nanoparadigm study" in line]
+    words = " --preset tiny --out there --seeds 3 --trial "
+    assert words + '"${SLURM_ARRAY_TASK_ID:-judge}" &' in command
+
+
+def test_submit_hands_on_its_options(slurm):
+    line = "study --out there --seeds 4 9 --cap 7 --submit --sbatch='--time=9 --gres=gpu:1'"
+    assert cli.main(shlex.split(line)) == 0
+    _, array = calls(slurm, "sbatch")
+    assert {"--time=9", "--gres=gpu:1", f"--array={','.join(map(str, range(24)))}%7"} <= {*array}
+    assert "--preset tiny --out there --seeds 4 9 --trial" in Path("there/study.sbatch").read_text()
+    assert json.loads(Path("there/study.json").read_text())["study"]["seeds"] == [4, 9]

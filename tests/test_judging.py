@@ -4,6 +4,7 @@ says of texts is said with a judge's name."""
 import json
 import math
 import sys
+import types
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,10 @@ TEXT = "".join("abcdefg"[i] for i in torch.randint(7, (600,), generator=generato
 
 @pytest.fixture
 def data():
+    return letters()
+
+
+def letters():
     return Data(Corpus("letters", TEXT, TEXT[:120]), CharTokenizer("abcdefg"), 12)
 
 
@@ -123,6 +128,81 @@ def test_texts_and_their_ceiling_are_measured_against_the_same_others(data, monk
 def test_without_mauve_nothing_is_said(monkeypatch):
     monkeypatch.setitem(sys.modules, "mauve", None)
     assert judging.mauve(torch.zeros(3, 2), torch.zeros(3, 2), None, 5) is None
+
+
+def test_mauve_is_asked_of_what_is_written_against_what_is_human(monkeypatch):
+    """p are the human ones, and of the answer the number called mauve is told."""
+    asked = []
+
+    def compute_mauve(p_features, q_features):
+        asked.extend([p_features, q_features])
+        return types.SimpleNamespace(mauve=0.25, frontier_integral=0.75, num_buckets=5)
+
+    module = types.SimpleNamespace(compute_mauve=compute_mauve)
+    monkeypatch.setitem(sys.modules, "mauve", module)
+    human, written = torch.zeros(3, 2, dtype=torch.bfloat16), torch.ones(3, 2)
+    found = judging.mauve(human, written, types.SimpleNamespace(name="somebody"), 5)
+    assert found == dict(mean=0.25, n=3, length=5, embedder="the last hidden state of somebody")
+    assert asked[0].max() == 0 and asked[1].min() == 1
+
+
+def test_an_opinion_is_what_its_parts_are_worked_to_be():
+    """Shares of different tokens, pairs and triples among all of them, by sets; entropies by
+    counting; means and standard errors by hand."""
+    texts = torch.tensor([[1, 1, 2, 3], [1, 2, 3, 3], [5, 5, 5, 5]])
+    found = judging.opinion(texts, torch.tensor([1.0, 2.0, 6.0]))
+    assert found["judged"] == dict(mean=3, se=pytest.approx(math.sqrt(7 / 3)))
+    h = [1.5 * math.log(2), 1.5 * math.log(2), 0.0]
+    mean = sum(h) / 3
+    se = math.sqrt(sum((v - mean) ** 2 for v in h) / 2 / 3)
+    assert found["tokens"] == dict(mean=pytest.approx(mean), se=pytest.approx(se))
+    assert found["distinct"] == {1: 4 / 12, 2: 5 / 9, 3: 4 / 6}
+
+
+class Prices:
+    """A judge with a price list for every place; an ending is the text itself."""
+
+    name, device, vocab_size = "prices", "cpu", 7
+
+    def __init__(self, length):
+        self.log_p = torch.randn(length, 7, generator=generator(3)).log_softmax(-1)
+
+    def logits(self, x):
+        return self.log_p.expand(len(x), -1, -1)
+
+    def endings(self, x):
+        return x.float()
+
+    def price(self, text):
+        return -sum(self.log_p[i, int(v)].item() for i, v in enumerate(text)) / len(text)
+
+
+def test_a_judge_pays_every_place_of_a_text():
+    judge, texts = Prices(12), torch.randint(7, (5, 12), generator=generator())
+    nats, endings = judging.read(judge, texts)
+    assert nats.tolist() == pytest.approx([judge.price(text) for text in texts], rel=1e-5)
+    assert endings.shape == (5, 12)
+
+
+def test_texts_and_real_ones_are_each_judged_by_their_own_nats(data, monkeypatch):
+    """What is written is judged as what is written, real texts as what is real, and MAUVE has
+    their endings against the other half of the real ones."""
+    monkeypatch.setattr(judging, "mauve", lambda human, texts, judge, length: (human, texts))
+    samples, judge = data.train[: 4 * 12].view(4, 12), Prices(12)
+    found = study.opinions(samples, data, judge)
+    (human, written), (same, real) = found["written"]["mauve"], found["real"]["mauve"]
+    assert torch.equal(written, samples.float()) and torch.equal(human, same)
+
+    def judged(texts):
+        return sum(map(judge.price, texts)) / len(texts)
+
+    assert found["written"]["judged"]["mean"] == pytest.approx(judged(written))
+    assert found["real"]["judged"]["mean"] == pytest.approx(judged(real))
+    assert found["real"]["distinct"][1] == len(real.unique()) / real.numel()
+    split = {tuple(text) for text in data.validation[0].tolist()}
+    both = [tuple(text) for text in torch.cat([human, real]).long().tolist()]
+    assert len({*both}) == 8 and {*both} <= split
+    assert {*both} != {*map(tuple, data.validation[0][:8].tolist())}  # not just the first ones
 
 
 # ----------------------------------------------------------------------------------- GPT-2 judges

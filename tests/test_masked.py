@@ -81,6 +81,40 @@ def test_the_own_exam_is_not_the_bound():
     assert abs(marks.mean() - exact) < 4 * marks.std() / 4000**0.5
 
 
+def exam(model, x, nodes=400):
+    """What the own exam of a text (1, L) is on the average: over the times in the middle of so many
+    equal parts of (0, 1), and over all masks, each by its probability."""
+    t = (torch.arange(nodes, dtype=torch.float64) + 0.5) / nodes
+    hide = 1 - model.schedule.alpha(t)[:, None]
+    if model.weights is not None:
+        hide = (model.weights[x].double() * hide).clamp(max=1)
+    total = 0.0
+    for mask in all_masks()[1:]:  # of the first nothing is asked
+        chance = torch.where(mask, hide, 1 - hide).prod(1).mean()
+        log_p = model.net(torch.where(mask, V, x), None)[..., :V].log_softmax(-1)
+        total = total - chance * log_p[0, mask, x[0, mask]].mean() * L
+    return total.item()
+
+
+@pytest.mark.parametrize("masking", ["uniform", "entropy"])
+@pytest.mark.parametrize("schedule", SCHEDULES)
+def test_the_own_exam_is_under_the_models_own_schedule_and_masking(schedule, masking):
+    model = awake("diffusion", vocab_size=V, schedule=schedule, masking=masking)
+    if masking == "entropy":
+        model.weights = torch.tensor([0.5, 1.4, 1.0, 0.7, 1.3])
+    x, n = torch.tensor([[1, 0, 4, 2]]), 3000
+    with torch.no_grad():
+        marks = model.own_exam(x.expand(n, L), generator(1), draws=3)
+        expected = exam(model, x)
+    assert abs(marks.mean() - expected) < 4.5 * marks.std() / n**0.5 + 1e-3
+
+
+def test_weights_are_one_at_the_mean_and_as_far_from_it_as_the_entropy():
+    """By hand, with a mean, 8 / 5 = 1.6, that is not the median."""
+    found = entropy_weights(torch.tensor([0.0, 1.0, 2.0, 1.0, 4.0]))
+    assert found.tolist() == pytest.approx([1.5, 1.375, 0.75, 1.375, 0.5])
+
+
 @pytest.mark.parametrize("schedule", UNCLIPPED)
 def test_the_integrand_integrates_to_the_likelihood_of_an_independent_model(independent, schedule):
     """For every mask pattern weighed by its probability, at every t: w(t)(1 - alpha) CE = a total

@@ -1,11 +1,13 @@
 """The report cries wolf as seldom as it says, and is not deaf."""
 
+import itertools
 import math
 
 import numpy as np
 import pytest
 from helpers import generator
 
+from nanoparadigm import statistics
 from nanoparadigm.statistics import bootstrap, permutation_p, rank, tukey_threshold
 
 NAMES = ["linear", "cosine", "loglinear", "sqrt", "clipped", "sigmoid"]
@@ -86,3 +88,116 @@ def test_the_bootstrap_is_paired():
     assert found.low < found.mean < found.high
     assert abs(found.mean - 0.5) < 0.02 and found.high - found.low < 0.03
     assert str(found).startswith("+0.")
+
+
+# ----------------------------------------------------------------------- numbers worked otherwise
+
+
+def test_the_interval_of_three_seeds_is_that_of_their_27_resamples():
+    """Each of which is as likely: three equal ones have 1/27 = 0.037, which is more than the 0.025
+    on either side of 95 per cent, and less than the 0.05 on either side of 90."""
+    d = [0.0, 3.0, 30.0]
+    means = np.sort([np.mean(chosen) for chosen in itertools.product(d, repeat=3)])
+    found = bootstrap(d, generator())
+    assert (found.mean, found.low, found.high) == (11, means[0], means[-1])
+    wide = generator(1)
+    low, high = (np.quantile(means, q, method="inverted_cdf") for q in (0.025, 0.975))
+    assert (bootstrap(d, wide).low, bootstrap(d, wide).high) == (low, high)
+
+
+def test_an_interval_is_said_with_its_signs():
+    assert str(statistics.Interval(0.12346, -1, 2.5)) == "+0.1235 [-1.0000, +2.5000]"
+
+
+def test_the_interval_of_many_seeds_is_1_96_standard_errors_wide():
+    d = np.random.default_rng(8).normal(3, size=400)
+    found, se = bootstrap(d, generator()), d.std() / 20
+    assert found.mean == pytest.approx(d.mean())
+    assert found.low == pytest.approx(d.mean() - 1.96 * se, abs=0.1 * se)
+    assert found.high == pytest.approx(d.mean() + 1.96 * se, abs=0.1 * se)
+
+
+@pytest.mark.parametrize("values", [
+    [[1.0, 2.0, 4.0], [10.0, 13.0, 12.5]],
+    [[0.1, 0.7, 0.4], [5.5, 5.4, 5.9], [-2.0, -2.0, -1.9]],
+])  # fmt: skip
+def test_the_chance_is_the_share_of_all_shufflings_within_the_seeds(values):
+    orders = itertools.product(*(itertools.permutations(row) for row in values))
+
+    def apart(rows):
+        means = [sum(column) / len(rows) for column in zip(*rows, strict=True)]
+        return sum((m - sum(means) / len(means)) ** 2 for m in means)
+
+    as_far = [apart(rows) >= apart(values) - 1e-9 for rows in orders]
+    share, n = sum(as_far) / len(as_far), 20_000
+    assert 0.1 < share < 0.9
+    p = permutation_p(values, generator(), repeats=n)
+    assert abs(p - share) < 4.5 * math.sqrt(share * (1 - share) / n) + 1 / n
+
+
+def test_a_chance_is_never_nought_and_a_tie_counts():
+    """What was seen is one of the shufflings; and of one seed all shufflings are as far apart,
+    whatever the order in which they are summed."""
+    values = np.arange(6) + 0.01 * np.random.default_rng(9).random((8, 6))
+    assert permutation_p(values, generator(), repeats=9) == 1 / 10
+    assert permutation_p([[0.1, 0.2, 0.3, 0.7, 1.1, 1.3]], generator(), repeats=500) == 1
+
+
+@pytest.mark.parametrize(
+    "S, K, level, q",
+    [(5, 3, 0.05, 4.041), (3, 6, 0.05, 4.912), (4, 4, 0.01, 5.957), (11, 3, 0.1, 3.112)],
+)
+def test_thresholds_are_those_of_tukeys_table(S, K, level, q):
+    """q(level; K, (S - 1)(K - 1)) of the published tables; a seed's own level is no noise."""
+    rng = np.random.default_rng(S * K)
+    values = rng.normal(size=(S, K))
+    rest = [
+        [v - sum(row) / K - sum(column) / S + values.sum() / S / K
+         for v, column in zip(row, values.T, strict=True)]
+        for row in values
+    ]  # fmt: skip
+    spread = math.sqrt(sum(r * r for row in rest for r in row) / ((S - 1) * (K - 1)))
+    moved = values + 5 * rng.normal(size=(S, 1)) + np.arange(K)
+    found = tukey_threshold(moved, generator(), level, repeats=200_000)
+    assert found == pytest.approx(q * spread / math.sqrt(S), rel=0.015)
+
+
+def ranked(means, p, threshold, level=0.04):
+    """`rank` of treatments a ... e, twins b and d, where chance and threshold are what it is told;
+    and the levels that the threshold was asked for."""
+    asked = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(statistics, "permutation_p", lambda values, generator: p)
+        patch.setattr(
+            statistics, "tukey_threshold", lambda v, g, level: asked.append(level) or threshold
+        )
+        values = np.array([means, means]) + [[1], [-1]]
+        return rank("abcde", values, "bd", generator(), level), asked
+
+
+def test_a_pair_is_ranked_beyond_both_the_twins_and_the_threshold():
+    means = [1.0, 2.0, 2.3, 1.75, 2.6]  # the twins b and d are 0.25 apart
+    found, asked = ranked(means, p=0.03, threshold=0.5)
+    assert asked == [0.04] and (found.p, found.threshold) == (0.03, 0.5)
+    assert found.floor == pytest.approx(0.25)
+    assert {*found.better} == {(*"ab",), (*"ac",), (*"ad",), (*"ae",), (*"be",), (*"dc",), (*"de",)}
+    found, _ = ranked(means, p=0.03, threshold=0.1)  # and now the twins are what it must exceed
+    assert {*found.better} == {*map(tuple, "ab ac ad ae bc be dc de ce".split())}
+    assert ranked([1, 2, 3, 4, 5], p=0.039, threshold=1.5)[0].better == (
+        (*"ad",),
+        (*"ae",),
+        (*"be",),
+    )
+
+
+def test_where_the_treatments_are_one_as_a_whole_no_pair_is_ranked():
+    assert ranked([1, 2, 3, 2, 5], p=0.04, threshold=0.5)[0].better == ()
+    assert ranked([1, 2, 3, 2, 5], p=0.0399, threshold=0.5)[0].better
+    assert ranked([1, 2, 3, 2, 5], p=0.1, threshold=0.5, level=0.2)[0].better
+
+
+def test_twins_are_no_pair_however_far_apart():
+    assert (*"bd",) not in ranked([1, 2, 2, 9, 30], p=0.001, threshold=0.5)[0].better
+    assert {*ranked([1, 2, 2, 9, 30], p=0.001, threshold=0.5)[0].better} == {
+        (*"ad",), (*"ae",), (*"be",), (*"ce",), (*"de",)
+    }  # fmt: skip

@@ -2,6 +2,7 @@
 alike, and reported with no ranking that the noise could have made."""
 
 import json
+import math
 import os
 import shlex
 import shutil
@@ -10,8 +11,10 @@ import subprocess
 import sys
 import time
 import tomllib
+import types
 from contextlib import suppress
-from dataclasses import asdict, replace
+from copy import deepcopy
+from dataclasses import asdict, fields, is_dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -19,11 +22,24 @@ import pytest
 import torch
 from helpers import generator
 
-from nanoparadigm import SCHEDULES, InputError, checkpoint, cli, corpora, parameters, report, study
+from nanoparadigm import (
+    SCHEDULES,
+    InputError,
+    build,
+    checkpoint,
+    cli,
+    corpora,
+    evaluate,
+    parameters,
+    report,
+    study,
+)
+from nanoparadigm.commands.study import Study as Command
 from nanoparadigm.evaluate import Estimate
-from nanoparadigm.language import flat, grammatical, language
+from nanoparadigm.language import corpus, flat, grammatical, language
 from nanoparadigm.paradigms.mdlm import MASKINGS
 from nanoparadigm.stopping import UNFINISHED
+from nanoparadigm.tokenizers import CharTokenizer
 from nanoparadigm.train import read_log
 
 MINI = """
@@ -68,6 +84,65 @@ def test_the_hash_names_what_is_shared_and_nothing_else():
     assert replace(plan, seeds=(7, 8)).hash == plan.hash
     assert replace(plan, draws=9).hash != plan.hash
     assert replace(plan, settings=replace(plan.settings, lr=0.001)).hash != plan.hash
+
+
+def leaves(value, path=()):
+    """(path, value) of every field of a dataclass, those of its nested ones too."""
+    for f in fields(value):
+        here = getattr(value, f.name)
+        if is_dataclass(here):
+            yield from leaves(here, (*path, f.name))
+        else:
+            yield (*path, f.name), here
+
+
+def test_the_hash_names_every_field_that_trials_share():
+    plan = study.load("tiny")
+    for path, value in leaves(plan):
+        other = deepcopy(plan)
+        part = other
+        for name in path[:-1]:
+            part = getattr(part, name)
+        object.__setattr__(part, path[-1], "something else")
+        assert (other.hash == plan.hash) == (path == ("seeds",)), (path, value)
+
+
+OTHER = dict(
+    network="mamba", tokenizer="bpe", decay="cosine", dtype="float32", model="gpt2", epochs=2.5
+)
+
+
+def test_every_key_of_a_file_arrives_in_its_own_place(tmp_path):
+    """A file in which nothing is as it is by default, and every number another one."""
+    tables, expected = {}, {}
+    for n, (path, value) in enumerate(leaves(study.Study("language")), 1):
+        name = path[-1]
+        if name == "seeds":
+            said = [5, 3]
+        elif isinstance(value, bool):
+            said = not value
+        elif isinstance(value, int):
+            said = value + n
+        elif isinstance(value, float):
+            said = value / 2 + n / 1000
+        else:
+            said = OTHER.get(name, f"the {name}")
+        expected[path] = tuple(said) if isinstance(said, list) else said
+        tables.setdefault(path[:-1], []).append(f"{name} = {json.dumps(said)}\n")
+    text = "".join(
+        "".join([f"[{'.'.join(path)}]\n" * bool(path), *tables[path]]) for path in tables
+    )
+    (tmp_path / "mine.toml").write_text(text)
+    assert dict(leaves(study.load(tmp_path / "mine.toml"))) == expected
+
+
+def test_trials_are_numbered_seed_by_seed_masking_by_masking():
+    """The numbers are those of the tasks of a cluster: another order would mix up their runs."""
+    ids = [trial.id for trial in replace(study.load("tiny"), seeds=(4, 1)).trials]
+    names = ["linear", "cosine", "loglinear", "sqrt", "clipped_cosine", "sigmoid"]
+    assert ids[:6] == [f"{name}-uniform-4" for name in names]
+    assert ids[6:12] == [f"{name}-entropy-4" for name in names]
+    assert ids[12:] == [name.replace("-4", "-1") for name in ids[:12]]
 
 
 def test_trials_differ_in_nothing_but_what_they_are_named_for():
@@ -320,6 +395,400 @@ def test_a_report_says_when_a_bound_was_reached(done):
     for place, name, digits in (-3, "step", 0), (-2, "seconds", 1):
         mean = sum(r[name] for r in reached) / 2
         assert row[place].split("±")[0].strip() == f"{mean:.{digits}f}"
+
+
+# ------------------------------------------------------------- each part, on a text known by heart
+
+LETTERS = "abcdefg"
+# 900 letters to train on, of which the first half has others than the second, and 100 to score on
+FIRST = "".join(LETTERS[i] for i in torch.randint(5, (450,), generator=generator()))
+FIRST += "".join(LETTERS[i] for i in torch.randint(2, 7, (550,), generator=generator(1)))
+SECOND = "".join((LETTERS + "XY")[i] for i in torch.randint(9, (400,), generator=generator(2)))
+SECOND = SECOND.replace("Y", "a").replace("X", "b", 30)
+
+
+def by_heart(folder, **changes):
+    """A Study of that text, and what it reads."""
+    for name, text in ("first", FIRST), ("second", SECOND):
+        (folder / f"{name}.txt").write_text(text)
+    options = dict(
+        dataset=str(folder / "first.txt"), zero_shot=str(folder / "second.txt"),
+        windows=4, draws=2, samples=3, sampling_steps=5, seeds=(0, 6),
+        sizes=study.Sizes(n_layer=1, n_head=1, n_embd=8, block_size=16),
+        settings=study.Settings(max_steps=9, batch_size=2), judge=study.Judge(max_steps=7),
+    )  # fmt: skip
+    plan = study.Study(**options | changes)
+    return plan, study.Texts.of(plan)
+
+
+def letters(tokens):
+    return "".join(LETTERS[i] for i in tokens.flatten().tolist())
+
+
+class Prices:
+    """A judge with a price list for every letter after every other, and for the first of a text."""
+
+    name, device, vocab_size = "prices", "cpu", 7
+
+    def __init__(self):
+        self.log_p = torch.randn(8, 7, generator=generator(3)).log_softmax(-1)
+
+    def logits(self, x):
+        return self.log_p[torch.cat([torch.full((len(x), 1), 7), x[:, :-1]], 1)]
+
+    def endings(self, x):
+        return x.float()
+
+    def rows(self, text):
+        """Log-probabilities at every place of a text of letters."""
+        return [self.log_p[i].tolist() for i in [7, *map(LETTERS.index, text[:-1])]]
+
+    def price(self, text):
+        rows = zip(self.rows(text), text, strict=True)
+        return -sum(row[LETTERS.index(letter)] for row, letter in rows) / len(text)
+
+
+def noted(asked, then=lambda **facts: None):
+    """A `train` that only notes what it is asked for."""
+
+    def train(model, data, settings, run, resume, stop):
+        asked.append(dict(model=model, data=data, settings=settings, run=run, resume=resume))
+        then(**asked[-1])
+        yield {}
+
+    return train
+
+
+def test_the_halves_are_whole_windows_that_share_nothing(tmp_path):
+    """450 letters are 28 windows of 16 and two letters."""
+    plan, texts = by_heart(tmp_path)
+    assert letters(texts.ours.train) == FIRST[:448]
+    assert letters(texts.judges.train) == FIRST[448:900]
+    for part in texts.ours, texts.judges:
+        assert letters(part.validation[0]) + letters(part.validation[1]) == FIRST[900:]
+
+
+def test_the_judge_learns_the_half_that_no_trial_reads(tmp_path):
+    """As long as it is told, by seed 0, and else like the trials; and it is of this half, or of the
+    beginning of it, that it says how hard each token is."""
+    reader = Prices()
+    for n, (most, read) in enumerate([(2**20, 448), (100, 96)]):
+        folder, asked = tmp_path / str(n), []
+        folder.mkdir()
+        plan, texts = by_heart(folder)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(study, "train", noted(asked))
+            patch.setattr(study, "judge", lambda *_: reader)
+            patch.setattr(study, "ENTROPY_TOKENS", most)
+            assert len([*study.train_judge(plan, texts, folder)]) == 1
+        [fact] = asked
+        assert letters(fact["data"].train) == FIRST[448:900]
+        assert fact["settings"] == replace(plan.settings, max_steps=7, seed=0)
+        assert fact["model"].exact and fact["run"] == folder / "judge"
+        hard = {letter: [] for letter in LETTERS}
+        for start in range(448, 448 + read, 16):
+            text = FIRST[start : start + 16]
+            for row, letter in zip(reader.rows(text), text, strict=True):
+                hard[letter].append(-sum(math.exp(log_p) * log_p for log_p in row))
+        everywhere = sum(hard.values(), [])
+        mean = sum(everywhere) / read
+        found = np.load(folder / "entropy.npy")
+        expected = [sum(h) / len(h) if h else mean for h in hard.values()]
+        assert found == pytest.approx(expected, rel=1e-5)
+        said = json.loads((folder / "entropy.json").read_text())
+        assert said == dict(
+            model="ar", corpus=plan.dataset, tokens=read, default=pytest.approx(mean, rel=1e-5),
+            coverage=sum(map(bool, hard.values())) / 7,
+        )  # fmt: skip
+
+
+def test_a_trial_learns_the_half_that_the_judge_does_not_by_its_own_seed(tmp_path):
+    """Its order of the data and its noise, its weights, and what it masks more than others."""
+    plan, texts = by_heart(tmp_path)
+    entropy = np.array([1.0, 0.2, 0.9, 2.0, 1.1, 0.6, 1.2], dtype=np.float32)  # 1 on the average
+    np.save(tmp_path / "entropy.npy", entropy)
+    asked = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(study, "train", noted(asked))
+        for trial in (t for t in plan.trials if t.schedule == "sqrt"):
+            assert len([*study.train_trial(plan, trial, texts, tmp_path)]) == 1
+            fact, model = asked[-1], asked[-1]["model"]
+            assert letters(fact["data"].train) == FIRST[:448]
+            assert fact["settings"] == replace(plan.settings, seed=trial.seed)
+            assert fact["run"] == tmp_path / "runs" / trial.id and not fact["resume"]
+            made = build(
+                "diffusion", 7, network="transformer", seed=trial.seed, **asdict(plan.sizes)
+            )
+            assert all(map(torch.equal, model.parameters(), made.parameters()))
+            if trial.masking == "uniform":
+                assert model.weights is None
+            else:
+                expected = [1.0, 1.5, 1.1, 0.5, 0.9, 1.4, 0.8]
+                assert model.weights.tolist() == pytest.approx(expected)
+    assert sorted(fact["settings"].seed for fact in asked) == [0, 0, 6, 6]
+
+
+def test_a_seed_reaches_the_weights(tmp_path):
+    plan, _ = by_heart(tmp_path, seeds=(0, 3))
+    first, other = (plan.model(plan.trials[number], 7) for number in (7, 19))
+    made = build("diffusion", 7, network="transformer", seed=3, **asdict(plan.sizes))
+    assert first.schedule.name == other.schedule.name == "cosine"
+    assert all(map(torch.equal, other.parameters(), made.parameters()))
+    assert not all(map(torch.equal, other.parameters(), first.parameters()))
+
+
+def test_a_trial_is_measured_once_at_its_last_step(tmp_path):
+    plan, texts = by_heart(tmp_path)
+    trial, measured = plan.trials[0], []
+    steps = iter([(9, 8), (None, 9), (None, 9)])  # of the best checkpoint and of the last
+
+    def then(run, **_):
+        best, last = next(steps)
+        for step in filter(None, (best, last)):
+            (run / f"step-{step}").mkdir(parents=True, exist_ok=True)
+            checkpoint.write_json(run / f"step-{step}/config.json", dict(step=step))
+        checkpoint.write_json(run / "run.json", dict(best="step-9", last=f"step-{last}"))
+
+    def measure(*arguments):
+        measured.append(arguments)
+        return dict.fromkeys(study.MEASURED, 5)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(study, "train", noted([], then))
+        patch.setattr(study, "measure", measure)
+        for n in (0, 1, 1):
+            for _ in study.train_trial(plan, trial, texts, tmp_path):
+                pass
+            assert len(measured) == n and study.is_done(tmp_path, trial) == bool(n)
+    folder = tmp_path / "runs" / trial.id
+    assert measured == [(plan, folder, texts, tmp_path)]
+    assert json.loads((folder / "measures.json").read_text())["bound"] == 5
+
+
+def test_what_is_measured_is_the_last_checkpoint_and_each_number_its_own(tmp_path):
+    """A run whose best checkpoint is not its last, a judge whose prices are known, a second text of
+    which a share is left out, and parts that are told their answers."""
+    plan, texts = by_heart(tmp_path)
+    trial, reader, folder = plan.trials[1], Prices(), tmp_path / "run"
+    models = [plan.model(replace(trial, seed=seed), 7) for seed in (11, 12)]
+    for step, model in enumerate(models, 1):
+        for p in model.parameters():
+            p.data += 0.5 * torch.randn(p.shape, generator=generator(step))
+        config = dict(step=step, seconds=20.5 + step)
+        checkpoint.save(folder, model, texts.ours.tokenizer, config, {}, best=step == 1)
+    samples = torch.randint(7, (3, 16), generator=generator(5))
+    asked = []
+
+    def sample(*arguments):
+        asked.append(arguments[1:])
+        return samples
+
+    def snr(model, data, batch_size):
+        asked.append((model.schedule.name, letters(data.train), batch_size))
+        return 3.25
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(study, "sample", sample)
+        patch.setattr(study, "gradient_snr", snr)
+        patch.setattr(study, "judge", lambda *_: reader)
+        patch.setattr(evaluate, "nats_per_bit", lambda data: len(data.validation[0]) / 10)
+        found = study.measure(plan, folder, texts, tmp_path)
+
+    kept = "".join(letter for letter in SECOND[360:] if letter in LETTERS)
+    first = [FIRST[900 + 16 * i :][:16] for i in (0, 2, 3, 5)]  # 4 of 6, evenly spread
+    second = [kept[16 * i :][:16] for i in range(len(kept) // 16)]
+    last, noise = models[1].eval(), generator
+
+    def tokens(windows):
+        return torch.tensor([[*map(LETTERS.index, text)] for text in windows])
+
+    with torch.no_grad():
+        bound = last.nll_bound(tokens(first), noise(0), draws=2) / 16
+        other = last.nll_bound(tokens(second), noise(0), draws=2) / 16
+        marks = last.own_exam(tokens(first), noise(0), draws=2) / 16
+    assert found["bound"] == pytest.approx(bound.tolist(), rel=1e-5)
+    assert found["zero_shot"] == pytest.approx(other.tolist(), rel=1e-5)
+    assert found["own_exam"] == pytest.approx(marks.tolist(), rel=1e-5)
+    assert 0 < found["left_out"] == pytest.approx(1 - len(kept) / 40)
+    assert found["nats_per_bit"] == dict(bound=0.6, zero_shot=len(second) / 10)
+    assert len(second) != 6
+    assert asked == [(3, 16, 5), ("cosine", FIRST[:448], 2)]
+    assert (found["gradient_snr"], found["judge"], found["seconds"]) == (3.25, "prices", 22.5)
+    assert found["excess"] is found["entropy"] is None
+    judged = [reader.price(letters(text)) for text in samples]
+    assert found["written"]["judged"]["mean"] == pytest.approx(sum(judged) / 3, rel=1e-5)
+
+
+def test_the_excess_is_over_what_walking_through_the_language_costs(tmp_path):
+    """Word after word, by the probabilities of the state it is in; and the entropy by the chances
+    of the states, place after place."""
+    sizes = study.Sizes(n_layer=1, n_head=1, n_embd=8, block_size=32)
+    plan = study.Study("language", windows=3, draws=1, sizes=sizes)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(corpora, "load", lambda name: corpus(n_train=100, n_validation=41))
+        texts, folder = study.Texts.of(plan), tmp_path / "run"
+    model = plan.model(plan.trials[0], 32)
+    checkpoint.save(folder, model, texts.ours.tokenizer, dict(step=1, seconds=1), {}, best=True)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(study, "sample", lambda *_: None)
+        patch.setattr(study, "gradient_snr", lambda *_: None)
+        patch.setattr(study, "opinions", lambda *_: {})
+        patch.setattr(study, "judge", lambda *_: Prices())
+        found = study.measure(plan, folder, texts, tmp_path)
+    truth, split = language(), texts.ours.validation[0].tolist()
+    P, after = truth.P.tolist(), truth.successor.tolist()
+    chosen = [split[0], split[round((len(split) - 1) / 2)], split[-1]]
+    for bound, excess, text in zip(found["bound"], found["excess"], chosen, strict=True):
+        state, cost = 0, 0.0
+        for word in text:
+            cost -= math.log(P[state][word])
+            state = after[state][word]
+        assert excess == pytest.approx(bound - cost / 32, abs=1e-6)
+    chance, entropy = {0: 1.0}, 0.0
+    for _ in range(32):
+        then = {}
+        for state, p in chance.items():
+            for word, q in enumerate(P[state]):
+                if q:
+                    entropy -= p * q * math.log(q)
+                    then[after[state][word]] = then.get(after[state][word], 0) + p * q
+        chance = then
+    assert found["entropy"] == pytest.approx(entropy / 32)
+    assert found["zero_shot"] is found["nats_per_bit"]["zero_shot"] is None
+
+
+def test_the_judge_of_a_study_is_the_one_it_has_trained(tmp_path):
+    plan, texts = by_heart(tmp_path)
+    model = build("ar", 7, seed=5, **asdict(plan.sizes))
+    tokenizer = texts.ours.tokenizer
+    checkpoint.save(tmp_path / "judge", model, tokenizer, dict(step=7), {}, best=True)
+    judge, x = study.judge(plan, tmp_path), texts.ours.validation[0]
+    assert judge.name == "an autoregressive model of the other half of the text (7 steps)"
+    assert torch.equal(judge.logits(x), model.eval().logits(x))
+
+
+def test_the_folder_of_a_study_is_named_for_its_preset():
+    assert Command().folder == "studies/tiny"
+    assert Command(preset="some/where/mine.toml").folder == "studies/mine"
+    assert Command(preset="some/where/mine.toml", out="here").folder == "here"
+
+
+def test_samples_go_on_with_one_noise_in_as_many_steps_as_are_asked(monkeypatch):
+    model, asked = types.SimpleNamespace(device="cpu", vocab_size=7), []
+
+    def sample(n, length, noise, steps):
+        asked.append((n, length, steps))
+        return torch.randint(7, (n, length), generator=noise)
+
+    model.sample = sample
+    monkeypatch.setattr(evaluate, "LOGITS", 2 * 16 * 7)
+    found, noise = study.sample(model, 5, 16, 9), generator(0)
+    assert asked == [(2, 16, 9), (2, 16, 9), (1, 16, 9)]
+    expected = [torch.randint(7, (n, 16), generator=noise) for n in (2, 2, 1)]
+    assert torch.equal(found, torch.cat(expected))
+
+
+def test_the_own_exam_takes_the_draws_it_is_asked_for():
+    asked = []
+
+    def own_exam(x, noise, draws):
+        asked.append((draws, noise.initial_seed()))
+        return x.sum(1).float() * draws
+
+    model = types.SimpleNamespace(device="cpu", vocab_size=7, own_exam=own_exam)
+    assert study.own_exam(model, torch.tensor([[1, 2, 3, 4], [5, 6, 0, 0]]), 3) == [7.5, 8.25]
+    assert asked == [(3, 0)]
+
+
+class Noisy(torch.nn.Module):
+    """A model whose gradient is known: its mean mu, and noise of variance 1 in every component for
+    each row of a batch."""
+
+    device, vocab_size = "cpu", 7
+
+    def __init__(self, mu):
+        super().__init__()
+        self.mu = mu
+        self.theta = torch.nn.Parameter(torch.zeros(len(mu)))
+
+    def noise(self, x, generator):
+        return (torch.randn(len(x), len(self.mu), generator=generator),)
+
+    def loss_terms(self, x, noise):
+        return ((self.mu + noise) @ self.theta).sum(), torch.tensor(len(x))
+
+
+@pytest.mark.parametrize("size", [0.0, 0.02])
+@pytest.mark.parametrize("batch", [1, 6])
+def test_signal_to_noise_is_that_of_a_gradient_known_in_closed_form(size, batch, tmp_path):
+    """|mu|^2 over D / batch, for D components; of no signal 0, and not the 1 / draws that the noise
+    of the mean leaves. By its definition the estimate of a numerator and a denominator that both
+    vary: over many components hardly."""
+    signal_to_noise(size, batch, tmp_path)
+
+
+def signal_to_noise(size, batch, folder):
+    D, draws = 40_000, 4
+    _, texts = by_heart(folder)
+    found = study.gradient_snr(Noisy(torch.full((D,), size)), texts.ours, batch, draws)
+    expected = size**2 * batch
+    # the variance of a mean of squares of D normal numbers, and of its product with mu
+    error = (2 / D) ** 0.5 / draws + 2 * (expected / draws / D) ** 0.5 + expected * (1 / D) ** 0.5
+    assert abs(found - expected) < 4.5 * error
+
+
+def test_the_time_of_a_trial_is_that_of_six_operations_at_half_the_speed_of_a_product(tmp_path):
+    """Five products of matrices of a thousand rows took four seconds, says the clock."""
+    plan, _ = by_heart(tmp_path)
+    ticks = iter([100.0, 104.0])
+    with pytest.MonkeyPatch.context() as patch:
+        clock = types.SimpleNamespace(perf_counter=lambda: next(ticks))
+        patch.setattr(study, "time", clock)
+        size, seconds = study.size_and_seconds(plan, 1000)
+    model = build("diffusion", 7, network="transformer", **asdict(plan.sizes))
+    assert size == sum(p.numel() for p in model.parameters())
+    operations_a_second = 5 * 2 * 1024 * 1024 * 1024 / 4
+    assert seconds == pytest.approx(6 * size * 1000 / operations_a_second * 2)
+
+
+def test_a_dry_run_counts_the_tokens_and_the_time_of_all_trials(tmp_path):
+    """40 steps of 2 x 3 windows of 16, and 24 trials of a minute and a half."""
+    settings = study.Settings(max_steps=40, batch_size=2, grad_accumulation=3)
+    plan, _ = by_heart(tmp_path, settings=settings)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(study, "size_and_seconds", lambda study, tokens: (tokens + 1, 90.0))
+        said = Command().plan(plan)
+    head, _, *lines = [
+        [cell.strip() for cell in line.split("|")[1:-1]]
+        for line in said.splitlines()
+        if line.startswith("|")
+    ]
+    assert head == "number trial schedule masking seed parameters tokens".split()
+    assert lines[19] == ["19", "cosine-entropy-6", "cosine", "entropy", "6", "3,841", "3,840"]
+    assert len(lines) == 24 and f"24 trials, configuration {plan.hash}: " in said
+    assert "about 90 seconds each on this machine, 36 minutes in all" in said
+
+
+def test_a_trial_is_chosen_by_the_number_of_the_dry_run_or_by_its_name():
+    plan = study.load("tiny")
+    assert [t.id for t in Command(trial="13").chosen(plan)] == ["cosine-uniform-1"]
+    assert [t.id for t in Command(trial="0").chosen(plan)] == ["linear-uniform-0"]
+    assert [t.id for t in Command(trial="sqrt-entropy-2").chosen(plan)] == ["sqrt-entropy-2"]
+    assert Command(trial="judge").chosen(plan) == [] and Command().chosen(plan) == plan.trials
+    with pytest.raises(InputError, match="unknown trial '36'"):
+        Command(trial="36").chosen(plan)
+
+
+@pytest.mark.parametrize("strange, fits", [(10, True), (11, False)])
+def test_a_tenth_of_a_second_text_may_be_left_out_and_no_more(strange, fits):
+    text = "a" * (100 - strange) + "?" * (strange - 1) + "!"
+    corpus = corpora.Corpus("other", "train", text)
+    if fits:
+        kept, left_out = study.readable(corpus, CharTokenizer("abc"))
+        assert kept.validation == kept.train == "a" * 90 and left_out == pytest.approx(0.1)
+    else:
+        with pytest.raises(InputError, match="11% of the characters of other are not in"):
+            study.readable(corpus, CharTokenizer("abc"))
 
 
 # --------------------------------------------------------------------------------- a second text

@@ -103,3 +103,29 @@ def test_without_ipywidgets_there_is_still_the_html(monkeypatch):
     monkeypatch.setitem(sys.modules, "ipywidgets", None)
     assert stars()._repr_mimebundle_() == {} and "input" in stars()._repr_html_()
     assert viz.slider(["a", "b"], ["1", "2"], "Two")._repr_mimebundle_() == {}
+
+
+def test_learning_curves_are_bits_of_the_validation_against_tokens_and_seconds():
+    """0.5 nats per token to a bit per character; what was not evaluated has no point."""
+    lines = [(100, 1.5, 2.0, 0.25), (300, 4.0, 1.0, 0.125)]
+    records = [
+        dict(tokens=tokens, seconds=seconds, val=val, val_se=se, loss=9.0)
+        for tokens, seconds, val, se in lines
+    ]
+    records.insert(1, dict(tokens=200, seconds=2.0, loss=8.0))
+    floors = {"3-gram": 0.75, "entropy": 0.5}
+    panels = viz.learning_curves({"ar": records}, floors, 0.5).axes
+    for axes, x, said in zip(
+        panels, [(100, 300), (1.5, 4.0)], ["tokens read", "seconds of training"], strict=True
+    ):
+        [drawn] = axes.containers
+        line, _, [bars] = drawn.lines
+        assert drawn.get_label() == "ar" and axes.get_xlabel() == said
+        assert line.get_xydata().tolist() == [[x[0], 4], [x[1], 2]]
+        spans = [segment.tolist() for segment in bars.get_segments()]
+        assert spans == [[[x[0], 3.5], [x[0], 4.5]], [[x[1], 1.75], [x[1], 2.25]]]
+        levels = [line.get_ydata()[0] for line in axes.lines if len({*line.get_ydata()}) == 1]
+        assert sorted({*levels}) == [1, 1.5]
+    assert [(t.get_text(), t.get_position()[1]) for t in panels[1].texts] == [
+        ("3-gram", 1.5), ("entropy", 1.0)
+    ]  # fmt: skip
