@@ -90,6 +90,35 @@ def test_a_finished_block_never_changes(name, length, blocks):
         assert (following[:, :finished] == state[:, :finished]).all()
 
 
+@pytest.mark.parametrize(
+    "length, blocks, sizes",
+    [
+        (12, None, [12]),
+        (12, 1, [12]),
+        (12, 2, [6, 6]),
+        (12, 3, [4, 4, 4]),
+        (12, 5, [3, 3, 2, 2, 2]),
+        (12, 12, [1] * 12),
+        (12, 20, [1] * 12),
+        (31, None, [6, 6, 6, 6, 6, 1]),
+        (30, 2, [6, 6, 6, 6, 6]),
+        (30, 7, [5, 5, 4, 4, 4, 4, 4]),
+    ],
+)
+def test_blocks_are_as_many_as_were_asked_for_and_nearly_alike(length, blocks, sizes):
+    """More only where the network, which reads twelve tokens, would see too little around them."""
+
+    class Noted(MaskedDiffusion):
+        def trajectory(self, canvas, known, generator):
+            written.append(int((~known[0]).sum()))
+            yield torch.where(known, canvas, 0)
+
+    written, model = [], Noted(Table(torch.zeros(V + 1)), V)
+    model.net.max_length = BLOCK
+    text = model.sample(1, length, generator(), blocks=blocks)
+    assert written == sizes and text.shape == (1, length)
+
+
 @pytest.mark.parametrize("name", ["diffusion", "flow"])
 def test_the_text_after_a_gap_is_in_sight(name):
     """However long the text is before and after it."""
