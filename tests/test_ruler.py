@@ -2,6 +2,7 @@
 
 import math
 from collections import Counter, defaultdict
+from functools import cache
 from types import SimpleNamespace
 
 import pytest
@@ -156,6 +157,13 @@ def mean_and_error(values):
     return pytest.approx(dict(mean=mean, se=(spread / len(values)) ** 0.5))
 
 
+@cache
+def held_out():
+    """The validation split of the built-in language, text by text."""
+    tokenizer = tokenizers.WordTokenizer(language().words)
+    return corpora.load("language").tokens(tokenizer).validation.view(-1, LENGTH)
+
+
 def known_language(texts):
     """Data whose texts (n, L) are of the language."""
     return SimpleNamespace(
@@ -171,9 +179,7 @@ def known_language(texts):
 def test_with_the_exact_posterior_all_are_right_as_often_in_both_directions(kind):
     """As often as Bayes over the 32 texts that differ in one word, which is not the same forward
     and in reverse; whatever `measure` is asked besides."""
-    truth = language()
-    full = corpora.load("language").tokens(tokenizers.WordTokenizer(truth.words)).validation
-    data = known_language(full.view(-1, LENGTH)[:300])
+    truth, data = language(), known_language(held_out()[:300])
     data.corpus.truth = None
     row = evaluate.measure(oracle(kind, truth), data, draws=1, max_windows=2, steps=2)
     asked = [round(k * 299 / 199) for k in range(200)]
