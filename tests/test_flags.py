@@ -152,7 +152,7 @@ def measuring(patch):
     return notes
 
 
-def test_the_flags_of_evaluate_reach_the_measurement(capsys):
+def test_the_flags_of_evaluate_reach_the_measurement():
     with pytest.MonkeyPatch.context() as patch:
         notes = measuring(patch)
         baselines = Notes(patch)
@@ -165,7 +165,7 @@ def test_the_flags_of_evaluate_reach_the_measurement(capsys):
     assert found[1] == dict(seed=0, draws=8, max_windows=None, steps=64)
     assert [asked["data"].corpus.name for asked in notes] == ["another", "letters"]
     assert [asked["data"].length for asked in notes] == [TINY["block_size"]] * 2
-    assert len(baselines) == 1 and "1,234" in capsys.readouterr().out
+    assert len(baselines) == 1
 
 
 def test_the_flags_of_evaluate_reach_the_ways_of_writing():

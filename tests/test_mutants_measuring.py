@@ -122,19 +122,6 @@ def flag(command, name, flags):
     return partial(law, command, name, flags, expected)
 
 
-def measured_with_flags():
-    test_flags.test_the_flags_of_evaluate_reach_the_measurement(Silent())
-
-
-class Silent:
-    """pytest's capsys, which here has nothing to read: the law is of what was asked."""
-
-    def readouterr(self):
-        return Silent
-
-    out = "1,234"
-
-
 def named_mistakes():
     """With the language compiled anew, and as it was again afterwards."""
     language.compiled.cache_clear()
@@ -168,6 +155,7 @@ ranked = partial(
 )
 curves = test_viz.test_learning_curves_are_bits_over_tokens_and_over_seconds
 points = test_viz.test_a_curve_and_its_point_are_drawn_where_they_are
+measured = test_flags.test_the_flags_of_evaluate_reach_the_measurement
 ways = test_flags.test_the_flags_of_evaluate_reach_the_ways_of_writing
 BOTH = """\
 forward=asdict(accuracy(model, data, -1, generator)),
@@ -188,7 +176,7 @@ MUTANTS = {
         "True",
         accuracy_of(Autoregressive),
     ),
-    "the noise of a flow's conditional where the neighbour was": (
+    "a flow asked for a word gives the one before": (
         DiscreteFlow.conditional,
         "[:, i].log_softmax(-1)",
         "[:, i - 1].log_softmax(-1)",
@@ -899,25 +887,25 @@ MUTANTS = {
         Evaluate.run,
         "self.seed, self.draws, self.eval_windows",
         "self.seed, 8, self.eval_windows",
-        measured_with_flags,
+        measured,
     ),
     "evaluate from seed 0": (
         Evaluate.run,
         "self.seed, self.draws, self.eval_windows",
         "0, self.draws, self.eval_windows",
-        measured_with_flags,
+        measured,
     ),
     "evaluate on all windows": (
         Evaluate.run,
         "self.draws, self.eval_windows,",
         "self.draws, None,",
-        measured_with_flags,
+        measured,
     ),
     "evaluate in the usual steps": (
         Evaluate.run,
         "self.eval_windows, self.sampling_steps",
         "self.eval_windows",
-        measured_with_flags,
+        measured,
     ),
     "ways of writing in the usual steps": (
         Evaluate.decodings,
