@@ -309,8 +309,11 @@ MEASURES = {
 def written_by(model, length):
     """The texts that the measurement of the speed has a model write."""
     texts, sample = [], model.sample
+
+    def note(*given, **options):
+        texts.append(sample(*given, **options).tolist())
+
     with pytest.MonkeyPatch.context() as patch:
-        note = lambda *given, **options: texts.append(sample(*given, **options).tolist())  # noqa: E731
         patch.setattr(model, "sample", note)
         generation_speed(model, length, generator(), steps=3)
     return texts
