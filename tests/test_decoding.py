@@ -4,6 +4,8 @@ whatever it is, and the same seed gives the same text; and what each promises be
 import inspect
 import itertools
 
+import exact
+import laws
 import pytest
 import torch
 from helpers import SMALL, Table, awake, generator, presets
@@ -35,6 +37,19 @@ class Watched(torch.nn.Module):
     def forward(self, z, t=None):
         self.seen.append(z)
         return self.net(z, t)
+
+
+class LastTwo(torch.nn.Module):
+    """A network of a short memory: logits (V + 1, V + 1, V) after the last two tokens."""
+
+    def __init__(self, table, reach):
+        super().__init__()
+        self.table, self.max_length = table, reach
+
+    def forward(self, z, t=None):
+        assert z.shape[1] <= self.max_length
+        start = torch.full((len(z), 1), len(self.table) - 1)
+        return self.table[torch.cat([start, z[:, :-1]], dim=1), z]
 
 
 def canvas(length, known):
@@ -88,6 +103,35 @@ def test_a_finished_block_never_changes(name, length, blocks):
     for (state, seen), (following, then) in itertools.pairwise(states):
         finished = seen.stop if then.stop > seen.stop else finished
         assert (following[:, :finished] == state[:, :finished]).all()
+
+
+@pytest.mark.parametrize(
+    "length, blocks, sizes",
+    [
+        (12, None, [12]),
+        (12, 1, [12]),
+        (12, 2, [6, 6]),
+        (12, 3, [4, 4, 4]),
+        (12, 5, [3, 3, 2, 2, 2]),
+        (12, 12, [1] * 12),
+        (12, 20, [1] * 12),
+        (31, None, [6, 6, 6, 6, 6, 1]),
+        (30, 2, [6, 6, 6, 6, 6]),
+        (30, 7, [5, 5, 4, 4, 4, 4, 4]),
+    ],
+)
+def test_blocks_are_as_many_as_were_asked_for_and_nearly_alike(length, blocks, sizes):
+    """More only where the network, which reads twelve tokens, would see too little around them."""
+
+    class Noted(MaskedDiffusion):
+        def trajectory(self, canvas, known, generator):
+            written.append(int((~known[0]).sum()))
+            yield torch.where(known, canvas, 0)
+
+    written, model = [], Noted(Table(torch.zeros(V + 1)), V)
+    model.net.max_length = BLOCK
+    text = model.sample(1, length, generator(), blocks=blocks)
+    assert written == sizes and text.shape == (1, length)
 
 
 @pytest.mark.parametrize("name", ["diffusion", "flow"])
@@ -154,19 +198,8 @@ def test_a_long_text_of_a_short_memory_is_the_same_however_short_the_block():
     """A network that looks at the last two tokens writes the same text, token for token, whether it
     keeps all of it or begins anew from half a block: nothing is repeated or left out at a seam."""
     table = torch.randn(V + 1, V + 1, V, generator=generator(), dtype=torch.float64)
-
-    class LastTwo(torch.nn.Module):
-        def __init__(self, reach):
-            super().__init__()
-            self.max_length = reach
-
-        def forward(self, z, t=None):
-            assert z.shape[1] <= self.max_length
-            before = torch.cat([torch.full((len(z), 1), V), z[:, :-1]], dim=1)
-            return table[before, z]
-
     texts = [
-        Autoregressive(LastTwo(reach), V).sample(3, 200, generator(), prompt=[1, 2])
+        Autoregressive(LastTwo(table, reach), V).sample(3, 200, generator(), prompt=[1, 2])
         for reach in (500, 64, 9)
     ]
     assert (texts[0] == texts[1]).all() and (texts[0] == texts[2]).all()
@@ -186,6 +219,53 @@ def test_at_temperature_0_the_most_probable_candidate_is_taken():
     best = model.infill(1, [1], [2, 3], 2, generator(), candidates=500, temperature=0.0)
     texts = torch.tensor([[1, a, b, 2, 3] for a in range(V) for b in range(V)])
     assert (best[0] == texts[model.nll_bound(texts).argmin()]).all()
+
+
+def test_candidates_are_weighed_by_all_that_follows():
+    """Of two, c and d, for one token: drawn with p(c) p(d) w_c / (w_c + w_d), either way round,
+    where w is the probability of both tokens after the gap."""
+    table = 2 * torch.randn(4, 4, 3, generator=generator(), dtype=torch.float64)
+    model, suffix = Autoregressive(LastTwo(table, 500), 3), [2, 0]
+    texts = torch.tensor([[1, c, *suffix] for c in range(3)])
+    nll = model.token_nll(texts)
+    p, w = nll[:, 1].neg().exp(), nll[:, 2:].sum(1).neg().exp()
+    law = 2 * p * (p * w[:, None] / (w[:, None] + w)).sum(1)
+    drawn = model.infill(20_000, [1], suffix, 1, generator(), candidates=2)
+    assert exact.fits(drawn[:, 1:2], law)
+
+
+@pytest.mark.parametrize("temperature", [1.0, 0.0])
+def test_candidates_of_a_long_text_are_ranked_by_what_the_network_reads_around_the_gap(temperature):
+    """A network that looks at two tokens chooses alike whether it reads all of the text or nine
+    tokens of it, of which those after the gap are the first to be read."""
+    table = 2 * torch.randn(V + 1, V + 1, V, generator=generator(), dtype=torch.float64)
+    g = generator(3)
+    before, after = (torch.randint(V, (n,), generator=g).tolist() for n in (20, 4))
+    texts = [
+        Autoregressive(LastTwo(table, reach), V).infill(
+            50, before, after, 3, generator(), candidates=5, temperature=temperature
+        )
+        for reach in (500, 9)
+    ]
+    assert (texts[0] == texts[1]).all() and (texts[0][:, 20:23] != texts[0][:1, 20:23]).any()
+
+
+@pytest.mark.parametrize("options", [{}, dict(sampler="euler", eta=0.5), dict(corrections=2)])
+def test_a_repair_draws_from_its_own_law(options):
+    """From a text taken for one of noise 1 - begin, what is known of it left alone."""
+    model, L, begin, steps = laws.arbitrary(DiscreteFlow), laws.SHORT, 0.4, 3
+    text = torch.tensor([[2, 0, 1]])
+    states = exact.texts(3, L)
+    p = (states == text).all(1).double()
+    alpha = begin + (1 - begin) * torch.linspace(0, 1, steps + 1, dtype=torch.float64)
+    corrections = options.get("corrections", 0)
+    for a, b in itertools.pairwise(alpha):
+        p = p @ exact.flow_step(model, L, a, b, **options)
+        p = p @ torch.linalg.matrix_power(exact.correction(model, L, b), corrections)
+    canvas, known = text.expand(laws.DRAWS, L), torch.zeros(laws.DRAWS, L, dtype=torch.bool)
+    options = dict(begin=begin, steps=steps) | options
+    *_, x = model.trajectory(canvas, known, generator(), **options)
+    assert exact.fits(x, p)
 
 
 def test_planted_mistakes_are_repaired():

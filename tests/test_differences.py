@@ -7,6 +7,7 @@ from functools import cache
 from itertools import permutations
 
 import pytest
+import torch
 from helpers import CELLS, ROOT, plant
 
 from nanoparadigm import PRESETS, InputError, cli, differences, shared_code
@@ -100,6 +101,22 @@ def test_a_flow_replaces_and_goes_over_its_text_again_and_again():
     at_once, order, times = found[WRITES].split(", ")
     assert float(at_once.split()[0]) > L / STEPS and order == "in any order"
     assert float(times.split()[1]) > 1
+
+
+def test_how_a_text_comes_to_be_is_read_from_its_states():
+    """By hand: two texts of three tokens, each state a row."""
+
+    def order(*texts):
+        return differences.order(torch.tensor(texts).transpose(0, 1))
+
+    left = [[9, 9, 9], [1, 9, 9], [1, 2, 9], [1, 2, 3]]
+    right = [[9, 9, 9], [9, 9, 3], [9, 2, 3], [1, 2, 3]]
+    assert order(left, left) == "one at a time, from left to right, each once"
+    assert order(left, right) == "one at a time, in any order, each once"
+    again = [[9, 9, 9], [1, 1, 9], [2, 1, 9], [2, 1, 2]]  # 2, 1 and 1 at a time; 2, 1 and 1 times
+    assert order(again, again) == "1.3 at a time, in any order, each 1.3 times"
+    more = [[9, 9, 9], [1, 1, 9], [2, 2, 1], [2, 2, 2]]  # 2, 3 and 1; twice each
+    assert order(again, more) == "1.7 at a time, in any order, each 1.7 times"
 
 
 CHANGES = [

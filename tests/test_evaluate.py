@@ -1,14 +1,18 @@
 """The ruler is right: what it reports is what can be worked out by hand."""
 
+import inspect
 import json
 import math
+from contextlib import contextmanager
+from functools import cache
+from types import SimpleNamespace
 
 import pytest
 import torch
 from helpers import LENGTH, TINY, generator, presets, stir
 from torch import nn
 
-from nanoparadigm import PRESETS, build, corpora, evaluate, tokenizers
+from nanoparadigm import PRESETS, build, corpora, evaluate, parameters, tokenizers
 from nanoparadigm.evaluate import (
     Counted,
     Estimate,
@@ -263,3 +267,153 @@ def test_the_table_has_a_row_for_each_model_and_its_columns_are_straight():
         shown = [int(cell.replace(",", "")) for cell in (calls, positions, size, tokens)]
         assert shown == [*numbers, row["tokens"]]
         assert int(speed.replace(",", "")) == round(row["speed"]["tokens_per_second"])
+
+
+# --------------------------------------------------------------------- the time, told to the ruler
+
+
+@contextmanager
+def stopwatch(model, seconds):
+    """While it lasts the clock stands still, but for the seconds that each text takes."""
+    now, left, sample = [0.0], iter(seconds), model.sample
+
+    def timed(*given, **options):
+        now[0] += next(left)
+        return sample(*given, **options)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(model, "sample", timed)
+        patch.setattr(evaluate, "time", SimpleNamespace(perf_counter=lambda: now[0]))
+        yield
+
+
+@presets
+def test_the_speed_is_the_tokens_of_a_text_over_the_median_of_the_times(name):
+    """Of the three after the first, which only wakes the machine; and it is tokens that count, not
+    the positions that were computed for them."""
+    model = new(of_text("char"), name)
+    for repeats, seconds in (3, [100, 1, 8, 2]), (5, [0.1, 9, 1, 7, 4, 3]):
+        with stopwatch(model, seconds):
+            speed = generation_speed(model, 6, generator(), steps=3, repeats=repeats)
+        assert speed.tokens_per_second == pytest.approx(6 / sorted(seconds[1:])[repeats // 2])
+
+
+# ----------------------------------------------------------------------- what is asked of a model
+
+MEASURES = {
+    "window_nats": lambda model, data: [
+        nats.tolist() for _, nats in evaluate.window_nats(model, data, generator(), max_windows=5)
+    ],
+    "accuracy": lambda model, data: accuracy(model, data, 0, generator(), n=30),
+    "against_the_truth": lambda model, data: evaluate.against_the_truth(
+        model, data, [(data.validation[0][:3], torch.zeros(3))], generator(), steps=3, n=4
+    ),
+    "decoding": lambda model, data: evaluate.decoding(model, data, "so", {}, steps=3, n=4),
+    "generation_speed": lambda model, data: written_by(model, data.length),
+}
+
+
+def written_by(model, length):
+    """The texts that the measurement of the speed has a model write."""
+    texts, sample = [], model.sample
+
+    def note(*given, **options):
+        texts.append(sample(*given, **options).tolist())
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(model, "sample", note)
+        generation_speed(model, length, generator(), steps=3)
+    return texts
+
+
+@cache
+def of_words():
+    """The built-in language, of which some measurements are."""
+    corpus = corpora.load("language")
+    return corpora.Data(corpus, tokenizers.build("word", corpus), corpus.sequence_length)
+
+
+@pytest.mark.parametrize("what", MEASURES)
+def test_nothing_is_dropped_where_it_is_measured(what):
+    """A model with dropout that comes from its training gives what it gives at rest."""
+    words = of_words()
+    for name in "ar", "flow":
+        sizes = {**TINY, "block_size": words.length, "dropout": 0.7}
+        model = stir(build(name, words.tokenizer.vocab_size, **sizes), 0.2)
+        found = [MEASURES[what](model.train(mode), words) for mode in (False, True)]
+        assert found[0] == found[1]
+
+
+def test_accuracy_is_asked_of_windows_spread_over_the_split(data):
+    full = data.validation[0].tolist()
+
+    class Asked(nn.Module):
+        device, seen = torch.device("cpu"), []
+
+        def conditional(self, x, i, generator):
+            self.seen += x.tolist()
+            return torch.zeros(len(x), 300)
+
+    for n in (2, 5, 7, len(full) + 9):
+        Asked.seen = []
+        accuracy(Asked(), data, 0, None, n=n, batch_size=3)
+        n = min(n, len(full))
+        even = [(len(full) - 1) * k / (n - 1) for k in range(n)]
+        for window, place in zip(Asked.seen, even, strict=True):
+            assert abs(full.index(window) - place) <= 0.5
+
+
+def test_what_measure_is_asked_reaches_what_measures(monkeypatch):
+    """Each number is another, and all noise is of that seed."""
+    data, asked = of_text("char"), {}
+    model = new(data, "diffusion")
+
+    def noted(name, gives):
+        function = getattr(evaluate, name)
+
+        def note(*given, **options):
+            bound = inspect.signature(function).bind(*given, **options)
+            bound.apply_defaults()
+            asked.setdefault(name, []).append(bound.arguments)
+            return gives
+
+        monkeypatch.setattr(evaluate, name, note)
+
+    nats = torch.tensor([1.0, 3.0], dtype=torch.float64) * LENGTH
+    windows = [(data.validation[0][:2], nats)]
+    noted("window_nats", windows)
+    noted("accuracy", Estimate(0.5, 0.1))
+    noted("generation_speed", evaluate.Speed(1.0, 2, 3))
+    noted("against_the_truth", {"excess": 4})
+    monkeypatch.setattr(evaluate, "knows_the_truth", lambda data: True)
+    row = measure(model, data, seed=3, draws=5, max_windows=7, steps=9)
+    (bound,), (speed,), (truth,) = (
+        asked[name] for name in ("window_nats", "generation_speed", "against_the_truth")
+    )
+    assert (bound["draws"], bound["max_windows"]) == (5, 7)
+    assert (speed["length"], speed["steps"]) == (LENGTH, 9)
+    assert truth["steps"] == 9 and truth["windows"] is windows
+    assert [call["position"] for call in asked["accuracy"]] == [-1, 0]
+    assert {call["generator"].initial_seed() for calls in asked.values() for call in calls} == {3}
+    assert row["nats_per_token"]["mean"] == pytest.approx(2.0)
+    bits = math.log(2) * data.characters_per_token
+    expected = {name: nats / bits for name, nats in row["nats_per_token"].items()}
+    assert row["bits_per_character"] == pytest.approx(expected)
+    assert row["speed"] == dict(tokens_per_second=1.0, calls=2, positions=3)
+    assert row["truth"] == {"excess": 4} and row["parameters"] == parameters(model)
+
+
+def test_as_many_draws_as_are_asked_for_are_taken(data):
+    class Drawn(Priced):
+        def nll_bound(self, x, generator, draws):
+            return torch.full((len(x),), float(draws * x.shape[1]))
+
+    for draws in (1, 5):
+        assert nats_per_token(Drawn(), data, None, draws=draws).mean == pytest.approx(draws)
+
+
+def test_a_network_is_given_as_many_texts_as_its_logits_allow(monkeypatch):
+    monkeypatch.setattr(evaluate, "LOGITS", 1000)
+    found = [evaluate.at_once(V, L, 12) for V, L in ((10, 10), (9, 10), (10, 20), (100, 11))]
+    assert found == [10, 11, 5, 1]
+    assert evaluate.at_once(2, 10, 12) == 12

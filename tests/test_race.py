@@ -2,7 +2,9 @@
 
 import io
 import json
+from functools import partial
 from itertools import pairwise
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -196,6 +198,66 @@ def test_at_every_moment_each_run_has_come_as_far_as_its_clock_says(times, clock
         for run, frame, reached in zip(runs, frames, own, strict=True):
             behind = [f for f, t in zip(run.frames, reached, strict=True) if t <= at]
             assert frame is (behind[-1] if behind else run.frames[0])
+
+
+@decodings
+def test_the_clock_of_a_run_is_the_time_of_the_model_and_of_nothing_else(name, template, options):
+    """A second for each call of the network; a hundred, that nobody pays, for each frame kept."""
+    model, now, look = awake(name), [0.0], race.symbols
+
+    def kept(*given):
+        now[0] += 100
+        return look(*given)
+
+    with pytest.MonkeyPatch.context() as patch:
+        for method in "forward", "step":
+            if run := getattr(model.net, method, None):
+                patch.setattr(model.net, method, partial(after_a_second, now, run))
+        patch.setattr(race, "symbols", kept)
+        patch.setattr(race, "time", SimpleNamespace(perf_counter=lambda: now[0]))
+        run = race.record("it", model, LETTERS, template, generator(), **options)
+    assert [frame.seconds for frame in run.frames] == [frame.calls for frame in run.frames]
+    assert run.frames[-1].seconds > 0
+    page = BeautifulSoup(race.page([run]), "html.parser").find(id="race").string
+    frames = json.loads(page)["runs"][0]["frames"]
+    assert [frame["seconds"] for frame in frames] == [frame.seconds for frame in run.frames]
+    assert [frame["surety"] for frame in frames] == [frame.surety for frame in run.frames]
+
+
+def after_a_second(now, run, *given):
+    now[0] += 1
+    return run(*given)
+
+
+def test_surety_is_the_mean_of_the_tokens_that_the_network_was_asked_for():
+    frame = Frame(tuple("abcd"), 3, 9, 0.5, (None, 1, 2, 3), (None, 0.25, None, 0.75))
+    assert frame.surety == 0.5
+    assert Frame(("a",), 0, 0, 0.0, (None,), (None,)).surety is None
+
+
+def test_a_frame_says_what_it_took():
+    frame = Frame(("a",), 1, 2_345, 0.5, (1,), (0.25,))
+    assert race.costs(frame) == "1 call, 2,345 positions, 0.500 s"
+    assert race.standing(frame) == "1 call, 2,345 positions, 0.500 s, mean p 0.25"
+    assert [race.heading(Moment(2, ()), clock) for clock in race.CLOCKS] == [
+        "network calls: 2", "seconds: 2.000"
+    ]  # fmt: skip
+
+
+def test_a_still_is_the_last_moment_before_its_share_of_the_time():
+    found = race.moments([run_of([(t, t) for t in (10, 11, 14, 20)])])
+    for share, at in (0, 10), (0.09, 10), (0.1, 11), (0.39, 11), (0.4, 14), (0.99, 14), (1, 20):
+        assert race.still(found, share).at == at
+    assert [moment.at for moment in race.stills(found, 3)] == [10, 14, 20]
+
+
+def test_a_token_is_new_for_as_many_calls_as_the_legend_says():
+    ages = []
+    for calls in range(5, 12):
+        frame = Frame(("a",), calls, calls, 1.0, (5,), (0.5,))
+        run = Run("it", "ar", "", (False,), "a", (frame,))
+        ages.append(race.lines(run, frame, 9)[0][0].new)
+    assert ages == [True] * race.RECENT + [False] * (7 - race.RECENT)
 
 
 def test_an_unknown_clock_is_answered_with_those_there_are():

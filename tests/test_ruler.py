@@ -1,16 +1,18 @@
 """The ruler itself: honest standard errors, and the truth measured against itself."""
 
 import math
+from collections import Counter, defaultdict
 from dataclasses import replace
+from functools import cache
 from types import SimpleNamespace
 
 import pytest
 import torch
 from helpers import TINY, Table, generator
 
-from nanoparadigm import build, corpora, evaluate, tokenizers
+from nanoparadigm import PRESETS, build, corpora, evaluate, tokenizers
 from nanoparadigm.automaton import Automaton, oracle
-from nanoparadigm.language import LENGTH, language, tiny
+from nanoparadigm.language import KINDS, LENGTH, language, tiny
 from nanoparadigm.paradigms import Autoregressive, DiscreteFlow, MaskedDiffusion
 
 
@@ -249,3 +251,279 @@ def test_a_way_of_writing_costs_what_it_computes(data):
         row = evaluate.decoding(model, data, "so", options, n=10, batch_size=4)
         assert (row["calls"], row["positions"]) == (calls, positions)
         assert row == evaluate.decoding(model, data, "so", options, n=10, batch_size=4)
+
+
+# ----------------------------------------------------------------- numbers that are known otherwise
+
+PARADIGMS = list(dict.fromkeys(preset.paradigm for preset in PRESETS.values()))
+TEXTS = {
+    "la a hen runs . a cow eats": {},
+    "la a hen swims . a cows eats": {"topic": 1, "agreement": 1},
+    "lo a hen run lo some cow eat": {"agreement": 2},
+    "la a a hen run lo some cows": {"order": 1, "agreement": 1, "echo": 1},
+    "lo some bats soar lo a crow sings": {},
+}
+"""texts of eight words, and their mistakes"""
+
+
+def spoken():
+    words = language().words
+    return torch.tensor([[words.index(word) for word in text.split()] for text in TEXTS])
+
+
+def price(text, slip):
+    """-log p of a text of ids, nats a word, walked state by state."""
+    truth, state, nats = language(), 0, 0.0
+    for word in text:
+        nats -= math.log((1 - slip) * truth.P[state, word].item() + slip / truth.V)
+        state = truth.successor[state, word].item()
+    return nats / len(text)
+
+
+def mean_and_error(values):
+    mean = sum(values) / len(values)
+    spread = sum((v - mean) ** 2 for v in values) / (len(values) - 1)
+    return pytest.approx(dict(mean=mean, se=(spread / len(values)) ** 0.5))
+
+
+@cache
+def held_out():
+    """The validation split of the built-in language, text by text."""
+    tokenizer = tokenizers.WordTokenizer(language().words)
+    return corpora.load("language").tokens(tokenizer).validation.view(-1, LENGTH)
+
+
+def known_language(texts):
+    """Data whose texts (n, L) are of the language."""
+    return SimpleNamespace(
+        corpus=SimpleNamespace(truth=language()),
+        tokenizer=SimpleNamespace(vocab_size=32),
+        length=texts.shape[1],
+        validation=[texts],
+        characters_per_token=3.0,
+    )
+
+
+@pytest.mark.parametrize("kind", PARADIGMS)
+def test_with_the_exact_posterior_all_are_right_as_often_in_both_directions(kind):
+    """As often as Bayes over the 32 texts that differ in one word, which is not the same forward
+    and in reverse; whatever `measure` is asked besides."""
+    truth, data = language(), known_language(held_out()[:300])
+    data.corpus.truth = None
+    row = evaluate.measure(oracle(kind, truth), data, draws=1, max_windows=2, steps=2)
+    asked = [round(k * 299 / 199) for k in range(200)]
+    rates = []
+    for way, place in ("forward", LENGTH - 1), ("reverse", 0):
+        right = []
+        for x in data.validation[0][asked]:
+            texts = x.repeat(truth.V, 1)
+            texts[:, place] = torch.arange(truth.V)
+            right.append(float(truth.log_prob(texts).argmax() == x[place]))
+        assert row[way] == mean_and_error(right)
+        rates.append(sum(right) / len(right))
+    assert rates[1] - rates[0] > 0.2
+
+
+def test_texts_are_worth_what_their_mistakes_and_their_words_say():
+    found = evaluate.worth(spoken(), language())
+    assert found["ungrammatical"] == mean_and_error([float(bool(m)) for m in TEXTS.values()])
+    assert found["mistakes"] == {
+        kind: sum(m.get(kind, 0) for m in TEXTS.values()) / len(TEXTS) for kind in KINDS
+    }
+    prices = [price(text, evaluate.SLIP) for text in spoken().tolist()]
+    assert found["surprise"] == mean_and_error(prices)
+
+
+def naive_variety(texts):
+    """With dictionaries, token by token."""
+    truth, slip = language(), evaluate.SLIP
+    counts, seen = defaultdict(Counter), []
+    for text in texts:
+        state, row = 0, []
+        for word in text:
+            event = word if truth.P[state, word] > 0 else "a mistake"
+            counts[state][event] += 1
+            row.append((state, event))
+            state = truth.successor[state, word].item()
+        seen.append(row)
+
+    def true(state, event):
+        said = (1 - slip) * truth.P[state] + slip / truth.V
+        return (said[truth.P[state] == 0].sum() if event == "a mistake" else said[event]).item()
+
+    def counted(state, event):
+        return counts[state][event] / sum(counts[state].values())
+
+    entropy = [-sum(math.log(counted(*at)) for at in row) / len(row) for row in seen]
+    excess = [sum(math.log(counted(*at) / true(*at)) for at in row) / len(row) for row in seen]
+    # Miller and Madow: of a state met n times counting makes the entropy too small by
+    # (kinds - 1) / 2n, and n of all tokens are there
+    missing = sum((len(c) - 1) / 2 for c in counts.values())
+    return entropy, excess, missing / sum(map(len, seen))
+
+
+def test_variety_is_what_counting_with_dictionaries_says():
+    texts = language().sample(40, LENGTH, generator())
+    texts[::4, 9] = torch.randint(32, (10,), generator=generator(1))
+    entropy, excess, bias = naive_variety(texts.tolist())
+    found = evaluate.variety(texts, language())
+    assert bias > 0.01
+    found["entropy"]["mean"] -= bias
+    found["excess"]["mean"] += bias
+    assert found == {"entropy": mean_and_error(entropy), "excess": mean_and_error(excess)}
+
+
+class Writer(torch.nn.Module):
+    """A model that writes the texts it was given, one after another, and notes how it was asked.
+
+    For every batch its network is called as often as there were batches, on half of the texts."""
+
+    device = torch.device("cpu")
+
+    def __init__(self, texts):
+        super().__init__()
+        self.texts, self.asked, self.seeds = texts, [], []
+        self.net = torch.nn.Identity()
+        self.net.forward = lambda z, t=None: z
+
+    def sample(self, n, length, generator, **options):
+        first = sum(n for n, *_ in self.asked)
+        self.asked.append((n, length, options))
+        self.seeds.append(generator.initial_seed())
+        text = self.texts[first : first + n]
+        for _ in self.asked:
+            self.net(text[: n // 2])
+        return text
+
+
+def test_the_distance_to_the_truth_is_worked_out_from_windows_and_texts():
+    texts = spoken()
+    data, right, off = known_language(texts), texts[[0, 4]], torch.tensor([0.3, -0.1])
+    truth, writer = language(), Writer(texts)
+    windows = [(right, (-truth.log_prob(right) + 8 * off).double()), (None, None)]
+    row = evaluate.against_the_truth(writer, data, windows, generator(7), steps=3, n=5)
+    assert writer.asked == [(5, 8, dict(steps=3))] and writer.seeds == [7]
+    assert row.pop("excess") == mean_and_error(off.tolist())
+    # the chain rule: each word's entropy in its state, by the chance to be there
+    p, entropy = [1.0] + [0.0] * (len(truth.P) - 1), 0.0
+    for _ in range(8):
+        then = [0.0] * len(p)
+        for state, chance in enumerate(p):
+            for word, q in enumerate(truth.P[state].tolist() if chance else ()):
+                if q:
+                    entropy -= chance * q * math.log(q)
+                    then[truth.successor[state, word]] += chance * q
+        p = then
+    assert row.pop("entropy") == pytest.approx(entropy / 8)
+    assert row == evaluate.worth(texts, truth)
+
+
+def test_a_way_of_writing_is_judged_by_all_its_texts_and_charged_for_each():
+    """Batches of 2, 2 and 1: one call on a text of the first, two on one of the second."""
+    texts, truth = spoken(), language()
+    writer, data = Writer(texts), known_language(texts)
+    options = dict(temperature=0.7)
+    row = evaluate.decoding(writer, data, "so", options, seed=3, steps=9, n=5, batch_size=2)
+    assert writer.asked == [(n, 8, dict(steps=9, temperature=0.7)) for n in (2, 2, 1)]
+    assert writer.seeds == [3, 3, 3]
+    cost = dict(name="so", calls=3 / 5, positions=3 * 8 / 5)
+    assert row == cost | evaluate.worth(texts, truth) | evaluate.variety(texts, truth)
+    writer = Writer(texts)
+    evaluate.decoding(writer, data, "so", dict(steps=2), steps=9, n=5)
+    assert writer.asked == [(5, 8, dict(steps=2))]  # its own
+
+
+def test_the_truth_is_judged_by_as_many_texts_as_the_others():
+    data, truth = known_language(spoken()), language()
+    texts = truth.sample(60, 8, generator(5))
+    row = evaluate.decoding_of_the_truth(data, seed=5, n=60)
+    found = evaluate.worth(texts, truth) | evaluate.variety(texts, truth)
+    assert row == dict(name="the truth") | found
+
+
+def test_the_lines_to_hold_a_curve_against():
+    truth = SimpleNamespace(
+        entropy=lambda length: 7.0 * length, k_gram_entropy=lambda k, length: 10.0 * k + length / 64
+    )
+    data = SimpleNamespace(corpus=SimpleNamespace(truth=truth), length=32)
+    lines = {"memory of 1": 10.5, "memory of 3": 30.5, "memory of 5": 50.5, "entropy": 7.0}
+    assert evaluate.floors(data, None) == lines
+    data.corpus.truth = None
+    names = ["uniform", "1-gram", "3-gram", "5-gram", "5-gram, no windows"]
+    rows = [dict(name=n, nats_per_token=dict(mean=i, se=9)) for i, n in enumerate(names)]
+    assert evaluate.floors(data, rows) == {"1-gram": 1, "3-gram": 2, "5-gram": 3}
+
+
+# ------------------------------------------------------------------------------- what a table shows
+
+
+def cells(table):
+    """The rows of a Markdown table, head -> cell."""
+    head, _, *lines = [[c.strip() for c in t.strip("|").split("|")] for t in table.splitlines()]
+    return [dict(zip(head, line, strict=True)) for line in lines]
+
+
+def number(n):
+    """An estimate that no other looks like."""
+    return dict(mean=n + 0.1234, se=n + 0.5678)
+
+
+def test_every_number_of_a_model_stands_in_its_column():
+    row = dict(name="it", exact=False, bits_per_character=number(1), parameters=9_001, tokens=8_002)
+    row |= dict(forward=number(0.2), reverse=number(0.4))
+    row["speed"] = dict(tokens_per_second=7_003.4, calls=6_004, positions=5_005)
+    expected = {
+        "model": "it",
+        "bits per character": "<= 1.123 ± 1.568",
+        "tokens/s": "7,003",
+        "network calls": "6,004",
+        "positions computed": "5,005",
+        "forward accuracy": "32.3 ± 76.8 %",
+        "reverse accuracy": "52.3 ± 96.8 %",
+        "parameters": "9,001",
+        "trained on": "8,002",
+    }
+    (line,) = cells(evaluate.table([row]))
+    assert line == expected and list(line) == list(expected)
+    bare = dict(name="it", exact=True, bits_per_character=number(2), tokens=0)
+    filled = {"model": "it", "bits per character": "= 2.123 ± 2.568"}
+    assert cells(evaluate.table([bare])) == [dict.fromkeys(expected, "") | filled]
+
+
+def test_every_distance_to_the_truth_stands_in_its_column():
+    truth = dict(excess=number(1), ungrammatical=number(0.2), surprise=number(3), entropy=4.0625)
+    truth["mistakes"] = {"agreement": 0.1, "topic": 0.2, "echo": 0.3, "order": 0.4}
+    expected = {
+        "model": "it",
+        "excess, nats per word": "<= 1.1234 ± 1.5678",
+        "ungrammatical": "32.3 ± 76.8 %",
+        "agreement": "0.10",
+        "topic": "0.20",
+        "echo": "0.30",
+        "order": "0.40",
+        "surprise": "3.123 ± 3.568",
+        "entropy": "4.062",
+    }
+    rows = [dict(name="it", exact=False, truth=truth), dict(name="unknown", exact=True, truth=None)]
+    (line,) = cells(evaluate.truth_table(rows))
+    assert line == expected and list(line) == list(expected)
+    rows[0]["exact"] = True
+    assert cells(evaluate.truth_table(rows))[0]["excess, nats per word"] == "= 1.1234 ± 1.5678"
+
+
+def test_every_number_of_a_way_of_writing_stands_in_its_column():
+    row = dict(name="so", calls=1_234.4, positions=5_678.4, ungrammatical=number(0.2))
+    row |= dict(surprise=number(1), entropy=number(2), excess=number(3))
+    expected = {
+        "decoding": "so",
+        "network calls": "1,234",
+        "positions": "5,678",
+        "ungrammatical": "32.3 ± 76.8 %",
+        "surprise": "1.123 ± 1.568",
+        "entropy": "2.123 ± 2.568",
+        "excess": "3.123 ± 3.568",
+    }
+    (line,) = cells(evaluate.decoding_table([row]))
+    assert line == expected and list(line) == list(expected)
+    del row["calls"], row["positions"]
+    assert cells(evaluate.decoding_table([row]))[0]["network calls"] == ""

@@ -59,6 +59,70 @@ def test_a_point_says_where_it_is_and_waits_where_its_curve_has_no_point():
     assert says.startswith("nats per word against tokens: ar, mamba, 2-gram at 1.46")
 
 
+def test_a_curve_and_its_point_are_drawn_where_they_are():
+    """Left and right, top and bottom, by hand: x from 0 to 8, y from 1, a level line, to 3."""
+    curves = {"ar": [(0, 3.0), (4, 2.0), (8, 1.5)], "flow": [(2, 2.5), (8, 1.25)]}
+    view = viz.follow(curves, "Learning", levels={"entropy": 1.0})
+    soup = BeautifulSoup(view.html, "html.parser")
+
+    def at(x, y):
+        across = viz.LEFT + (viz.RIGHT - viz.LEFT) * x / 8
+        return across, viz.BOTTOM - (viz.BOTTOM - viz.TOP) * (y - 1) / 2
+
+    def said(point):
+        return "{:.1f},{:.1f}".format(*at(*point))
+
+    assert [line["points"] for line in soup("polyline")] == [
+        " ".join(map(said, curve)) for curve in curves.values()
+    ]
+    seen = [
+        [(f"{dot['cx']},{dot['cy']}", dot["fill"]) for dot in frame("circle")]
+        for frame in soup(attrs={"data-label": True})
+    ]
+    expected = [[(0, 3.0)], [(0, 3.0), (2, 2.5)], [(4, 2.0), (2, 2.5)], [(8, 1.5), (8, 1.25)]]
+    for dots, points in zip(seen, expected, strict=True):
+        colours = [viz.PALETTE[name] for name in ("ar", "flow")][: len(points)]
+        assert dots == list(zip(map(said, points), colours, strict=True))
+    level = soup.find("path", attrs={"stroke-dasharray": "2 4"})["d"]
+    assert level == f"M{viz.LEFT} {viz.BOTTOM:.1f}H{viz.RIGHT}"
+
+
+def test_learning_curves_are_bits_over_tokens_and_over_seconds():
+    """Of the records with a validation, and in bits all that was in nats: means, errors, floors."""
+    records = [
+        dict(tokens=10, seconds=1.5, val=3.0, val_se=0.3),
+        dict(tokens=20, seconds=2.5),
+        dict(tokens=30, seconds=4.0, val=1.5, val_se=0.6),
+    ]
+    floors = {"3-gram": 1.2, "entropy": 0.9}
+    panels = viz.learning_curves({"ar": records}, floors, nats_per_bit=0.75).axes
+    for axes, x in zip(panels, ([10, 30], [1.5, 4.0]), strict=True):
+        (bars,) = axes.containers
+        line, (low, high), _ = bars.lines
+        assert line.get_xdata() == pytest.approx(x)
+        assert line.get_ydata() == pytest.approx([4.0, 2.0])
+        assert low.get_ydata() == pytest.approx([3.6, 1.2])
+        assert high.get_ydata() == pytest.approx([4.4, 2.8])
+        assert line.get_color() == viz.PALETTE["ar"]
+        levels = [line for line in axes.lines if list(line.get_xdata()) == [0, 1]]
+        assert [line.get_ydata()[0] for line in levels] == pytest.approx([1.6, 1.2])
+        assert [line.get_linestyle() for line in levels] == [":", "-"]
+    assert [axes.get_xlabel() for axes in panels] == ["tokens read", "seconds of training"]
+    assert {text.get_text(): text.get_position()[1] for text in panels[1].texts} == {
+        "3-gram": pytest.approx(1.6),
+        "entropy": pytest.approx(1.2),
+    }
+
+
+def test_the_ground_of_a_token_is_its_share_of_the_highest():
+    soup = BeautifulSoup(viz.heat("abcd", [0.5, 2.0, None, -0.1], highest=2.0), "html.parser")
+    assert [(span.text, span.get("title")) for span in soup("span")] == [
+        ("a", "0.50"), ("b", "2.00"), ("c", None), ("d", "0.00")
+    ]  # fmt: skip
+    strength = [re.findall(r"[\d.]+(?=\))", span.get("style", "")) for span in soup("span")]
+    assert strength == [["0.19"], ["0.75"], [], ["0.00"]]  # of at most 0.75
+
+
 def test_the_labels_of_close_lines_do_not_touch():
     soup = BeautifulSoup(learning().html, "html.parser")
     heights = sorted(int(t["y"]) for t in soup("text") if t.text in LEVELS)

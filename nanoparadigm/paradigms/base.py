@@ -103,14 +103,13 @@ class Paradigm(nn.Module, ABC):
                 yield state, slice(0, length)
             return
         gaps = (~known).any(0).nonzero().flatten().tolist()
-        size = -(-(gaps[-1] + 1 - gaps[0]) // (blocks or 1)) if gaps else 0
-        if length > reach:
-            size = min(size, max(reach // 2, 1))
+        most, left = max(reach // 2, 1) if length > reach else length, blocks or 1
         x, known = torch.where(known, canvas, self.blank), known.clone()
         yield x, slice(0, length)
         while gaps:
-            block = [i for i in gaps if i < gaps[0] + size]
-            gaps = gaps[len(block) :]
+            size = -(-len(gaps) // max(left, 1))
+            block = [i for i in gaps[:size] if i < gaps[0] + most]
+            gaps, left = gaps[len(block) :], left - 1
             start, end = block[0], block[-1] + 1
             room, given = reach - (end - start), (gaps[0] if gaps else length) - end
             after = min(given, max(room // 2, room - start))
