@@ -289,6 +289,7 @@ def test_what_is_known_of_a_trial_is_what_its_files_say(tmp_path):
         folder.mkdir(parents=True)
         lists = dict(bound=[first, 3.0, 10.0], own_exam=[first, 0.5], zero_shot=[1.0, 1.0, 7.0])
         rest = dict.fromkeys(study.MEASURED - {*lists}, 4)
+        rest["independent"] = dict(bound=True, zero_shot=False)
         checkpoint.write_json(folder / "measures.json", rest | lists)
         lines = [
             dict(step=10, loss=9.0, lr=1, seconds=1.5),

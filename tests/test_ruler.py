@@ -296,7 +296,8 @@ def held_out():
 def known_language(texts):
     """Data whose texts (n, L) are of the language."""
     return SimpleNamespace(
-        corpus=SimpleNamespace(truth=language()),
+        truth=language(),
+        aligned=True,
         tokenizer=SimpleNamespace(vocab_size=32),
         length=texts.shape[1],
         validation=[texts],
@@ -309,7 +310,7 @@ def test_with_the_exact_posterior_all_are_right_as_often_in_both_directions(kind
     """As often as Bayes over the 32 texts that differ in one word, which is not the same forward
     and in reverse; whatever `measure` is asked besides."""
     truth, data = language(), known_language(held_out()[:300])
-    data.corpus.truth = None
+    data.truth = None
     row = evaluate.measure(oracle(kind, truth), data, draws=1, max_windows=2, steps=2)
     asked = [round(k * 299 / 199) for k in range(200)]
     rates = []
@@ -445,10 +446,10 @@ def test_the_lines_to_hold_a_curve_against():
     truth = SimpleNamespace(
         entropy=lambda length: 7.0 * length, k_gram_entropy=lambda k, length: 10.0 * k + length / 64
     )
-    data = SimpleNamespace(corpus=SimpleNamespace(truth=truth), length=32)
+    data = SimpleNamespace(truth=truth, length=32)
     lines = {"memory of 1": 10.5, "memory of 3": 30.5, "memory of 5": 50.5, "entropy": 7.0}
     assert evaluate.floors(data, None) == lines
-    data.corpus.truth = None
+    data.truth = None
     names = ["uniform", "1-gram", "3-gram", "5-gram", "5-gram, no windows"]
     rows = [dict(name=n, nats_per_token=dict(mean=i, se=9)) for i, n in enumerate(names)]
     assert evaluate.floors(data, rows) == {"1-gram": 1, "3-gram": 2, "5-gram": 3}
