@@ -91,7 +91,8 @@ def awake(name, network):
 
 
 def pulls(model, objective):
-    """What the network is given (B, L), and how the objective pulls at its logits (B, L, V)."""
+    """What the network is given (B, L), and how the objective pulls at its logits (B, L, V), one
+    call after another."""
     noted = []
 
     def note(net, inputs, logits):
@@ -101,8 +102,8 @@ def pulls(model, objective):
     hook = model.net.register_forward_hook(note)
     objective().backward()
     hook.remove()
-    ((z, logits),) = noted
-    return z, -logits.grad[..., :V]
+    z, logits = zip(*noted, strict=True)
+    return torch.cat(z), -torch.cat([each.grad for each in logits])[..., :V]
 
 
 def logits(net, z, noise_level):

@@ -25,7 +25,7 @@ from nanoparadigm.language import corpus, language
 from nanoparadigm.tokenizers import CharTokenizer
 
 LETTERS = CharTokenizer("abcdefg")
-MEASURED = dict(exact=True, bits_per_character=dict(mean=1.0, se=0.1))
+MEASURED = dict(exact=True, bits_per_character=dict(mean=1.0, se=0.1), windows=[1.0, 2.0])
 
 
 def saved(name, tokenizer=LETTERS, **sizes):

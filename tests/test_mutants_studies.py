@@ -295,8 +295,8 @@ MUTANTS = {
     ),
     "what is written judged in place of real texts": (
         study.opinions,
-        "real=opinion(real)",
-        "real=opinion(samples)",
+        "real=opinion(real,",
+        "real=opinion(samples,",
         patched(
             test_judging.test_texts_and_real_ones_are_each_judged_by_their_own_nats,
             test_judging.letters(),
@@ -313,8 +313,8 @@ MUTANTS = {
     ),
     "MAUVE of real texts against themselves": (
         study.opinions,
-        "full[order[n : 2 * n]]",
-        "full[order[:n]]",
+        "(order[:n], order[n : 2 * n])",
+        "(order[:n], order[:n])",
         patched(
             test_judging.test_texts_and_real_ones_are_each_judged_by_their_own_nats,
             test_judging.letters(),
