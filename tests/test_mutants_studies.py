@@ -604,6 +604,12 @@ MUTANTS = {
         "both[0][:, i] - both[1][:, i]",
         test_report.test_an_analysis_is_of_bounds_within_seeds_against_linear,
     ),
+    "one masking's seeds against the other's": (
+        report.analyse,
+        "values(shared,",
+        "values(trials,",
+        test_report.test_masking_by_entropy_is_held_against_the_same_seeds,
+    ),
     "resampled over schedules": (
         report.analyse,
         "(both[1] - both[0]).mean(1)",
