@@ -3,12 +3,14 @@
     python benchmarks/speedrun.py                 every run below, an hour on two cores
     python benchmarks/speedrun.py --only ar       the runs whose name begins so
     python benchmarks/speedrun.py --again         forget what has been measured before
+    python benchmarks/speedrun.py --measure       measure the models in runs/speedrun once more
 
 All models have about 0.8 M parameters. The budget of a run is in seconds of training, a share of
 what the classic recipe takes here (first row, three seeds); the number of steps that fill it is
 found beforehand by timing some. Quality is `nll_bound` over the whole validation split, nats per
 character: in windows of 64 for every autoregressive transformer, which is all the classic one can
-read, and in windows of 128, the length trained on, for every model but that one. Runs are written
+read, and in windows of 128, the length trained on, for every model but that one. Standard errors
+are those of a text, from blocks of windows. Runs are written
 to results/speedrun.json as they end, and those already there are not repeated.
 """
 
@@ -22,6 +24,7 @@ from pathlib import Path
 import classic
 import torch
 from measure import RESULTS, save
+from safetensors.torch import load_file, save_file
 
 from nanoparadigm import Settings, build, checkpoint, corpora, ngram, tokenizers, train
 from nanoparadigm.corpora import Batches, Data
@@ -74,6 +77,10 @@ def steps_in(seconds, name, data, changes, tries=12):
     return int(seconds / each)
 
 
+def folder_of(label, seed):
+    return Path("runs/speedrun") / f"{label.replace(', ', '-').replace(' ', '-')}-{seed}"
+
+
 def run(label, name, data, seconds, changes, seed):
     """Train; returns the model, what it took, and the curve on some validation windows.
 
@@ -84,7 +91,7 @@ def run(label, name, data, seconds, changes, seed):
         max_steps=steps, seed=seed, eval_interval=max(1, steps // 10), eval_windows=32, **changes
     )
     model = make(name, data.tokenizer.vocab_size, seed, changes)
-    folder = Path("runs/speedrun") / f"{label.replace(', ', '-').replace(' ', '-')}-{seed}"
+    folder = folder_of(label, seed)
     checkpoint.remove(folder)
     curve = [
         dict(seconds=r["seconds"], nats=r["val"])
@@ -103,8 +110,21 @@ def run_classic(data, seed):
     for _ in classic.train(model, batches):
         pass
     seconds = time.perf_counter() - began
+    folder = folder_of("classic", seed)
+    folder.mkdir(parents=True, exist_ok=True)
+    save_file(model.state_dict(), folder / "model.safetensors")
     tokens = classic.STEPS * classic.BATCH * classic.LENGTH
     return model, dict(seconds=seconds, steps=classic.STEPS, tokens=tokens)
+
+
+def trained(label, seed, vocab_size):
+    """The model that a run has left in runs/speedrun."""
+    folder = folder_of(label, seed)
+    if label != "classic":
+        return checkpoint.load(folder, "last").model
+    model = classic.build(vocab_size, seed)
+    model.load_state_dict(load_file(folder / "model.safetensors"))
+    return model
 
 
 def quality(model, data):
@@ -113,7 +133,7 @@ def quality(model, data):
 
 def record(label, seed, model, took, data, short):
     """One row of the leaderboard."""
-    row = dict(name=label, seed=seed, exact=model.exact, parameters=parameters(model), **took)
+    row = dict(took, name=label, seed=seed, exact=model.exact, parameters=parameters(model))
     if getattr(model.net, "max_length", None):
         row["nats_64"] = quality(model, short) if model.exact else None
     if getattr(model.net, "max_length", None) != classic.LENGTH:
@@ -140,6 +160,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--only", default="", help="runs whose name begins so")
     parser.add_argument("--again", action="store_true", help="forget earlier results")
+    parser.add_argument("--measure", action="store_true", help="only measure what was trained")
     options = parser.parse_args()
     path = RESULTS / "speedrun.json"
     rows = json.loads(path.read_text())["runs"] if path.exists() and not options.again else []
@@ -148,6 +169,14 @@ def main():
     tokenizer = tokenizers.build("char", corpus)
     data, short = (Data(corpus, tokenizer, length) for length in (LENGTH, classic.LENGTH))
     lines = {str(n): five_gram(data, n) for n in (classic.LENGTH, LENGTH, None)}
+
+    if options.measure:
+        for i, row in enumerate(rows):
+            if row["name"].startswith(options.only):
+                model = trained(row["name"], row["seed"], tokenizer.vocab_size)
+                rows[i] = record(row["name"], row["seed"], model, row, data, short)
+                save("speedrun", five_gram=lines, runs=rows)
+        return
 
     def done(label, seed):
         return any((row["name"], row["seed"]) == (label, seed) for row in rows)
