@@ -354,7 +354,7 @@ def add_differences(rows, data):
     A bound minus an exact number is a bound. A bound minus a bound says which is lower, and not
     which model is better: `exact` is then None.
     """
-    nats = [torch.tensor(row.pop("windows")) for row in rows]
+    nats = [torch.tensor(row.pop("windows"), dtype=torch.float64) for row in rows]
     first = rows[0]["bits_per_character"]["mean"]
     for row, own in zip(rows[1:], nats[1:], strict=True):
         if len(own) == len(nats[0]):

@@ -56,7 +56,8 @@ def collect(out):
 def standard_error(values, independent, name):
     """Of the mean of a measure of every window, in the order of the text."""
     alone = independent["zero_shot" if name == "zero_shot" else "bound"]
-    return (Estimate.of if alone else Estimate.of_text)(torch.tensor(values)).se
+    values = torch.tensor(values, dtype=torch.float64)
+    return (Estimate.of if alone else Estimate.of_text)(values).se
 
 
 def stored(preset):
