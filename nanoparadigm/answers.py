@@ -139,7 +139,7 @@ class Answers:
     @in_a_sentence
     def measure(self, models, progress=BAR):
         """The tables of `evaluate`, from WINDOWS windows of the text that each was trained on."""
-        rows, texts = [], set()
+        rows, read = [], []
         for i, name in enumerate(chosen(models)):
             progress((i, len(models)), desc=f"measuring {name}")
             saved = self.load(name)
@@ -147,9 +147,11 @@ class Answers:
             data = corpora.Data(corpora.load(corpus), saved.tokenizer, length)
             numbers = evaluate.measure(saved.model, data, max_windows=WINDOWS)
             rows.append(dict(name=name, tokens=saved.config["tokens"], **numbers))
-            texts.add(corpus)
+            read.append(data)
+        for data, taken in evaluate.by_exam(zip(rows, read, strict=True)):
+            evaluate.add_differences(taken, data)
         tables = [evaluate.table(rows), evaluate.truth_table(rows)]
-        if len(texts) > 1:
+        if len({data.corpus.name for data in read}) > 1:
             tables.append("These were measured on different texts, so do not compare them.")
         return "\n\n".join(filter(None, tables))
 

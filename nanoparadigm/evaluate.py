@@ -346,6 +346,14 @@ def generation_speed(model, length, generator, steps=64, repeats=3):
     return Speed(length / median, counted.calls, counted.positions)
 
 
+def by_exam(measured):
+    """Pairs of a row and its Data -> a pair of each Data and all rows of the same windows."""
+    exams = {}
+    for row, data in measured:
+        exams.setdefault((data.fingerprint, data.length), (data, []))[1].append(row)
+    return [*exams.values()]
+
+
 def add_differences(rows, data):
     """Take the `windows` of rows of `measure` and `baselines` on one Data, and leave each row but
     the first its `difference`: how many bits per character it has more than the first, and the

@@ -71,7 +71,8 @@ def test_what_is_measured_is_the_windows_that_the_button_names(monkeypatch):
 
     def measure(model, data, **options):
         asked.append((model, data.corpus.name, data.length, options))
-        return dict(exact=True, bits_per_character=dict(mean=2.0, se=0.5))
+        bits = dict(mean=2.0, se=0.5)
+        return dict(exact=True, bits_per_character=bits, windows=[1.0, 2.0])
 
     monkeypatch.setattr(answers.Answers, "load", lambda self, name: one)
     monkeypatch.setattr(corpora, "load", lambda name: corpora.Corpus(name, text, text))

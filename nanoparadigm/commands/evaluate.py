@@ -53,7 +53,7 @@ class Evaluate:
         check_seed(self.seed)
         texts = functools.cache(corpora.load)
         paths = self.checkpoint or sorted(str(p.parent) for p in Path("runs").glob("*/run.json"))
-        rows, problems, exams = [], [], {}  # what was measured on the same tokens, in exams
+        rows, problems, read = [], [], []
         for path in progress(paths, "evaluating"):
             try:
                 saved = checkpoint.load(path)
@@ -71,7 +71,7 @@ class Evaluate:
             rows.append(
                 dict(name=path, corpus=data.corpus.name, tokens=saved.config["tokens"], **numbers)
             )
-            exams.setdefault((data.fingerprint, data.length), (data, []))[1].append(rows[-1])
+            read.append(data)
         if not rows:
             reasons = "; ".join(dict.fromkeys(map(str, problems)))
             raise InputError(f"no model to evaluate: {reasons or 'nanoparadigm train makes one'}")
@@ -83,7 +83,8 @@ class Evaluate:
             self.save(rows)
             return
         same_text = len({row["corpus"] for row in rows}) == 1
-        for data, taken in exams.values():
+        exams = evaluate.by_exam(zip(rows, read, strict=True))
+        for data, taken in exams:
             if self.baselines and same_text:
                 symbols = f"{data.tokenizer.vocab_size} symbols ({data.tokenizer.kind})"
                 exam = f", {symbols}, windows of {data.length}" if len(exams) > 1 else ""
