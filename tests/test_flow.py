@@ -1,6 +1,7 @@
 """Discrete flow: corruption, rates, reversal, and the bound, against float64 identities."""
 
 import itertools
+import math
 
 import pytest
 import torch
@@ -174,6 +175,9 @@ def test_nll_bound_is_the_quadrature_in_the_mean(table):
 
 def test_wrong_options_are_named():
     model = awake("flow")
+    for end in (0.0, 1.0, math.nan):
+        with pytest.raises(InputError, match="give a noise level"):
+            model.nll_bound(torch.zeros(1, 4, dtype=torch.long), generator(), end=end)
     for options, message in [
         ({"sampler": "eular"}, "did you mean 'euler'"),
         ({"eta": 1.0}, "belongs to the Euler"),

@@ -36,8 +36,8 @@ MUTANTS = {
     ),
     "a difference turned round": (
         evaluate.add_differences,
-        'mean=row["bits_per_character"]["mean"] - first',
-        'mean=first - row["bits_per_character"]["mean"]',
+        'row["bits_per_character"]["mean"] - first["bits_per_character"]["mean"]',
+        'first["bits_per_character"]["mean"] - row["bits_per_character"]["mean"]',
         test_ruler.test_a_difference_is_paired_and_has_its_sign,
     ),
     "an error in nats beside a difference in bits": (
@@ -48,8 +48,8 @@ MUTANTS = {
     ),
     "a bound minus a bound called a bound": (
         evaluate.add_differences,
-        'row["exact"] if rows[0]["exact"] else None',
-        'row["exact"]',
+        'SIGNS[row["exact"], first["exact"]]',
+        'SIGNS[row["exact"], True]',
         test_ruler.test_a_difference_is_paired_and_has_its_sign,
     ),
     "two blocks are enough": (

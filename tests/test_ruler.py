@@ -121,12 +121,12 @@ def test_a_difference_is_paired_and_has_its_sign():
     assert not any("windows" in row for row in rows)
     assert "difference" not in rows[0] and "difference" not in rows[2]
     found = rows[1]["difference"]
-    assert (found["other"], found["exact"]) == ("a", False)
+    assert (found["other"], found["sign"]) == ("a", "<= ")
     assert found["mean"] == pytest.approx(3 / math.log(2))
     assert found["se"] == pytest.approx((16 / 15) ** 0.5 / 4 / math.log(2))
     rows = [row_of("a", False, more), row_of("b", False, more), row_of("c", True, common)]
     evaluate.add_differences(rows, data)
-    assert [row["difference"]["exact"] for row in rows[1:]] == [None, None]
+    assert [row["difference"]["sign"] for row in rows[1:]] == ["", ">= "]
     assert rows[2]["difference"]["mean"] == pytest.approx(-3 / math.log(2))
 
 

@@ -148,6 +148,8 @@ class DiscreteFlow(Paradigm):
         `end` goes to 0, because a token that is wrong at noise level t, which happens with
         probability of order t, costs of order log(1/t) / t.
         """
+        if not 0 < end < 1:
+            raise InputError(f"end is {end}: give a noise level above 0 and below 1")
         clock, low, total = SCHEDULES["linear"], end**0.5, 0.0
         for d in range(draws):
             s = low + (1 - low) * stratum(d, draws, len(x), generator, x.device)
