@@ -679,7 +679,7 @@ MUTANTS = {
     ),
     "the usual block whatever was asked": (
         Text.load,
-        "if block_size == Sizes.block_size and corpus.sequence_length:\n"
+        "if block_size == Sizes.block_size and corpus.sequence_length and in_words:\n"
         "        block_size = corpus.sequence_length",
         "block_size = corpus.sequence_length or Sizes.block_size",
         flags,
