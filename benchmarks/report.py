@@ -196,8 +196,9 @@ share of the {step["kept"]["gflops"]:.0f} GFLOP/s of a float32 matrix product he
 
 {speedrun_table(runs)}
 Tiny Shakespeare, about 0.8 M parameters, nats per character on the whole validation split: the mean
-and the range over seeds, or one seed and its standard error. `classic` is LayerNorm, GELU, learned
-positions and AdamW. A 5-gram has {gram["None"]:.3f}, in windows of 64 {gram["64"]:.3f}, of 128
+and the range over seeds, or one seed and the standard error for another text like this one, from blocks
+of windows; between two models most of it cancels. `classic` is LayerNorm, GELU, learned positions and
+AdamW. A 5-gram has {gram["None"]:.3f}, in windows of 64 {gram["64"]:.3f}, of 128
 {gram["128"]:.3f}. Seconds of the shortest run that ended at or below a line:
 
 {leaderboard(runs)}
@@ -304,7 +305,8 @@ The same number of trials for every paradigm, each on the same number of tokens
 windows. A trial changes one thing in the default; the last of each is a variant that only it has.
 
 {search_table(search)}
-One seed each; the standard error of a number is {error:.2f} at most. No single change is better than
+One seed each. The spread over the windows alone gives a number an error of {error:.2f} at most; these
+windows lie far apart in one text, so for another text it is larger. No single change is better than
 the default for one of the four by more than that, so all four keep the same recipe. The split
 tuned on is the one on which the runs of the README are scored, for all four alike.
 """
