@@ -240,7 +240,7 @@ def worth_notes(trials):
         f"the bound is {windows:.3f}"
         + (
             "."
-            if first.get("independent", {}).get("bound", True)
+            if first["independent"]["bound"]
             else ", taken from blocks of windows, because neighbours in a text are alike. All read "
             "the same windows, so that most of this cancels in a difference between two."
         )

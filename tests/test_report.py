@@ -47,6 +47,7 @@ def trial(rng, schedule, masking, seed, known):
         schedule=schedule, masking=masking, seed=seed, **{"excess": None, **found},
         entropy=1.25 if known else None, left_out=0.0, judge="a judge", written=written(),
         real=written(), nats_per_bit=dict(bound=0.55, zero_shot=0.8), curve=curve,
+        independent=dict(bound=known, zero_shot=known),
     )  # fmt: skip
 
 
@@ -269,7 +270,9 @@ def test_the_verdict_says_what_was_found_in_sentences():
 def test_the_notes_say_what_a_nat_is_and_how_far_windows_scatter():
     found = {n: measured(bound_se=se) for n, se in enumerate([0.02, 0.5, 0.03])}
     said = report.worth_notes(found)
-    assert "over the windows of one model that of the bound is 0.030." in said
+    assert "that of the bound is 0.030, taken from blocks of windows, because neighbours" in said
+    alone = measured(independent=dict(bound=True, zero_shot=False))
+    assert "one model that of the bound is 0.030.\n" in report.worth_notes({"a": alone})
     assert "One nat per token is 1.6667 bits per character." in said  # 1 / 0.6
     assert "On the second text it is 1.2500 bits per character." in said  # 1 / 0.8
     assert "without 4.8% of its characters" in said

@@ -849,6 +849,7 @@ def measured(seed=0, mauve=None, **changes):
         own_exam_se=0.04, excess=None, entropy=None, zero_shot=2.0, zero_shot_se=0.05,
         left_out=0.048, gradient_snr=7.0, judge="a judge", written=written(2.0),
         real=written(1.0), nats_per_bit=dict(bound=0.6, zero_shot=0.8),
+        independent=dict(bound=False, zero_shot=False),
         curve=[dict(step=10, seconds=3.0, val=1.9), dict(step=20, seconds=6.0, val=1.6)],
     ) | changes  # fmt: skip
 
