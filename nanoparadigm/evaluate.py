@@ -65,9 +65,10 @@ class Estimate:
         return cls(values.mean().item(), max(errors, default=math.nan))
 
 
-def of_windows(data):
-    """Return what makes an Estimate of values of the windows of a Data, given in their order."""
-    return Estimate.of if data.aligned else Estimate.of_text
+def of_windows(independent):
+    """Return what makes an Estimate of values of windows, given in their order: `Estimate.of` where
+    they are sequences that were drawn one by one, as those of a Data that is `aligned`."""
+    return Estimate.of if independent else Estimate.of_text
 
 
 def at_once(vocab_size, length, most):
@@ -98,7 +99,7 @@ def per_token(windows, data):
     standard error is of the full windows."""
     full, nats = windows[0]
     mean = sum(nats.sum() for _, nats in windows) / sum(x.numel() for x, _ in windows)
-    return Estimate(mean.item(), of_windows(data)(nats / full.shape[1]).se)
+    return Estimate(mean.item(), of_windows(data.aligned)(nats / full.shape[1]).se)
 
 
 def nats_per_token(model, data, generator, draws=8, max_windows=None, batch_size=32):
@@ -221,7 +222,7 @@ def baselines(data, orders=(0, 1, 3, 5)):
 
     def row(name, nll):
         whole = nll[: x[0].numel()].view(x[0].shape).mean(1)
-        nats = Estimate(nll.mean().item(), of_windows(data)(whole).se)
+        nats = Estimate(nll.mean().item(), of_windows(data.aligned)(whole).se)
         return dict(
             name=name,
             exact=True,
@@ -281,7 +282,7 @@ def accuracy(model, data, position, generator, n=200, batch_size=50):
     for x in full.to(model.device).split(size):
         guess = model.conditional(x, position, generator).argmax(-1)
         right.append((guess == x[:, position]).double())
-    return of_windows(data)(torch.cat(right))
+    return of_windows(data.aligned)(torch.cat(right))
 
 
 class Counted(nn.Module):
@@ -373,7 +374,7 @@ def add_differences(rows, data):
                 other=first["name"],
                 sign=SIGNS[row["exact"], first["exact"]],
                 mean=row["bits_per_character"]["mean"] - first["bits_per_character"]["mean"],
-                se=of_windows(data)(own - nats[0]).se / nats_per_bit(data),
+                se=of_windows(data.aligned)(own - nats[0]).se / nats_per_bit(data),
             )
 
 

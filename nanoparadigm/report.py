@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from . import checkpoint
 from .errors import InputError, choose
-from .evaluate import Estimate, markdown
+from .evaluate import markdown, of_windows
 from .paradigms.mdlm import MASKINGS
 from .schedules import SCHEDULES
 from .statistics import bootstrap, rank
@@ -56,8 +56,7 @@ def collect(out):
 def standard_error(values, independent, name):
     """Of the mean of a measure of every window, in the order of the text."""
     alone = independent["zero_shot" if name == "zero_shot" else "bound"]
-    values = torch.tensor(values, dtype=torch.float64)
-    return (Estimate.of if alone else Estimate.of_text)(values).se
+    return of_windows(alone)(torch.tensor(values, dtype=torch.float64)).se
 
 
 def stored(preset):

@@ -530,5 +530,5 @@ def opinions(samples, data, judge):
 
     return dict(
         written=opinion(samples, evaluate.Estimate.of),
-        real=opinion(real, evaluate.of_windows(data)),
+        real=opinion(real, evaluate.of_windows(data.aligned)),
     )

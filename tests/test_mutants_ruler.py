@@ -12,14 +12,14 @@ from nanoparadigm.evaluate import Estimate
 MUTANTS = {
     "windows of a text taken for independent": (
         evaluate.of_windows,
-        "Estimate.of if data.aligned else Estimate.of_text",
+        "Estimate.of if independent else Estimate.of_text",
         "Estimate.of",
         test_ruler.test_the_standard_error_is_honest_for_a_text_that_changes_slowly,
     ),
     "independent sequences taken for a text": (
         evaluate.of_windows,
-        "if data.aligned",
-        "if not data.aligned",
+        "if independent",
+        "if not independent",
         test_ruler.test_sequences_that_are_independent_count_one_by_one,
     ),
     "a difference with the error of one of the two": (
@@ -30,8 +30,8 @@ MUTANTS = {
     ),
     "a difference as if the windows were other ones": (
         evaluate.add_differences,
-        "of_windows(data)(own - nats[0]).se",
-        "of_windows(data)(torch.cat([own, nats[0]])).se",
+        "of_windows(data.aligned)(own - nats[0]).se",
+        "of_windows(data.aligned)(torch.cat([own, nats[0]])).se",
         test_ruler.test_a_difference_is_paired_and_has_its_sign,
     ),
     "a difference turned round": (

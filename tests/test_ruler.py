@@ -132,9 +132,8 @@ def test_a_difference_is_paired_and_has_its_sign():
 
 def test_sequences_that_are_independent_count_one_by_one():
     values = torch.cat([torch.zeros(128), torch.full((128,), 2.0)])
-    for aligned, estimate in (True, evaluate.Estimate.of), (False, evaluate.Estimate.of_text):
-        found = evaluate.of_windows(SimpleNamespace(aligned=aligned))(values)
-        assert found == estimate(values)
+    for independent, estimate in (True, evaluate.Estimate.of), (False, evaluate.Estimate.of_text):
+        assert evaluate.of_windows(independent)(values) == estimate(values)
 
 
 def test_the_truth_is_known_in_its_own_words_alone():
