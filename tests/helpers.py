@@ -89,6 +89,16 @@ def dies(monkeypatch, mutant, tmp_path=None):
         holds("mutant")
 
 
+def patched(law, *arguments):
+    """A law that takes pytest's monkeypatch after these arguments, with one of its own."""
+
+    def holds():
+        with pytest.MonkeyPatch.context() as patch:
+            law(*arguments, patch)
+
+    return holds
+
+
 def make(*arguments, cwd, **environment):
     """What make says, when the make that may have started these tests is kept out of it."""
     clean = {name: value for name, value in os.environ.items() if "MAKE" not in name}

@@ -111,13 +111,13 @@ MUTANTS = {
     ),
     "hides the survivors": (
         MaskedDiffusion.hide,
-        "noise < u[:, None]",
-        "noise > u[:, None]",
+        "noise < u",
+        "noise > u",
         laws.clipped_estimate_has_its_terms,
     ),
     "a singular weight, and times that are uniform": (
         MaskedDiffusion.nelbo,
-        "ce = self.cross_entropy(x, self.hide(x, s**2, generator), s**2).sum(-1)",
+        "ce = self.cross_entropy(x, self.hide(x, s[:, None] ** 2, generator), s**2).sum(-1)",
         "t = stratum(d, draws, len(x), generator).clamp(1e-12, 1 - 1e-12)\n"
         "        ce = self.integrand(x, self.corrupt(x, t, generator), t).sum(-1)\n"
         "        ce = ce * s / 2 / (high - low)",

@@ -17,7 +17,7 @@ import test_ruler
 import test_sampling
 import test_viz
 import torch
-from helpers import dies
+from helpers import dies, patched
 
 from nanoparadigm import (
     automaton,
@@ -53,16 +53,6 @@ def at_rest(what):
 
 def on_cats(law):
     return lambda: law(test_evaluate.of_text("char"))
-
-
-def patched(law):
-    """A law that takes pytest's monkeypatch, with one of its own."""
-
-    def run():
-        with pytest.MonkeyPatch.context() as patch:
-            law(patch)
-
-    return run
 
 
 def constant(kind, way="temperature"):

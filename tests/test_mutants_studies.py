@@ -17,7 +17,7 @@ import test_statistics
 import test_study
 import test_viz
 import torch
-from helpers import dies
+from helpers import dies, patched
 
 from nanoparadigm import (
     check,
@@ -48,16 +48,6 @@ def on_cluster(law):
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(study, "begin", begin)
             law(test_cluster.a_cluster(folder, patch), study.load("tiny"))
-
-    return holds
-
-
-def patched(law, *arguments):
-    """A law that wants a monkeypatch."""
-
-    def holds():
-        with pytest.MonkeyPatch.context() as patch:
-            law(*arguments, patch)
 
     return holds
 

@@ -134,17 +134,18 @@ class MaskedDiffusion(Paradigm):
         for d in range(draws):
             s = low + (high - low) * stratum(d, draws, len(x), generator, x.device)
             s = s.clamp(1e-9)  # 0 has probability zero and divides
-            ce = self.cross_entropy(x, self.hide(x, s**2, generator), s**2).sum(-1)
+            ce = self.cross_entropy(x, self.hide(x, s[:, None] ** 2, generator), s**2).sum(-1)
             total = total + 2 * (high - low) / s * ce / draws
             if u0 > 0:
                 u = torch.full_like(s, u0)
-                total = total + self.cross_entropy(x, self.hide(x, u, generator), u).sum(-1) / draws
+                z = self.hide(x, u[:, None], generator)
+                total = total + self.cross_entropy(x, z, u).sum(-1) / draws
         return total
 
     def hide(self, x, u, generator):
-        """x (B, L) with every token masked with probability u (B,)."""
+        """x (B, L) with every token masked with probability u, (B, 1) or (B, L)."""
         noise = torch.rand(x.shape, dtype=u.dtype, device=x.device, generator=generator)
-        return torch.where(noise < u[:, None], self.blank, x)
+        return torch.where(noise < u, self.blank, x)
 
     def weighted_nelbo(self, x, generator=None, start=0.5, draws=8):
         """x (B, L) -> (B,) nats: the bound that belongs to masks by `weights` c, schedule apart.
@@ -168,10 +169,8 @@ class MaskedDiffusion(Paradigm):
         for d in range(draws):
             # u = s^2: with u uniform the variance would be infinite
             s = stratum(d, draws, len(x), generator, x.device).clamp(1e-9)[:, None]
-            noise = torch.rand(x.shape, dtype=s.dtype, device=x.device, generator=generator)
-            masked = noise < (c * s**2).clamp(max=1)
-            z = torch.where(masked, self.blank, x)
-            ce = self.cross_entropy(x, z, masked.double().mean(-1))
+            z = self.hide(x, (c * s**2).clamp(max=1), generator)
+            ce = self.cross_entropy(x, z, (z == self.blank).double().mean(-1))
             total = total + (2 / s * ce * (c * s**2 < 1)).sum(-1) / draws
         return total
 
