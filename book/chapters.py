@@ -34,7 +34,7 @@ import importlib.util
 
 if importlib.util.find_spec("nanoparadigm") is None:
     %pip install -q --no-deps git+{repository}
-    %pip install -q filelock pillow pooch rich safetensors tokenizers tqdm tyro
+    %pip install -q filelock msgspec pillow pooch rich safetensors tokenizers tqdm tyro
 """
 
 

@@ -12,7 +12,7 @@ class InputError(Exception):
 
 def choose(kind, name, options):
     """options[name], or an InputError that names the nearest valid name and lists them all."""
-    if name in options:
+    if isinstance(name, str) and name in options:
         return options[name]
     lower = {option.lower(): option for option in options}
     near = difflib.get_close_matches(str(name).lower(), lower, n=1, cutoff=0.5)

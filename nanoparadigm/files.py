@@ -1,8 +1,13 @@
 """Files that others published or wrote: found or fetched, read, or refused in one sentence."""
 
+import json
 import os
+import re
+import tomllib
 from pathlib import Path
+from typing import Any
 
+import msgspec
 import pooch
 
 from .errors import InputError
@@ -32,6 +37,54 @@ def decode(data, source):
     if not text:
         raise InputError(f"{source} is empty: give a file that holds text")
     return text
+
+
+def read_json(path, kind=Any, hint="put back the file that was there"):
+    """What a JSON file holds, as a value of the type `kind`: `parse_json` of its bytes."""
+    return parse_json(read(path), kind, path, hint)
+
+
+def parse_json(data, kind=Any, source="the line", hint="mend it"):
+    """The value of the type `kind` that bytes or a string of JSON hold.
+
+    kind: any type that msgspec can convert to, a dataclass for example; numbers may be NaN or
+    infinite. Raises InputError, which says what was found where, and ends with the hint.
+    """
+    try:
+        return typed(json.loads(data), kind, source, hint)
+    except (ValueError, RecursionError) as error:  # not JSON, not UTF-8, a number without end
+        raise InputError(f"{source} is not JSON ({reason(error)}): {hint}") from error
+
+
+def read_toml(path, kind=Any, hint="mend that line"):
+    """What a TOML file holds, as a value of the type `kind`: see `parse_json`."""
+    return parse_toml(decode(read(path), path), kind, path, hint)
+
+
+def parse_toml(text, kind=Any, source="the text", hint="mend that line"):
+    """The value of the type `kind` that a text of TOML holds: see `parse_json`."""
+    try:
+        return typed(tomllib.loads(text), kind, source, hint)
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{source} is not TOML ({reason(error)}): {hint}") from error
+
+
+def typed(value, kind, source, hint):
+    """The value as one of the type `kind`; InputError that names the place where it is none."""
+    try:
+        return msgspec.convert(value, kind)
+    except (msgspec.ValidationError, OverflowError, RecursionError) as error:
+        said = str(error).replace("`", "")
+        said, _, place = said.partition(" - at ")
+        place = re.sub(r"^key in |[$][.]?", "", place)
+        where = f"{source}, {place}," if place else source
+        said = said[:1].lower() + said[1:]
+        raise InputError(f"{where} cannot be used ({said}): {hint}") from error
+
+
+def reason(error):
+    """An error of a library in a line."""
+    return "".join(str(error).splitlines()[:1]) or type(error).__name__
 
 
 def folder_with(files):
