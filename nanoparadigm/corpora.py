@@ -193,6 +193,8 @@ class Data:
     """
 
     def __init__(self, corpus, tokenizer, length):
+        if length < 1:
+            raise InputError(f"a window of {length} tokens holds none: ask for 1 or more")
         self.corpus = corpus
         self.tokenizer = tokenizer
         self.length = length
