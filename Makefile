@@ -29,17 +29,18 @@ site: $(STAMP)  ## build the book from the last comparison, or without one
 	$(BIN)/jupyter-book build . -W -n --keep-going
 	@echo "The book: file://$(CURDIR)/_build/html/index.html"
 
-chapters: $(STAMP)  ## execute the chapters whose text has changed
+chapters: $(STAMP)  ## execute the chapters whose text has changed, and renew the copies in student/
 	OMP_WAIT_POLICY=PASSIVE $(BIN)/python book/chapters.py
+	$(BIN)/python book/student.py --publish
 
 lab: $(STAMP)  ## edit the book itself in JupyterLab: what is saved there is saved as text too
-	$(BIN)/jupyter lab book
+	$(BIN)/jupyter lab --LabApp.news_url=None book
 
 learn: student  ## open the chapters without their solutions in JupyterLab
-	$(BIN)/jupyter lab build/student
+	$(BIN)/jupyter lab --LabApp.news_url=None build/student/start.ipynb
 
 student: $(STAMP)  ## build/student/: the chapters without their solutions
-	$(BIN)/python book/chapters.py --student
+	$(BIN)/python book/student.py
 
 # Two workers already fill two cores: more threads in each only make them wait for one another.
 test: $(STAMP)  ## set up, then everything the continuous integration checks
