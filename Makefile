@@ -3,6 +3,8 @@ BIN := .venv/bin
 # One file for both set-up commands. It is called `installing` until everything is in, so an
 # interrupted install can neither pass for a finished one nor be built upon.
 STAMP := .venv/installed
+# Its settings keep JupyterLab from asking whether it may fetch news.
+LAB := $(BIN)/jupyter lab --LabApp.app_settings_dir=$(CURDIR)/book/lab
 
 .PHONY: help book site chapters lab learn student test test-slurm format clean
 .DEFAULT_GOAL := help
@@ -34,10 +36,10 @@ chapters: $(STAMP)  ## execute the chapters whose text has changed, and renew th
 	$(BIN)/python book/student.py --publish
 
 lab: $(STAMP)  ## edit the book itself in JupyterLab: what is saved there is saved as text too
-	$(BIN)/jupyter lab --LabApp.news_url=None book
+	$(LAB) book
 
 learn: student  ## open the chapters without their solutions in JupyterLab
-	$(BIN)/jupyter lab --LabApp.news_url=None build/student/start.ipynb
+	$(LAB) build/student/start.ipynb
 
 student: $(STAMP)  ## build/student/: the chapters without their solutions
 	$(BIN)/python book/student.py
