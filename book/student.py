@@ -132,7 +132,7 @@ def reworded(source, here):
         name, content = match.groups()
         if name == "cite":
             return cite(content, match.string[: match.start()])
-        if name not in ("eq", "ref", "numref"):
+        if name not in ("eq", "ref", "numref") or content not in numbers():
             return match[0]
         page, number = numbers()[content]
         word = f"({number})" if name == "eq" else f"Exercise {number}"
@@ -159,7 +159,7 @@ def blocks(source):
     """A cell with its equations, exercises and admonitions in plain Markdown."""
     lines = source.splitlines()
     for token in reversed(parser().parse(source)):
-        name, title = directive(token)
+        name, heading = directive(token)
         start, end = token.map or (0, 0)
         if token.type in UNSEEN or name == "exercise-end":
             lines[start:end] = []
@@ -172,7 +172,7 @@ def blocks(source):
             lines[start:end] = [f"**Exercise {numbers()[option(token, 'label')][1]}.**"]
         elif name in ("admonition", "note", "tip", "hint", "important", "warning"):
             text = re.sub(r"\A(:[\w-]+:.*\n)+", "", token.content).strip()
-            quoted = [f"**{title or name.capitalize()}**", "", *text.splitlines()]
+            quoted = [f"**{heading or name.capitalize()}**", "", *text.splitlines()]
             lines[start:end] = [f"> {line}".rstrip() for line in quoted]
     return "\n".join(lines)
 

@@ -62,6 +62,7 @@ def test_nothing_in_a_copy_needs_sphinx(text):
     "source",
     [
         "{doc}`speed`",
+        "{ref}`a-heading`",
         "```{figure} a.png\n```",
         ":::{card}\n:::",
         "![a](figures/a.png)",
