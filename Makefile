@@ -3,6 +3,8 @@ BIN := .venv/bin
 # One file for both set-up commands. It is called `installing` until everything is in, so an
 # interrupted install can neither pass for a finished one nor be built upon.
 STAMP := .venv/installed
+# Its settings keep JupyterLab from asking whether it may fetch news.
+LAB := $(BIN)/jupyter lab --LabApp.app_settings_dir=$(CURDIR)/book/lab
 
 .PHONY: help book site chapters lab learn student test test-slurm format clean
 .DEFAULT_GOAL := help
@@ -29,17 +31,18 @@ site: $(STAMP)  ## build the book from the last comparison, or without one
 	$(BIN)/jupyter-book build . -W -n --keep-going
 	@echo "The book: file://$(CURDIR)/_build/html/index.html"
 
-chapters: $(STAMP)  ## execute the chapters whose text has changed
+chapters: $(STAMP)  ## execute the chapters whose text has changed, and renew the copies in student/
 	OMP_WAIT_POLICY=PASSIVE $(BIN)/python book/chapters.py
+	$(BIN)/python book/student.py --publish
 
 lab: $(STAMP)  ## edit the book itself in JupyterLab: what is saved there is saved as text too
-	$(BIN)/jupyter lab book
+	$(LAB) book
 
 learn: student  ## open the chapters without their solutions in JupyterLab
-	$(BIN)/jupyter lab build/student
+	$(LAB) build/student/start.ipynb
 
 student: $(STAMP)  ## build/student/: the chapters without their solutions
-	$(BIN)/python book/chapters.py --student
+	$(BIN)/python book/student.py
 
 # Two workers already fill two cores: more threads in each only make them wait for one another.
 test: $(STAMP)  ## set up, then everything the continuous integration checks

@@ -22,6 +22,8 @@ sys.path.insert(0, str(ROOT / "book"))
 import assets  # noqa: E402
 import chapters  # noqa: E402
 
+import student  # noqa: E402
+
 MINI = "# A page\n\nIt holds the formula $a^2 + b^2 = c^2$.\n"
 WIDGETS = """\
 from ipywidgets import HTML, IntSlider, VBox, jslink
@@ -171,7 +173,22 @@ def test_a_chapter_can_be_opened_elsewhere(site):
             assert bool(link) == is_chapter
             if link:
                 assert repository.removeprefix("https://github.com/") in link
-                assert link.endswith(f"{page}.ipynb")
+                copied = ROOT / "student" / f"{Path(page).name}.ipynb"
+                assert link.endswith("/" + str(copied.relative_to(ROOT)))
+                assert not chapters.tagged(nbformat.read(copied, as_version=4), "solution")
+
+
+def test_the_copies_have_the_numbers_of_the_book(site):
+    shown = {}
+    for page in pages():
+        soup = site.soup(page)
+        for number in soup.select("div.math > .eqno"):
+            label = number.parent["id"].removeprefix("equation-")
+            shown[label] = Path(page).name, int(number.text.strip("()#"))
+        for title in soup.select(".exercise .caption-number"):
+            label = title.find_parent(class_="exercise")["id"]
+            shown[label] = Path(page).name, int(title.text.removeprefix("Exercise"))
+    assert len(shown) > 100 and shown == student.numbers()
 
 
 def test_the_page_about_this_machine_shows_the_last_comparison(site):
