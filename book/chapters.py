@@ -3,7 +3,7 @@
 python book/chapters.py                  execute the chapters whose text has changed
 python book/chapters.py book/03-*.md     execute these, changed or not
 python book/chapters.py --student        build/student/: the chapters without their solutions
-python book/chapters.py --grade FILE...  execute notebooks handed in, and list what is right
+python book/chapters.py --grade FILE...  what is right in notebooks handed in, as grade.py tells
 python book/chapters.py --table          how long each is, and how many seconds it takes here
 """
 
@@ -11,9 +11,11 @@ import argparse
 import copy
 import os
 import re
+import sys
 import time
 from pathlib import Path
 
+import grade
 import jupytext
 import nbclient
 import nbformat
@@ -165,22 +167,6 @@ def kinds(notebook):
     return sum("image/png" in d for d in data), sum("text/html" in d for d in data)
 
 
-def graded(notebook):
-    """name -> what `check` says of each exercise of a notebook that is right, None of the others.
-
-    It executes the notebook, which goes on after a cell that fails."""
-    run(notebook, allow_errors=True)
-    found = {}
-    for number, cell in enumerate(tagged(notebook, "exercise"), 1):
-        try:
-            name = checked(cell)
-        except ValueError:
-            name = f"exercise {number}, whose line with check has been changed"
-        said = [o.get("data", {}).get("text/plain", "") for o in cell.get("outputs", [])]
-        found[name] = next((text for text in said if text.startswith(f"{name}: right")), None)
-    return found
-
-
 def measures(text):
     """What a chapter is measured by, as a dict; it is executed for the seconds."""
     notebook = nbformat.read(text.with_suffix(".ipynb"), as_version=4)
@@ -204,6 +190,8 @@ def measures(text):
 
 
 def main():
+    if "--grade" in sys.argv:
+        sys.exit(grade.main([argument for argument in sys.argv[1:] if argument != "--grade"]))
     raw = argparse.RawTextHelpFormatter
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=raw)
     parser.add_argument("texts", nargs="*", type=Path)
@@ -225,13 +213,6 @@ def main():
                 continue
             nbformat.write(student(jupytext.read(text)), path)
             print(f"written: {path}")
-        return
-    if options.grade:
-        for path in options.texts:
-            right = graded(nbformat.read(path, as_version=4))
-            print(f"{path}: {sum(map(bool, right.values()))} of {len(right)} right")
-            for name, said in right.items():
-                print(f"  {said or name + ': not yet'}")
         return
     for text in options.texts or [t for t in texts() if stale(t) and not reworded(t)]:
         print(f"executing {text}", flush=True)
