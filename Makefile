@@ -4,7 +4,7 @@ BIN := .venv/bin
 # interrupted install can neither pass for a finished one nor be built upon.
 STAMP := .venv/installed
 
-.PHONY: help book site chapters lab learn student test test-slurm format clean
+.PHONY: help book site chapters lab learn student grade test test-slurm format clean
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -40,6 +40,9 @@ learn: student  ## open the chapters without their solutions in JupyterLab
 
 student: $(STAMP)  ## build/student/: the chapters without their solutions
 	$(BIN)/python book/chapters.py --student
+
+grade: $(STAMP)  ## which exercises are right in notebooks handed in: make grade FILES='in/*.ipynb'
+	$(BIN)/python book/grade.py $(FILES)
 
 # Two workers already fill two cores: more threads in each only make them wait for one another.
 test: $(STAMP)  ## set up, then everything the continuous integration checks

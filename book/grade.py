@@ -41,6 +41,7 @@ from nanoparadigm.check import Unusable, check
 from nanoparadigm.files import read_json
 
 BOOK = Path(__file__).parent
+PATIENCE = 5  # seconds in which an interrupted cell must end
 START = 60  # seconds for what is ours: to import torch, on a busy machine, and the like
 CHECK = re.compile(r"""\bcheck\(\s*["'](\w+)["']""")
 
@@ -56,7 +57,7 @@ class Grade:
     cells: dict = field(default_factory=dict)
     """the number of a code cell, from 1 -> how it was stopped"""
     problem: str = ""
-    """why it could not be graded, or not to its end"""
+    """a sentence if it could not be graded, or not to its end"""
 
     def remarks(self):
         """The name of each exercise -> what there is to say of it."""
@@ -71,7 +72,7 @@ class Grade:
             right = sum(map(bool, self.verdicts.values()))
             yield f"{self.path}: {right} of {len(self.verdicts)} right"
         if self.problem:
-            yield f"{self.path}: {self.problem}"
+            yield self.problem
         yield from (f"  {remark}" for remark in self.remarks().values())
         yield from (f"  code cell {n} {how}" for n, how in self.cells.items())
 
@@ -140,9 +141,13 @@ class Kernel:
         package = Path(nanoparadigm.__file__).parent
         without = shutil.ignore_patterns("exercises")
         shutil.copytree(package, folder / package.name, ignore=without)
+        # a module of that name, lest an editable installation's finder go on to the package's own
+        none = 'raise ImportError("a notebook that is graded has no exercises to look at")\n'
+        (folder / package.name / "exercises.py").write_text(none)
         shutil.copy(BOOK / "handed_in.py", folder)
         ours = KernelSpecManager(kernel_dirs=[])  # none that was installed, for another Python
-        self.manager = KernelManager(kernel_name="python3", kernel_spec_manager=ours)
+        files = dict(transport="ipc", ip=str(folder / "kernel"))  # ports may be taken meanwhile
+        self.manager = KernelManager(kernel_name="python3", kernel_spec_manager=ours, **files)
         own = dict(PYTHONPATH=str(folder), IPYTHONDIR=str(folder / "ipython"))
         environment = {"TQDM_DISABLE": "1"} | os.environ | own
         quiet = dict(stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -170,7 +175,7 @@ class Kernel:
         except TimeoutError:
             self.manager.interrupt_kernel()
             try:
-                self.result(sent, time.monotonic() + 5)
+                self.result(sent, time.monotonic() + PATIENCE)
             except TimeoutError:
                 self.manager.shutdown_kernel(now=True)
             took = time.monotonic() - began
@@ -275,8 +280,8 @@ def grade(path, chapters, seed, limits):
             try:
                 kernel.run("import handed_in", START, silent=True)
                 execute(notebook, kernel, found, seed)
-            except Exception as error:  # of what a notebook may do to its process; the others wait
-                found.problem = f"could not be graded to its end: {error or type(error).__name__}"
+            except Exception as error:  # whatever a notebook does to its process; others wait
+                found.problem = f"{path} could not be graded: {error or type(error).__name__}"
     return found
 
 
@@ -285,7 +290,7 @@ def execute(notebook, kernel, found, seed):
     sources = [cell.source for cell in notebook.cells if cell.cell_type == "code"]
     for n, source in enumerate(sources, 1):
         if reason := kernel.over():
-            found.problem = f"{reason} before code cell {n}, and nothing from there on was graded"
+            found.problem = f"{found.path} could be graded only up to code cell {n - 1}: {reason}"
             return
         try:
             kernel.run(source, kernel.limits.cell)

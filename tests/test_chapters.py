@@ -26,6 +26,7 @@ from nanoparadigm.exercises import ALL
 sys.path.insert(0, str(ROOT / "book"))
 
 import chapters  # noqa: E402
+import grade  # noqa: E402
 
 TEXTS = chapters.texts()
 each = pytest.mark.parametrize("text", TEXTS, ids=lambda path: path.stem)
@@ -153,7 +154,7 @@ def test_exercises_begin_unsolved_and_their_solutions_are_right(text):
 
 
 @each
-def test_a_students_copy_runs_to_its_end_with_the_solutions_pasted_in(text):
+def test_a_students_copy_runs_to_its_end_with_the_solutions_pasted_in(text, tmp_path):
     notebook = chapters.student(jupytext.read(text))
     sources = "\n".join(cell.source for cell in notebook.cells)
     assert "solution" not in sources
@@ -161,9 +162,10 @@ def test_a_students_copy_runs_to_its_end_with_the_solutions_pasted_in(text):
     solutions = chapters.tagged(jupytext.read(text), "solution")
     for stub, solution in zip(stubs, solutions, strict=True):
         stub.source = solution.source
-    chapters.run(notebook)
-    said = [stub.outputs[0].data["text/plain"] for stub in stubs]
-    assert said and all(": right" in verdict for verdict in said)
+    nbformat.write(notebook, path := tmp_path / f"ada-{text.stem} (1).ipynb")
+    found = grade.grade(path, grade.exercises(), seed=1, limits=grade.Limits(60, 600, 1800))
+    assert found.verdicts and all(found.verdicts.values()), found.remarks()
+    assert not found.cells and not found.problem
 
 
 def test_a_students_links_lead_somewhere_and_equations_need_no_extension():
@@ -186,22 +188,6 @@ def test_what_a_student_has_worked_on_is_kept(tmp_path, monkeypatch, capsys):
         chapters.main()
         assert (copy_of.read_text() == "mine") == (left == "mine")
     assert "kept: " in capsys.readouterr().out
-
-
-def test_a_notebook_handed_in_is_graded():
-    """One exercise right, one wrong, a cell that fails, and after it an exercise left alone."""
-    sources = {
-        "from nanoparadigm.check import check": [],
-        'def mine(s, t):\n    return (s - t) / (1 - t)\n\n\ncheck("reveal_probability", mine)': 1,
-        'def mine(alpha, dalpha):\n    return 1 / (1 - alpha)\n\n\ncheck("bound_weight", mine)': 1,
-        "1 / 0": [],
-        'def mine(P, weight):\n    ...\n\n\ncheck("memory_of_one", mine)': 1,
-    }
-    notebook = made_of(*sources)
-    for cell in notebook.cells:
-        cell.metadata["tags"] = ["exercise"] if sources[cell.source] else []
-    right = chapters.graded(notebook)
-    assert [bool(said) for said in right.values()] == [True, False, False]
 
 
 def test_changed_words_need_no_execution_and_changed_code_does(tmp_path):

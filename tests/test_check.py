@@ -51,6 +51,12 @@ def test_fresh_cases_are_others_on_which_the_same_is_right_and_wrong(name):
     assert others >= 2 or name == "own_schedule"
 
 
+def test_what_is_known_by_heart_is_wrong_on_fresh_cases():
+    (right,) = [ALL["linear_clock"].reference(*case) for case in ALL["linear_clock"].cases()]
+    assert check("linear_clock", lambda t: right)
+    assert not check("linear_clock", lambda t: right, seed=1)
+
+
 @names
 def test_an_exercise_has_mistakes_to_name_in_one_sentence_each(name):
     mistakes = ALL[name].mistakes
