@@ -19,7 +19,7 @@ ANSWERS = {}
 NEW = set()
 
 
-def check(name, answer):
+def check(name, answer, seed=0):
     ANSWERS[str(name)] = answer
     NEW.add(str(name))
     return Verdict(True, None, f"{name}: handed in.")

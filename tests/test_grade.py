@@ -12,8 +12,10 @@ from types import SimpleNamespace
 import jupytext
 import nbformat
 import pytest
+import torch
 from helpers import ROOT
 
+from nanoparadigm.check import check
 from nanoparadigm.exercises import ALL
 
 sys.path.insert(0, str(ROOT / "book"))
@@ -291,3 +293,27 @@ def test_the_chapter_is_known_by_its_name_or_by_its_exercises():
     for name, made in ("ada.ipynb", none), ("ada.ipynb", flow), ("03-masking-08-flow.ipynb", none):
         with pytest.raises(grade.InputError, match="could be of any chapter"):
             grade.chapter(ROOT / name, made, every)
+
+
+class Here(grade.Kernel):
+    """Calls answers by the same files, in this process."""
+
+    def __init__(self, folder):
+        self.folder, self.limits = folder, grade.Limits()
+
+    def run(self, code, seconds, silent=False):
+        with torch.enable_grad():  # as there, where it is not called by autograd
+            exec(code)
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_an_answer_that_is_called_elsewhere_is_told_the_same(name, tmp_path, monkeypatch):
+    monkeypatch.setattr("nanoparadigm.check.check", check)  # which that module sets otherwise
+    import handed_in
+
+    exercise = ALL[name]
+    answers = {m: known.function for m, known in exercise.mistakes.items()}
+    answers |= dict(reference=exercise.reference, stub=lambda *case: ..., stops=lambda: 0)
+    for what, function in answers.items():
+        handed_in.check(name, function)
+        assert check(name, Here(tmp_path).answer(name)) == check(name, function), what
