@@ -2,7 +2,6 @@
 
 python book/chapters.py                  execute the chapters whose text has changed
 python book/chapters.py book/03-*.md     execute these, changed or not
-python book/chapters.py --grade FILE...  execute notebooks handed in, and list what is right
 python book/chapters.py --table          how long each is, and how many seconds it takes here
 """
 
@@ -140,22 +139,6 @@ def kinds(notebook):
     return sum("image/png" in d for d in data), sum("text/html" in d for d in data)
 
 
-def graded(notebook):
-    """name -> what `check` says of each exercise of a notebook that is right, None of the others.
-
-    It executes the notebook, which goes on after a cell that fails."""
-    run(notebook, allow_errors=True)
-    found = {}
-    for number, cell in enumerate(tagged(notebook, "exercise"), 1):
-        try:
-            name = checked(cell)
-        except ValueError:
-            name = f"exercise {number}, whose line with check has been changed"
-        said = [o.get("data", {}).get("text/plain", "") for o in cell.get("outputs", [])]
-        found[name] = next((text for text in said if text.startswith(f"{name}: right")), None)
-    return found
-
-
 def measures(text):
     """What a chapter is measured by, as a dict; it is executed for the seconds."""
     notebook = nbformat.read(text.with_suffix(".ipynb"), as_version=4)
@@ -182,19 +165,11 @@ def main():
     raw = argparse.RawTextHelpFormatter
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=raw)
     parser.add_argument("texts", nargs="*", type=Path)
-    parser.add_argument("--grade", action="store_true")
     parser.add_argument("--table", action="store_true")
     options = parser.parse_args()
     if options.table:
         rows = [measures(text) for text in options.texts or texts()]
         print(markdown(list(rows[0]), [list(map(str, row.values())) for row in rows]), end="")
-        return
-    if options.grade:
-        for path in options.texts:
-            right = graded(nbformat.read(path, as_version=4))
-            print(f"{path}: {sum(map(bool, right.values()))} of {len(right)} right")
-            for name, said in right.items():
-                print(f"  {said or name + ': not yet'}")
         return
     for text in options.texts or [t for t in texts() if stale(t) and not reworded(t)]:
         print(f"executing {text}", flush=True)

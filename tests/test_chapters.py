@@ -149,22 +149,6 @@ def test_exercises_begin_unsolved_and_their_solutions_are_right(text):
     assert asked == solved and 4 <= len(asked) <= 6 and set(asked) <= set(ALL)
 
 
-def test_a_notebook_handed_in_is_graded():
-    """One exercise right, one wrong, a cell that fails, and after it an exercise left alone."""
-    sources = {
-        "from nanoparadigm.check import check": [],
-        'def mine(s, t):\n    return (s - t) / (1 - t)\n\n\ncheck("reveal_probability", mine)': 1,
-        'def mine(alpha, dalpha):\n    return 1 / (1 - alpha)\n\n\ncheck("bound_weight", mine)': 1,
-        "1 / 0": [],
-        'def mine(P, weight):\n    ...\n\n\ncheck("memory_of_one", mine)': 1,
-    }
-    notebook = made_of(*sources)
-    for cell in notebook.cells:
-        cell.metadata["tags"] = ["exercise"] if sources[cell.source] else []
-    right = chapters.graded(notebook)
-    assert [bool(said) for said in right.values()] == [True, False, False]
-
-
 def test_changed_words_need_no_execution_and_changed_code_does(tmp_path):
     text = tmp_path / "04-bound.md"
     for path in (TEXTS[2], TEXTS[2].with_suffix(".ipynb")):

@@ -1057,7 +1057,7 @@ MISUSE = [
     ("train --resume --out truncated", "is damaged or not a checkpoint"),
     ("evaluate --checkpoint missing truncated", "no model to evaluate: missing holds no ch"),
     # sampling
-    (f"sample {FLOW} --length 0", "nothing to generate: ask for a length and a number of 1 or more"),
+    (f"sample {FLOW} --length 0", "nothing to generate: ask for a length and"),
     (f"sample {AR} --length -3", "length -3 is shorter than the prompt"),
     (f"sample {AR} --prompt the --length 2", "length 2 is shorter than the prompt (3 tokens)"),
     (f"sample {FLOW} --blocks 0", "blocks is 0: give a whole number of 1 or more"),

@@ -97,7 +97,8 @@ def test_the_continuous_integration_can_start():
 def test_bare_make_lists_the_targets():
     listed = [line.split()[1] for line in make(cwd=ROOT).splitlines()]
     assert (
-        listed == "help book site chapters lab learn student test test-slurm format clean".split()
+        listed
+        == "help book site chapters lab learn student grade test test-slurm format clean".split()
     )
 
 

@@ -853,6 +853,12 @@ MUTANTS = {
         "wrong[-1]",
         test_check.test_one_wrong_number_is_told_with_its_case_and_place_and_how_many_are_right,
     ),
+    "the book's cases whatever the seed": (
+        check.check,
+        "exercise.cases(seed)",
+        "exercise.cases()",
+        test_check.test_what_is_known_by_heart_is_wrong_on_fresh_cases,
+    ),
     "cases counted from nought": (
         check.check,
         "enumerate(cases, 1)",

@@ -17,6 +17,7 @@ from nanoparadigm.viz import WIDGET
 sys.path.insert(0, str(ROOT / "book"))
 
 import chapters  # noqa: E402
+import grade  # noqa: E402
 import launch  # noqa: E402
 
 import student  # noqa: E402
@@ -182,19 +183,30 @@ def test_a_copy_has_the_code_of_its_chapter_and_no_solution(text):
         assert ("launch" in second.metadata.get("tags", [])) == launching
 
 
-@each
-def test_a_copy_runs_to_its_end_with_the_solutions_pasted_in_and_its_views_are_live(text):
+def solved(text):
+    """A copy with the solutions pasted in."""
     notebook = student.student(jupytext.read(text))
     stubs = chapters.tagged(notebook, "exercise")
     solutions = chapters.tagged(jupytext.read(text), "solution")
     for stub, solution in zip(stubs, solutions, strict=True):
         stub.source = solution.source
-    chapters.run(notebook)
-    said = [stub.outputs[0].data["text/plain"] for stub in stubs]
-    assert said and all(": right" in verdict for verdict in said)
-    for cell in of(notebook, "code"):
-        if re.search(r"^explore\(", cell.source, flags=re.M):
-            assert any(WIDGET in output.get("data", {}) for output in cell.outputs)
+    return notebook
+
+
+@each
+def test_a_copy_runs_to_its_end_with_the_solutions_pasted_in_and_gets_full_marks(text, tmp_path):
+    nbformat.write(solved(text), path := tmp_path / f"ada-{text.stem} (1).ipynb")
+    found = grade.grade(path, grade.exercises(), seed=1, limits=grade.Limits(60, 600, 1800))
+    assert found.verdicts and all(found.verdicts.values()), found.remarks()
+    assert not found.cells and not found.problem
+
+
+def test_the_views_of_a_copy_are_live():
+    chapters.run(notebook := solved(TEXTS[0]))
+    views = [c for c in of(notebook, "code") if re.search(r"^explore\(", c.source, flags=re.M)]
+    assert views
+    for cell in views:
+        assert any(WIDGET in output.get("data", {}) for output in cell.outputs)
 
 
 def test_what_the_buttons_open_is_up_to_date():
