@@ -1,5 +1,6 @@
 """Files that others published or wrote: found or fetched, read, or refused in one sentence."""
 
+import codecs
 import json
 import os
 import re
@@ -20,9 +21,9 @@ def read(path):
         raise InputError(f"{path} is a directory: give the path of one text file")
     try:
         return path.read_bytes()
-    except OSError as error:
-        reason = error.strerror or error
-        raise InputError(f"cannot read {path} ({reason}): give a file you may read") from error
+    except (OSError, ValueError) as error:  # ValueError: a path that holds a zero byte
+        said = getattr(error, "strerror", None) or error
+        raise InputError(f"cannot read {path} ({said}): give a file you may read") from error
 
 
 def decode(data, source):
@@ -30,6 +31,8 @@ def decode(data, source):
     try:
         text = data.decode("utf-8").removeprefix("\ufeff")
     except UnicodeDecodeError as error:
+        if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+            raise InputError(f"{source} is UTF-16 text: convert it to UTF-8") from error
         raise InputError(
             f"{source} is not UTF-8 text (byte {error.start} is 0x{data[error.start]:02x}): "
             "convert it to UTF-8"

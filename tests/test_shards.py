@@ -475,7 +475,7 @@ LINES = "".join(json.dumps({"text": text, "id": 3}) + "\n" for text in TEXTS)
 
 
 def read(*sources):
-    return [*documents.texts(documents.find(map(str, sources)))]
+    return [*documents.Texts(documents.find(map(str, sources)))]
 
 
 @pytest.fixture
@@ -513,11 +513,13 @@ def test_a_source_is_told_from_others(parts):
 @pytest.mark.parametrize(
     "line, said",
     [
-        (b'{"text": "cut', "is not JSON in UTF-8 (Invalid control character"),
-        (b'{"text": "caf\xe9"}', "is not JSON in UTF-8 ('utf-8' codec can't decode byte 0xe9"),
-        (b'{"body": "a"}', 'has no "text"'),
-        (b'{"text": null}', 'has no "text"'),
-        (b'["text"]', 'has no "text"'),
+        (b'{"text": "cut', "is not JSON (Invalid control character"),
+        (b'{"text": "caf\xe9"}', "is not UTF-8 text (byte 13 is 0xe9): convert"),
+        ('{"text": "a"}'.encode("utf-16"), "is UTF-16 text: convert it to UTF-8"),
+        (b'{"text": 3}', 'has a "text" that is no string: mend'),
+        (b'["text"]', 'is no object with a "text": mend'),
+        (b'{"text": ' + b"[" * 100_000, "is not JSON (maximum recursion depth exceeded"),
+        (b'{"text": "a", "id": ' + b"9" * 5000 + b"}", "is not JSON (Exceeds the limit (4300"),
         (b'{"text": "a\\ud800"}', "holds half a surrogate pair"),
     ],
 )
@@ -526,11 +528,51 @@ def test_a_bad_line_is_named(line, said, parts):
     assert refusal(read, parts).startswith(f"parts/b.jsonl, line 6, {said}")
 
 
+def test_a_document_without_a_text_is_left_out_and_counted(parts):
+    """A column of another name is not: none of the documents has a text then."""
+    lines = [json.dumps(line) + "\n" for line in ({"text": None}, {"id": 3}, {"body": "a"})]
+    (parts / "b.jsonl").write_text(LINES + "".join(lines) + LINES)
+    texts = documents.Texts(documents.find(["parts"]))
+    for _ in range(2):
+        assert [*texts] == ["first", "second", *TEXTS, *TEXTS, "all of it\n\nat once"]
+        assert texts.skipped == 3
+    (parts / "b.jsonl").write_text("".join(lines))
+    assert refusal(read, "parts/b.jsonl").startswith('none of the 3 documents has a "text": give')
+
+
+def test_endings_and_the_first_bytes_of_a_text_may_be_those_of_any_machine(parts):
+    """Capitals, a byte order mark, archives: a document is the same in all of them."""
+    lines, whole = LINES.encode(), "a caf\u00e9\r\n".encode()
+    kinds = {".jsonl": lines, ".jsonl.gz": lines, ".txt": whole, ".txt.gz": whole}
+    for ending, data in kinds.items():
+        for name, marked in itertools.product((ending, ending.upper()), (b"", b"\xef\xbb\xbf")):
+            packed = gzip.compress(marked + data) if ending.endswith(".gz") else marked + data
+            (parts / f"it{name}").write_bytes(packed)
+            assert read(f"parts/it{name}") == (TEXTS if data == lines else ["a caf\u00e9\r\n"])
+
+
+@pytest.mark.parametrize("name", ["dir [1]", "[ab]", "a*", "what?", "[", "**"])
+def test_a_folder_that_is_there_is_no_pattern(name, parts):
+    """Whatever its name holds, at any depth; and what looks like it by that pattern is not."""
+    for folder in parts / name, parts / "inner" / name, parts / "dir 1", parts / "a":
+        folder.mkdir(parents=True)
+        (folder / "it.jsonl").write_text(json.dumps({"text": f"in {folder}"}))
+    whole = parts.resolve() / name
+    for source in f"parts/{name}", f"parts/{name}/*.jsonl", f"{whole}/it.*", f"parts/{name}/*[nl]":
+        assert read(source) == [f"in parts/{name}"]
+    assert (
+        read(f"parts/in*/{name}/*.js*")
+        == read(f"*/inner/{name}/it.jsonl")
+        == [f"in parts/inner/{name}"]
+    )
+
+
 def test_a_damaged_archive_is_named(parts):
-    path = parts / "a.jsonl.gz"
-    for damaged in path.read_bytes()[:-9], b"not gzip", path.read_bytes()[:10] + b"\xff" * 9:
-        path.write_bytes(damaged)
-        assert refusal(read, parts).startswith("parts/a.jsonl.gz is damaged after line ")
+    for name, place in ("a.jsonl.gz", " after line "), ("d.txt.gz", " ("):
+        whole = gzip.compress(b'{"text": "first"}\n\n{"text": "second"}')
+        for damaged in whole[:-9], b"not gzip", whole[:10] + b"\xff" * 9:
+            (parts / name).write_bytes(damaged)
+            assert refusal(read, f"parts/{name}").startswith(f"parts/{name} is damaged{place}")
 
 
 def test_what_holds_no_documents_is_refused(parts):
@@ -551,19 +593,46 @@ def test_without_the_extra_packages_their_absence_is_told(parts, monkeypatch):
 
 
 def test_parquet_is_read_row_by_row(parts):
+    """Whatever the kind of its strings; null is no text."""
     pyarrow = pytest.importorskip("pyarrow")
     parquet = pytest.importorskip("pyarrow.parquet")
-    path, texts = parts / "d.parquet", [f"caf\u00e9 {i}" for i in range(5000)]
-    parquet.write_table(pyarrow.table({"id": range(5000), "text": texts}), path, row_group_size=700)
-    assert read(path) == texts
+    path, texts = parts / "d.PARQUET", [f"caf\u00e9 {i}" for i in range(5000)]
+    for kind in "string", "large_string", "string_view", "dictionary":
+        column = pyarrow.array([None, *texts])
+        column = column.dictionary_encode() if kind == "dictionary" else column.cast(kind)
+        table = pyarrow.table({"id": range(5001), "text": column})
+        parquet.write_table(table, path, row_group_size=700)
+        assert read(path) == texts
+    for table, said in (
+        ({"body": ["a"]}, 'no column "text"'),
+        ({"text": [3]}, 'a column "text" of int64'),
+        ({"text": [["a"]]}, 'a column "text" of list<element: string>'),
+        ({"text": [{"text": "a"}]}, 'a column "text" of struct<text: string>'),
+        ({"text": [b"a"]}, 'a column "text" of binary'),
+    ):
+        parquet.write_table(pyarrow.table(table), path)
+        assert refusal(read, path).startswith(f"{path} has {said}: give ")
+
+
+def test_a_damaged_parquet_is_named(parts):
+    """Or read, where the damage is not in what is read."""
+    pyarrow = pytest.importorskip("pyarrow")
+    parquet = pytest.importorskip("pyarrow.parquet")
+    path, chance = parts / "d.parquet", random.Random(0)
+    parquet.write_table(pyarrow.table({"text": [TEXT] * 50}), path, row_group_size=20)
     whole = path.read_bytes()
-    parquet.write_table(pyarrow.table({"text": ["a", None]}), path)
-    assert refusal(read, path).startswith(f'{path}, row 2, has no "text"')
-    parquet.write_table(pyarrow.table({"body": ["a"]}), path)
-    assert refusal(read, path).startswith(f'{path}, row 1, has no "text"')
-    for damaged in b"", whole[:-9]:
+    for damaged in b"", whole[:-9], b"not" + whole, whole[:100] + whole[120:], whole[4:]:
         path.write_bytes(damaged)
-        assert refusal(read, path).startswith(f"{path} is damaged after row 0")
+        assert refusal(read, path).startswith(f"{path} is damaged after row ")
+    for _ in range(200):
+        damaged = bytearray(whole)
+        for place in chance.choices(range(len(whole)), k=chance.randint(1, 4)):
+            damaged[place] = chance.randrange(256)
+        path.write_bytes(damaged)
+        try:
+            assert len(read(path)) <= 50
+        except InputError as error:
+            assert str(error).startswith(str(path)) or "none of the" in str(error)
 
 
 def test_a_dataset_of_the_hub_is_streamed(parts, monkeypatch):
@@ -749,6 +818,15 @@ def test_fewer_tokens_than_asked_for_are_told(say):
     train = sum(len(np.fromfile(p, "<u2")) for p in Path("all").glob("train-*"))
     said = f"saved in all: {train:,} tokens to train on and no more, of the 1,000,000,000 asked for"
     assert (status, out) == (0, said + "\n")
+
+
+def test_documents_without_a_text_are_told(say):
+    lines = Path("source.jsonl").read_text() + '{"text": null}\n' * 3
+    Path("gaps.jsonl").write_text(lines)
+    status, out, _ = say(
+        PREPARE.replace("source.", "gaps.").replace("1.5e4 --s", "1e9 --out g --s")
+    )
+    assert status == 0 and out.endswith("\ndocuments without a text, which were left out: 3\n")
 
 
 def test_the_entropy_of_tokens_is_saved(say):
