@@ -54,9 +54,10 @@ def parse_json(data, kind=Any, source="the line", hint="mend it"):
     infinite. Raises InputError, which says what was found where, and ends with the hint.
     """
     try:
-        return typed(json.loads(data), kind, source, hint)
+        value = json.loads(data)
     except (ValueError, RecursionError) as error:  # not JSON, not UTF-8, a number without end
         raise InputError(f"{source} is not JSON ({reason(error)}): {hint}") from error
+    return typed(value, kind, source, hint)
 
 
 def read_toml(path, kind=Any, hint="mend that line"):
@@ -67,9 +68,10 @@ def read_toml(path, kind=Any, hint="mend that line"):
 def parse_toml(text, kind=Any, source="the text", hint="mend that line"):
     """The value of the type `kind` that a text of TOML holds: see `parse_json`."""
     try:
-        return typed(tomllib.loads(text), kind, source, hint)
+        value = tomllib.loads(text)
     except (ValueError, RecursionError) as error:
         raise InputError(f"{source} is not TOML ({reason(error)}): {hint}") from error
+    return typed(value, kind, source, hint)
 
 
 def typed(value, kind, source, hint):

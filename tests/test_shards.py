@@ -14,13 +14,14 @@ import time
 import types
 from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 import pooch
 import pytest
 import torch
-from helpers import ROOT, awake, generator
+from helpers import ROOT, awake, generator, hostile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -381,8 +382,9 @@ def test_a_billion_tokens_are_opened_and_served_in_little_memory(folder, tmp_pat
 
     metadata = json.loads((folder / "metadata.json").read_text())
     files = {VALIDATION: metadata["files"][VALIDATION]}
+    metadata["arguments"]["shard_tokens"] = 10**8
     for i in range(10):
-        files[f"train-{i:05}.bin"] = dict(tokens=10**8, sha256="")
+        files[f"train-{i:05}.bin"] = dict(tokens=10**8, documents=0, characters=0, sha256="")
         with open(tmp_path / f"train-{i:05}.bin", "wb") as f:
             f.truncate(2 * 10**8)
     (tmp_path / "metadata.json").write_text(json.dumps(metadata | {"files": files}))
@@ -434,28 +436,79 @@ def copy(folder, tmp_path):
 
 def test_a_shard_that_is_not_whole_is_named(copy):
     path = copy / "train-00002.bin"
+    said = f"{path} does not hold 1,000 tokens: give the command that wrote it once more"
     path.write_bytes(path.read_bytes()[:-3])
-    assert refusal(Shards, copy).startswith(
-        f"{path} holds 1,997 of its 2,000 bytes: put it back, or"
-    )
+    assert refusal(Shards, copy) == said
     path.unlink()
-    assert refusal(Shards, copy).startswith(f"{path} holds 0 of its 2,000 bytes")
+    assert refusal(Shards, copy) == said
+    path.mkdir()
+    assert refusal(Shards, copy) == said
 
 
 def test_a_shard_that_has_changed_is_named(copy):
     path = copy / "train-00002.bin"
     path.write_bytes(path.read_bytes()[::-1])
     said = refusal(lambda: [*Shards(copy).check()])
-    assert said.startswith(f"{path} has changed since it was written")
+    assert said.startswith(f"{path} has changed since it was written: delete it, and give")
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{}", '{"format": "other"}', "{", "\xff"])
+FILES = [VALIDATION, *(f"train-{i:05}.bin" for i in range(6)), "tokenizer.json"]
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_the_command_that_wrote_a_folder_mends_it(name, folder, copy):
+    """A file that is missing, cut or too long; those after it are written anew."""
+    for damage in (lambda data: None, lambda data: data[:-1], lambda data: data + b"  "):
+        path = copy / name
+        data = damage(path.read_bytes())
+        path.unlink() if data is None else path.write_bytes(data)
+        assert put(some_documents(60), copy, source="made up")[1] == 6000
+        assert contents(copy) == contents(folder) or name == "tokenizer.json"
+        assert [*Shards(copy).check()]
+
+
+def test_a_mending_that_is_interrupted_goes_on(folder, copy):
+    (copy / "train-00001.bin").unlink()
+    interrupted(copy, 33)
+    assert "is not finished" in refusal(Shards, copy)
+    put(some_documents(60), copy, source="made up")
+    assert contents(copy) == contents(folder)
+
+
+def test_an_id_beyond_the_vocabulary_is_refused_where_it_is_read(copy):
+    for name, row in (VALIDATION, None), ("train-00002.bin", 2100):
+        path = copy / name
+        whole = path.read_bytes()
+        ids = np.frombuffer(whole, "<u2").copy()
+        ids[100] = TOKENIZER.vocab_size
+        path.write_bytes(ids.tobytes())
+        said = f"{path} holds the id 281, and there are 281: delete it, and give the command"
+        if row is None:
+            assert refusal(Shards(copy).tokens, TOKENIZER).startswith(said)
+        else:
+            train = Shards(copy).tokens(TOKENIZER).train
+            assert train[:row].max() < 281 and train[row + 1 :].max() < 281
+            assert refusal(train.__getitem__, torch.tensor([[3, row]])).startswith(said)
+        path.write_bytes(whole)
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"format": "other"}', "{", "\xff", "[" * 10**5])
 def test_metadata_of_another_kind_are_refused(text, copy):
     (copy / "metadata.json").write_bytes(text.encode("latin-1"))
     before = contents(copy)
     for call in Shards, lambda out: put(some_documents(60), out, source="made up"):
-        assert f"{copy}/metadata.json is damaged or not ours" in refusal(call, copy)
+        assert refusal(call, copy).startswith((f"{copy}/metadata.json", "cannot read"))
     assert contents(copy) == before
+
+
+def test_metadata_that_were_edited_are_used_or_refused(folder, copy):
+    """Whatever was edited: a folder that opens also serves its tokens."""
+    whole = json.loads((folder / "metadata.json").read_text())
+    for edited in hostile(whole, 300):
+        (copy / "metadata.json").write_bytes(edited)
+        with suppress(InputError):
+            tokens = Shards(copy).tokens(TOKENIZER)
+            assert len(tokens.train[:]) == len(tokens.train) > 0
 
 
 def test_another_tokenizer_beside_the_shards_is_refused(copy):
@@ -848,7 +901,7 @@ def test_the_entropy_of_tokens_is_saved(say):
         ("prepare entropy --checkpoint run --out h.txt", "give a name that ends in .npy"),
         ("prepare entropy --checkpoint run --tokens 0", "tokens is 0"),
         ("prepare entropy --checkpoint diffusion", "does not predict from left to right"),
-        ("prepare check --dataset .", "./metadata.json is damaged or not ours"),
+        ("prepare check --dataset .", "cannot read metadata.json (No such file"),
         ("prepare wikipedia", "unknown command 'prepare wikipedia'"),
         (f"{PREPARE} --tokens 1.5", "1.5 is not a whole number"),
         (f"{PREPARE} --tokens inf", "inf is not a whole number"),
