@@ -78,6 +78,8 @@ def typed(value, kind, source, hint):
     """The value as one of the type `kind`; InputError that names the place where it is none."""
     try:
         return msgspec.convert(value, kind)
+    except InputError as error:  # of a dataclass that checks itself
+        raise InputError(f"{source}: {error}") from error
     except (msgspec.ValidationError, OverflowError, RecursionError, UnicodeError) as error:
         said = str(error).replace("`", "")
         said, _, place = said.partition(" - at ")

@@ -173,16 +173,26 @@ def test_the_published_size_has_its_parameters():
     [
         ("dataset = 'language'\nsedes = [0]", "unknown key of mine.toml 'sedes': did you mean"),
         ("dataset = 'language'\n[sizes]\nwidth = 3", "unknown key of mine.toml, .sizes. 'width'"),
-        ("seeds = [0]", "missing 1 required positional argument: 'dataset'"),
+        ("seeds = [0]", "mine.toml cannot be used .object missing required field dataset"),
         ("dataset = language", "mine.toml is not TOML"),
         ("dataset = 'language'\nseeds = []", "a study needs a seed"),
-        ("dataset = 'language'\ndraws = 0", "draws is 0"),
+        ("dataset = 'language'\ndraws = 0", "mine.toml: draws is 0"),
+        ("dataset = 'language'\nsizes = 3", "mine.toml, sizes, cannot be used .expected object"),
+        ("dataset = 'language'\nseeds = [-1]", "mine.toml: seed is -1"),
+        (
+            "dataset = 'language'\nseeds = ['a']",
+            "mine.toml, seeds.0., cannot be used .expected int",
+        ),
+        ("dataset = 'language'\n[sizes]\nn_embd = 0x" + "f" * 9999, "n_embd has more than 64 bits"),
+        ("dataset = 'language'\n[settings]\nlr = nan", "mine.toml: lr is nan"),
+        ("dataset = 'language'\nx = " + "[" * 10**5, "mine.toml is not TOML"),
+        ("dataset = 'caf\xe9'", "mine.toml is not UTF-8 text"),
         ("dataset = 'language'\nwindows = 1", "windows is 1, which has no standard error"),
     ],
 )
 def test_what_is_wrong_in_a_file_is_said(text, said, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    Path("mine.toml").write_text(text)
+    Path("mine.toml").write_text(text, encoding="latin-1")
     with pytest.raises(InputError, match=said):
         study.load("mine.toml")
 
