@@ -18,7 +18,7 @@ from .evaluate import markdown, of_windows
 from .paradigms.mdlm import MASKINGS
 from .schedules import SCHEDULES
 from .statistics import bootstrap, rank
-from .study import PRESETS, REMEASURE, STUDIES, TWINS, Measures, begun, is_measured
+from .study import PRESETS, STUDIES, TWINS, begun, is_measured, read_measures
 from .train import read_log
 from .viz import COLOURS, GREY
 
@@ -46,7 +46,7 @@ def collect(out):
     for name in begun(out).trials:
         folder = Path(out) / "runs" / name
         if is_measured(folder):
-            measures = files.read_json(folder / "measures.json", Measures, REMEASURE)
+            measures = read_measures(folder)
             lists = {k: np.array(v, float) for k, v in measures.items() if isinstance(v, list)}
             means = {k: float(np.mean(v)) for k, v in lists.items()}
             errors = {
@@ -245,7 +245,7 @@ def worth_notes(trials):
     first, bits = next(iter(trials.values())), {}
     for name, nats in first["nats_per_bit"].items():
         bits[name] = nats and f"{1 / nats:.4f} bits per character"
-    windows = np.median([t["bound_se"] for t in trials.values()])
+    windows = np.median([t.get("bound_se", np.nan) for t in trials.values()])
     lines = [
         "Nats per token. `bound` is `nll_bound` under uniform masks, the same windows and noise "
         "for all, whatever a model was trained with; `own exam` the mean cross-entropy of what its "

@@ -450,12 +450,15 @@ class Mauve(TypedDict):
     embedder: str
 
 
+Distinct = TypedDict("Distinct", {"1": float, "2": float, "3": float})
+
+
 class Opinion(TypedDict):
     """What is known of texts; the last five of those of a language that is known."""
 
     judged: Mean
     tokens: Mean
-    distinct: dict[str, float]
+    distinct: Distinct
     mauve: Mauve | None
     surprise: NotRequired[Mean]
     ungrammatical: NotRequired[Mean]
@@ -493,6 +496,18 @@ class Measures(TypedDict):
 
 
 MEASURED = {*Measures.__annotations__}
+
+
+def read_measures(folder):
+    """The Measures of the trial in that folder; InputError where they are damaged."""
+    file = Path(folder) / "measures.json"
+    found = files.read_json(file, Measures, REMEASURE)
+    lacking = [found[name] is None for name in ("excess", "entropy")]
+    for texts in found["written"], found["real"]:
+        lacking += [name not in texts for name in Opinion.__optional_keys__]
+    if any(lacking) and not all(lacking):
+        raise InputError(f"{file} tells some measures of a known language alone: {REMEASURE}")
+    return found
 
 
 def measure(study, folder, texts, out):
