@@ -41,7 +41,7 @@ def texts():
 
 def repository():
     """The project's address, which _config.yml names."""
-    return yaml.safe_load((BOOK.parent / "_config.yml").read_text())["repository"]["url"]
+    return yaml.safe_load((BOOK.parent / "_config.yml").read_bytes())["repository"]["url"]
 
 
 def launching(source):
@@ -55,7 +55,7 @@ def launching(source):
 
 def stale(text):
     """Why the notebook beside a text is not its execution, or None."""
-    source = text.read_text()
+    source = text.read_text(encoding="utf-8")
     if source != launching(source):
         return "its first cell is not the one that brings the package"
     path = text.with_suffix(".ipynb")
@@ -82,7 +82,7 @@ def content(cell):
 
 def execute(text):
     """Run a text's cells in a kernel of its own and write the notebook beside it."""
-    text.write_text(launching(text.read_text()))
+    text.write_text(launching(text.read_text(encoding="utf-8")), encoding="utf-8")
     notebook = jupytext.read(text)
     run(notebook)
     for cell in notebook.cells:

@@ -2,20 +2,23 @@
 
 import json
 from collections import Counter
+from dataclasses import asdict
 from operator import itemgetter
 from pathlib import Path
+from typing import Annotated, TypedDict
 
 import numpy as np
 import torch
 from matplotlib.figure import Figure
+from msgspec import Meta
 
-from . import checkpoint
+from . import checkpoint, files
 from .errors import InputError, choose
 from .evaluate import markdown, of_windows
 from .paradigms.mdlm import MASKINGS
 from .schedules import SCHEDULES
 from .statistics import bootstrap, rank
-from .study import PRESETS, STUDIES, TWINS, begun, is_measured
+from .study import PRESETS, STUDIES, TWINS, begun, is_measured, read_measures
 from .train import read_log
 from .viz import COLOURS, GREY
 
@@ -24,16 +27,27 @@ DASHES = ["-", ":", "--", "-.", (0, (5, 1)), (0, (1, 1))]
 STYLES = dict(zip(SCHEDULES, zip(COLOURS, DASHES, strict=True), strict=True))
 
 
+class Point(TypedDict):
+    """A line of log.jsonl that is one of a learning curve."""
+
+    step: int
+    seconds: float
+    val: float
+
+
+Curve = Annotated[list[Point], Meta(min_length=1)]
+
+
 def collect(out):
     """id -> what is known of every trial of the study in that folder that has been measured: its
     measures, windows averaged, the standard errors of these as NAME_se, and its learning curve.
     Raises InputError where there is none."""
     found = {}
-    for name in begun(out)["trials"]:
+    for name in begun(out).trials:
         folder = Path(out) / "runs" / name
         if is_measured(folder):
-            measures = json.loads((folder / "measures.json").read_text(encoding="utf-8"))
-            lists = {k: v for k, v in measures.items() if isinstance(v, list)}
+            measures = read_measures(folder)
+            lists = {k: np.array(v, float) for k, v in measures.items() if isinstance(v, list)}
             means = {k: float(np.mean(v)) for k, v in lists.items()}
             errors = {
                 f"{k}_se": se
@@ -43,6 +57,7 @@ def collect(out):
             schedule, masking, seed = name.rsplit("-", 2)
             trial = dict(schedule=schedule, masking=masking, seed=int(seed))
             points = [r for r in read_log(folder) if "val" in r]
+            points = files.typed(points, Curve, folder / "log.jsonl", "train it anew")
             curve = [{k: r[k] for k in ("step", "seconds", "val")} for r in points]
             found[name] = trial | measures | means | errors | dict(curve=curve)
     if not found:
@@ -166,7 +181,7 @@ def cell(kind, measure, digits=3, scale=1.0):
     """The mean over trials of measure(trial), a number or an Estimate as a dict, ± its standard
     error: over seeds, or of the one there is."""
     found = [f if isinstance(f, dict) else dict(mean=f) for f in map(measure, kind)]
-    means = np.array([f["mean"] for f in found])
+    means = np.array([f["mean"] for f in found], float)
     se = found[0].get("se") if len(found) == 1 else means.std(ddof=1) / len(means) ** 0.5
     said = f"{means.mean() * scale:.{digits}f}"
     return said if se is None else f"{said} ± {se * scale:.{digits}f}"
@@ -230,7 +245,7 @@ def worth_notes(trials):
     first, bits = next(iter(trials.values())), {}
     for name, nats in first["nats_per_bit"].items():
         bits[name] = nats and f"{1 / nats:.4f} bits per character"
-    windows = np.median([t["bound_se"] for t in trials.values()])
+    windows = np.median([t.get("bound_se", np.nan) for t in trials.values()])
     lines = [
         "Nats per token. `bound` is `nll_bound` under uniform masks, the same windows and noise "
         "for all, whatever a model was trained with; `own exam` the mean cross-entropy of what its "
@@ -357,8 +372,8 @@ def write(out):
     """report.md, results.json, curves.png and forest.png in the folder of a study; returns what
     report.md says."""
     out, trials = Path(out), collect(out)
-    facts = begun(out)
-    planned = len(facts.pop("trials"))
+    plan = begun(out)
+    planned, facts = len(plan.trials), dict(hash=plan.hash, study=asdict(plan.study))
     facts |= dict(found=analyse(trials, torch.Generator().manual_seed(0)), trials=trials)
     said = f"# A study of noise schedules on {facts['study']['dataset']}\n\n"
     missing = planned - len(trials)

@@ -148,8 +148,8 @@ MUTANTS = {
     ),
     "masked alike, whatever the entropies": (
         study.train_trial,
-        "model.weights.copy_(entropy_weights(entropy))",
-        "entropy_weights(entropy)",
+        "model.weights.copy_(entropy_weights(hard))",
+        "entropy_weights(hard)",
         test_study.test_a_trial_learns_the_half_that_the_judge_does_not_by_its_own_seed,
     ),
     "measured before the last step": (
@@ -172,8 +172,8 @@ MUTANTS = {
     ),
     "tables of a file are left as they are by default": (
         study.filled,
-        'filled(known[key].default_factory, value, f"{where}, [{key}]")',
-        "known[key].default_factory()",
+        "files.typed(values, kind,",
+        "files.typed({k: v for k, v in values.items() if not isinstance(v, dict)}, kind,",
         test_study.test_every_key_of_a_file_arrives_in_its_own_place,
     ),
     "trials in the order of their maskings": (

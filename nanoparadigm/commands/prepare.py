@@ -48,8 +48,8 @@ class PrepareFineweb:
     """
 
     source: tuple[str, ...] = ("HuggingFaceFW/fineweb-edu/sample-10BT",)
-    """files (.jsonl, .jsonl.gz, .parquet, .txt), folders or patterns of them, or a dataset of the
-    Hugging Face hub, OWNER/NAME or OWNER/NAME/CONFIGURATION"""
+    """files (.jsonl, .jsonl.gz, .parquet, .txt, .txt.gz), folders or patterns of them, or a dataset
+    of the Hugging Face hub, OWNER/NAME or OWNER/NAME/CONFIGURATION"""
     tokens: Count = 10**9
     """tokens to train on"""
     out: str = "data/fineweb"
@@ -65,10 +65,11 @@ class PrepareFineweb:
 
     def run(self):
         found = documents.find(self.source)
+        texts = documents.Texts(found)
         tokenizer = self.load_tokenizer()
         with progress(None, "preparing", total=self.tokens, unit="tok", unit_scale=True) as bar:
             for done in shards.write(
-                documents.texts(found),
+                texts,
                 tokenizer,
                 self.out,
                 self.tokens,
@@ -80,6 +81,8 @@ class PrepareFineweb:
                 bar.update(done - bar.n)
         ended = "" if done == self.tokens else f" and no more, of the {self.tokens:,} asked for"
         print(f"saved in {self.out}: {done:,} tokens to train on{ended}")
+        if texts.skipped:
+            print(f"documents without a text, which were left out: {texts.skipped:,}")
 
     def load_tokenizer(self):
         if self.tokenizer == "gpt2":

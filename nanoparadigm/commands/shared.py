@@ -2,6 +2,7 @@
 
 import inspect
 from dataclasses import dataclass, fields, is_dataclass
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -30,13 +31,18 @@ class Text:
         corpus = corpora.load(self.dataset)
         if corpus.tokenizer and self.tokenizer not in (None, corpus.tokenizer.kind):
             raise InputError(f"{self.dataset} is written in its own tokens: drop --tokenizer")
-        tokenizer = corpus.tokenizer or tokenizers.build(
-            self.tokenizer, corpus, self.bpe_vocab_size
-        )
+        tokenizer = corpus.tokenizer or self.build(corpus)
         in_words = tokenizer.kind == "word"
         if block_size == Sizes.block_size and corpus.sequence_length and in_words:
             block_size = corpus.sequence_length
         return corpora.Data(corpus, tokenizer, block_size)
+
+    def build(self, corpus):
+        """Its tokenizer; where that takes more than a second, the time it has taken is shown."""
+        brief = dict(bar_format="{desc}: {elapsed}", delay=1, leave=False)
+        with progress(None, "learning byte pairs", **brief) as bar:
+            waiting = partial(bar.update, 0)
+            return tokenizers.build(self.tokenizer, corpus, self.bpe_vocab_size, waiting)
 
 
 def fit(name, model, data, settings, run, resume, stop):

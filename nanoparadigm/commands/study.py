@@ -71,7 +71,7 @@ class Study:
         if self.report:
             self.tell_report()
         elif self.status:
-            self.tell(replace(plan, seeds=study.begun(self.folder)["study"]["seeds"]))
+            self.tell(replace(plan, seeds=study.begun(self.folder).study.seeds))
         elif self.submit:
             self.leave_to_cluster(plan)
         else:
