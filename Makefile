@@ -6,7 +6,7 @@ STAMP := .venv/installed
 # Its settings keep JupyterLab from asking whether it may fetch news.
 LAB := $(BIN)/jupyter lab --LabApp.app_settings_dir=$(CURDIR)/book/lab
 
-.PHONY: help book site chapters lab learn student test test-slurm format clean
+.PHONY: help book site chapters lab learn student grade test test-slurm format clean
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -43,6 +43,9 @@ learn: student  ## open the chapters without their solutions in JupyterLab
 
 student: $(STAMP)  ## build/student/: the chapters without their solutions
 	$(BIN)/python book/student.py
+
+grade: $(STAMP)  ## which exercises are right in notebooks handed in: make grade FILES='in/*.ipynb'
+	$(BIN)/python book/grade.py $(FILES)
 
 # Two workers already fill two cores: more threads in each only make them wait for one another.
 test: $(STAMP)  ## set up, then everything the continuous integration checks

@@ -143,7 +143,7 @@ class Kernel:
         shutil.copytree(package, folder / package.name, ignore=without)
         # a module of that name, lest an editable installation's finder go on to the package's own
         none = 'raise ImportError("a notebook that is graded has no exercises to look at")\n'
-        (folder / package.name / "exercises.py").write_text(none)
+        (folder / package.name / "exercises.py").write_text(none, encoding="utf-8")
         shutil.copy(BOOK / "handed_in.py", folder)
         ours = KernelSpecManager(kernel_dirs=[])  # none that was installed, for another Python
         files = dict(transport="ipc", ip=str(folder / "kernel"))  # ports may be taken meanwhile

@@ -30,7 +30,7 @@ nanoparadigm.check.check = check
 
 def names(path):
     """Write the names for which `check` was given an answer since this was last called."""
-    Path(path).write_text(json.dumps(sorted(NEW)))
+    Path(path).write_text(json.dumps(sorted(NEW)), encoding="utf-8")
     NEW.clear()
 
 

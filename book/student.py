@@ -50,7 +50,7 @@ UNSEEN = {"myst_line_comment", "myst_block_break", "myst_target"}
 
 @cache
 def config():
-    return yaml.safe_load((ROOT / "_config.yml").read_text())
+    return yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))
 
 
 @cache
@@ -84,8 +84,9 @@ def labels(source):
 def numbers():
     """label -> (page, number): equations and exercises are numbered through the whole book."""
     found, counts = {}, Counter()
-    for page in re.findall(r"^(?:root:|.*file:)\s*(\S+)", (ROOT / "_toc.yml").read_text(), re.M):
-        for kind, label in labels((ROOT / f"{page}.md").read_text()):
+    toc = (ROOT / "_toc.yml").read_text(encoding="utf-8")
+    for page in re.findall(r"^(?:root:|.*file:)\s*(\S+)", toc, re.M):
+        for kind, label in labels((ROOT / f"{page}.md").read_text(encoding="utf-8")):
             counts[kind] += 1
             found[label] = Path(page).name, counts[kind]
     return found
@@ -211,7 +212,7 @@ def student(notebook, launch=False):
 
 def title(page):
     """What a chapter is called in a sentence, its title, and its question."""
-    source = (chapters.BOOK / f"{page}.md").read_text()
+    source = (chapters.BOOK / f"{page}.md").read_text(encoding="utf-8")
     whole = re.search(r"^# (.+)$", source, flags=re.M)[1]
     question = re.search(r"\*\*The question\.\*\* (.+?)\n\n", source, flags=re.S)[1]
     return f"chapter {whole.split(' · ')[0]}", whole, " ".join(question.split())
