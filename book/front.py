@@ -31,8 +31,8 @@ HOW = {
 }
 TITLE = "Four models write the same language"
 
-# In a frame: without title and legend, which the page around it has, as high as it needs, and in two
-# columns where they fit. On a page opened as a file, which has no `frameElement`, wide.css has a height.
+# In a frame: without title and legend, which the page around it has, as high as it needs, and in
+# two columns where they fit. A page opened as a file has no `frameElement`; wide.css has a height.
 FRAMED = """
 <script>
   if (parent !== window) {
@@ -57,10 +57,11 @@ COLUMNS, CELL, LINE = 8, 58, 30  # words in a row, and the pixels of one
 WIDE, HIGH, GAP, HEAD = COLUMNS * CELL + 24, 4 * LINE + 54, 16, 34
 PLAYS, STANDS = 12, 4  # seconds
 PLAIN = """
-  svg { background: var(--paper); color: var(--ink); --paper: #ffffff; --ink: #1a1a1a; --dim: #5f6368 }
+  svg { --paper: #ffffff; --ink: #1a1a1a; --dim: #5f6368 }
   @media (prefers-color-scheme: dark) { svg { --paper: #14161a; --ink: #ececec; --dim: #a3a8b0 } }
   text { fill: var(--ink); font: 15px ui-monospace, "DejaVu Sans Mono", Menlo, Consolas, monospace }
-  .head { font: 600 16px system-ui, sans-serif } .more { font-size: 15px; font-weight: 400; fill: var(--dim) }
+  .head { font: 600 16px system-ui, sans-serif }
+  .more { font-size: 15px; font-weight: 400; fill: var(--dim) }
   .dim { fill: var(--dim) } .wrong { stroke: #e5484d; stroke-width: 2.5 }
   .then { visibility: hidden }
   @media (prefers-reduced-motion: reduce) { g { animation: none !important } }
@@ -119,7 +120,8 @@ def svg(found):
         colour = PALETTE[run.kind]
         parts.append(
             f'<rect x="{left}" y="{top}" width="{WIDE}" height="{HIGH}" rx="8" fill="none" '
-            f'stroke="{colour}" stroke-width="2"/><text class="head" x="{left + 14}" y="{top + 26}">'
+            f'stroke="{colour}" stroke-width="2"/>'
+            f'<text class="head" x="{left + 14}" y="{top + 26}">'
             f'<tspan fill="{colour}">{race.SHAPES[run.kind]}</tspan> {run.name} '
             f'<tspan class="more" dx="6">{escape(heading(run, wrong))}</tspan></text>'
         )
@@ -153,8 +155,8 @@ def svg(found):
             f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" role="img">',
             f"<title>{TITLE}</title><style>{''.join(style)}</style>",
             f'<rect width="{width}" height="{height}" fill="var(--paper)"/>',
-            f'<text class="head more" x="{GAP}" y="22">The stronger the colour, the surer the network '
-            "was of the word. Underlined in red: a mistake in the finished text.</text>",
+            f'<text class="head more" x="{GAP}" y="22">The stronger the colour, the surer the '
+            "network was of the word. Underlined in red: a mistake in the finished text.</text>",
             *parts,
             "</svg>\n",
         ]

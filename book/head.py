@@ -34,7 +34,7 @@ def description(doctree):
 
 
 def describe(app, pagename, templatename, context, doctree):
-    """Give the page its title, its description and its card, and take MathJax where none is used."""
+    """Give a page its title, its description and its card; take MathJax where nothing needs it."""
     env, base, root = app.env, app.config.html_baseurl, app.config.root_doc
     if pagename in (root, "index"):
         context["title"] = TITLE
