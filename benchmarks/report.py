@@ -257,21 +257,21 @@ def speed_figure():
             ms = [row[f"milliseconds_{batch}"] for row in rows]
             excess = [row["surprise"]["mean"] - truth["entropy"] for row in rows]
             model = name.split(",")[0]
-            # what differs from the first way of a model is hollow, dashed and lies on top
-            second = name != next(other for other in curves if other.split(",")[0] == model)
+            variant = model in curves and name != model  # hollow, and on top of what it varies
             axis.plot(
                 ms,
                 excess,
                 color=PALETTE[model],
                 marker=MARKERS[model],
-                markersize=9 if second and len(rows) == 1 else 6,
-                markerfacecolor="none" if second else PALETTE[model],
-                linestyle=("--" if second else "-") if len(rows) > 1 else "",
-                zorder=3 if second else 2,
+                markersize=11 if variant and len(rows) == 1 else 6,
+                markerfacecolor="none" if variant else PALETTE[model],
+                linestyle="" if len(rows) == 1 else "--" if variant else "-",
+                zorder=3 if variant else 2,
                 label=name,
             )
         axis.axhline(0, color=GREY, linewidth=1)
         axis.set(xscale="log", xlabel="milliseconds a text", title=f"batch {batch}")
+        axis.spines[["top", "right"]].set_visible(False)
     axes[0].set_ylabel("excess, nats a word")
     axes[1].legend(fontsize="small")
     return figure
