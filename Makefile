@@ -4,7 +4,11 @@ BIN := .venv/bin
 # interrupted install can neither pass for a finished one nor be built upon.
 STAMP := .venv/installed
 
-.PHONY: help book site chapters lab learn student test test-slurm format clean
+# What the processor is called, on Linux, on a Mac, or elsewhere only its kind.
+CPU = $$(sed -n 's/^model name.*: //p' /proc/cpuinfo 2>/dev/null | head -n 1 | grep . || \
+    sysctl -n machdep.cpu.brand_string 2>/dev/null || uname -m)
+
+.PHONY: help book site race chapters lab learn student test test-slurm format clean
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -20,7 +24,9 @@ site: $(STAMP)  ## build the book from the last comparison, or without one
 	@mkdir -p book/_fresh
 	@if [ -f runs/compare/table.md ] && [ -f runs/compare/figure.png ]; then \
 	    cp runs/compare/figure.png book/_fresh/; \
-	    { cat runs/compare/table.md; printf '\n![%s](_fresh/figure.png)\n' \
+	    { printf 'Trained on %s, on %s with %s cores.\n\n' "$$(date -r runs/compare/table.md +%F)" \
+	        "$(CPU)" "$$(getconf _NPROCESSORS_ONLN)"; \
+	      cat runs/compare/table.md; printf '\n![%s](_fresh/figure.png)\n' \
 	      'Bits per character against tokens read and against seconds, a curve for each model, above the level lines of the best predictions with little memory and of the entropy.'; } > book/_fresh/run.md; \
 	else \
 	    echo 'Nothing has been compared on this machine yet: `make book` does it.' > book/_fresh/run.md; \
@@ -28,6 +34,9 @@ site: $(STAMP)  ## build the book from the last comparison, or without one
 	$(BIN)/python book/assets.py
 	$(BIN)/jupyter-book build . -W -n --keep-going
 	@echo "The book: file://$(CURDIR)/_build/html/index.html"
+
+race: $(STAMP)  ## record the race of the front page anew, from the last comparison
+	$(BIN)/python book/front.py
 
 chapters: $(STAMP)  ## execute the chapters whose text has changed
 	OMP_WAIT_POLICY=PASSIVE $(BIN)/python book/chapters.py
