@@ -31,21 +31,26 @@ HOW = {
 }
 TITLE = "Four models write the same language"
 
-# In a frame: without title and legend, which the page around it has, as high as it needs, and in
-# two columns where they fit. A page opened as a file has no `frameElement`; wide.css has a height.
+# In a frame: without title and legend, which the page around it has; as high as it needs, in two
+# columns where they fit, and in the theme of that page. A page opened as a file has no
+# `frameElement`: there wide.css has a height, and the theme is what the system prefers.
 FRAMED = """
 <script>
-  if (parent !== window) {
-    const root = document.documentElement;
-    root.classList.add("framed");
-    new ResizeObserver(() => {
-      if (frameElement) frameElement.style.height = root.offsetHeight + "px";
-    }).observe(root);
+  if (parent !== window) document.documentElement.classList.add("framed");
+  if (frameElement) {
+    const root = document.documentElement, around = parent.document.documentElement;
+    const follow = () => root.dataset.theme = around.dataset.theme;
+    new MutationObserver(follow).observe(around, { attributeFilter: ["data-theme"] });
+    new ResizeObserver(() => frameElement.style.height = root.offsetHeight + "px").observe(root);
+    follow();
   }
 </script>
 <style>
+  .framed { --paper: transparent }
+  .framed[data-theme=light] { color-scheme: light; --ink: #1a1a1a; --dim: #5f6368 }
+  .framed[data-theme=dark] { color-scheme: dark; --ink: #ececec; --dim: #a3a8b0 }
   .framed h1, .framed dl { display: none }
-  .framed body { padding: 2px; max-width: none; background: none }
+  .framed body { padding: 2px; max-width: none }
   .framed .race { grid-template-columns: repeat(auto-fit, minmax(min(100%, 20rem), 1fr)) }
   .framed section { padding: .5rem .75rem }
   .framed .costs { font-size: .78rem }
