@@ -117,8 +117,8 @@ def test_the_continuous_integration_can_start():
 @pytest.mark.skipif(not shutil.which("make"), reason="needs make")
 def test_bare_make_lists_the_targets():
     listed = [line.split()[1] for line in make(cwd=ROOT).splitlines()]
-    targets = "help book site race chapters lab learn student grade test fuzz test-slurm format clean"
-    assert listed == targets.split()
+    targets = "help book site race chapters lab learn student grade test fuzz test-slurm format"
+    assert listed == [*targets.split(), "clean"]
 
 
 @pytest.mark.parametrize("path", LIBRARY, ids=lambda path: str(path.relative_to(ROOT)))
