@@ -165,8 +165,9 @@ class Shards:
     sequence_length = None
     truth = None
 
-    def __init__(self, folder):
-        self.name = str(folder)
+    def __init__(self, folder, name=None):
+        self.name = name or str(folder)
+        self.path = str(folder)
         self.folder = Path(folder)
         self.metadata = _metadata(self.folder)
         if not self.metadata["complete"]:
@@ -179,6 +180,12 @@ class Shards:
             there = path.stat().st_size if path.exists() else 0
             if there != bytes_:
                 raise InputError(f"{path} holds {there:,} of its {bytes_:,} bytes: {ANEW}")
+
+    @property
+    def fingerprint(self):
+        """The SHA-256 of what the metadata say of the files and the tokenizer, in hexadecimal."""
+        held = [self.metadata["arguments"]["tokenizer"], self.metadata["files"]]
+        return hashlib.sha256(json.dumps(held, sort_keys=True).encode()).hexdigest()
 
     def tokens(self, tokenizer):
         """The corpora.Tokens, of which train stays on disk; InputError for another tokenizer."""
