@@ -143,15 +143,14 @@ class Answers:
         for i, name in enumerate(chosen(models)):
             progress((i, len(models)), desc=f"measuring {name}")
             saved = self.load(name)
-            corpus, length = saved.config["corpus"], saved.config["recipe"]["block_size"]
-            data = corpora.Data(corpora.load(corpus), saved.tokenizer, length)
+            data = corpora.of_run(saved)
             numbers = evaluate.measure(saved.model, data, max_windows=WINDOWS)
             rows.append(dict(name=name, tokens=saved.config["tokens"], **numbers))
             read.append(data)
         for data, taken in evaluate.by_exam(zip(rows, read, strict=True)):
             evaluate.add_differences(taken, data)
         tables = [evaluate.table(rows), evaluate.truth_table(rows)]
-        if len({data.corpus.name for data in read}) > 1:
+        if len({data.corpus.fingerprint for data in read}) > 1:
             tables.append("These were measured on different texts, so do not compare them.")
         return "\n\n".join(filter(None, tables))
 

@@ -237,8 +237,9 @@ class Shards:
     sequence_length = None
     truth = None
 
-    def __init__(self, folder):
-        self.name = str(folder)
+    def __init__(self, folder, name=None):
+        self.name = name or str(folder)
+        self.path = str(folder)
         self.folder = Path(folder)
         self.metadata = _metadata(self.folder)
         if not self.metadata["complete"]:
@@ -250,6 +251,12 @@ class Shards:
             if not _is_whole(self.folder, self.metadata, name):
                 tokens = facts["tokens"]
                 raise InputError(f"{self.folder / name} does not hold {tokens:,} tokens: {AGAIN}")
+
+    @property
+    def fingerprint(self):
+        """The SHA-256 of what the metadata say of the files and the tokenizer, in hexadecimal."""
+        held = [self.metadata["arguments"]["tokenizer"], self.metadata["files"]]
+        return hashlib.sha256(json.dumps(held, sort_keys=True).encode()).hexdigest()
 
     def tokens(self, tokenizer):
         """The corpora.Tokens, of which train stays on disk; InputError for another tokenizer."""

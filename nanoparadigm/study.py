@@ -193,6 +193,12 @@ class Texts:
         other, left_out = readable(corpora.held_out(study.zero_shot), tokenizer)
         return cls(ours, judges, corpora.Data(other, tokenizer, length), left_out)
 
+    @property
+    def fingerprints(self):
+        """Tells these texts from others, each by the name it has in a study."""
+        other = self.zero_shot and self.zero_shot.corpus.fingerprint
+        return dict(dataset=self.ours.corpus.fingerprint, zero_shot=other)
+
 
 def readable(corpus, tokenizer):
     """The held-out Corpus without the characters that a tokenizer of characters has not, and the
@@ -220,20 +226,42 @@ def vocab_size(study):
 
 
 def begin(study, out, texts=None):
-    """Write down what the study is; InputError if another one is in that folder, or if its texts
-    (read here unless they have been) or its judge cannot be read."""
-    file = Path(out) / "study.json"
+    """Write down what the study is; InputError if another one is in that folder, or one of other
+    texts, or if its texts (read here unless they have been) or its judge cannot be read."""
+    file, texts = Path(out) / "study.json", texts or Texts.of(study)
     there = begun(out) if file.exists() else None
     if there is None:
-        check(study, texts or Texts.of(study))
-    elif there.hash != study.hash:
-        raise InputError(
-            f"{out} holds another study ({there.hash}, not {study.hash}): give --out another folder"
-        )
+        check(study, texts)
+    else:
+        check_same(study, texts, there, out)
     ids = [trial.id for trial in study.trials]
-    if there is None or there.trials != ids:  # the tasks of a cluster begin all at once
+    facts = dict(hash=study.hash, trials=ids, fingerprints=texts.fingerprints)
+    # only where they are new: the tasks of a cluster begin all at once
+    if there is None or not facts.items() <= vars(there).items():
         file.parent.mkdir(parents=True, exist_ok=True)
-        checkpoint.write_json(file, dict(hash=study.hash, trials=ids, study=asdict(study)))
+        checkpoint.write_json(file, dict(facts, study=asdict(study)))
+
+
+def check_same(study, texts, there, out):
+    """InputError if the study in that folder, of which `there` is the Begun, would go on as another
+    one or with other texts. A text may have another name by now."""
+    named = {text: getattr(there.study, text) for text in texts.fingerprints}
+    if there.hash != (as_named := replace(study, **named)).hash:
+        raise InputError(
+            f"{out} holds another study ({there.hash}, not {as_named.hash}): "
+            "give --out another folder"
+        )
+    known = there.fingerprints
+    if not known:  # an earlier version began it: its runs say what they have read
+        runs = [checkpoint.load(file.parent, "last") for file in Path(out).glob("**/run.json")]
+        if any(run.config["text"] != texts.ours.fingerprint for run in runs):
+            known = dict(dataset=None)
+    for text, fingerprint in texts.fingerprints.items():
+        if known.get(text, fingerprint) != fingerprint:
+            raise InputError(
+                f"{getattr(study, text) or 'none'} is not the {text} that the study in {out} began "
+                "with: put that text back, or give --out another folder"
+            )
 
 
 def check(study, texts):
@@ -273,6 +301,8 @@ class Begun:
     trials: list[str]
     """their ids"""
     study: Study
+    fingerprints: dict[str, str | None] = field(default_factory=dict)
+    """those of its `Texts`; none of a study that an earlier version began"""
 
     def __post_init__(self):
         strange = {*self.trials} - {trial.id for trial in self.study.trials}

@@ -19,8 +19,7 @@ from pathlib import Path
 
 import torch
 
-from . import checkpoint, distributed
-from .corpora import Batches
+from . import checkpoint, corpora, distributed
 from .errors import InputError, at_least_one, check_seed, choose
 from .evaluate import nats_per_token
 from .network import Dropout
@@ -125,7 +124,7 @@ def _train(model, data, settings, run, resume, stop):
         if isinstance(module, Dropout):
             module.generator = dropout
     windows = settings.batch_size * settings.grad_accumulation
-    batches = Batches(data.train, windows, data.length, data_order, data.aligned)
+    batches = corpora.Batches(data.train, windows, data.length, data_order, data.aligned)
     optimizers = make_optimizers(model, settings.muon_lr, settings.lr, settings.weight_decay)
     total = total_steps(settings, data)
     step, seconds, best = 0, 0.0, math.inf
@@ -185,8 +184,7 @@ def _train(model, data, settings, run, resume, stop):
         if log and (step % settings.log_interval == 0 or "val" in record):
             log.write(record)
         if log and ("val" in record or stopping):
-            text = dict(corpus=data.corpus.name, text=data.fingerprint)
-            config = dict(record, **text, settings=asdict(settings))
+            config = dict(record, **corpora.identity(data, run), settings=asdict(settings))
             state = dict(
                 optimizers=[optimizer.state_dict() for optimizer in optimizers],
                 batches=batches.state_dict(),
@@ -237,7 +235,8 @@ def check_same(run, saved, model, data, settings):
                 f"the run in {run} has {name} {old.get(name)} and cannot go on with {value}: "
                 "keep it, or start a new run in another folder"
             )
-    if saved.config["text"] != data.fingerprint:
+    its = corpora.is_text_of(saved.config, data.corpus, saved.tokenizer)
+    if not its or saved.config["text"] != data.fingerprint:
         raise InputError(
             f"{data.corpus.name} is not the text that the run in {run} began with: "
             "put that text back, or start a new run"

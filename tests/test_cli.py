@@ -1043,7 +1043,7 @@ MISUSE = [
     ("train --resume --out runs/ar/step-6", "runs/ar/step-6 is one checkpoint"),
     ("train --resume --lr 0.1", "has lr 0.012, which --resume cannot change to 0.1: drop --lr"),
     ("train --resume --n_layer 2", "has n_layer 1, which --resume cannot change to 2"),
-    ("train --resume --dataset language", "has dataset text.txt, which --resume cannot change"),
+    ("train --resume --dataset language", "text.txt, is not here (language holds another text): "),
     ("train --resume --tokenizer bpe", "has tokenizer char, which --resume cannot change to bpe"),
     ("train --resume --model flow --out runs/ar", "has model ar, which --resume cannot change"),
     ("train --resume --overwrite", "drop one of them"),
@@ -1175,7 +1175,7 @@ def test_a_run_whose_text_has_changed_is_not_resumed(copy, say):
     Path("text.txt").write_text(TEXT + "\nthe hen")
     said = say("train --resume --max_steps 9")
     assert said.status == 2
-    assert "text.txt is not the text that the run in runs/ar began with" in said.err
+    assert "text.txt, is not here (text.txt holds another text): put it back, or" in said.err
 
 
 def no_compiler(_):

@@ -9,7 +9,7 @@ from ..errors import InputError, at_least_one, choose
 from ..network import Sizes
 from ..paradigms import PRESETS, build, build_alike, parameters
 from ..stopping import stop_signals
-from ..train import Settings, read_log, total_steps, usable
+from ..train import Settings, check_same, read_log, total_steps, usable
 from .shared import Text, fit, make_room
 
 
@@ -58,6 +58,10 @@ class Compare:
             models = build_alike(self.models, **options)
         else:
             models = {name: build(name, **options) for name in self.models}
+        begun = [name for name in models if self.resume and (out / name / "run.json").exists()]
+        for name in begun:  # before any of the others is trained on what may be another text
+            saved = checkpoint.load(out / name, "last")
+            check_same(out / name, saved, models[name], data, self.settings)
         if not self.resume:
             make_room(out, [out / name for name in PRESETS], self.overwrite)
         steps = total_steps(self.settings, data)
@@ -70,9 +74,8 @@ class Compare:
         rows = []
         for name, model in models.items():
             run = out / name
-            resume = self.resume and (run / "run.json").exists()
             with stop_signals() as stop:
-                done = fit(name, model, data, self.settings, run, resume, stop)
+                done = fit(name, model, data, self.settings, run, name in begun, stop)
                 if stop() or not done:
                     print(f"stopped and saved; add --resume --out {shlex.quote(str(out))} to go on")
                     raise SystemExit(stop.status)

@@ -127,23 +127,28 @@ class PrepareEntropy:
             if self.dataset is None:
                 raise InputError("gpt2 has no text of its own here: name one with --dataset")
             model = judging.GPT2(self.device, self.checkpoint)
-            tokenizer, dataset, length = tokenizers.gpt2(), self.dataset, model.length
+            tokenizer, length = tokenizers.gpt2(), model.length
         else:
             saved = checkpoint.load(self.checkpoint, device=self.device)
             model, tokenizer = saved.model.eval(), saved.tokenizer
-            dataset = self.dataset or saved.config["corpus"]
             length = saved.config["recipe"]["block_size"]
             if not isinstance(model, Autoregressive):
                 raise InputError(
                     f"{self.checkpoint} does not predict from left to right: give a run of ar or "
                     "mamba, or gpt2"
                 )
-        data = corpora.Data(corpora.load(dataset), tokenizer, length)
+        data = (
+            corpora.Data(corpora.load(self.dataset), tokenizer, length)
+            if self.dataset
+            else corpora.of_run(saved)
+        )
         starts = progress(entropy.spread(data.train, length, self.tokens).split(8), "reading")
         batches = (data.train[part[:, None] + torch.arange(length)] for part in starts)
         found = entropy.token_entropy(model, batches, tokenizer.vocab_size)
         held_out = found.coverage_of(torch.cat([part.flatten() for part in data.validation]))
-        found.save(out, dict(model=self.checkpoint, corpus=dataset, coverage_of_text=held_out))
+        found.save(
+            out, dict(model=self.checkpoint, corpus=data.corpus.name, coverage_of_text=held_out)
+        )
         print(
             f"saved in {out}: {found.counts.sum():,} tokens read, {found.coverage:.1%} of the "
             f"{tokenizer.vocab_size:,} ids seen, which are {held_out:.1%} of the validation split; "

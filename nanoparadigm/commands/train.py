@@ -73,11 +73,8 @@ class Train:
     def check_same(self, stored):
         """InputError if a flag would change what the resumed run already is."""
         old, new = flat(stored), flat(self)
-        one, other = (corpora.DATASETS.get(f["dataset"], f["dataset"]) for f in (old, new))
-        if one == other:  # two names of one text
-            new["dataset"] = old["dataset"]
-        for name in new:
-            if name not in (*FREE, "out") and new[name] != old[name]:
+        for name in new:  # a text is known by what it holds: see `go_on`
+            if name not in (*FREE, "out", "dataset") and new[name] != old[name]:
                 raise InputError(
                     f"the run in {self.folder} has {name} {old[name]}, which --resume cannot "
                     f"change to {new[name]}: drop --{name}, or start a new run with --out"
@@ -107,8 +104,8 @@ class Train:
 
     def go_on(self):
         saved = checkpoint.load(self.folder, "last")
-        corpus = corpora.load(self.text.dataset)
-        return saved.model, corpora.Data(corpus, saved.tokenizer, self.sizes.block_size)
+        same_name = self.text.dataset == saved.config["corpus"]
+        return saved.model, corpora.of_run(saved, None if same_name else self.text.dataset)
 
     def run(self):
         with distributed.joined(self.settings.device):
