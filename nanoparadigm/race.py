@@ -10,7 +10,6 @@ has just changed is bold and underlined. Numbers say the same, for whoever sees 
 
 import json
 import time
-import unicodedata
 from bisect import bisect_right
 from dataclasses import dataclass
 from functools import cache
@@ -35,6 +34,7 @@ from rich.text import Text
 
 from . import evaluate
 from .errors import choose
+from .terminal import visible
 from .tokenizers import BLANK
 from .viz import GREY, MARKERS, PALETTE
 
@@ -161,15 +161,7 @@ def symbols(model, tokenizer, ids, window):
 
 def shown(piece):
     """A token's text with nothing in it that cannot be seen or that a terminal might obey."""
-    return "".join(map(visible, piece))
-
-
-def visible(c):
-    if c == "\n":
-        return "↵\n"
-    if c < " " or c == "\x7f":
-        return chr(0x2400 + ord(c)) if c < " " else "␡"
-    return "\ufffd" if unicodedata.category(c)[0] == "C" or c in "\u2028\u2029" else c
+    return "".join("↵\n" if c == "\n" else visible(c) for c in piece)
 
 
 def moments(runs, clock="calls"):

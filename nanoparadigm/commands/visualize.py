@@ -10,6 +10,7 @@ from rich.console import Console
 
 from .. import checkpoint, race
 from ..errors import InputError, check_seed, choose
+from ..terminal import unguarded
 from ..tokenizers import encode
 from .sample import Decoding
 from .shared import seeded
@@ -76,7 +77,7 @@ class Visualize:
             Path(self.html).write_text(race.page(runs, self.clock), encoding="utf-8")
         if self.gif:
             race.gif(runs, self.clock, self.gif)
-        console = Console()
+        console = Console(file=unguarded(sys.stdout))
         if self.seconds and sys.stdout.isatty() and console.is_interactive:
             with suppress(KeyboardInterrupt):
                 race.play(runs, self.clock, self.seconds, console)
