@@ -50,29 +50,45 @@ NOTES = (
 )
 
 
+class Token(NamedTuple):
+    """What a frame shows of a token."""
+
+    symbol: str
+    """`shown` of its text, BLANK where it is masked, UNWRITTEN where not begun"""
+    changed: int | None = None
+    """`calls` of the frame in which it last changed; None where it is given or still blank"""
+    sure: float | None = None
+    """the probability that the network gave to the token in the call it comes from, before any
+    sharpening; None where it is given, blank, or drawn without the network (the noise of flow)"""
+
+
 @dataclass(frozen=True, eq=False)
 class Frame:
-    """One state of a text, and what it took to come so far. The tuples have an entry per token."""
+    """One state of a text, and what it took to come so far. It holds only what is new in it, so a
+    run takes memory in proportion to its changes, not to the square of its length."""
 
-    symbols: tuple[str, ...]
-    """what to show: `shown` of its text, BLANK where it is masked, UNWRITTEN where not begun"""
+    new: dict[int, Token]
+    """position -> the token there, where it differs from that of the frame before"""
+    before: "Frame | None"
+    """None for the first, in which all is new"""
     calls: int
     """of the network"""
     positions: int
     """token positions that these calls computed"""
     seconds: float
     """the model's own time; what it takes to keep the frames is left out"""
-    changed: tuple[int | None, ...]
-    """`calls` when the token last changed; None where it is given or still blank"""
-    sure: tuple[float | None, ...]
-    """the probability that the network gave to the token in the call it comes from, before any
-    sharpening; None where it is given, blank, or drawn without the network (the noise of flow)"""
+    surety: float | None
+    """the mean of `sure` over the tokens that have one; None where none has"""
 
     @property
-    def surety(self):
-        """The mean of `sure`; None where no token has one."""
-        known = [p for p in self.sure if p is not None]
-        return sum(known) / len(known) if known else None
+    def tokens(self):
+        """All tokens of the text, a list."""
+        frame, tokens = self, {}
+        while frame:
+            for i, token in frame.new.items():
+                tokens.setdefault(i, token)
+            frame = frame.before
+        return [tokens[i] for i in range(len(tokens))]
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,6 +124,7 @@ def record(name, model, tokenizer, template, generator, **options):
     canvas, known = model.canvas(template, 1)
     model.sample(1, 1, torch.Generator(model.device), steps=1)  # no run shall pay for waking torch
     changed, sure = [None] * len(template), [None] * len(template)
+    now = [None] * len(template)
     frames, ids, seconds = [], template, 0.0
     with evaluate.counting(model) as counted, torch.inference_mode():
         states = model.write(canvas, known, generator, **options)
@@ -119,7 +136,7 @@ def record(name, model, tokenizer, template, generator, **options):
                 break
             (state, window), before = step, ids
             ids = state[0].tolist()
-            new = [i for i, (now, was) in enumerate(zip(ids, before, strict=True)) if now != was]
+            new = [i for i, token in enumerate(ids) if token != before[i]]
             p = [None] * len(new)
             if counted.calls > calls:
                 rows = [-1 if model.causal else i - window.start for i in new]
@@ -129,14 +146,16 @@ def record(name, model, tokenizer, template, generator, **options):
             for i, p_i in zip(new, p, strict=True):
                 blank = ids[i] == model.blank
                 changed[i], sure[i] = (None, None) if blank else (counted.calls, p_i)
+            was = now
+            now = list(zip(symbols(model, tokenizer, ids, window), changed, sure, strict=True))
             frames.append(
                 Frame(
-                    symbols=symbols(model, tokenizer, ids, window),
+                    new={i: Token(*token) for i, token in enumerate(now) if token != was[i]},
+                    before=frames[-1] if frames else None,
                     calls=counted.calls,
                     positions=counted.positions,
                     seconds=seconds,
-                    changed=tuple(changed),
-                    sure=tuple(sure),
+                    surety=surety(sure),
                 )
             )
     return Run(
@@ -147,6 +166,12 @@ def record(name, model, tokenizer, template, generator, **options):
         text=tokenizer.decode(ids),
         frames=tuple(frames),
     )
+
+
+def surety(sure):
+    """The mean probability of the tokens that have one; None where none has."""
+    known = [p for p in sure if p is not None]
+    return sum(known) / len(known) if known else None
 
 
 def symbols(model, tokenizer, ids, window):
@@ -196,7 +221,7 @@ def page(runs, clock="calls", title="Watching text appear"):
         f'<section style="--hue: {" ".join(map(str, rgb(hue(run))))}" '
         f'aria-labelledby="name{i}"><h2 id="name{i}"><span aria-hidden="true">'
         f'{SHAPES.get(run.kind, "")}</span> {escape(run.name)}</h2><p class="costs"></p>'
-        f'<div class="text">{escape(run.joiner.join(run.frames[-1].symbols))}</div></section>'
+        f'<div class="text">{escape(final(run))}</div></section>'
         for i, run in enumerate(runs)
     ]
     template = Template(files(__package__).joinpath("race.html").read_text(encoding="utf-8"))
@@ -211,17 +236,21 @@ def page(runs, clock="calls", title="Watching text appear"):
     )
 
 
+def final(run):
+    """The text as it is shown in the end."""
+    return run.joiner.join(token.symbol for token in run.frames[-1].tokens)
+
+
 def outline(run):
     """A run for JSON: of each frame its costs, and only those tokens that differ from the last."""
-    frames, before = [], [None] * len(run.given)
+    frames = []
     for frame in run.frames:
-        sure = [None if p is None else round(p, 4) for p in frame.sure]
-        now = list(zip(frame.symbols, frame.changed, sure, strict=True))
-        pairs = enumerate(zip(now, before, strict=True))
-        tokens = [[i, *new] for i, (new, old) in pairs if new != old]
+        tokens = [
+            [i, symbol, changed, None if sure is None else round(sure, 4)]
+            for i, (symbol, changed, sure) in frame.new.items()
+        ]
         costs = dict(calls=frame.calls, positions=frame.positions, seconds=frame.seconds)
         frames.append(dict(**costs, surety=frame.surety, tokens=tokens))
-        before = now
     return dict(name=run.name, joiner=run.joiner, given=run.given, frames=frames)
 
 
@@ -307,25 +336,26 @@ def lines(run, frame, width):
     Broken wherever a line is full, so that a token stays where it is while others change.
     """
     rows, used = [[]], 0
-    for place, symbol in enumerate(frame.symbols):
-        for k, part in enumerate(symbol.split("\n")):
+    for token, given in zip(frame.tokens, run.given, strict=True):
+        for k, part in enumerate(token.symbol.split("\n")):
             gap = run.joiner if used else ""
             cells = cell_len(part)
             if k or used and used + len(gap) + cells > width:
                 rows.append([])
                 used, gap = 0, ""
-            rows[-1] += [Piece(gap)] * bool(gap) + [piece(run, frame, place, part)] * bool(part)
+            rows[-1] += [Piece(gap)] * bool(gap)
+            rows[-1] += [piece(run, frame, token, given, part)] * bool(part)
             used += len(gap) + cells
     return rows
 
 
-def piece(run, frame, place, text):
-    changed, sure = frame.changed[place], frame.sure[place]
-    if run.given[place]:
+def piece(run, frame, token, given, text):
+    if given:
         return Piece(text, given=True)
-    if sure is None:
+    if token.sure is None:
         return Piece(text, DIM)
-    return Piece(text, INK, ground(hue(run), sure), new=frame.calls - changed < RECENT)
+    new = frame.calls - token.changed < RECENT
+    return Piece(text, INK, ground(hue(run), token.sure), new=new)
 
 
 SHAPES = {kind: {"o": "●", "s": "■", "^": "▲", "D": "◆"}[sign] for kind, sign in MARKERS.items()}

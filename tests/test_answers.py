@@ -26,7 +26,7 @@ def asked_of(name, question, *given):
 
     def note(*given, generator, **options):
         asked.append(dict(given=given, seed=generator.initial_seed(), **options))
-        frame = race.Frame((), 1, 1, 0.5, (), ())
+        frame = race.Frame({}, None, 1, 1, 0.5, None)
         return race.Run("it", name, "", (), "", (frame,))
 
     def infill(*given, **options):
