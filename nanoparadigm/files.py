@@ -73,7 +73,7 @@ def typed(value, kind, source, hint):
     """The value as one of the type `kind`; InputError that names the place where it is none."""
     try:
         return msgspec.convert(value, kind)
-    except (msgspec.ValidationError, OverflowError, RecursionError) as error:
+    except (msgspec.ValidationError, OverflowError, RecursionError, UnicodeError) as error:
         said = str(error).replace("`", "")
         said, _, place = said.partition(" - at ")
         place = re.sub(r"^key in |[$][.]?", "", place)
