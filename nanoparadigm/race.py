@@ -12,7 +12,7 @@ import json
 import time
 from bisect import bisect_right
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from html import escape
 from importlib.resources import files
 from pathlib import Path
@@ -41,12 +41,19 @@ from .viz import GREY, MARKERS, PALETTE
 CLOCKS = {"calls": "network calls", "seconds": "seconds"}
 UNWRITTEN = "·"
 RECENT = 4  # network calls for which a token counts as new
-SIGNS = f"{BLANK} masked   {UNWRITTEN} not begun   ↵ end of a line"
+SIGNS = {
+    "given": "the text it was given to begin with",
+    "noise": "a random symbol that no network has chosen",
+    BLANK: "masked",
+    UNWRITTEN: "not begun",
+    "↵": "end of a line",
+}
 NOTES = (
     "mean p: of the probabilities that the network gave to the tokens when it wrote them; each "
     "model has seen other parts of the text by then, so it does not tell which is the better.",
     "A call does not cost the same everywhere: diffusion and flow compute all positions they read "
     "in every call, ar and mamba hardly more than the new one.",
+    "Seconds are those of one run on one machine: the next may take others.",
 )
 
 
@@ -104,6 +111,21 @@ class Run:
     """which tokens were given"""
     text: str
     frames: tuple[Frame, ...]
+
+    @cached_property
+    def signs(self):
+        """Those of SIGNS that its frames show."""
+        found = set()
+        for i, (symbol, changed, sure) in (item for f in self.frames for item in f.new.items()):
+            if self.given[i]:
+                found.add("given")
+            elif changed is None:
+                found.add(symbol)
+            elif sure is None:
+                found.add("noise")
+            if "\n" in symbol:
+                found.add("↵")
+        return found
 
 
 class Moment(NamedTuple):
@@ -208,8 +230,21 @@ def moments(runs, clock="calls"):
     ]
 
 
-def page(runs, clock="calls", title="Watching text appear"):
-    """The race as HTML that stands alone: no network, no library. It starts on that clock."""
+def signs(runs):
+    """Those of SIGNS that some of the runs show, in their order."""
+    return [sign for sign in SIGNS if any(sign in run.signs for run in runs)]
+
+
+def key(runs):
+    """What the signs mean that stand for no text, in a line."""
+    return "   ".join(f"{sign} {SIGNS[sign]}" for sign in signs(runs) if len(sign) == 1)
+
+
+def page(runs, clock="calls", title="Watching text appear", home=None):
+    """The race as HTML that stands alone: no network, no library. It starts on that clock.
+
+    home: the address of the project, for a link back.
+    """
     choose("clock", clock, CLOCKS)
     race = dict(
         clock=clock,
@@ -224,13 +259,19 @@ def page(runs, clock="calls", title="Watching text appear"):
         f'<div class="text">{escape(final(run))}</div></section>'
         for i, run in enumerate(runs)
     ]
+    classes = {"given": "given", "noise": "noise", BLANK: "blank", UNWRITTEN: "blank", "↵": ""}
+    rows = [
+        f'<dt><span class="{classes[sign]}">{sign}</span></dt><dd>{SIGNS[sign]}</dd>'
+        for sign in signs(runs)
+    ]
+    name = f'<a href="{escape(home)}">nanoParadigm</a>' if home else "nanoParadigm"
     template = Template(files(__package__).joinpath("race.html").read_text(encoding="utf-8"))
     return template.substitute(
         title=escape(title),
         runs="\n".join(parts),
         recent=RECENT,
-        blank=BLANK,
-        unwritten=UNWRITTEN,
+        signs="\n  ".join(rows),
+        name=name,
         notes="".join(f"<dt></dt><dd>{note}</dd>" for note in NOTES),
         race=json.dumps(race).replace("<", "\\u003c"),  # no text can end the script it stands in
     )
@@ -359,20 +400,24 @@ def piece(run, frame, token, given, text):
 
 
 SHAPES = {kind: {"o": "●", "s": "■", "^": "▲", "D": "◆"}[sign] for kind, sign in MARKERS.items()}
-LEGEND = [
-    [
-        *(Piece(f" {p:g} ", INK, ground(GREY, p)) for p in (0.1, 0.5, 1)),
-        Piece(" how sure the network was of a token when it wrote it"),
-    ],
-    [
-        Piece("new", new=True),
-        Piece(f" in the last {RECENT} calls   "),
-        Piece("given", given=True),
-        Piece("   "),
-        Piece("noise", DIM, PAPER),
-        Piece(f"   {SIGNS}"),
-    ],
-]
+
+
+def legend(runs):
+    """Lines of Pieces that say what the looks and the signs mean that these runs show."""
+    looks = {"given": Piece("given", given=True), "noise": Piece("noise", DIM, PAPER)}
+    shown = [part for sign in signs(runs) if sign in looks for part in (looks[sign], Piece("   "))]
+    return [
+        [
+            *(Piece(f" {p:g} ", INK, ground(GREY, p)) for p in (0.1, 0.5, 1)),
+            Piece(" how sure the network was of a token when it wrote it"),
+        ],
+        [
+            Piece("new", new=True),
+            Piece(f" in the last {RECENT} calls   "),
+            *shown,
+            Piece(key(runs)),
+        ],
+    ]
 
 
 def plain(runs, moment, clock="calls", width=80):
@@ -396,7 +441,7 @@ def terminal(runs, moment, clock="calls", width=80):
     ]
     for i in range(0, len(panels), columns):
         grid.add_row(*panels[i : i + columns])
-    return Group(Text(heading(moment, clock)), grid, *map(painted, LEGEND), *map(Text, NOTES))
+    return Group(Text(heading(moment, clock)), grid, *map(painted, legend(runs)), *map(Text, NOTES))
 
 
 def panel(run, frame, width):
@@ -444,8 +489,8 @@ FONT, LEADING, MARGIN = 15, 24, 18  # pixels: the size of the letters, a line, t
 
 
 def gif(runs, clock, path, seconds=10, n=80, width=60):
-    """Write the race as a picture that plays three times, `n` stills in as many seconds, and then
-    stands on the last. width: of a text, in letters."""
+    """Write the race as a picture that plays for ever, `n` stills in as many seconds, and stands on
+    the last for a while. width: of a text, in letters."""
     race = moments(runs, clock)
     chosen = [still(race, k / (n - 1)) for k in range(n)]
     high = [
@@ -456,7 +501,7 @@ def gif(runs, clock, path, seconds=10, n=80, width=60):
     colours = frames[-1].quantize(256)  # the same for all, so that only what moves is stored
     frames = [frame.quantize(palette=colours, dither=Image.Dither.NONE) for frame in frames]
     pace = [1000 * seconds // n] * (n - 1) + [4000]
-    more = dict(save_all=True, append_images=frames[1:], duration=pace, loop=2)
+    more = dict(save_all=True, append_images=frames[1:], duration=pace, loop=0)
     frames[0].save(path, "GIF", **more)
 
 
@@ -466,12 +511,12 @@ def picture(runs, moment, clock, width, high):
     cell = fonts()[False, False].getlength(" ")
     wide = round(width * cell) + 3 * MARGIN
     notes = [part for note in NOTES for part in wrap(note, round(columns * wide / cell) - 2)]
-    key = [*LEGEND, *([Piece(part)] for part in notes)]
+    notes = [*legend(runs), *([Piece(part)] for part in notes)]
     bands = [
         LEADING * (2 + max(high[i : i + columns])) + 2 * MARGIN
         for i in range(0, len(runs), columns)
     ]
-    size = columns * wide + MARGIN, sum(bands) + LEADING * (1 + len(key)) + 2 * MARGIN
+    size = columns * wide + MARGIN, sum(bands) + LEADING * (1 + len(notes)) + 2 * MARGIN
     image = Image.new("RGB", size, PAPER)
     canvas = ImageDraw.Draw(image)
     written(canvas, [[Piece(heading(moment, clock))]], MARGIN, MARGIN)
@@ -483,7 +528,7 @@ def picture(runs, moment, clock, width, high):
         name = [Piece(f"{SHAPES.get(run.kind, '')} ", hue(run)), Piece(title(run, frame))]
         rows = [name, [Piece(standing(frame), DIM)], *lines(run, frame, width)]
         written(canvas, rows, left + MARGIN, below + MARGIN // 2)
-    written(canvas, key, MARGIN, top + sum(bands))
+    written(canvas, notes, MARGIN, top + sum(bands))
     return image
 
 

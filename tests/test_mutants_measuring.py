@@ -936,7 +936,7 @@ if find_spec("gradio"):
 
     MUTANTS |= {
         "the demo measures on every window": (
-            answers.Answers.measure,
+            answers.Answers.tables,
             ", max_windows=WINDOWS",
             "",
             patched(test_answers.test_what_is_measured_is_the_windows_that_the_button_names),

@@ -406,7 +406,7 @@ def test_every_view_says_in_numbers_and_words_what_colours_say():
             assert f"{run.name}, finished" in view
             assert f"{frame.calls} calls, {frame.positions} positions, " in view
             assert f" s, mean p {sum(known) / len(known):.2f}" in view
-    legend = "how sure", "new", "given", "noise", "masked", "not begun", "does not cost the same"
+    legend = "how sure", "new", "noise", "masked", "not begun", "does not cost the same"
     assert all(words in views[1] for words in legend)
 
 
@@ -439,7 +439,7 @@ def test_what_a_model_writes_cannot_harm_what_shows_it():
     shown = [race.shown(piece) for piece in EVIL]
     assert set(symbols(run.frames[-1])) <= set(shown)
     soup = BeautifulSoup(race.page([run], title="<u>$title</u>"), "html.parser")
-    assert len(soup("script")) == 2 and soup.find("title").text == "<u>$title</u>"
+    assert len(soup("script")) == 2 and soup.find("title").text == "<u>$title</u> · nanoParadigm"
     assert not soup("b") and not soup("i") and not soup("u")
     assert soup.find("h2").text.endswith(run.name)
     assert json.loads(soup.find(id="race").string)["runs"][0]["name"] == run.name
@@ -461,6 +461,34 @@ def test_the_page_holds_every_frame(name, template, options):
         assert (shown, since) == (symbols(frame), changed(frame))
         assert p == pytest.approx(sure(frame), abs=1e-4)
         assert (kept["calls"], kept["positions"]) == (frame.calls, frame.positions)
+
+
+@decodings
+def test_a_legend_holds_the_signs_that_occur_and_no_other(name, template, options):
+    run = written(name, template, WORDS, **options)
+    seen = {race.UNWRITTEN, BLANK} & {s for frame in run.frames for s in symbols(frame)}
+    seen |= {"given"} if any(run.given) else set()
+    seen |= {"noise"} if name == "flow" else set()
+    assert {*race.signs([run])} == seen
+    soup = BeautifulSoup(race.page([run]), "html.parser").find("dl")
+    assert {dt.text for dt in soup("dt")} & {*race.SIGNS} == seen
+    said = "".join(piece.text for row in race.legend([run]) for piece in row)
+    assert {sign for sign in race.SIGNS if sign in said} == seen
+
+
+def test_the_end_of_a_line_is_in_the_legend_where_there_is_one():
+    frames = [whole((text,), (1,), (0.5,), 1, 1, 0.5) for text in ("a", "↵\n")]
+    runs = [Run("it", "ar", "", (False,), "", (frame,)) for frame in frames]
+    assert [race.key([run]) for run in runs] == ["", "↵ end of a line"] and race.key(
+        runs
+    ) == "↵ end of a line"
+
+
+def test_a_page_leads_back_to_the_project():
+    run = written("ar")
+    assert not BeautifulSoup(race.page([run]), "html.parser")("a")
+    (link,) = BeautifulSoup(race.page([run], home='https://x.org/"&'), "html.parser")("a")
+    assert (link["href"], link.text) == ('https://x.org/"&', "nanoParadigm")
 
 
 def luminance(colour):
@@ -495,6 +523,7 @@ def test_the_picture_moves_and_keeps_its_size(tmp_path):
     runs = [*four(steps=6), evil()]
     race.gif(runs, "calls", tmp_path / "race.any", seconds=1, n=20)
     with Image.open(tmp_path / "race.any") as picture:
+        assert picture.info["loop"] == 0  # for ever
         assert picture.format == "GIF" and picture.n_frames == 13 == len(race.moments(runs))
         shows = []
         for k in range(picture.n_frames):
@@ -635,7 +664,7 @@ def test_the_clock_can_be_changed(opened):
 def test_attacks_stay_text(opened):
     run = evil()
     browser = opened([run], **STILL)
-    assert browser.ask("document.title") == "Watching text appear"
+    assert browser.ask("document.title") == "Watching text appear · nanoParadigm"
     assert texts(browser) == [" ".join(symbols(run.frames[-1]))]
 
 

@@ -84,7 +84,7 @@ class Visualize:
         else:
             stills = race.stills(race.moments(runs, self.clock), 6)
             print(*(race.plain(runs, moment, self.clock) for moment in stills), sep="\n\n")
-            print("", race.SIGNS, *race.NOTES, "", sep="\n")
+            print("", race.key(runs), *race.NOTES, "", sep="\n")
         for run in runs:
             print(f"{run.name}: {race.costs(run.frames[-1])}")
         for path in filter(None, (self.html, self.gif)):
