@@ -168,6 +168,7 @@ class Answers:
         saved = self.load(name)
         options = sampling(saved.model, *options)
         within("length", length, 1, LONGEST)
+        apart(saved.tokenizer, prompt)
         template = saved.model.template(length, encode_gaps(saved.tokenizer, prompt))
         return race.record(name, saved.model, saved.tokenizer, template, **options)
 
