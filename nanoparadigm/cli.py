@@ -17,6 +17,7 @@ from .commands.shared import flat
 from .errors import InputError, choose
 from .machine import keep_memory
 from .stopping import INTERRUPTED
+from .terminal import guarded, harmless
 
 
 def flags(command):
@@ -105,16 +106,19 @@ def main(arguments=None):
         sys.stdout.reconfigure(errors="replace")
     keep_memory()
     try:
-        parse(sys.argv[1:] if arguments is None else arguments).run()
+        command = parse(sys.argv[1:] if arguments is None else arguments)
+        with guarded():
+            command.run()
         sys.stdout.flush()
     except InputError as error:
-        print(f"nanoparadigm: {error}", file=sys.stderr)
+        print(f"nanoparadigm: {harmless(str(error))}", file=sys.stderr)
         return 2
     except BrokenPipeError:  # the reader of our output, head for one, has left
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except OSError as error:
-        print(f"nanoparadigm: {error}; what was saved before is untouched", file=sys.stderr)
+        said = f"{harmless(str(error))}; what was saved before is untouched"
+        print(f"nanoparadigm: {said}", file=sys.stderr)
         return 1
     except (MemoryError, RuntimeError) as error:
         if isinstance(error, MemoryError) or "memory" in str(error):

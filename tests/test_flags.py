@@ -117,7 +117,7 @@ def test_the_flags_of_writing_reach_the_model(command, name, flags, expected):
 
 
 def frame():
-    return race.Frame((), 1, 1, 0.5, (), ())
+    return race.Frame({}, None, 1, 1, 0.5, None)
 
 
 def test_the_flags_of_infill_reach_the_model():

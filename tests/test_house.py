@@ -130,7 +130,7 @@ def test_every_import_is_declared(path):
     modules, _ = names_used(path.read_text())
     imported = {module.partition(".")[0] for module in modules}
     foreign = imported - sys.stdlib_module_names - {"nanoparadigm"}
-    sold_as = {"PIL": "pillow", "mauve": "mauve-text"}
+    sold_as = {"PIL": "pillow", "mauve": "mauve-text", "markdown_it": "markdown-it-py"}
     assert {canonicalize_name(sold_as.get(name, name)) for name in foreign} <= declared
 
 

@@ -722,9 +722,9 @@ MUTANTS = {
         clock_of("flow", test_race.EMPTY, steps=9),
     ),
     "tokens that were never asked for count as doubtful": (
-        race.Frame.surety.fget,
+        race.surety,
         "len(known) if known",
-        "len(self.sure) if known",
+        "len(sure) if known",
         test_race.test_surety_is_the_mean_of_the_tokens_that_the_network_was_asked_for,
     ),
     "calls and positions swapped in what a text took": (
@@ -936,7 +936,7 @@ if find_spec("gradio"):
 
     MUTANTS |= {
         "the demo measures on every window": (
-            answers.Answers.measure,
+            answers.Answers.tables,
             ", max_windows=WINDOWS",
             "",
             patched(test_answers.test_what_is_measured_is_the_windows_that_the_button_names),

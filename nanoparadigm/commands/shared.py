@@ -1,6 +1,7 @@
 """What the commands share."""
 
 import inspect
+import sys
 from dataclasses import dataclass, fields, is_dataclass
 from functools import partial
 from pathlib import Path
@@ -11,6 +12,7 @@ from tqdm import tqdm
 from .. import checkpoint, corpora, distributed, tokenizers
 from ..errors import InputError
 from ..network import Sizes
+from ..terminal import harmless, unguarded
 from ..train import total_steps, train
 
 
@@ -78,7 +80,8 @@ def duration(seconds):
 def progress(items, label, **options):
     if distributed.rank() > 0:
         options["disable"] = True
-    return tqdm(items, desc=label, dynamic_ncols=True, mininterval=0.5, **options)
+    options |= dict(desc=harmless(label), file=unguarded(sys.stderr))
+    return tqdm(items, dynamic_ncols=True, mininterval=0.5, **options)
 
 
 def flat(command):

@@ -10,6 +10,7 @@ from rich.console import Console
 
 from .. import checkpoint, race
 from ..errors import InputError, check_seed, choose
+from ..terminal import unguarded
 from ..tokenizers import encode
 from .sample import Decoding
 from .shared import seeded
@@ -76,14 +77,14 @@ class Visualize:
             Path(self.html).write_text(race.page(runs, self.clock), encoding="utf-8")
         if self.gif:
             race.gif(runs, self.clock, self.gif)
-        console = Console()
+        console = Console(file=unguarded(sys.stdout))
         if self.seconds and sys.stdout.isatty() and console.is_interactive:
             with suppress(KeyboardInterrupt):
                 race.play(runs, self.clock, self.seconds, console)
         else:
             stills = race.stills(race.moments(runs, self.clock), 6)
             print(*(race.plain(runs, moment, self.clock) for moment in stills), sep="\n\n")
-            print("", race.SIGNS, *race.NOTES, "", sep="\n")
+            print("", race.key(runs), *race.NOTES, "", sep="\n")
         for run in runs:
             print(f"{run.name}: {race.costs(run.frames[-1])}")
         for path in filter(None, (self.html, self.gif)):
