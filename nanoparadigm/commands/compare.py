@@ -1,6 +1,7 @@
 """Train all models alike, and put them side by side."""
 
 import shlex
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
@@ -58,8 +59,11 @@ class Compare:
             models = build_alike(self.models, **options)
         else:
             models = {name: build(name, **options) for name in self.models}
-        if not self.resume:
-            make_room(out, [out / name for name in PRESETS], self.overwrite)
+        runs = [out / name for name in PRESETS]
+        with nullcontext({}) if self.resume else make_room(out, runs, self.overwrite) as locks:
+            self.put_side_by_side(models, data, out, locks)
+
+    def put_side_by_side(self, models, data, out, locks):
         steps = total_steps(self.settings, data)
         per_step = self.settings.batch_size * self.settings.grad_accumulation * data.length
         print(
@@ -72,7 +76,7 @@ class Compare:
             run = out / name
             resume = self.resume and (run / "run.json").exists()
             with stop_signals() as stop:
-                done = fit(name, model, data, self.settings, run, resume, stop)
+                done = fit(name, model, data, self.settings, run, resume, stop, locks.get(run))
                 if stop() or not done:
                     print(f"stopped and saved; add --resume --out {shlex.quote(str(out))} to go on")
                     raise SystemExit(stop.status)
