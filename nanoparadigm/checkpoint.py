@@ -169,23 +169,43 @@ def newest(path, which, read):
 
 
 def _load(folder, device):
-    others = [str(path) for path in checkpoints(folder.parent) if path != folder]
-    hint = f"try {others[0]}, or train again" if others else "train again"
-    with blame(f"{folder} is damaged or not a checkpoint", hint):
+    with blame_checkpoint(folder):
         config = read_config(folder)
         check_files(folder, config, WEIGHTS)
         recipe = config["recipe"]
         tokenizer = tokenizers.load(folder / "tokenizer.json")
-        if tokenizer.vocab_size != recipe["vocab_size"]:
+        if (symbols := tokenizer.vocab_size) != recipe["vocab_size"]:
             raise ValueError(
-                f"tokenizer.json has {tokenizer.vocab_size} symbols, the model "
-                f"{recipe['vocab_size']}"
+                f"tokenizer.json has {symbols} symbols, the model {recipe['vocab_size']}"
             )
         weights = load_file(folder / "model.safetensors")
         check_recipe(recipe, weights)
     model = build(**recipe).to(device)
     model.load_state_dict(weights)
     return Checkpoint(model, tokenizer, config, folder)
+
+
+def load_tokenizer(path):
+    """The tokenizer alone of the checkpoint that `load` would read."""
+
+    def read(folder):
+        with blame_checkpoint(folder):
+            check_files(folder, read_config(folder), ["tokenizer.json"])
+            return tokenizers.load(folder / "tokenizer.json")
+
+    return newest(path, "best", read)
+
+
+@dataclass(frozen=True)
+class Step:
+    step: Count
+
+
+def steps_done(run):
+    """Of a run, as its last checkpoint has them; 0 where there is none."""
+    if not read_pointer(run):
+        return 0
+    return newest(run, "last", lambda folder: files.read_json(folder / "config.json", Step).step)
 
 
 def load_training(checkpoint):
@@ -216,6 +236,12 @@ def blame(what, hint):
         if isinstance(error, InputError):  # its own hint is not the one for here
             why = why.rpartition(": ")[0]
         raise InputError(f"{what} ({why}): {hint}") from error
+
+
+def blame_checkpoint(folder):
+    others = [str(path) for path in checkpoints(folder.parent) if path != folder]
+    hint = f"try {others[0]}, or train again" if others else "train again"
+    return blame(f"{folder} is damaged or not a checkpoint", hint)
 
 
 def read_config(folder):

@@ -32,6 +32,7 @@ import numpy as np
 import torch
 
 from . import checkpoint, corpora, evaluate, judging, tokenizers
+from .checkpoint import steps_done
 from .entropy import token_entropy
 from .errors import InputError, at_least_one, choose
 from .evaluate import at_once
@@ -315,14 +316,6 @@ def train_trial(study, trial, texts, out, stop=lambda: False):
     yield from train(model, texts.ours, settings, folder, (folder / "run.json").exists(), stop)
     if steps_done(folder) == settings.max_steps and not is_measured(folder):
         checkpoint.write_json(folder / "measures.json", measure(study, folder, texts, out))
-
-
-def steps_done(folder):
-    """Of a run, as its last checkpoint has them; 0 where there is none."""
-    name = checkpoint.read_pointer(folder).get("last")
-    if name is None:
-        return 0
-    return json.loads((folder / name / "config.json").read_text(encoding="utf-8"))["step"]
 
 
 def size_and_seconds(study, tokens):

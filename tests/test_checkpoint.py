@@ -291,7 +291,9 @@ def test_a_checkpoint_of_another_format_is_refused(run):
 def test_a_tokenizer_with_another_vocabulary_is_refused(run):
     path = run / "step-6" / "tokenizer.json"
     vocabulary = json.loads(path.read_text())["vocabulary"]
+    whole = read(path.parent)
     for other in vocabulary[:-1], ["X", *vocabulary[1:]], vocabulary[::-1]:
+        write(path.parent, whole)
         tokenizers.CharTokenizer(other).save(path)
         assert "(tokenizer.json has changed since it was saved)" in refusal(load, run)
         as_earlier_versions_saved(path.parent)
@@ -440,6 +442,14 @@ def test_a_model_is_read_while_a_training_saves(part, which, run, monkeypatch):
 
     monkeypatch.setattr(checkpoint, part, meanwhile)
     assert load(run, which).config["step"] == 9
+    assert checkpoint.steps_done(run) == 9
+
+
+def test_the_tokenizer_alone_is_that_of_the_best_checkpoint(run, data):
+    assert checkpoint.load_tokenizer(run).vocabulary == data.tokenizer.vocabulary
+    path = run / "step-6" / "tokenizer.json"
+    path.write_bytes(path.read_bytes().replace(b"h", b"H"))
+    assert "(tokenizer.json has changed" in refusal(checkpoint.load_tokenizer, run / "step-6")
 
 
 @pytest.mark.parametrize("umask", [0o022, 0o077, 0o002])
@@ -551,8 +561,7 @@ def test_weights_of_another_kind_of_number_are_refused(run):
 def go_on(run, data):
     """Resume a run that is at its end."""
     saved = load(run, "last")
-    settings = Began.of(saved).settings
-    return list(train(build(**saved.model.recipe), data, settings, run, resume=True))
+    return list(train(saved.model, data, Began.of(saved).settings, run, resume=True))
 
 
 TENSORS = {
@@ -663,10 +672,10 @@ def test_edited_json_is_taken_or_refused_in_one_sentence(file, sealed, run, data
     for where, new in draw.sample(edits, k=40):
         write_json(folder / "config.json", first)
         path.write_text(json.dumps(edited(value, where, new)))
-        if sealed and file == "config.json":
-            accepted(write, folder, json.loads(path.read_text()))
-        elif sealed:
+        if sealed and file != "config.json":
             seal(folder)
+        elif sealed and where:
+            write(folder, json.loads(path.read_text()))
         accepted(go_on, run, data)
 
 
