@@ -114,7 +114,7 @@ def main(arguments=None):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except OSError as error:
-        print(f"nanoparadigm: {error}; what was saved before is untouched", file=sys.stderr)
+        print(f"nanoparadigm: {error}; what is saved is whole", file=sys.stderr)
         return 1
     except (MemoryError, RuntimeError) as error:
         if isinstance(error, MemoryError) or "memory" in str(error):
