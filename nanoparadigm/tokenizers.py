@@ -295,10 +295,13 @@ class Saved:
 
 def load(path):
     """The tokenizer in a file that `save` wrote; InputError if there is none."""
-    saved = files.read_json(path, Saved, "give a saved tokenizer")
     try:
+        saved = files.read_json(path, Saved)
         return TOKENIZERS[saved.kind](saved.vocabulary)
     except Exception as error:  # the library raises no narrower one for a vocabulary it cannot read
+        if isinstance(cause := error.__cause__, OSError):
+            reason = cause.strerror or cause
+            raise InputError(f"cannot read {path} ({reason}): give a saved tokenizer") from cause
         raise InputError(f"{path} is damaged or not a tokenizer: give a saved tokenizer") from error
 
 
