@@ -117,7 +117,7 @@ def main(arguments=None):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except OSError as error:
-        said = f"{harmless(str(error))}; what was saved before is untouched"
+        said = f"{harmless(str(error))}; what is saved is whole"
         print(f"nanoparadigm: {said}", file=sys.stderr)
         return 1
     except (MemoryError, RuntimeError) as error:

@@ -14,10 +14,10 @@ from pathlib import Path
 from string import Template
 
 from . import files
-from .checkpoint import write_json
+from .checkpoint import steps_done, write_json
 from .errors import InputError
 from .stopping import UNFINISHED
-from .study import is_done, steps_done
+from .study import is_done
 
 NOTICE = 120  # seconds before the end of its time at which a task is told
 SCRIPT = Template("""\

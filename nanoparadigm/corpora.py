@@ -103,6 +103,8 @@ def of_run(saved, dataset=None):
     has read is taken. Raises InputError if that is not to be found.
     """
     config, tokenizer, others = saved.config, saved.tokenizer, []
+    if not {"corpus", "text"} <= config.keys():
+        raise InputError(f"{saved.folder} does not say what it was trained on: train again")
     for name, path in [(dataset, None)] if dataset else _places(saved):
         try:
             corpus = load(name, path)

@@ -32,6 +32,7 @@ import torch
 from msgspec import Meta
 
 from . import checkpoint, corpora, entropy, evaluate, files, judging, tokenizers
+from .checkpoint import steps_done
 from .errors import InputError, at_least_one, check_seed, choose
 from .evaluate import at_once
 from .network import Sizes
@@ -356,21 +357,6 @@ def train_trial(study, trial, texts, out, stop=lambda: False):
     yield from train(model, texts.ours, settings, folder, (folder / "run.json").exists(), stop)
     if steps_done(folder) == settings.max_steps and not is_measured(folder):
         checkpoint.write_json(folder / "measures.json", measure(study, folder, texts, out))
-
-
-def steps_done(folder):
-    """Of a run, as its last checkpoint has them; 0 where there is none."""
-    name = checkpoint.read_pointer(folder).get("last")
-    if name is None:
-        return 0
-    return files.read_json(folder / name / "config.json", Step, "train it anew").step
-
-
-@dataclass(frozen=True)
-class Step:
-    """What is read here of a checkpoint's config.json."""
-
-    step: int
 
 
 def size_and_seconds(study, tokens):

@@ -10,6 +10,7 @@ import json
 import re
 import threading
 from concurrent.futures import Future, wait
+from dataclasses import dataclass
 from functools import cache
 from itertools import groupby
 from pathlib import Path
@@ -292,15 +293,23 @@ def hide(tokenizer, text, start, end):
     return text[:start] + BLANK * count + text[end:]
 
 
+@dataclass(frozen=True)
+class Saved:
+    """What `Tokenizer.save` writes."""
+
+    kind: str
+    vocabulary: list[str] | str
+
+
 def load(path):
     """The tokenizer in a file that `save` wrote; InputError if there is none."""
     try:
-        data = json.loads(Path(path).read_text(encoding="utf-8"))
-        return TOKENIZERS[data["kind"]](data["vocabulary"])
-    except OSError as error:
-        reason = error.strerror or error
-        raise InputError(f"cannot read {path} ({reason}): give a saved tokenizer") from error
+        saved = files.read_json(path, Saved)
+        return TOKENIZERS[saved.kind](saved.vocabulary)
     except Exception as error:  # the library raises no narrower one for a vocabulary it cannot read
+        if isinstance(cause := error.__cause__, OSError):
+            reason = cause.strerror or cause
+            raise InputError(f"cannot read {path} ({reason}): give a saved tokenizer") from cause
         raise InputError(f"{path} is damaged or not a tokenizer: give a saved tokenizer") from error
 
 

@@ -171,7 +171,7 @@ def test_every_flag_of_train_reaches_what_it_names(tmp_path):
         main(line)
     command = commands.shared.flat(cli.parse(shlex.split(line)))
     assert {*command} - {*flags} == {*"model network schedule out resume overwrite device".split()}
-    [(name, model, data, settings, run, resume, _)] = fits
+    [(name, model, data, settings, run, resume, *_)] = fits
     assert (name, run, resume) == ("flow", out, False)
     assert settings == Settings(**SAID["settings"])
     assert (data.corpus.train + data.corpus.validation, data.length) == (TEXT, 9)
@@ -569,8 +569,10 @@ def test_one_command_begins_a_run_and_goes_on_with_it(copy, say):
 
 
 def test_a_resumed_text_may_go_by_either_of_its_names(copy):
-    config = checkpoint.load("runs/ar", "last").folder / "config.json"
-    config.write_text(config.read_text().replace("text.txt", "wikitext2"))
+    saved = checkpoint.load("runs/ar", "last")
+    config = saved.config | dict(corpus="wikitext2")
+    config["checksum"] = checkpoint.checksum(config)
+    checkpoint.write_json(saved.folder / "config.json", config)
     assert cli.parse("train --resume --dataset wikitext".split()).resume
 
 

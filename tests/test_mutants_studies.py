@@ -159,9 +159,9 @@ MUTANTS = {
         test_study.test_a_trial_is_measured_once_at_its_last_step,
     ),
     "the steps of the best checkpoint": (
-        study.steps_done,
-        '.get("last")',
-        '.get("best")',
+        checkpoint.steps_done,
+        'newest(run, "last",',
+        'newest(run, "best",',
         test_study.test_a_trial_is_measured_once_at_its_last_step,
     ),
     "a hash that forgets the judge": (

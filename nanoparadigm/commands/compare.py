@@ -1,6 +1,7 @@
 """Train all models alike, and put them side by side."""
 
 import shlex
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
@@ -62,8 +63,11 @@ class Compare:
         for name in begun:  # before any of the others is trained on what may be another text
             saved = checkpoint.load(out / name, "last")
             check_same(out / name, saved, models[name], data, self.settings)
-        if not self.resume:
-            make_room(out, [out / name for name in PRESETS], self.overwrite)
+        runs = [out / name for name in PRESETS]
+        with nullcontext({}) if self.resume else make_room(out, runs, self.overwrite) as locks:
+            self.put_side_by_side(models, data, out, begun, locks)
+
+    def put_side_by_side(self, models, data, out, begun, locks):
         steps = total_steps(self.settings, data)
         per_step = self.settings.batch_size * self.settings.grad_accumulation * data.length
         print(
@@ -75,7 +79,8 @@ class Compare:
         for name, model in models.items():
             run = out / name
             with stop_signals() as stop:
-                done = fit(name, model, data, self.settings, run, name in begun, stop)
+                lock, resume = locks.get(run), name in begun
+                done = fit(name, model, data, self.settings, run, resume, stop, lock)
                 if stop() or not done:
                     print(f"stopped and saved; add --resume --out {shlex.quote(str(out))} to go on")
                     raise SystemExit(stop.status)

@@ -88,9 +88,8 @@ class PrepareFineweb:
         if self.tokenizer == "gpt2":
             return tokenizers.gpt2()
         path = Path(self.tokenizer)
-        if path.is_dir():
-            path = checkpoint.find(path) / "tokenizer.json"
-        tokenizer = tokenizers.load(path)
+        load = checkpoint.load_tokenizer if path.is_dir() else tokenizers.load
+        tokenizer = load(path)
         return tokenizer.with_end_of_text() if tokenizer.kind == "bpe" else tokenizer
 
 

@@ -2,6 +2,7 @@
 
 import inspect
 import sys
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, fields, is_dataclass
 from functools import partial
 from pathlib import Path
@@ -13,7 +14,7 @@ from .. import checkpoint, corpora, distributed, tokenizers
 from ..errors import InputError
 from ..network import Sizes
 from ..terminal import harmless, unguarded
-from ..train import total_steps, train
+from ..train import read_lines, total_steps, train
 
 
 @dataclass(frozen=True)
@@ -47,12 +48,14 @@ class Text:
             return tokenizers.build(self.tokenizer, corpus, self.bpe_vocab_size, waiting)
 
 
-def fit(name, model, data, settings, run, resume, stop):
+def fit(name, model, data, settings, run, resume, stop, lock=None):
     """Train with a progress bar; whether the last step was reached, and not a stop."""
+    if resume and distributed.rank() == 0:
+        tell_damage(run)
     shown, total = {}, total_steps(settings, data)
     step = total
     with progress(None, name, total=total) as bar:
-        for record in train(model, data, settings, run, resume, stop):
+        for record in train(model, data, settings, run, resume, stop, lock):
             step = record["step"]
             shown["loss"] = f"{record['loss']:.3f}"
             if "val" in record:
@@ -108,16 +111,30 @@ def seeded(seed):
     return torch.Generator().manual_seed(seed)
 
 
+def tell_damage(run):
+    """Say on stderr which lines of a run's log cannot be read."""
+    if damaged := read_lines(run)[1]:
+        lines = f"line{'s' * (len(damaged) > 1)} {', '.join(map(str, damaged))}"
+        print(f"{run}/log.jsonl, {lines}: damaged, and left out", file=sys.stderr)
+
+
+@contextmanager
 def make_room(folder, runs, overwrite):
-    """Move a folder out of the way if there are runs in it, or delete these if asked to."""
+    """Move a folder out of the way if there are runs in it, or delete these if asked to.
+
+    Holds the deleted runs while the block lasts, and yields their locks: run -> lock. Raises
+    InputError, and has then changed nothing.
+    """
     if not any((Path(run) / "run.json").exists() for run in runs):
+        yield {}
         return
-    for run in runs:
-        if Path(run).exists():
-            with checkpoint.sole_writer(run):
-                pass
-    if overwrite:
-        for run in runs:
-            checkpoint.remove(run)
-    else:
-        print(f"the earlier {folder} is kept as {checkpoint.set_aside(folder)}")
+    with ExitStack() as stack:
+        there = [run for run in runs if Path(run).exists()]
+        locks = {run: stack.enter_context(checkpoint.sole_writer(run)) for run in there}
+        if overwrite:
+            checkpoint.remove(*there)
+            yield locks
+            return
+        kept = checkpoint.set_aside(folder)
+    print(f"the earlier {folder} is kept as {kept}")
+    yield {}

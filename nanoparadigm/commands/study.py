@@ -8,7 +8,7 @@ from pathlib import Path
 from .. import cluster, evaluate, report, study
 from ..errors import InputError, at_least_one, check_seed, choose
 from ..stopping import stop_signals
-from .shared import duration, progress
+from .shared import duration, progress, tell_damage
 
 
 @dataclass(frozen=True)
@@ -115,6 +115,8 @@ class Study:
             raise SystemExit(1)
 
     def tell_report(self):
+        for run in sorted(Path(self.folder).glob("runs/*")):
+            tell_damage(run)
         print(report.write(self.folder), end="")
         print(f"\nsaved in {self.folder}: report.md, results.json, curves.png, forest.png")
 

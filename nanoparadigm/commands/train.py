@@ -1,6 +1,7 @@
 """Train one model."""
 
 import shlex
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from ..errors import InputError, choose
 from ..network import Sizes
 from ..paradigms import PRESETS, build, parameters
 from ..stopping import stop_signals
-from ..train import FREE, Settings, total_steps, usable
+from ..train import FREE, Began, Settings, rows_of_each, total_steps, usable
 from .shared import Text, fit, flat, make_room, say
 
 
@@ -55,8 +56,8 @@ class Train:
             raise InputError(
                 f"{saved.folder} is one checkpoint, not a run: add --out {saved.folder.parent}"
             )
-        recipe, tokenizer = saved.config["recipe"], saved.tokenizer
-        text = Text(dataset=saved.config["corpus"], tokenizer=tokenizer.kind)
+        recipe, tokenizer, began = saved.model.recipe, saved.tokenizer, Began.of(saved)
+        text = Text(dataset=began.corpus, tokenizer=tokenizer.kind)
         if tokenizer.kind == "bpe":
             text = replace(text, bpe_vocab_size=tokenizer.vocab_size)
         return Train(
@@ -67,7 +68,7 @@ class Train:
             resume=True,
             text=text,
             sizes=Sizes(**{f.name: recipe[f.name] for f in fields(Sizes)}),
-            settings=Settings(**saved.config["settings"]),
+            settings=began.settings,
         )
 
     def check_same(self, stored):
@@ -98,8 +99,7 @@ class Train:
             **asdict(replace(self.sizes, block_size=data.length)),
         )
         usable(self.settings.device)
-        if distributed.rank() == 0:
-            make_room(self.folder, [self.folder], self.overwrite)
+        rows_of_each(self.settings)
         return model, data
 
     def go_on(self):
@@ -108,8 +108,12 @@ class Train:
         return saved.model, corpora.of_run(saved, None if same_name else self.text.dataset)
 
     def run(self):
-        with distributed.joined(self.settings.device):
+        with distributed.joined(self.settings.device), ExitStack() as stack:
             model, data = self.go_on() if self.resume else self.begin()
+            lock = None
+            if not self.resume and distributed.rank() == 0:
+                room = make_room(self.folder, [self.folder], self.overwrite)
+                lock = stack.enter_context(room).get(self.folder)
             say(
                 f"{self.model}: {parameters(model):,} parameters, "
                 f"{total_steps(self.settings, data):,} steps of "
@@ -118,7 +122,8 @@ class Train:
                 f"({data.tokenizer.kind})"
             )
             with stop_signals() as stop:
-                done = fit(self.model, model, data, self.settings, self.folder, self.resume, stop)
+                run, resume = self.folder, self.resume
+                done = fit(self.model, model, data, self.settings, run, resume, stop, lock)
             if not done:
                 say(f"stopped and saved; go on with: {self.how_to_resume()}")
                 raise SystemExit(stop.status)
