@@ -6,6 +6,7 @@ keyboard moves too, shows one of them. Nothing moves by itself. With a kernel `e
 there it also draws what lies between the frames.
 """
 
+import math
 from bisect import bisect_right
 from html import escape
 
@@ -22,8 +23,10 @@ WIDGET = "application/vnd.jupyter.widget-view+json"
 def learning_curves(logs, floors, nats_per_bit, title=""):
     """Bits per character on the validation split against tokens read and seconds of training.
 
-    logs: name -> the records of a run. floors: label -> nats per token, drawn as level lines.
+    logs: name -> the records of a run. floors: label -> nats per token, drawn as level lines. What
+    is nan is left out.
     """
+    floors = {label: nats for label, nats in floors.items() if not math.isnan(nats)}
     figure = Figure(figsize=(10, 4.5), layout="constrained")
     panels = figure.subplots(1, 2, sharey=True)
     for name, records in logs.items():
@@ -48,6 +51,14 @@ def learning_curves(logs, floors, nats_per_bit, title=""):
     panels[0].legend(frameon=False)
     figure.suptitle(title)
     return figure
+
+
+def save(path, draw, *given):
+    """Write the figure that `draw` makes of what is given; OSError where it cannot be drawn."""
+    try:
+        draw(*given).savefig(path, dpi=150)
+    except Exception as error:  # of matplotlib, any: what the figure shows has been said
+        raise OSError(f"could not draw {path} ({type(error).__name__}: {error})") from error
 
 
 class View:

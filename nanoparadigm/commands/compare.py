@@ -86,12 +86,13 @@ class Compare:
         table = "\n".join(filter(None, (evaluate.table(rows), evaluate.truth_table(rows))))
         (out / "table.md").write_text(table, encoding="utf-8")
         checkpoint.write_json(out / "results.json", rows)
-        figure = viz.learning_curves(
+        print(table, end="")
+        viz.save(
+            out / "figure.png",
+            viz.learning_curves,
             {name: read_log(out / name) for name in models},
             evaluate.floors(data, rows),
             evaluate.nats_per_bit(data),
             data.corpus.name,
         )
-        figure.savefig(out / "figure.png", dpi=150)
-        print(table, end="")
         print(f"saved in {out}: table.md, figure.png, results.json and the runs")

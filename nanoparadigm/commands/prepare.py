@@ -11,6 +11,7 @@ import tyro
 from .. import checkpoint, corpora, documents, entropy, judging, shards, tokenizers
 from ..errors import InputError, at_least_one
 from ..paradigms import Autoregressive
+from ..paradigms.base import check_weights
 from ..train import usable
 from .shared import progress
 
@@ -135,6 +136,7 @@ class PrepareEntropy:
                     f"{self.checkpoint} does not predict from left to right: give a run of ar or "
                     "mamba, or gpt2"
                 )
+            check_weights(model)
         data = corpora.Data(corpora.load(dataset), tokenizer, length)
         starts = progress(entropy.spread(data.train, length, self.tokens).split(8), "reading")
         batches = (data.train[part[:, None] + torch.arange(length)] for part in starts)

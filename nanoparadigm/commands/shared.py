@@ -9,6 +9,7 @@ from tqdm import tqdm
 
 from .. import checkpoint, corpora, distributed, tokenizers
 from ..errors import InputError
+from ..evaluate import said
 from ..network import Sizes
 from ..train import total_steps, train
 
@@ -48,8 +49,8 @@ def fit(name, model, data, settings, run, resume, stop):
             step = record["step"]
             shown["loss"] = f"{record['loss']:.3f}"
             if "val" in record:
-                sign = "=" if model.exact else "<="
-                shown["val"] = f"{sign} {record['val']:.3f} ± {record['val_se']:.3f}"
+                val = dict(mean=record["val"], se=record["val_se"])
+                shown["val"] = said(val, before="= " if model.exact else "<= ")
             bar.set_postfix_str(", ".join(f"{k} {v}" for k, v in shown.items()), refresh=False)
             bar.update(step - bar.n)
     return step == total

@@ -116,6 +116,7 @@ class Study:
 
     def tell_report(self):
         print(report.write(self.folder), end="")
+        report.draw(self.folder)
         print(f"\nsaved in {self.folder}: report.md, results.json, curves.png, forest.png")
 
     def tell(self, plan):
