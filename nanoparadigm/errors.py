@@ -35,10 +35,11 @@ def at_least_one(settings, names):
         if not value >= 1:
             raise InputError(f"{name} is {value}: give a whole number of 1 or more")
         if value > MOST:
-            raise InputError(f"{name} is {value:.6g}: give a whole number below 2**31")
+            raise InputError(f"{name} is too large: give a whole number below 2**31")
 
 
 def check_seed(seed):
     """InputError for a number that a torch.Generator, or those soon after it, cannot take."""
     if not 0 <= seed < 2**63:
-        raise InputError(f"seed is {seed}: give a whole number from 0 to 2**63 - 1")
+        said = seed if abs(seed) < 10**30 else "out of range"
+        raise InputError(f"seed is {said}: give a whole number from 0 to 2**63 - 1")

@@ -142,6 +142,11 @@ def _train(model, data, settings, run, resume, stop):
         saved = checkpoint.load(run, "last", device)
         check_same(run, saved, model, data, settings)
         step, seconds, best = _restore(saved, model, optimizers, batches, noise)
+        if step > total:
+            raise InputError(
+                f"the run in {run} has taken {step:,} steps, and {total:,} are asked for: ask for "
+                "more, or start a new run in another folder"
+            )
     if distributed.from_first(step) != [step]:
         raise InputError(
             f"another process goes on from another step than {step}: start all of them on one "

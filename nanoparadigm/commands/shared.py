@@ -1,17 +1,28 @@
 """What the commands share."""
 
 import inspect
+from contextlib import suppress
 from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
 
 import torch
 from tqdm import tqdm
 
-from .. import checkpoint, corpora, distributed, tokenizers
+from .. import checkpoint, corpora, distributed, files, tokenizers
 from ..errors import InputError
 from ..evaluate import said
 from ..network import Sizes
+from ..paradigms import PRESETS
 from ..train import total_steps, train
+
+
+class Command:
+    """What `cli` runs: the fields are the flags, `run` does the work."""
+
+    def goes(self):
+        """flag -> whether it does anything beside the others, and when it does: with or without
+        what. One that is typed and would do nothing is refused."""
+        return {}
 
 
 @dataclass(frozen=True)
@@ -38,6 +49,40 @@ class Text:
         if block_size == Sizes.block_size and corpus.sequence_length and in_words:
             block_size = corpus.sequence_length
         return corpora.Data(corpus, tokenizer, block_size)
+
+
+def paradigms(paths):
+    """Those of the checkpoints in these folders; what cannot be read is left for `load` to say."""
+    found = []
+    for path in paths:
+        with suppress(InputError, KeyError, TypeError):
+            config = files.read_json(checkpoint.find(path) / "config.json")
+            found.append(PRESETS[config["recipe"]["name"]].paradigm)
+    return found
+
+
+def goes_with_paradigms(found):
+    """`Command.goes` of the flags that not every paradigm knows."""
+    steps = not found or any(not paradigm.causal for paradigm in found)
+    bounds = not found or any(not paradigm.exact for paradigm in found)
+    return dict(
+        sampling_steps=(steps, "with diffusion or flow"),
+        draws=(bounds, "with diffusion or flow"),
+    )
+
+
+def goes_with_networks(networks, tokenizer):
+    """`Command.goes` of the flags that not every network or tokenizer knows."""
+    attention = not networks.isdisjoint({"transformer", "hollow"})
+    recurrence = not networks.isdisjoint({"mamba", "hollow_mamba"})
+    return dict(
+        n_head=(attention, "with attention, --network transformer or hollow"),
+        mlp=(networks != {"mamba"}, "with an MLP, any --network but mamba"),
+        n_inner=(networks != {"mamba"}, "with an MLP, any --network but mamba"),
+        d_state=(recurrence, "with --network mamba or hollow_mamba"),
+        expand_factor=(recurrence, "with --network mamba or hollow_mamba"),
+        bpe_vocab_size=(tokenizer == "bpe", "with --tokenizer bpe"),
+    )
 
 
 def fit(name, model, data, settings, run, resume, stop):
@@ -74,6 +119,11 @@ def progress(items, label, **options):
     if distributed.rank() > 0:
         options["disable"] = True
     return tqdm(items, desc=label, dynamic_ncols=True, mininterval=0.5, **options)
+
+
+def working(label):
+    """A sign of life for as long as the block lasts, in work of which no end is known."""
+    return progress(None, label, bar_format="{desc} ...", leave=False)
 
 
 def flat(command):
