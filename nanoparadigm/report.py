@@ -72,7 +72,8 @@ def stored(preset):
 def values(trials, masking, measure):
     """measure(trial) as (S, K): the seeds that have every schedule under this masking, by the
     schedules."""
-    table = {(t["seed"], t["schedule"]): measure(t) for t in trials if t["masking"] == masking}
+    mine = [t for t in trials if t["masking"] == masking and not math.isnan(measure(t))]
+    table = {(t["seed"], t["schedule"]): measure(t) for t in mine}
     seeds = sorted({seed for seed, _ in table})
     whole = [s for s in seeds if all((s, schedule) in table for schedule in SCHEDULES)]
     rows = [[table[seed, schedule] for schedule in SCHEDULES] for seed in whole]
@@ -80,12 +81,13 @@ def values(trials, masking, measure):
 
 
 def target(trials):
-    """The lowest bound that all of them have reached: the highest of their last ones."""
+    """The lowest bound that all of them have reached: the highest of their last ones; nan where
+    none is known."""
     return max((last for t in trials if (last := t["curve"][-1]["val"]) == last), default=math.nan)
 
 
 def reached(trial, nats):
-    """The first point of a learning curve that is as low."""
+    """The first point of a learning curve that is as low; where none is, nothing is known of it."""
     points = (point for point in trial["curve"] if point["val"] <= nats)
     return next(points, dict(step=math.nan, seconds=math.nan))
 
@@ -194,9 +196,11 @@ def worth_table(trials):
     if first["zero_shot"] is not None:
         columns["zero-shot"] = lambda kind: cell(kind, over_windows("zero_shot"), before="<= ")
     columns["gradient SNR"] = lambda kind: cell(kind, itemgetter("gradient_snr"))
-    columns[f"steps to {nats:.3f}"] = lambda kind: cell(kind, lambda t: reached(t, nats)["step"], 0)
+    columns[f"steps to {said(nats)}"] = lambda kind: cell(
+        kind, lambda t: reached(t, nats)["step"], 0
+    )
     if "seconds" in first["curve"][0]:
-        columns[f"seconds to {nats:.3f}"] = lambda kind: cell(
+        columns[f"seconds to {said(nats)}"] = lambda kind: cell(
             kind, lambda t: reached(t, nats)["seconds"], 1
         )
     lines = [[s, m, *(column(kind) for column in columns.values())] for s, m, kind in kinds(trials)]
@@ -210,7 +214,7 @@ def writing_table(trials):
     columns = {"judged": lambda kind: cell(kind, itemgetter("judged"))}
     columns["entropy"] = lambda kind: cell(kind, itemgetter("entropy" if known else "tokens"))
     columns["distinct-1, 2, 3"] = lambda kind: ", ".join(
-        f"{np.mean([written['distinct'][n] for written in kind]):.3f}" for n in "123"
+        said(np.mean([written["distinct"][n] for written in kind])) for n in "123"
     )
     if all(t["written"]["mauve"] for t in trials.values()):
         columns["MAUVE"] = lambda kind: cell(kind, itemgetter("mauve"))
@@ -374,4 +378,5 @@ def draw(out):
     """curves.png and forest.png in the folder of a study, of what `write` left there."""
     facts = json.loads((Path(out) / "results.json").read_text(encoding="utf-8"))
     save(Path(out) / "curves.png", curves, facts["trials"])
-    save(Path(out) / "forest.png", forest, facts["found"])
+    if not {*MASKINGS}.isdisjoint(facts["found"]):
+        save(Path(out) / "forest.png", forest, facts["found"])

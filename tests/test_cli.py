@@ -19,7 +19,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from tqdm import tqdm
 
 from nanoparadigm import (
@@ -34,6 +34,7 @@ from nanoparadigm import (
     files,
     parameters,
     race,
+    viz,
 )
 from nanoparadigm.commands import COMMANDS
 from nanoparadigm.stopping import INTERRUPTED, UNFINISHED, stop_signals
@@ -860,6 +861,92 @@ def test_an_interrupted_comparison_ends_the_same(compared, tmp_path, say, monkey
     assert (folder / "thesis.txt").exists()
     assert [row["name"] for row in results(folder)] == ["flow", "ar"]
     assert sorted(p.name for p in Path("runs").iterdir()) == [folder.name, f"{folder.name}.1"]
+
+
+@pytest.mark.parametrize("windows", ["--eval_windows 1", "--block_size 90"])
+def test_a_single_window_has_no_error_and_says_none(windows, say, tmp_path, monkeypatch):
+    """On the bar, in the table, and in the figure, which is drawn all the same."""
+    monkeypatch.chdir(tmp_path)
+    Path("text.txt").write_text(TEXT)
+    flags = dict(eval_windows=1) if "eval" in windows else dict(block_size=90)
+    assert len(TEXT) // 10 < 180
+    shown = []
+    monkeypatch.setattr(Quiet, "set_postfix_str", lambda bar, text, **_: shown.append(text))
+    said = say(["compare", *tiny(n_embd=32, **flags), "--models", "ar", "--dataset", "text.txt"])
+    assert said.status == 0, said.err
+    assert re.search(r"loss [\d.]+, val = [\d.]+$", shown[-1])
+    assert "nan" not in said.out
+    assert Path("runs/compare-text/figure.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_table_is_told_whatever_becomes_of_the_figure(compared, say, tmp_path, monkeypatch):
+    home = shutil.copytree(compared[0], tmp_path / "home")
+    monkeypatch.chdir(home)
+    folder = Path("runs/compare-text")
+    (folder / "figure.png").unlink()
+    (folder / "table.md").unlink()
+    monkeypatch.setattr(viz, "learning_curves", None)
+    said = say([*COMPARE, "--resume"])
+    assert said.status == 1 and (folder / "table.md").read_text() in said.out
+    assert re.fullmatch(r"nanoparadigm: could not draw [^\n]*figure.png [^\n]*\n", said.err)
+
+
+@pytest.mark.parametrize("command", ["sample", "infill", "visualize", "evaluate"])
+def test_a_network_that_has_diverged_is_refused(command, copy, say):
+    file = checkpoint.find("runs/flow") / "model.safetensors"
+    weights = load_file(file)
+    next(iter(weights.values())).view(-1)[0] = math.nan
+    save_file(weights, file)
+    said = say(f"{command} --checkpoint runs/flow")
+    assert said.status == 2 and "the network's weights are not all finite" in said.err
+    assert said.out == "" and re.fullmatch(r"nanoparadigm: [^\n]+\n", said.err)
+
+
+def test_a_resumed_run_may_be_given_its_length_in_steps_or_in_epochs(copy, say):
+    """Whichever it had: the one that is typed counts, and the first line says what it comes to."""
+    assert say("train --resume --epochs 8").out.startswith("ar: 3,584 parameters, 8 steps of 64 ")
+    assert say("train --resume").out.startswith("ar: 3,584 parameters, 8 steps of 64 ")
+    said = say("train --resume --max_steps 9")
+    assert said.out.startswith("ar: 3,584 parameters, 9 steps of 64 tokens")
+    assert checkpoint.load("runs/ar", "last").config["settings"]["epochs"] is None
+
+
+@pytest.mark.parametrize("text", ["--- Act", "-", "--", "-x", "--a b", "-1"])
+def test_a_text_may_begin_like_a_flag(text):
+    line = ["sample", "--checkpoint", "x"]
+    assert cli.parse([*line, f"--prompt={text}", "--n", "2"]).prompt == text
+    parsed = cli.parse([*line, "--prompt", text, "--n", "2"])
+    assert (parsed.prompt, parsed.n) == (text, 2)
+
+
+STREAMS = ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"]
+
+
+@pytest.mark.parametrize("streams", STREAMS)
+def test_training_goes_through_without_the_standard_streams(streams, copy):
+    line = shlex.join([sys.executable, "-m", "nanoparadigm", "train", "--resume"])
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    shell = f"{line} --max_steps 7 {streams}"
+    done = subprocess.run(["sh", "-c", shell], env=environment, capture_output=True, text=True)
+    assert done.returncode == 0 and "Traceback" not in done.stderr
+    assert checkpoint.load("runs/ar", "last").config["step"] == 7
+    for file in Path("runs").rglob("*"):
+        assert file.is_dir() or b"ar:" not in file.read_bytes()
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no full device here")
+@pytest.mark.parametrize("command", ["train --resume --max_steps 7", "--help", "train --help"])
+def test_what_cannot_be_written_is_told_in_a_sentence(command, copy):
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "TQDM_DISABLE": "1"}
+    line = [sys.executable, "-m", "nanoparadigm", *command.split()]
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            line, env=environment, stdout=full, stderr=subprocess.PIPE, text=True, check=False
+        )
+    assert done.returncode == 1
+    assert re.fullmatch(r"nanoparadigm: \[Errno 28\] [^\n]+\n", done.stderr)
+    if "train --resume" in command:
+        assert checkpoint.load("runs/ar", "last").config["step"] == 7
 
 
 # -------------------------------------------------------------------------------------- the flags

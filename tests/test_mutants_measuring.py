@@ -451,8 +451,8 @@ MUTANTS = {
     ),
     "a bound for an exact number": (
         evaluate.truth_table,
-        '"=" if row["exact"] else "<="',
-        '"<=" if row["exact"] else "="',
+        '"= " if row["exact"] else "<= "',
+        '"<= " if row["exact"] else "= "',
         truth_table,
     ),
     "kinds of mistakes in another order than their heads": (
@@ -474,9 +474,9 @@ MUTANTS = {
         decoding_table,
     ),
     "an error that is no percentage": (
-        evaluate.percent,
-        "100 * share['se']",
-        "share['se']",
+        evaluate.said,
+        "{se:{form",
+        "{se / scale:{form",
         truth_table,
     ),
     # ------------------------------------------------------------- sharpening, for every paradigm
