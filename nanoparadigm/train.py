@@ -40,7 +40,7 @@ class Settings:
     max_steps: int = 2000
     """optimiser steps"""
     epochs: float | None = None
-    """passes over the training text, instead of max_steps"""
+    """passes over the training text, instead of max_steps; a resumed run may be given either"""
     batch_size: int = 16
     """windows in a batch, of all processes together"""
     grad_accumulation: int = 1
