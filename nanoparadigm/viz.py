@@ -10,6 +10,7 @@ import math
 from bisect import bisect_right
 from html import escape
 
+import numpy as np
 from matplotlib.figure import Figure
 
 PALETTE = {"ar": "#0072B2", "diffusion": "#D55E00", "flow": "#009E73", "mamba": "#CC79A7"}
@@ -18,6 +19,9 @@ GREY = "#808080"
 COLOURS = [*PALETTE.values(), "#E69F00", "#56B4E9"]
 DASHES = ["", "8 3", "2 3", "8 3 2 3", "12 3", "5 5"]
 WIDGET = "application/vnd.jupyter.widget-view+json"
+
+
+AXES = "tokens", "seconds", "val", "val_se"
 
 
 def learning_curves(logs, floors, nats_per_bit, title=""):
@@ -31,11 +35,11 @@ def learning_curves(logs, floors, nats_per_bit, title=""):
     panels = figure.subplots(1, 2, sharey=True)
     for name, records in logs.items():
         points = [r for r in records if "val" in r]
-        bits = [r["val"] / nats_per_bit for r in points]
-        se = [r["val_se"] / nats_per_bit for r in points]
+        of = {k: np.array([r[k] for r in points], dtype=float) for k in AXES}  # null is nan
+        bits, se = of["val"] / nats_per_bit, of["val_se"] / nats_per_bit
         style = dict(color=PALETTE.get(name, GREY), marker=MARKERS.get(name, "x"), capsize=2)
         for axes, x in zip(panels, ("tokens", "seconds"), strict=True):
-            axes.errorbar([r[x] for r in points], bits, se, label=name, **style)
+            axes.errorbar(of[x], bits, se, label=name, **style)
     panels[0].set_xlabel("tokens read")
     panels[0].set_ylabel("bits per character")
     panels[1].set_xlabel("seconds of training")

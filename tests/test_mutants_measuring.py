@@ -757,8 +757,8 @@ MUTANTS = {
     ),
     "errors in nats on a curve in bits": (
         viz.learning_curves,
-        'r["val_se"] / nats_per_bit',
-        'r["val_se"]',
+        'of["val_se"] / nats_per_bit',
+        'of["val_se"]',
         curves,
     ),
     "tokens and seconds swapped": (

@@ -699,8 +699,8 @@ MUTANTS = {
     ),
     "errors in nats beside bits": (
         viz.learning_curves,
-        'r["val_se"] / nats_per_bit',
-        'r["val_se"]',
+        'of["val_se"] / nats_per_bit',
+        'of["val_se"]',
         test_viz.test_learning_curves_are_bits_of_the_validation_against_tokens_and_seconds,
     ),
     # ---------------------------------------------------------- what is said of it and submitted

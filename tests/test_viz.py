@@ -198,7 +198,8 @@ def test_learning_curves_are_bits_of_the_validation_against_tokens_and_seconds()
 def test_curves_and_floors_that_are_not_known_are_left_out(tmp_path):
     """A single window has no error, and a log may hold null: the rest is drawn."""
     known = dict(tokens=10, seconds=1.5, val=3.0, val_se=math.nan)
-    records = [known, {name: math.nan for name in known}, dict(tokens=9, seconds=2.0, loss=1.0)]
+    lost = [{name: value for name in known} for value in (math.nan, None)]
+    records = [known, *lost, dict(tokens=9, seconds=2.0, loss=1.0)]
     floors = {"3-gram": math.nan, "entropy": 0.5}
     viz.save(tmp_path / "figure.png", viz.learning_curves, {"ar": records}, floors, 0.5)
     assert (tmp_path / "figure.png").read_bytes().startswith(b"\x89PNG")
