@@ -904,10 +904,367 @@ def test_a_network_that_has_diverged_is_refused(command, copy, say):
 
 def test_a_resumed_run_may_be_given_its_length_in_steps_or_in_epochs(copy, say):
     """Whichever it had: the one that is typed counts, and the first line says what it comes to."""
+    steps = round(0.7 * (len(TEXT) * 9 // 10) / 64)
+    for line in "train --resume --epochs 0.7", "train --resume":
+        assert say(line).out.startswith(f"ar: 3,584 parameters, {steps} steps of 64 tokens")
+    said = say("train --resume --max_steps 9")
+    assert said.status == INTERRUPTED and "stopped and saved" not in said.out
+    assert signal.getsignal(signal.SIGINT) is handler
+    assert contents("runs/ar") == before
+
+
+@pytest.mark.parametrize("names", ["SIGUSR1 SIGTERM", "SIGTERM SIGTERM", "SIGTERM SIGUSR1"])
+def test_what_a_cluster_sends_after_its_first_signal_changes_nothing(names, copy, say, monkeypatch):
+    monkeypatch.setattr(commands.train, "fit", raising(*names.split()))
+    said = say("train --resume --max_steps 9")
+    assert said.status == UNFINISHED and "stopped and saved" in said.out
+
+
+def test_a_signal_in_the_last_step_asks_for_no_requeue(copy, say, monkeypatch):
+    write = Log.write
+
+    def stop_late(log, record):
+        write(log, record)
+        if record["step"] == 8:
+            signal.raise_signal(signal.SIGTERM)
+
+    monkeypatch.setattr(Log, "write", stop_late)
+    said = say("train --resume --max_steps 9 --log_interval 1")
+    assert said.status == 0 and "\nsaved in runs/ar; look with" in said.out
+    assert checkpoint.load("runs/ar", "last").config["step"] == 9
+
+
+def test_one_command_begins_a_run_and_goes_on_with_it(copy, say):
+    line = ["train", "--out", "new", "--dataset", "text.txt", "--resume", *TINY]
+    Path("new").mkdir()
+    (Path("new") / "log.jsonl").write_text('{"step": 1}\n')  # of a run killed before its first save
+    assert say(line).status == 0
+    assert [record["step"] for record in read_log("new")] == [3, 6]
+    before = contents("new")
+    assert say(line).status == 0
+    assert contents("new") == before
+    assert say([*line[: -len(TINY)], *tiny(max_steps=7)]).status == 0
+    assert [record["step"] for record in read_log("new")] == [3, 6, 7]
+
+
+def test_a_resumed_text_may_go_by_either_of_its_names(copy):
+    config = checkpoint.load("runs/ar", "last").folder / "config.json"
+    config.write_text(config.read_text().replace("text.txt", "wikitext2"))
+    assert cli.parse("train --resume --dataset wikitext".split()).resume
+
+
+KILLER = """
+import os, random, signal, sys, time
+from nanoparadigm.checkpoint import load, load_training, read_pointer
+from nanoparadigm.cli import main
+from torch import optim, zeros
+
+optim.AdamW([zeros(1)])  # loads, for a second, what every child would load again
+kills, chance, run = int(sys.argv[1]), random.Random(0), 1
+while True:
+    child = os.fork()
+    if child == 0:
+        os._exit(main([*sys.argv[2:], "--out", f"cut/{run}"]))
+    if kills:
+        time.sleep(chance.uniform(0, 0.6))
+        os.kill(child, signal.SIGKILL)
+    end = os.waitpid(child, 0)[1]
+    for which in read_pointer(f"cut/{run}"):
+        load_training(load(f"cut/{run}", which))
+    if end == 0:
+        run += 1
+        if not kills:
+            break
+    else:
+        assert end == signal.SIGKILL, end
+        kills -= 1
+"""
+
+
+def test_however_often_a_run_is_killed_one_command_repeats_it(copy):
+    """SIGKILL at random moments, saves and the start among them, until the run is done."""
+    line = ["train", "--model", "diffusion", "--dataset", "text.txt", "--resume"]
+    line += tiny(max_steps=40, eval_interval=2, log_interval=1)
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "TQDM_DISABLE": "1"}
+    command = [sys.executable, "-c", KILLER, "100", *line]
+    killer = subprocess.run(command, env=environment, text=True, capture_output=True)
+    assert killer.returncode == 0, killer.stderr
+    expected = Straight(line[1:]).until(40)
+    for run in Path("cut").iterdir():
+        assert [record["step"] for record in read_log(run)] == list(range(1, 41))
+        assert losses(run) == expected
+        assert len([*run.iterdir()]) <= 5
+
+
+# --------------------------------------------------------------------------- evaluate and compare
+
+
+def test_evaluate_puts_every_run_on_one_line(home, say):
+    said = say("evaluate --draws 2 --sampling_steps 4 --no_baselines")
+    assert (said.status, said.err) == (0, "")
+    rows = {row[0]: row for row in table_rows(said.out)}
+    assert [*rows] == sorted(f"runs/{name}" for name in PRESETS)
+    for name in PRESETS:
+        exact = name in ("ar", "mamba")
+        assert rows[f"runs/{name}"][1].startswith("= " if exact else "<= ")
+        assert rows[f"runs/{name}"][-1] == f"{6 * 4 * 16}"
+
+
+def test_evaluate_does_without_the_checkpoints_that_are_missing(home, say):
+    paths = "runs/none runs/ar nowhere/at/all runs/flow/step-6"
+    said = say(f"evaluate --checkpoint {paths} --draws 1 --sampling_steps 2")
+    assert said.status == 0
+    assert [row[0] for row in table_rows(said.out)][:2] == ["runs/ar", "runs/flow/step-6"]
+    for line, path in zip(said.err.splitlines(), ("runs/none", "nowhere/at/all"), strict=True):
+        assert line.startswith(f"left out: {path} holds no checkpoint: ")
+
+
+def test_evaluate_writes_the_numbers_it_shows(home, say, tmp_path):
+    flags = f"--draws 1 --sampling_steps 2 --json {tmp_path}/numbers.json --no_baselines"
+    said = say(f"evaluate --checkpoint runs/ar runs/flow {flags}")
+    numbers = json.loads((tmp_path / "numbers.json").read_text())
+    for row, shown in zip(numbers, table_rows(said.out), strict=True):
+        assert shown[0] == row["name"]
+        assert f" {row['bits_per_character']['mean']:.3f} " in shown[1]
+    saved = checkpoint.load("runs/ar")
+    x = [torch.tensor(saved.tokenizer.encode(TEXT[len(TEXT) * 9 // 10 :]))]
+    x = corpora.windows(x[0], 16)
+    nats = sum(saved.model.nll_bound(part).sum().item() for part in x)
+    bits = nats / math.log(2) / (len(TEXT) - len(TEXT) * 9 // 10)
+    assert numbers[0]["bits_per_character"]["mean"] == pytest.approx(bits, rel=1e-5)
+
+
+def test_evaluate_compares_with_the_first_window_by_window(home, say, tmp_path):
+    """Each other row says how much more it has, with an error of its own; a bound minus a bound has
+    no sign of its own."""
+    flags = f"--draws 2 --sampling_steps 2 --json {tmp_path}/numbers.json"
+    said = say(f"evaluate --checkpoint runs/ar runs/mamba runs/flow {flags}")
+    numbers = json.loads((tmp_path / "numbers.json").read_text())
+    assert "minus runs/ar" in said.out.splitlines()[0]
+    first = numbers[0]["bits_per_character"]["mean"]
+    assert "difference" not in numbers[0] and not any("windows" in row for row in numbers)
+    saved = [checkpoint.load(f"runs/{name}") for name in ("ar", "mamba")]
+    data = corpora.Data(corpora.load("text.txt"), saved[0].tokenizer, 16)
+    a, b = (s.model.eval().nll_bound(data.validation[0]).detach() for s in saved)
+    bits = evaluate.Estimate.of_text((b - a).double() / 16).se / evaluate.nats_per_bit(data)
+    for row, shown in zip(numbers[1:], table_rows(said.out)[1:], strict=True):
+        d = row["difference"]
+        assert d["mean"] == pytest.approx(row["bits_per_character"]["mean"] - first)
+        sign = "=" if row["exact"] else "<="
+        assert shown[2] == f"{sign} {d['mean']:+.3f} ± {d['se']:.3f}"
+    assert numbers[1]["difference"]["se"] == pytest.approx(bits, rel=1e-4)
+    said = say(f"evaluate --checkpoint runs/flow runs/diffusion --no_baselines {flags}")
+    assert table_rows(said.out)[1][2][0] in "+-"
+
+
+def test_evaluate_compares_ways_of_writing(home, say, tmp_path):
+    for name in ("ar", "diffusion"):
+        main(f"train --model {name} --out {tmp_path / name} {shlex.join(tiny(block_size=32))}")
+    runs = f"evaluate --checkpoint {tmp_path / 'ar'} {tmp_path / 'diffusion'}"
+    said = say(f"{runs} --decoding all --n 5 --sampling_steps 4 --json {tmp_path}/rows.json")
+    kinds = {name: PRESETS[name].paradigm.decodings for name in ("ar", "diffusion")}
+    names = [f"{tmp_path / name}: {way}" for name, ways in kinds.items() for way in ways]
+    assert [row[0] for row in table_rows(said.out, "decoding")] == [*names, "the truth"]
+    rows = json.loads((tmp_path / "rows.json").read_text())
+    assert rows[0]["calls"] == 32 and 0 < rows[0]["ungrammatical"]["mean"] <= 1
+    said = say(f"{runs} --decoding confidence top_p --n 5 --sampling_steps 4")
+    names = [f"{tmp_path}/ar: top_p", f"{tmp_path}/diffusion: confidence", "the truth"]
+    assert [row[0] for row in table_rows(said.out, "decoding")] == names
+    said = say(f"{runs} --decoding confidense")
+    assert said.status == 2 and "unknown decoding 'confidense': did you mean" in said.err
+    said = say("evaluate --checkpoint runs/ar --decoding all")
+    assert said.status == 2 and "runs/ar reads text.txt in char tokens" in said.err
+
+
+def test_the_help_of_evaluate_names_every_way_of_writing(say):
+    said = say("evaluate --help").out
+    for preset in PRESETS.values():
+        assert all(name in said for name in preset.paradigm.decodings)
+
+
+def test_evaluate_on_another_text(copy, say):
+    Path("more.txt").write_text(TEXT[::-1])
+    Path("foreign.txt").write_text("ÄÖÜ" * 200)
+    own = table_rows(say("evaluate --checkpoint runs/ar --no_baselines").out)[0][1]
+    said = say("evaluate --checkpoint runs/ar runs/mamba --dataset more.txt --no_baselines")
+    assert said.status == 0 and table_rows(said.out)[0][1] != own
+    flags = shlex.join(TINY)
+    main(f"train --out bytes --tokenizer bpe --bpe_vocab_size 257 --dataset text.txt {flags}")
+    said = say("evaluate --checkpoint runs/ar bytes --dataset foreign.txt --no_baselines")
+    assert said.status == 0 and [row[0] for row in table_rows(said.out)] == ["bytes"]
+    assert said.err.startswith("left out: foreign.txt holds 'Ä', 'Ö', 'Ü', ")
+    main(f"train --out other --dataset more.txt {flags}")
+    said = say("evaluate --checkpoint runs/ar other --no_baselines")
+    assert "These were evaluated on different texts" in said.out
+
+
+@pytest.mark.parametrize("tokenizer", ["char", "bpe"])
+def test_the_language_in_other_tokens_is_a_text_like_any_other(
+    tokenizer, say, tmp_path, monkeypatch
+):
+    """Its truth is of words: in other tokens it is asked for nothing, and stands in no table and on
+    no figure. Windows that cut its sentences are those of a running text."""
+    monkeypatch.chdir(tmp_path)
+    flags = f"--dataset language --tokenizer {tokenizer} --n_layer 1 --n_embd 16 --n_head 2"
+    flags += " --max_steps 3 --eval_windows 4 --draws 1 --sampling_steps 2 --block_size 48"
+    said = say(f"compare --models ar flow {flags}")
+    assert said.status == 0, said.err
+    names = [row[0] for row in table_rows(said.out)]
+    best = ["1-gram", "3-gram", "5-gram", "5-gram, no windows"]
+    assert names == ["ar", "flow", "uniform", *best]
+    assert "inf" not in said.out and "nan" not in said.out
+    said = say(
+        "evaluate --checkpoint runs/compare-language/ar runs/compare-language/flow --draws 1"
+    )
+    assert said.status == 0 and "the truth" not in said.out
+    data = corpora.Data(
+        corpora.load("language"), checkpoint.load("runs/compare-language/ar").tokenizer, 48
+    )
+    assert data.truth is None and not data.aligned
+    said = say("evaluate --checkpoint runs/compare-language/flow --decoding all")
+    assert said.status == 2 and "judged by the truth" in said.err
+
+
+COMPARE = ["compare", *tiny(n_embd=32), "--dataset", "text.txt"]
+COMPARE += ["--draws", "1", "--sampling_steps", "2"]
+
+
+@pytest.fixture(scope="module")
+def compared(trained, tmp_path_factory):
+    """A folder with a finished comparison, and the batches each of its models read."""
+    home = tmp_path_factory.mktemp("compared")
+    batches = []
+    serve, fit = corpora.Batches.__next__, commands.shared.fit
+
+    def listen(self):
+        batches[-1].append(serve(self).tolist())
+        return torch.tensor(batches[-1][-1])
+
+    def begin(*args):
+        batches.append([])
+        return fit(*args)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(home)
+        patch.setattr(corpora.Batches, "__next__", listen)
+        patch.setattr(commands.compare, "fit", begin)
+        quiet(patch)
+        Path("text.txt").write_text(TEXT)
+        assert cli.main(COMPARE) == 0
+    return home, batches
+
+
+def results(folder):
+    """results.json without what a clock had a say in, and without the rows that are no models."""
+    rows = json.loads((Path(folder) / "results.json").read_text())
+    rows = [row for row in rows if "parameters" in row]
+    for row in rows:
+        del row["speed"]
+    return rows
+
+
+def test_compared_models_are_of_one_size_and_read_the_same(compared):
+    home, batches = compared
+    rows = results(home / "runs/compare-text")
+    assert [row["name"] for row in rows] == [*PRESETS]
+    for row in rows:
+        assert abs(row["parameters"] / rows[0]["parameters"] - 1) <= 0.02
+        assert row["tokens"] == 6 * 4 * 16
+        saved = checkpoint.load(home / "runs/compare-text" / row["name"])
+        assert parameters(saved.model) == row["parameters"]
+    assert len(batches) == 4 and len(batches[0]) == 6
+    assert all(read == batches[0] for read in batches)
+
+
+def test_a_comparison_leaves_a_table_a_figure_and_the_runs(compared):
+    folder = compared[0] / "runs/compare-text"
+    names = sorted([*PRESETS, "table.md", "figure.png", "results.json"])
+    assert sorted(p.name for p in folder.iterdir()) == names
+    signs = {row[0]: row[1].split()[0] for row in table_rows((folder / "table.md").read_text())}
+    for name, preset in PRESETS.items():
+        assert signs[name] == ("=" if preset.paradigm.exact else "<=")
+    assert (folder / "figure.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_an_interrupted_comparison_ends_the_same(compared, tmp_path, say, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("text.txt").write_text(TEXT)
+    write, written = Log.write, []
+
+    def stop_in_the_third(log, record):
+        write(log, record)
+        written.append(record)
+        if len(written) == 5:
+            signal.raise_signal(signal.SIGTERM)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Log, "write", stop_in_the_third)
+        said = say(COMPARE)
+    folder = Path("runs/compare-text")
+    assert said.status == UNFINISHED
+    assert said.out.endswith("stopped and saved; add --resume to go on\n")
+    assert sorted(p.name for p in folder.iterdir()) == ["ar", "diffusion", "flow"]
+    assert say([*COMPARE, "--resume", "--lr", "0.1"]).status == 2
+    assert say([*COMPARE, "--resume", "--out", str(folder)]).status == 0
+    assert results(folder) == results(compared[0] / folder)
+
+    before = contents(folder)
+    assert say([*COMPARE[:-4], "--models", "ar"]).out.startswith(
+        f"the earlier {folder} is kept as {folder}.1\n"
+    )
+    assert [*contents(f"{folder}.1").values()] == [*before.values()]
+    (folder / "thesis.txt").write_text("mine")
+    assert say([*COMPARE, "--models", "flow", "ar", "--overwrite"]).status == 0
+    assert (folder / "thesis.txt").exists()
+    assert [row["name"] for row in results(folder)] == ["flow", "ar"]
+    assert sorted(p.name for p in Path("runs").iterdir()) == [folder.name, f"{folder.name}.1"]
+
+
+@pytest.mark.parametrize("windows", ["--eval_windows 1", "--block_size 90"])
+def test_a_single_window_has_no_error_and_says_none(windows, say, tmp_path, monkeypatch):
+    """On the bar, in the table, and in the figure, which is drawn all the same."""
+    monkeypatch.chdir(tmp_path)
+    Path("text.txt").write_text(TEXT)
+    flags = dict(eval_windows=1) if "eval" in windows else dict(block_size=90)
+    assert len(TEXT) // 10 < 180
+    shown = []
+    monkeypatch.setattr(Quiet, "set_postfix_str", lambda bar, text, **_: shown.append(text))
+    said = say(["compare", *tiny(n_embd=32, **flags), "--models", "ar", "--dataset", "text.txt"])
+    assert said.status == 0, said.err
+    assert re.search(r"loss [\d.]+, val = [\d.]+$", shown[-1])
+    assert "nan" not in said.out
+    assert Path("runs/compare-text/figure.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_table_is_told_whatever_becomes_of_the_figure(compared, say, tmp_path, monkeypatch):
+    home = shutil.copytree(compared[0], tmp_path / "home")
+    monkeypatch.chdir(home)
+    folder = Path("runs/compare-text")
+    (folder / "figure.png").unlink()
+    (folder / "table.md").unlink()
+    monkeypatch.setattr(viz, "learning_curves", None)
+    said = say([*COMPARE, "--resume"])
+    assert said.status == 1 and (folder / "table.md").read_text() in said.out
+    assert re.fullmatch(r"nanoparadigm: could not draw [^\n]*figure.png [^\n]*\n", said.err)
+
+
+@pytest.mark.parametrize("command", ["sample", "infill", "visualize", "evaluate"])
+def test_a_network_that_has_diverged_is_refused(command, copy, say):
+    file = checkpoint.find("runs/flow") / "model.safetensors"
+    weights = load_file(file)
+    next(iter(weights.values())).view(-1)[0] = math.nan
+    save_file(weights, file)
+    said = say(f"{command} --checkpoint runs/flow")
+    assert said.status == 2 and "the network's weights are not all finite" in said.err
+    assert said.out == "" and re.fullmatch(r"nanoparadigm: [^\n]+\n", said.err)
+
+
+def test_a_resumed_run_may_be_given_its_length_in_steps_or_in_epochs(copy, say):
+    """Whichever it had: the one that is typed counts, and the first line says what it comes to."""
     assert say("train --resume --epochs 8").out.startswith("ar: 3,584 parameters, 8 steps of 64 ")
     assert say("train --resume").out.startswith("ar: 3,584 parameters, 8 steps of 64 ")
-    said = say("train --resume --max_steps 9")
-    assert said.out.startswith("ar: 3,584 parameters, 9 steps of 64 tokens")
+    said = say("train --resume --max_steps 11")
+    assert said.out.startswith("ar: 3,584 parameters, 11 steps of 64 tokens")
     assert checkpoint.load("runs/ar", "last").config["settings"]["epochs"] is None
 
 
@@ -931,13 +1288,15 @@ def test_training_goes_through_without_the_standard_streams(streams, copy):
     assert done.returncode == 0 and "Traceback" not in done.stderr
     assert checkpoint.load("runs/ar", "last").config["step"] == 7
     for file in Path("runs").rglob("*"):
-        assert file.is_dir() or b"ar:" not in file.read_bytes()
+        held = b"" if file.is_dir() else file.read_bytes()
+        assert b" parameters, " not in held and b"it/s" not in held
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no full device here")
 @pytest.mark.parametrize("command", ["train --resume --max_steps 7", "--help", "train --help"])
 def test_what_cannot_be_written_is_told_in_a_sentence(command, copy):
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "TQDM_DISABLE": "1"}
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": ""}
+    environment["TQDM_DISABLE"] = "1"
     line = [sys.executable, "-m", "nanoparadigm", *command.split()]
     with open("/dev/full", "w") as full:
         done = subprocess.run(
