@@ -4,17 +4,19 @@ import io
 import math
 import os
 import re
+import shlex
 import sys
 from contextlib import redirect_stderr
 from dataclasses import fields, is_dataclass, replace
 from itertools import dropwhile, takewhile
+from textwrap import shorten
 
 import tyro
 
 from . import __version__, distributed
 from .commands import COMMANDS, Train
 from .commands.shared import flat
-from .errors import InputError, choose
+from .errors import MOST, InputError, choose
 from .machine import keep_memory
 from .stopping import INTERRUPTED
 from .terminal import guarded, harmless
@@ -45,12 +47,7 @@ def parse(arguments):
         print(usage())
         raise SystemExit(0 if words == len(arguments) else 2)
     command = choose("command", name, COMMANDS)
-    known, typed = {f"--{flag}": None for flag in [*flags(command), "help"]}, set()
-    for argument in rest:
-        if argument.startswith("--"):
-            flag = argument.split("=")[0].replace("-", "_").replace("__", "--", 1)
-            choose("flag", flag.replace("--no_", "--", 1), known)
-            typed.add(flag)
+    rest, typed = split(rest, flags(command))
     options = dict(
         prog=f"nanoparadigm {name}",
         args=rest,
@@ -62,16 +59,73 @@ def parse(arguments):
         raise InputError(f"{name} is the work of one process: start it without torchrun")
     if getattr(parsed, "resume", False) and parsed.overwrite:
         raise InputError("--resume goes on with a run and --overwrite deletes it: drop one of them")
-    if command is Train and parsed.resume and "--dataset" in typed and not parsed.saved:
+    if {"epochs", "max_steps"} <= typed:
+        raise InputError("--epochs and --max_steps both say how long to train: drop one of them")
+    if command is Train and parsed.resume and "dataset" in typed and not parsed.saved:
         parsed = replace(parsed, resume=False)
     if command is Train and parsed.resume:
         stored = parsed.stored()
+        if "max_steps" in typed:
+            stored = replace(stored, settings=replace(stored.settings, epochs=None))
         parsed = read(command, default=stored, **options)
         parsed.check_same(stored)
-    for name, value in flat(parsed).items():
-        if isinstance(value, float) and math.isnan(value):
-            raise InputError(f"--{name} is not a number: give one")
+    for flag, value in flat(parsed).items():
+        if flag in typed:
+            check(flag, value, flags(command)[flag])
+    for flag, (heeded, how) in parsed.goes().items():
+        if flag in typed and not heeded:
+            raise InputError(f"--{flag} goes {how}: drop it, or change that")
     return parsed
+
+
+FLAG = re.compile(r"-h|--[A-Za-z][\w-]*(=.*)?", re.DOTALL)
+
+
+def split(arguments, known):
+    """The arguments as tyro shall read them, and the names of the flags among them. known: those
+    that there are, name -> field. Each is given once, with nothing that would be passed over."""
+    words, typed, before = [], set(), None
+    for word in arguments:
+        if before and known[before].type is bool and not word.startswith("-"):
+            raise InputError(f"--{before} takes no value: write --{before} or --no_{before}")
+        one_text = before and known[before].type in (str, str | None)
+        flag, equals, _ = word.removeprefix("--").partition("=")
+        before = None
+        if word.startswith("-") and one_text and not FLAG.fullmatch(word):
+            words[-1] += f"={word}"  # a text that only begins like a flag
+            continue
+        words.append(word)
+        if not word.startswith("--"):
+            continue
+        flag = flag.replace("-", "_")
+        positive = flag.removeprefix("no_")
+        if flag not in known and positive in known and known[positive].type is bool:
+            flag = positive
+        try:
+            choose("flag", f"--{flag}", {f"--{name}": None for name in (*known, "help")})
+        except InputError as error:
+            if not one_text:
+                raise
+            raise InputError(
+                f"{error}; for that text, write {words[-2]}={shlex.quote(word)}"
+            ) from error
+        if flag in typed:
+            raise InputError(f"--{flag} is given twice: give it once, with all that it shall have")
+        typed.add(flag)
+        if equals and flag != "help" and known[flag].type is bool:
+            raise InputError(f"--{flag} takes no value: write --{flag} or --no_{flag}")
+        before = None if equals or flag == "help" else flag
+    return words, typed
+
+
+def check(flag, value, f):
+    """InputError for a value that no flag of its kind can have. f: the flag's field."""
+    if isinstance(value, float) and math.isnan(value):
+        raise InputError(f"--{flag} is not a number: give one")
+    if f.type in (int, int | None) and flag != "seed" and value is not None and abs(value) > MOST:
+        raise InputError(f"--{flag} is too large: give a whole number below 2**31")
+    if f.default != "" and "" in (value if isinstance(value, tuple) else (value,)):
+        raise InputError(f"--{flag} is empty: give it a value, or drop it")
 
 
 def read(command, **options):
@@ -90,7 +144,8 @@ def read(command, **options):
         return not re.search(r"\w", line)
 
     said = " ".join(takewhile(lambda line: not is_rule(line), dropwhile(is_rule, lines)))
-    raise InputError(f"{said.rstrip('.')}: see {options['prog']} --help")
+    said = shorten(said.rstrip("."), 300, placeholder=" ...")  # it repeats what was typed
+    raise InputError(f"{said}: see {options['prog']} --help")
 
 
 def usage():
@@ -99,26 +154,43 @@ def usage():
     return "\n".join(lines)
 
 
+def open_streams():
+    """Open what the shell has closed, so that no file of ours takes its place and gets its text."""
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_RDWR), number)
+            os.set_inheritable(number, True)
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(number, "r" if number == 0 else "w", errors="replace"))
+
+
 def main(arguments=None):
     """Run a command; the exit status is 0, 2 for misuse, 1 where the machine refused, UNFINISHED
     or INTERRUPTED for a training that was stopped and saved."""
+    open_streams()
     if hasattr(sys.stdout, "reconfigure"):  # not every terminal can show ± or what a model writes
         sys.stdout.reconfigure(errors="replace")
     keep_memory()
     try:
         command = parse(sys.argv[1:] if arguments is None else arguments)
         with guarded():
-            command.run()
-        sys.stdout.flush()
+            try:
+                command.run()
+            finally:
+                sys.stdout.flush()
     except InputError as error:
         print(f"nanoparadigm: {harmless(str(error))}", file=sys.stderr)
         return 2
-    except BrokenPipeError:  # the reader of our output, head for one, has left
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
     except OSError as error:
-        said = f"{harmless(str(error))}; what is saved is whole"
-        print(f"nanoparadigm: {said}", file=sys.stderr)
+        if not isinstance(error, BrokenPipeError):  # the reader of our output, head for one, left
+            said = f"{harmless(str(error))}; what is saved is whole"
+            print(f"nanoparadigm: {said}", file=sys.stderr)
+        try:
+            sys.stdout.flush()
+        except OSError:  # what cannot be written shall not be tried once more at the end
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except (MemoryError, RuntimeError) as error:
         if isinstance(error, MemoryError) or "memory" in str(error):

@@ -21,15 +21,25 @@ def choose(kind, name, options):
     raise InputError(f"unknown {kind} {name!r}: {hint}")
 
 
+MOST = 2**31 - 1
+"""of anything that is counted: no machine has more, and what counts it may stop there"""
+
+
 def at_least_one(settings, names):
-    """InputError if one of these attributes is a number below 1; None, for "not given", passes."""
+    """InputError if one of these attributes is a number below 1 or above MOST; None, for "not
+    given", passes."""
     for name in names:
         value = getattr(settings, name)
-        if value is not None and value < 1:
+        if value is None:
+            continue
+        if not value >= 1:
             raise InputError(f"{name} is {value}: give a whole number of 1 or more")
+        if value > MOST:
+            raise InputError(f"{name} is too large: give a whole number below 2**31")
 
 
 def check_seed(seed):
     """InputError for a number that a torch.Generator, or those soon after it, cannot take."""
     if not 0 <= seed < 2**63:
-        raise InputError(f"seed is {seed}: give a whole number from 0 to 2**63 - 1")
+        said = seed if abs(seed) < 10**30 else "out of range"
+        raise InputError(f"seed is {said}: give a whole number from 0 to 2**63 - 1")

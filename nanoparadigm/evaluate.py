@@ -21,6 +21,7 @@ from torch import nn
 from . import ngram
 from .language import KINDS, grammatical
 from .paradigms import parameters
+from .paradigms.base import check_weights
 
 COUNTED = 12_000_000  # tokens that n-gram models count, at most: more take minutes and gigabytes
 CANDIDATES = 2_000  # ids, at most, that an autoregressive model tries one by one
@@ -80,8 +81,10 @@ def at_once(vocab_size, length, most):
 @torch.no_grad()
 def window_nats(model, data, generator, draws=8, max_windows=None, batch_size=32):
     """Pairs of validation windows x (n, L) and their nll_bound (n,), float64: the full windows, or
-    max_windows of them, and with all of them the shorter one at the end.
+    max_windows of them, and with all of them the shorter one at the end. InputError for a network
+    that has diverged.
     """
+    check_weights(model)
     model.eval()
     full, *rest = data.validation
     if max_windows is not None and max_windows < len(full):
@@ -203,9 +206,9 @@ def decoding_table(rows):
     lines = [
         [
             row["name"],
-            *(f"{row[k]:,.0f}" if k in row else "" for k in ("calls", "positions")),
+            *(said(row.get(k), ",.0f") for k in ("calls", "positions")),
             percent(row["ungrammatical"]),
-            *(f"{row[k]['mean']:.3f} ± {row[k]['se']:.3f}" for k in head[4:]),
+            *(said(row[k]) for k in head[4:]),
         ]
         for row in rows
     ]
@@ -413,16 +416,13 @@ def table(rows):
     ]  # fmt: skip
     lines = []
     for row in rows:
-        bits, speed = row["bits_per_character"], row.get("speed")
+        sign, speed = "= " if row["exact"] else "<= ", row.get("speed", {})
         lines.append(
             [
                 row["name"],
-                f"{'=' if row['exact'] else '<='} {bits['mean']:.3f} ± {bits['se']:.3f}",
+                said(row["bits_per_character"], before=sign),
                 *([difference(row)] if others else []),
-                *(
-                    f"{speed[k]:,.0f}" if speed else ""
-                    for k in ("tokens_per_second", "calls", "positions")
-                ),
+                *(said(speed.get(k), ",.0f") for k in ("tokens_per_second", "calls", "positions")),
                 *(percent(row.get(way)) for way in ("forward", "reverse")),
                 f"{row['parameters']:,}" if "parameters" in row else "",
                 f"{row['tokens']:,}" if row["tokens"] else "",
@@ -434,8 +434,7 @@ def table(rows):
 def difference(row):
     if "difference" not in row:
         return ""
-    d = row["difference"]
-    return f"{d['sign']}{d['mean']:+.3f} ± {d['se']:.3f}"
+    return said(row["difference"], "+.3f", before=row["difference"]["sign"])
 
 
 def truth_table(rows):
@@ -447,22 +446,34 @@ def truth_table(rows):
     lines = []
     for row in rows:
         t = row["truth"]
-        sign = "=" if row["exact"] else "<="
+        sign = "= " if row["exact"] else "<= "
         lines.append(
             [
                 row["name"],
-                f"{sign} {t['excess']['mean']:.4f} ± {t['excess']['se']:.4f}",
+                said(t["excess"], ".4f", before=sign),
                 percent(t["ungrammatical"]),
-                *(f"{t['mistakes'][kind]:.2f}" for kind in KINDS),
-                f"{t['surprise']['mean']:.3f} ± {t['surprise']['se']:.3f}",
-                f"{t['entropy']:.3f}",
+                *(said(t["mistakes"][kind], ".2f") for kind in KINDS),
+                said(t["surprise"]),
+                said(t["entropy"]),
             ]
         )
     return markdown(head, lines)
 
 
 def percent(share):
-    return f"{100 * share['mean']:.1f} ± {100 * share['se']:.1f} %" if share else ""
+    return said(share, ".1f", scale=100, after=" %")
+
+
+def said(number, form=".3f", scale=1, before="", after=""):
+    """A number in words, or an Estimate as a dict: its mean ± its standard error. What is not known
+    (nan, None, or null in a file) is left out."""
+    if not isinstance(number, dict):
+        number = dict(mean=number)
+    mean, se = (math.nan if (v := number.get(k)) is None else scale * v for k in ("mean", "se"))
+    if math.isnan(mean):
+        return ""
+    error = "" if math.isnan(se) else f" ± {se:{form.removeprefix('+')}}"
+    return f"{before}{mean:{form}}{error}{after}"
 
 
 def markdown(head, lines, texts=False):

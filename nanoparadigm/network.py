@@ -49,6 +49,8 @@ class Sizes:
         at_least_one(self, "n_layer n_head n_embd block_size d_state expand_factor d_conv".split())
         if self.n_inner < 0:
             raise InputError(f"n_inner is {self.n_inner}: give 1 or more, or 0 for the usual width")
+        if self.n_inner:
+            at_least_one(self, ["n_inner"])
         if not 0 <= self.dropout < 1:
             raise InputError(f"dropout is {self.dropout}: give a share from 0 up to 1")
 

@@ -1,6 +1,7 @@
 """What a study found: one table, curves, intervals, and a ranking only where there is one."""
 
 import json
+import math
 from collections import Counter
 from dataclasses import asdict
 from operator import itemgetter
@@ -14,13 +15,13 @@ from msgspec import Meta
 
 from . import checkpoint, files
 from .errors import InputError, choose
-from .evaluate import markdown, of_windows
+from .evaluate import markdown, of_windows, said
 from .paradigms.mdlm import MASKINGS
 from .schedules import SCHEDULES
 from .statistics import bootstrap, rank
 from .study import PRESETS, STUDIES, TWINS, begun, is_measured, read_measures
 from .train import read_log
-from .viz import COLOURS, GREY
+from .viz import COLOURS, GREY, save
 
 MARKERS = {"uniform": "o", "entropy": "s"}
 DASHES = ["-", ":", "--", "-.", (0, (5, 1)), (0, (1, 1))]
@@ -71,7 +72,7 @@ def collect(out):
 def standard_error(values, independent, name):
     """Of the mean of a measure of every window, in the order of the text."""
     alone = independent["zero_shot" if name == "zero_shot" else "bound"]
-    return of_windows(alone)(torch.tensor(values, dtype=torch.float64)).se
+    return of_windows(alone)(torch.as_tensor(values, dtype=torch.float64)).se
 
 
 def stored(preset):
@@ -85,7 +86,8 @@ def stored(preset):
 def values(trials, masking, measure):
     """measure(trial) as (S, K): the seeds that have every schedule under this masking, by the
     schedules."""
-    table = {(t["seed"], t["schedule"]): measure(t) for t in trials if t["masking"] == masking}
+    mine = [t for t in trials if t["masking"] == masking and not math.isnan(measure(t))]
+    table = {(t["seed"], t["schedule"]): measure(t) for t in mine}
     seeds = sorted({seed for seed, _ in table})
     whole = [s for s in seeds if all((s, schedule) in table for schedule in SCHEDULES)]
     rows = [[table[seed, schedule] for schedule in SCHEDULES] for seed in whole]
@@ -93,13 +95,15 @@ def values(trials, masking, measure):
 
 
 def target(trials):
-    """The lowest bound that all of them have reached: the highest of their last ones."""
-    return max(t["curve"][-1]["val"] for t in trials)
+    """The lowest bound that all of them have reached: the highest of their last ones; nan where
+    none is known."""
+    return max((last for t in trials if (last := t["curve"][-1]["val"]) == last), default=math.nan)
 
 
 def reached(trial, nats):
-    """The first point of a learning curve that is as low."""
-    return next(point for point in trial["curve"] if point["val"] <= nats)
+    """The first point of a learning curve that is as low; where none is, nothing is known of it."""
+    points = (point for point in trial["curve"] if point["val"] <= nats)
+    return next(points, dict(step=math.nan, seconds=math.nan))
 
 
 def analyse(trials, generator):
@@ -177,14 +181,13 @@ def kinds(trials):
                 yield schedule, masking, kind
 
 
-def cell(kind, measure, digits=3, scale=1.0):
+def cell(kind, measure, digits=3, scale=1.0, before="", after=""):
     """The mean over trials of measure(trial), a number or an Estimate as a dict, ± its standard
     error: over seeds, or of the one there is."""
     found = [f if isinstance(f, dict) else dict(mean=f) for f in map(measure, kind)]
     means = np.array([f["mean"] for f in found], float)
     se = found[0].get("se") if len(found) == 1 else means.std(ddof=1) / len(means) ** 0.5
-    said = f"{means.mean() * scale:.{digits}f}"
-    return said if se is None else f"{said} ± {se * scale:.{digits}f}"
+    return said(dict(mean=means.mean(), se=se), f".{digits}f", scale, before, after)
 
 
 def over_windows(name):
@@ -195,21 +198,23 @@ def worth_table(trials):
     """What a model of each kind is worth, a row each, in Markdown."""
     first, nats = next(iter(trials.values())), target(trials.values())
     columns = {"seeds": lambda kind: f"{len(kind)}"}
-    columns["bound"] = lambda kind: f"<= {cell(kind, over_windows('bound'))}"
+    columns["bound"] = lambda kind: cell(kind, over_windows("bound"), before="<= ")
     if first["excess"] is not None:
-        columns["excess"] = lambda kind: f"<= {cell(kind, over_windows('excess'))}"
+        columns["excess"] = lambda kind: cell(kind, over_windows("excess"), before="<= ")
     else:
         bit = first["nats_per_bit"]["bound"]
-        columns["bits per character"] = lambda kind: (
-            f"<= {cell(kind, over_windows('bound'), scale=1 / bit)}"
+        columns["bits per character"] = lambda kind: cell(
+            kind, over_windows("bound"), scale=1 / bit, before="<= "
         )
     columns["own exam"] = lambda kind: cell(kind, over_windows("own_exam"))
     if first["zero_shot"] is not None:
-        columns["zero-shot"] = lambda kind: f"<= {cell(kind, over_windows('zero_shot'))}"
+        columns["zero-shot"] = lambda kind: cell(kind, over_windows("zero_shot"), before="<= ")
     columns["gradient SNR"] = lambda kind: cell(kind, itemgetter("gradient_snr"))
-    columns[f"steps to {nats:.3f}"] = lambda kind: cell(kind, lambda t: reached(t, nats)["step"], 0)
+    columns[f"steps to {said(nats)}"] = lambda kind: cell(
+        kind, lambda t: reached(t, nats)["step"], 0
+    )
     if "seconds" in first["curve"][0]:
-        columns[f"seconds to {nats:.3f}"] = lambda kind: cell(
+        columns[f"seconds to {said(nats)}"] = lambda kind: cell(
             kind, lambda t: reached(t, nats)["seconds"], 1
         )
     lines = [[s, m, *(column(kind) for column in columns.values())] for s, m, kind in kinds(trials)]
@@ -223,17 +228,17 @@ def writing_table(trials):
     columns = {"judged": lambda kind: cell(kind, itemgetter("judged"))}
     columns["entropy"] = lambda kind: cell(kind, itemgetter("entropy" if known else "tokens"))
     columns["distinct-1, 2, 3"] = lambda kind: ", ".join(
-        f"{np.mean([written['distinct'][n] for written in kind]):.3f}" for n in "123"
+        said(np.mean([written["distinct"][n] for written in kind])) for n in "123"
     )
     if all(t["written"]["mauve"] for t in trials.values()):
         columns["MAUVE"] = lambda kind: cell(kind, itemgetter("mauve"))
     if known:
-        columns["ungrammatical"] = lambda kind: (
-            cell(kind, itemgetter("ungrammatical"), 1, scale=100) + " %"
+        columns["ungrammatical"] = lambda kind: cell(
+            kind, itemgetter("ungrammatical"), 1, scale=100, after=" %"
         )
         columns["mistakes"] = lambda kind: cell(kind, lambda w: sum(w["mistakes"].values()), 1)
         columns["surprise"] = lambda kind: cell(kind, itemgetter("surprise"))
-        columns["divergence"] = lambda kind: f">= {cell(kind, itemgetter('excess'))}"
+        columns["divergence"] = lambda kind: cell(kind, itemgetter("excess"), before=">= ")
     rows = [(s, m, [t["written"] for t in kind]) for s, m, kind in kinds(trials)]
     rows.append(("real texts", "", [first["real"]]))
     lines = [[s, m, *(column(kind) for column in columns.values())] for s, m, kind in rows]
@@ -245,13 +250,13 @@ def worth_notes(trials):
     first, bits = next(iter(trials.values())), {}
     for name, nats in first["nats_per_bit"].items():
         bits[name] = nats and f"{1 / nats:.4f} bits per character"
-    windows = np.median([t.get("bound_se", np.nan) for t in trials.values()])
+    errors = [t["bound_se"] for t in trials.values() if "bound_se" in t]
     lines = [
         "Nats per token. `bound` is `nll_bound` under uniform masks, the same windows and noise "
         "for all, whatever a model was trained with; `own exam` the mean cross-entropy of what its "
         "own schedule and masking hide, which ranks the exams. ± is the standard error over seeds, "
         "and where there is one seed, over windows or texts; over the windows of one model that of "
-        f"the bound is {windows:.3f}"
+        f"the bound is {said(np.median(errors or [math.nan])) or 'not known'}"
         + (
             "."
             if first["independent"]["bound"]
@@ -323,7 +328,7 @@ def curves(trials):
     for schedule, masking, kind in kinds(trials):
         colour, dashes = STYLES[schedule]
         steps = [point["step"] for point in kind[0]["curve"]]
-        y = np.array([[point["val"] for point in trial["curve"]] for trial in kind])
+        y = np.array([[point["val"] for point in trial["curve"]] for trial in kind], dtype=float)
         panels[masking].plot(steps, y.mean(0), color=colour, ls=dashes, label=schedule)
         panels[masking].fill_between(steps, y.min(0), y.max(0), color=colour, alpha=0.12, lw=0)
     for masking, axes in panels.items():
@@ -369,18 +374,23 @@ def text(facts):
 
 
 def write(out):
-    """report.md, results.json, curves.png and forest.png in the folder of a study; returns what
-    report.md says."""
+    """report.md and results.json in the folder of a study; returns what report.md says."""
     out, trials = Path(out), collect(out)
     plan = begun(out)
     planned, facts = len(plan.trials), dict(hash=plan.hash, study=asdict(plan.study))
     facts |= dict(found=analyse(trials, torch.Generator().manual_seed(0)), trials=trials)
-    said = f"# A study of noise schedules on {facts['study']['dataset']}\n\n"
+    report = f"# A study of noise schedules on {facts['study']['dataset']}\n\n"
     missing = planned - len(trials)
-    said += f"Not done yet: {missing} of {planned} trials. " if missing else ""
-    said += text(facts)
-    (out / "report.md").write_text(said, encoding="utf-8")
+    report += f"Not done yet: {missing} of {planned} trials. " if missing else ""
+    report += text(facts)
+    (out / "report.md").write_text(report, encoding="utf-8")
     checkpoint.write_json(out / "results.json", facts)
-    curves(trials).savefig(out / "curves.png", dpi=150)
-    forest(facts["found"]).savefig(out / "forest.png", dpi=150)
-    return said
+    return report
+
+
+def draw(out):
+    """curves.png and forest.png in the folder of a study, of what `write` left there."""
+    facts = json.loads((Path(out) / "results.json").read_text(encoding="utf-8"))
+    save(Path(out) / "curves.png", curves, facts["trials"])
+    if not {*MASKINGS}.isdisjoint(facts["found"]):
+        save(Path(out) / "forest.png", forest, facts["found"])

@@ -48,7 +48,7 @@ def permutation_p(values, generator, repeats=2000):
     values = np.asarray(values, dtype=float)
     order = torch.rand(repeats, *values.shape, generator=generator).argsort(-1).numpy()
     shuffled = np.take_along_axis(np.broadcast_to(values, order.shape), order, -1)
-    as_far = between(shuffled) >= between(values) * (1 - 1e-12)
+    as_far = ~(between(shuffled) < between(values) * (1 - 1e-12))  # where one is nan, too
     return (1 + as_far.sum()) / (1 + repeats)
 
 
@@ -65,6 +65,8 @@ def tukey_threshold(values, generator, level=LEVEL, repeats=20_000):
     normal = torch.randn(repeats, K + freedom, generator=generator).numpy()
     range_ = np.ptp(normal[:, :K], axis=1)
     scale = np.sqrt((normal[:, K:] ** 2).mean(1))
+    if math.isnan(spread):
+        return math.inf
     return spread / math.sqrt(S) * float(np.quantile(range_ / scale, 1 - level))
 
 

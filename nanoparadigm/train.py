@@ -22,13 +22,16 @@ import torch
 from msgspec import Meta
 
 from . import checkpoint, corpora, distributed, files
-from .errors import InputError, at_least_one, check_seed, choose
+from .errors import MOST, InputError, at_least_one, check_seed, choose
 from .evaluate import nats_per_token
 from .network import Dropout
 from .optimizer import Muon, make_optimizers
+from .paradigms.base import largest_weight
 
 FREE = "max_steps epochs eval_interval eval_windows log_interval device compile".split()
 """the settings that a resumed run may change"""
+STEEPEST = 1000
+"""the largest learning rate and weight decay: no training survives one near it"""
 
 MOMENTS = {Muon: ["momentum"], torch.optim.AdamW: ["step", "exp_avg", "exp_avg_sq"]}
 """what an optimiser keeps of every parameter; `step` is a number, the others are like it"""
@@ -41,7 +44,7 @@ class Settings:
     max_steps: int = 2000
     """optimiser steps"""
     epochs: float | None = None
-    """passes over the training text, instead of max_steps"""
+    """passes over the training text, instead of max_steps; a resumed run may be given either"""
     batch_size: int = 16
     """windows in a batch, of all processes together"""
     grad_accumulation: int = 1
@@ -81,16 +84,22 @@ class Settings:
         check_seed(self.seed)
         if self.epochs is not None and not 0 < self.epochs < math.inf:
             raise InputError(f"epochs is {self.epochs}: give a number above 0")
-        if not 0 < self.lr < math.inf:
-            raise InputError(f"lr is {self.lr}: give a number above 0, 0.003 for example")
+        if not 0 < self.lr <= STEEPEST:
+            raise InputError(
+                f"lr is {self.lr}: give a number above 0 and up to {STEEPEST}, 0.003 for example"
+            )
         if not 0 <= self.warmup < 1:
             raise InputError(f"warmup is {self.warmup}: give a share of the steps, from 0 to 1")
         choose("decay", self.decay, DECAYS)
         if not 0 <= self.final_lr <= 1:
             raise InputError(f"final_lr is {self.final_lr}: give a share of the peak, from 0 to 1")
-        for name in ("muon_lr", "grad_clip", "weight_decay"):
-            if not 0 <= getattr(self, name) < math.inf:
-                raise InputError(f"{name} is {getattr(self, name)}: give a number of 0 or more")
+        for name in ("muon_lr", "weight_decay"):
+            if not 0 <= getattr(self, name) <= STEEPEST:
+                raise InputError(
+                    f"{name} is {getattr(self, name)}: give a number from 0 to {STEEPEST}"
+                )
+        if not 0 <= self.grad_clip < math.inf:
+            raise InputError(f"grad_clip is {self.grad_clip}: give a number of 0 or more")
         if self.dtype not in ("auto", "float32", "bfloat16"):
             raise InputError(f"dtype is {self.dtype!r}: choose from auto, float32, bfloat16")
 
@@ -106,7 +115,7 @@ def train(model, data, settings=None, run=None, resume=False, stop=lambda: False
     it as `checkpoint.sole_writer` does. Inside `distributed.joined` every process
     calls this alike; the first alone evaluates and writes, and all yield its records (the seconds
     are their own). Raises InputError for a run that does not fit or that another process is writing
-    to and for a loss that is no longer a number, OSError where the disk refuses.
+    to and for a training that diverged, OSError where the disk refuses.
     """
     settings = settings or Settings()
     writes = run and distributed.rank() == 0
@@ -133,6 +142,11 @@ def _train(model, data, settings, run, resume, stop):
         saved = checkpoint.load(run, "last", device)
         check_same(run, saved, model, data, settings)
         step, seconds, best = _restore(saved, model, optimizers, batches, noise)
+        if step > total:
+            raise InputError(
+                f"the run in {run} has taken {step:,} steps, and {total:,} are asked for: ask for "
+                "more, or start a new run in another folder"
+            )
     if distributed.from_first(step) != [step]:
         raise InputError(
             f"another process goes on from another step than {step}: start all of them on one "
@@ -157,11 +171,7 @@ def _train(model, data, settings, run, resume, stop):
         sums = backward(terms, mine, settings, device)
         paid, weight, stopping = distributed.add(*sums, stop())
         loss = paid / (weight or 1)
-        if not math.isfinite(loss):
-            raise InputError(
-                f"the training diverged, its loss is {loss} at step {step + 1}: start again with "
-                f"a muon_lr below {settings.muon_lr:g} or an lr below {settings.lr:g}"
-            )
+        check_finite("loss", loss, step + 1, settings)
         for p in model.parameters():
             if p.grad is not None:
                 p.grad *= world / (weight or 1)  # they were sums, and the mean of all processes
@@ -175,10 +185,15 @@ def _train(model, data, settings, run, resume, stop):
         record = dict(
             step=step, loss=loss, lr=share * settings.lr, tokens=step * per_step, seconds=seconds
         )
-        improved = False
-        if step % settings.eval_interval == 0 or step == total:
+        improved, evaluates = False, step % settings.eval_interval == 0 or step == total
+        if evaluates or stopping:  # and so will be saved
+            check_finite(
+                "largest weight", distributed.add(largest_weight(model))[0], step, settings
+            )
+        if evaluates:
             val = validation(model, data, settings) if rank == 0 else (0.0, 0.0)
             record["val"], record["val_se"] = distributed.from_first(*val)
+            check_finite("validation", record["val"], step, settings)
             improved = record["val"] < best
             best = min(best, record["val"])
         # before the checkpoint: a run killed in between then logs this step again, and not never
@@ -211,6 +226,16 @@ def rows_of_each(settings):
             f"give a multiple of {world}"
         )
     return settings.batch_size // world
+
+
+def check_finite(name, value, step, settings):
+    """InputError where a number of the training is none: it diverged. All processes know it."""
+    if not math.isfinite(value):
+        lower = f"a muon_lr below {settings.muon_lr:g} or " if settings.muon_lr else ""
+        raise InputError(
+            f"the training diverged, its {name} is {value} at step {step}: start again with "
+            f"{lower}an lr below {settings.lr:g}"
+        )
 
 
 def backward(terms, batch, settings, device):
@@ -349,7 +374,10 @@ def total_steps(settings, data):
     if settings.epochs is None:
         return settings.max_steps
     per_step = settings.batch_size * settings.grad_accumulation * data.length
-    return max(1, round(settings.epochs * len(data.train) / per_step))
+    steps = settings.epochs * len(data.train) / per_step
+    if steps > MOST:
+        raise InputError(f"epochs is {settings.epochs}: that is {steps:.0e} steps, give fewer")
+    return max(1, round(steps))
 
 
 @dataclass(frozen=True)

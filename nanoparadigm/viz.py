@@ -6,9 +6,11 @@ keyboard moves too, shows one of them. Nothing moves by itself. With a kernel `e
 there it also draws what lies between the frames.
 """
 
+import math
 from bisect import bisect_right
 from html import escape
 
+import numpy as np
 from matplotlib.figure import Figure
 
 PALETTE = {"ar": "#0072B2", "diffusion": "#D55E00", "flow": "#009E73", "mamba": "#CC79A7"}
@@ -19,20 +21,25 @@ DASHES = ["", "8 3", "2 3", "8 3 2 3", "12 3", "5 5"]
 WIDGET = "application/vnd.jupyter.widget-view+json"
 
 
+AXES = "tokens", "seconds", "val", "val_se"
+
+
 def learning_curves(logs, floors, nats_per_bit, title=""):
     """Bits per character on the validation split against tokens read and seconds of training.
 
-    logs: name -> the records of a run. floors: label -> nats per token, drawn as level lines.
+    logs: name -> the records of a run. floors: label -> nats per token, drawn as level lines. What
+    is nan is left out.
     """
+    floors = {label: nats for label, nats in floors.items() if not math.isnan(nats)}
     figure = Figure(figsize=(10, 4.5), layout="constrained")
     panels = figure.subplots(1, 2, sharey=True)
     for name, records in logs.items():
         points = [r for r in records if "val" in r]
-        bits = [r["val"] / nats_per_bit for r in points]
-        se = [r["val_se"] / nats_per_bit for r in points]
+        of = {k: np.array([r[k] for r in points], dtype=float) for k in AXES}  # null is nan
+        bits, se = of["val"] / nats_per_bit, of["val_se"] / nats_per_bit
         style = dict(color=PALETTE.get(name, GREY), marker=MARKERS.get(name, "x"), capsize=2)
         for axes, x in zip(panels, ("tokens", "seconds"), strict=True):
-            axes.errorbar([r[x] for r in points], bits, se, label=name, **style)
+            axes.errorbar(of[x], bits, se, label=name, **style)
     panels[0].set_xlabel("tokens read")
     panels[0].set_ylabel("bits per character")
     panels[1].set_xlabel("seconds of training")
@@ -48,6 +55,14 @@ def learning_curves(logs, floors, nats_per_bit, title=""):
     panels[0].legend(frameon=False)
     figure.suptitle(title)
     return figure
+
+
+def save(path, draw, *given):
+    """Write the figure that `draw` makes of what is given; OSError where it cannot be drawn."""
+    try:
+        draw(*given).savefig(path, dpi=150)
+    except Exception as error:  # of matplotlib, any: what the figure shows has been said
+        raise OSError(f"could not draw {path} ({type(error).__name__}: {error})") from error
 
 
 class View:

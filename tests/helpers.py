@@ -58,6 +58,15 @@ class Table(torch.nn.Module):
         return self.logits.expand(*z.shape, -1)
 
 
+def unknown(value):
+    """The value with nan in the place of every float."""
+    if isinstance(value, dict):
+        return {k: unknown(v) for k, v in value.items()}
+    if isinstance(value, list):
+        return [unknown(v) for v in value]
+    return math.nan if isinstance(value, float) else value
+
+
 def plant(monkeypatch, function, said, says):
     """Compile the function's live source with one piece of it replaced, in its own module."""
     source = textwrap.dedent(inspect.getsource(function))

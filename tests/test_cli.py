@@ -1,6 +1,7 @@
 """The commands do what their help says, and answer anything else in one sentence."""
 
 import io
+import itertools
 import json
 import math
 import os
@@ -18,7 +19,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from tqdm import tqdm
 
 from nanoparadigm import (
@@ -33,6 +34,7 @@ from nanoparadigm import (
     files,
     parameters,
     race,
+    viz,
 )
 from nanoparadigm.commands import COMMANDS
 from nanoparadigm.stopping import INTERRUPTED, UNFINISHED, stop_signals
@@ -41,10 +43,18 @@ from nanoparadigm.train import Log, Settings, read_log, train
 ROOT = Path(__file__).parents[1]
 LINES = "the cat sat on the mat\n", "a dog ran to a red hut\n", "the hen hid in the hay\n"
 TEXT = "".join(random.Random(0).choices(LINES, k=40))
-TINY = (
-    "--n_layer 1 --n_head 2 --n_embd 16 --d_state 4 --block_size 16 "
-    "--batch_size 4 --max_steps 6 --eval_interval 3 --eval_windows 4"
-).split()
+
+
+def tiny(**changes):
+    """The flags of a quick training, some of them changed: no flag is given twice."""
+    flags = dict(
+        n_layer=1, n_embd=16, block_size=16, batch_size=4, max_steps=6, eval_interval=3,
+        eval_windows=4,
+    )  # fmt: skip
+    return [word for name, value in (flags | changes).items() for word in (f"--{name}", f"{value}")]
+
+
+TINY = tiny()
 
 presets = pytest.mark.parametrize("name", PRESETS)
 
@@ -160,26 +170,31 @@ SAID = dict(
 """A value for every flag of train that has no name, file or device for one, none the usual."""
 
 
-def test_every_flag_of_train_reaches_what_it_names(tmp_path):
+@pytest.mark.parametrize("network, without", [("hollow", "epochs"), ("hollow_mamba", "max_steps")])
+def test_every_flag_of_train_reaches_what_it_names(network, without, tmp_path):
     text, out, fits = tmp_path / "text", str(tmp_path / "run"), []
     text.write_text(TEXT)
-    flags = dict(dataset=text, **SAID["text"], **SAID["sizes"], **SAID["settings"])
-    line = f"train --model flow --network transformer --schedule cosine --out {out} --compile "
+    others = ("d_state", "expand_factor") if network == "hollow" else ("n_head",)
+    said = {name: value for name, value in SAID["sizes"].items() if name not in others}
+    settings = {k: v for k, v in SAID["settings"].items() if k != without}
+    flags = dict(dataset=text, **SAID["text"], **said, **settings)
+    line = f"train --model flow --network {network} --schedule cosine --out {out} --compile "
     line += " ".join(f"--{name} {value}" for name, value in flags.items() if name != "compile")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(commands.train, "fit", lambda *given: fits.append(given) or True)
         main(line)
     command = commands.shared.flat(cli.parse(shlex.split(line)))
-    assert {*command} - {*flags} == {*"model network schedule out resume overwrite device".split()}
+    unsaid = {*"model network schedule out resume overwrite device".split(), without, *others}
+    assert {*command} - {*flags} == unsaid
     [(name, model, data, settings, run, resume, *_)] = fits
     assert (name, run, resume) == ("flow", out, False)
-    assert settings == Settings(**SAID["settings"])
+    assert settings == Settings(**{k: v for k, v in SAID["settings"].items() if k != without})
     assert (data.corpus.train + data.corpus.validation, data.length) == (TEXT, 9)
     assert (data.tokenizer.kind, data.tokenizer.vocab_size) == ("bpe", 261)
-    options = dict(network="transformer", schedule="cosine", seed=3, **SAID["sizes"])
+    options = dict(network=network, schedule="cosine", seed=3, **said)
     twin = build("flow", 261, **options)
     assert model.recipe == twin.recipe and model.recipe["seed"] == 3
-    assert {name: model.recipe[name] for name in SAID["sizes"]} == SAID["sizes"]
+    assert {name: model.recipe[name] for name in said} == said
     assert model.schedule.name == "cosine"
     for p, q in zip(model.parameters(), twin.parameters(), strict=True):
         assert torch.equal(p, q)
@@ -197,6 +212,11 @@ def test_training_leaves_a_run_and_says_what_to_do_with_it(name, home, say):
     assert say(look(name).removeprefix("nanoparadigm ")).status == 0
 
 
+def steps(name, n):
+    """The flag for n steps, for a model that writes in steps."""
+    return [] if PRESETS[name].paradigm.causal else ["--sampling_steps", str(n)]
+
+
 def look(name):
     return f"nanoparadigm sample --checkpoint runs/{name}"
 
@@ -206,7 +226,7 @@ def look(name):
 def test_a_sample_has_the_length_asked_for_and_begins_with_the_prompt(name, prompt, home, say):
     for length in range(max(len(prompt), 1), 17, 3):
         said = say(["sample", "--checkpoint", f"runs/{name}", "--prompt", prompt]
-                   + ["--length", str(length), "--sampling_steps", "4"])  # fmt: skip
+                   + ["--length", str(length), *steps(name, 4)])  # fmt: skip
         assert said.status == 0, said.err
         assert said.out.startswith(prompt)
         assert len(said.out) == length + 1 and said.out[-1] == "\n"
@@ -214,7 +234,7 @@ def test_a_sample_has_the_length_asked_for_and_begins_with_the_prompt(name, prom
 
 @presets
 def test_the_same_seed_writes_the_same_text(name, home, say):
-    sample = f"sample --checkpoint runs/{name} --sampling_steps 9"
+    sample = shlex.join(["sample", "--checkpoint", f"runs/{name}", *steps(name, 9)])
     texts = [say(f"{sample} --seed {seed}").out for seed in (0, 0, 1, 2)]
     assert len(texts[0]) == 17
     assert texts[0] == texts[1]
@@ -223,7 +243,7 @@ def test_the_same_seed_writes_the_same_text(name, home, say):
 
 @presets
 def test_a_text_may_be_longer_than_the_block(name, home, say):
-    sample = f"sample --checkpoint runs/{name} --sampling_steps 9"
+    sample = shlex.join(["sample", "--checkpoint", f"runs/{name}", *steps(name, 9)])
     for flags, length in ("--length 50", 50), ("--blocks 5", 40), ("--blocks 2", 16):
         said = say(f"{sample} {flags}")
         assert (said.status, len(said.out)) == (0, length + 1)
@@ -234,8 +254,8 @@ def test_a_text_may_be_longer_than_the_block(name, home, say):
 
 @presets
 def test_the_flags_of_sample_have_their_effect(name, home, say):
-    def sample(flags=""):
-        said = say(f"sample --checkpoint runs/{name} --sampling_steps 9 {flags}")
+    def sample(flags="", n=9):
+        said = say(f"sample --checkpoint runs/{name} {shlex.join(steps(name, n))} {flags}")
         assert said.status == 0, said.err
         return said.out
 
@@ -247,7 +267,7 @@ def test_the_flags_of_sample_have_their_effect(name, home, say):
         greedy = {sample(f"--seed {seed} --temperature 0") for seed in (0, 1)}
         assert greedy == {sample("--top_k 1")} == {sample("--top_p 0.0001")}
     if name in ("diffusion", "flow"):
-        assert sample("--sampling_steps 3") != sample()
+        assert sample(n=3) != sample()
     if name == "flow":
         euler = "--sampler euler"
         flags = ["", euler, f"{euler} --eta 2", "--corrections 3"]
@@ -263,7 +283,7 @@ def test_the_flags_of_sample_have_their_effect(name, home, say):
 def test_infilling_keeps_both_sides_and_fills_exactly_the_gap(command, name, home, say):
     for prefix, n, suffix in ("the ca", 4, " sat"), ("", 3, "n\nthe"), ("a\n", 1, ""), ("", 16, ""):
         flags = ["--prefix", prefix, "--suffix", suffix, "--fill_length", str(n), "--n", "2"]
-        flags += ["--sampling_steps", "5"]
+        flags += steps(name, 5)
         said = say([*command.split(), "--checkpoint", f"runs/{name}", *flags])
         assert said.status == 0, said.err
         texts = said.out.removesuffix("\n").split("\n---\n")
@@ -311,7 +331,7 @@ def test_an_earlier_run_is_kept_unless_told_otherwise(copy, say):
     assert [*contents("runs/ar.1").values()] == [*first.values()]
     assert say(again).out.startswith("the earlier runs/ar is kept as runs/ar.2\n")
     Path("runs/ar/thesis.txt").write_text("mine")
-    said = say([*again, "--overwrite", "--max_steps", "7"])
+    said = say([*again[:3], *tiny(max_steps=7), "--overwrite"])
     assert said.status == 0 and "kept" not in said.out
     assert checkpoint.load("runs/ar", "last").config["step"] == 7
     assert Path("runs/ar/thesis.txt").read_text() == "mine"
@@ -349,7 +369,8 @@ def test_the_bar_shows_the_loss_and_the_bound(copy, capsys, monkeypatch):
 
 def race_of(*names, flags=""):
     runs = " ".join(f"runs/{name}" for name in names)
-    return f"visualize --sampling_steps 9 --checkpoint {runs} {flags}"
+    in_steps = "--sampling_steps 9" if {"diffusion", "flow"} & {*names} else ""
+    return f"visualize {in_steps} --checkpoint {runs} {flags}"
 
 
 def test_without_a_terminal_a_race_is_a_few_stills_in_plain_text(home, say, monkeypatch):
@@ -363,7 +384,8 @@ def test_without_a_terminal_a_race_is_a_few_stills_in_plain_text(home, say, monk
     last = said.out.split("network calls: 13")[1]
     stills, summary = last.split("░ masked")
     for name in PRESETS:
-        text = say(f"sample --checkpoint runs/{name} --sampling_steps 9 --prompt the").out
+        written = ["sample", "--checkpoint", f"runs/{name}", *steps(name, 9), "--prompt", "the"]
+        text = say(written).out
         shown = text.removesuffix("\n").replace("\n", "↵\n    ")
         assert f"  {name}, finished: " in stills and shown in stills
         calls = re.search(rf"^{name}: (\d+) calls?, (\d+) positions?, ", summary, re.MULTILINE)
@@ -431,7 +453,7 @@ def test_where_nothing_can_be_saved_nothing_is_run(flag, home, say, monkeypatch)
 # ------------------------------------------------------------------------- interrupted processes
 
 STEPS = 100_000  # never reached: the learning rate depends on it
-LIVE = [*TINY, "--log_interval", "1", "--max_steps", str(STEPS), "--eval_interval", "50"]
+LIVE = tiny(log_interval=1, max_steps=STEPS, eval_interval=50)
 
 
 def losses(run):
@@ -564,7 +586,7 @@ def test_one_command_begins_a_run_and_goes_on_with_it(copy, say):
     before = contents("new")
     assert say(line).status == 0
     assert contents("new") == before
-    assert say([*line, "--max_steps", "7"]).status == 0
+    assert say([*line[: -len(TINY)], *tiny(max_steps=7)]).status == 0
     assert [record["step"] for record in read_log("new")] == [3, 6, 7]
 
 
@@ -606,8 +628,8 @@ while True:
 
 def test_however_often_a_run_is_killed_one_command_repeats_it(copy):
     """SIGKILL at random moments, saves and the start among them, until the run is done."""
-    line = ["train", "--model", "diffusion", "--dataset", "text.txt", "--resume", *TINY]
-    line += "--max_steps 40 --eval_interval 2 --log_interval 1".split()
+    line = ["train", "--model", "diffusion", "--dataset", "text.txt", "--resume"]
+    line += tiny(max_steps=40, eval_interval=2, log_interval=1)
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "TQDM_DISABLE": "1"}
     command = [sys.executable, "-c", KILLER, "100", *line]
     killer = subprocess.run(command, env=environment, text=True, capture_output=True)
@@ -682,7 +704,7 @@ def test_evaluate_compares_with_the_first_window_by_window(home, say, tmp_path):
 
 def test_evaluate_compares_ways_of_writing(home, say, tmp_path):
     for name in ("ar", "diffusion"):
-        main(f"train --model {name} --out {tmp_path / name} {shlex.join(TINY)} --block_size 32")
+        main(f"train --model {name} --out {tmp_path / name} {shlex.join(tiny(block_size=32))}")
     runs = f"evaluate --checkpoint {tmp_path / 'ar'} {tmp_path / 'diffusion'}"
     said = say(f"{runs} --decoding all --n 5 --sampling_steps 4 --json {tmp_path}/rows.json")
     kinds = {name: PRESETS[name].paradigm.decodings for name in ("ar", "diffusion")}
@@ -708,17 +730,16 @@ def test_the_help_of_evaluate_names_every_way_of_writing(say):
 def test_evaluate_on_another_text(copy, say):
     Path("more.txt").write_text(TEXT[::-1])
     Path("foreign.txt").write_text("ÄÖÜ" * 200)
-    fast = "--draws 1 --sampling_steps 2 --no_baselines"
-    own = table_rows(say(f"evaluate --checkpoint runs/ar {fast}").out)[0][1]
-    said = say(f"evaluate --checkpoint runs/ar runs/mamba --dataset more.txt {fast}")
+    own = table_rows(say("evaluate --checkpoint runs/ar --no_baselines").out)[0][1]
+    said = say("evaluate --checkpoint runs/ar runs/mamba --dataset more.txt --no_baselines")
     assert said.status == 0 and table_rows(said.out)[0][1] != own
-    tiny = shlex.join(TINY)
-    main(f"train --out bytes --tokenizer bpe --bpe_vocab_size 257 --dataset text.txt {tiny}")
-    said = say(f"evaluate --checkpoint runs/ar bytes --dataset foreign.txt {fast}")
+    flags = shlex.join(TINY)
+    main(f"train --out bytes --tokenizer bpe --bpe_vocab_size 257 --dataset text.txt {flags}")
+    said = say("evaluate --checkpoint runs/ar bytes --dataset foreign.txt --no_baselines")
     assert said.status == 0 and [row[0] for row in table_rows(said.out)] == ["bytes"]
     assert said.err.startswith("left out: foreign.txt holds 'Ä', 'Ö', 'Ü', ")
-    main(f"train --out other --dataset more.txt {tiny}")
-    said = say(f"evaluate --checkpoint runs/ar other {fast}")
+    main(f"train --out other --dataset more.txt {flags}")
+    said = say("evaluate --checkpoint runs/ar other --no_baselines")
     assert "These were evaluated on different texts" in said.out
 
 
@@ -749,7 +770,7 @@ def test_the_language_in_other_tokens_is_a_text_like_any_other(
     assert said.status == 2 and "judged by the truth" in said.err
 
 
-COMPARE = ["compare", *TINY, "--n_embd", "32", "--dataset", "text.txt"]
+COMPARE = ["compare", *tiny(n_embd=32), "--dataset", "text.txt"]
 COMPARE += ["--draws", "1", "--sampling_steps", "2"]
 
 
@@ -826,14 +847,14 @@ def test_an_interrupted_comparison_ends_the_same(compared, tmp_path, say, monkey
         said = say(COMPARE)
     folder = Path("runs/compare-text")
     assert said.status == UNFINISHED
-    assert said.out.endswith(f"stopped and saved; add --resume --out {folder} to go on\n")
+    assert said.out.endswith("stopped and saved; add --resume to go on\n")
     assert sorted(p.name for p in folder.iterdir()) == ["ar", "diffusion", "flow"]
-    assert say([*COMPARE, "--resume", "--n_embd", "64"]).status == 2
+    assert say([*COMPARE, "--resume", "--lr", "0.1"]).status == 2
     assert say([*COMPARE, "--resume", "--out", str(folder)]).status == 0
     assert results(folder) == results(compared[0] / folder)
 
     before = contents(folder)
-    assert say([*COMPARE, "--models", "ar"]).out.startswith(
+    assert say([*COMPARE[:-4], "--models", "ar"]).out.startswith(
         f"the earlier {folder} is kept as {folder}.1\n"
     )
     assert [*contents(f"{folder}.1").values()] == [*before.values()]
@@ -842,6 +863,95 @@ def test_an_interrupted_comparison_ends_the_same(compared, tmp_path, say, monkey
     assert (folder / "thesis.txt").exists()
     assert [row["name"] for row in results(folder)] == ["flow", "ar"]
     assert sorted(p.name for p in Path("runs").iterdir()) == [folder.name, f"{folder.name}.1"]
+
+
+@pytest.mark.parametrize("windows", ["--eval_windows 1", "--block_size 90"])
+def test_a_single_window_has_no_error_and_says_none(windows, say, tmp_path, monkeypatch):
+    """On the bar, in the table, and in the figure, which is drawn all the same."""
+    monkeypatch.chdir(tmp_path)
+    Path("text.txt").write_text(TEXT)
+    flags = dict(eval_windows=1) if "eval" in windows else dict(block_size=90)
+    assert len(TEXT) // 10 < 180
+    shown = []
+    monkeypatch.setattr(Quiet, "set_postfix_str", lambda bar, text, **_: shown.append(text))
+    said = say(["compare", *tiny(n_embd=32, **flags), "--models", "ar", "--dataset", "text.txt"])
+    assert said.status == 0, said.err
+    assert re.search(r"loss [\d.]+, val = [\d.]+$", shown[-1])
+    assert "nan" not in said.out
+    assert Path("runs/compare-text/figure.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_table_is_told_whatever_becomes_of_the_figure(compared, say, tmp_path, monkeypatch):
+    home = shutil.copytree(compared[0], tmp_path / "home")
+    monkeypatch.chdir(home)
+    folder = Path("runs/compare-text")
+    (folder / "figure.png").unlink()
+    (folder / "table.md").unlink()
+    monkeypatch.setattr(viz, "learning_curves", None)
+    said = say([*COMPARE, "--resume"])
+    assert said.status == 1 and (folder / "table.md").read_text() in said.out
+    assert re.fullmatch(r"nanoparadigm: could not draw [^\n]*figure.png [^\n]*\n", said.err)
+
+
+@pytest.mark.parametrize("command", ["sample", "infill", "visualize", "evaluate"])
+def test_a_network_that_has_diverged_is_refused(command, copy, say):
+    file = checkpoint.find("runs/flow") / "model.safetensors"
+    weights = load_file(file)
+    next(iter(weights.values())).view(-1)[0] = math.nan
+    save_file(weights, file)
+    said = say(f"{command} --checkpoint runs/flow")
+    assert said.status == 2 and "the network's weights are not all finite" in said.err
+    assert said.out == "" and re.fullmatch(r"nanoparadigm: [^\n]+\n", said.err)
+
+
+def test_a_resumed_run_may_be_given_its_length_in_steps_or_in_epochs(copy, say):
+    """Whichever it had: the one that is typed counts, and the first line says what it comes to."""
+    steps = round(0.7 * (len(TEXT) * 9 // 10) / 64)
+    for line in "train --resume --epochs 0.7", "train --resume":
+        assert say(line).out.startswith(f"ar: 3,584 parameters, {steps} steps of 64 tokens")
+    said = say("train --resume --max_steps 9")
+    assert said.out.startswith("ar: 3,584 parameters, 9 steps of 64 tokens")
+    assert checkpoint.load("runs/ar", "last").config["settings"]["epochs"] is None
+
+
+@pytest.mark.parametrize("text", ["--- Act", "-", "--", "-x", "--a b", "-1"])
+def test_a_text_may_begin_like_a_flag(text):
+    line = ["sample", "--checkpoint", "x"]
+    assert cli.parse([*line, f"--prompt={text}", "--n", "2"]).prompt == text
+    parsed = cli.parse([*line, "--prompt", text, "--n", "2"])
+    assert (parsed.prompt, parsed.n) == (text, 2)
+
+
+STREAMS = ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"]
+
+
+@pytest.mark.parametrize("streams", STREAMS)
+def test_training_goes_through_without_the_standard_streams(streams, copy):
+    line = shlex.join([sys.executable, "-m", "nanoparadigm", "train", "--resume"])
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    shell = f"{line} --max_steps 7 {streams}"
+    done = subprocess.run(["sh", "-c", shell], env=environment, capture_output=True, text=True)
+    assert done.returncode == 0 and "Traceback" not in done.stderr
+    assert checkpoint.load("runs/ar", "last").config["step"] == 7
+    for file in Path("runs").rglob("*"):
+        held = b"" if file.is_dir() else file.read_bytes()
+        assert b" parameters, " not in held and b"it/s" not in held
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no full device here")
+@pytest.mark.parametrize("command", ["train --resume --max_steps 7", "--help", "train --help"])
+def test_what_cannot_be_written_is_told_in_a_sentence(command, copy):
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": ""}
+    environment["TQDM_DISABLE"] = "1"
+    line = [sys.executable, "-m", "nanoparadigm", *command.split()]
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            line, env=environment, stdout=full, stderr=subprocess.PIPE, text=True, check=False
+        )
+    assert done.returncode == 1
+    assert re.fullmatch(r"nanoparadigm: \[Errno 28\] [^\n]+\n", done.stderr)
+    if "train --resume" in command:
+        assert checkpoint.load("runs/ar", "last").config["step"] == 7
 
 
 # -------------------------------------------------------------------------------------- the flags
@@ -885,7 +995,7 @@ def globe(tmp_path_factory):
         quiet(patch)
         Path("globe.txt").write_text(text)
         for name in PRESETS:
-            size = "--n_layer 1 --n_head 1 --n_embd 8 --batch_size 1 --max_steps 1"
+            size = "--n_layer 1 --n_embd 8 --batch_size 1 --max_steps 1"
             main(f"train --model {name} --dataset globe.txt {size}")
     return home
 
@@ -893,9 +1003,15 @@ def globe(tmp_path_factory):
 @pytest.mark.parametrize("line", USUAL)
 def test_the_usual_lines_run(line, globe, say, tmp_path, monkeypatch):
     monkeypatch.chdir(globe)
-    small = "--n_layer 1 --n_head 2 --n_embd 32 --batch_size 2 --max_steps 2 --eval_windows 2"
+    small = dict(n_layer=1, n_embd=32, batch_size=2, max_steps=2, eval_windows=2)
     if line.split()[0] in ("train", "compare"):
-        line += f" --out {tmp_path} {small}"
+        words = shlex.split(line)
+        assert cli.parse(words)
+        given = {name: value for name, value in small.items() if f"--{name}" in words}
+        for name, value in given.items():
+            words[words.index(f"--{name}") + 1] = str(value)
+        rest = [f"--{name} {value}" for name, value in small.items() if name not in given]
+        line = shlex.join(words) + f" --out {tmp_path} {' '.join(rest)}"
         assert cli.parse(shlex.split(line)).text.dataset == "shakespeare"
         if "compare" in line:  # which evaluates on the whole of the validation split
             line = line.replace("shakespeare", "globe.txt") + " --draws 1"
@@ -913,9 +1029,27 @@ def test_the_usual_lines_run(line, globe, say, tmp_path, monkeypatch):
         assert re.fullmatch(r"(?s)To be.{30}that is the question\n", said.out)
 
 
-@pytest.mark.parametrize(
+every_flag = pytest.mark.parametrize(
     "name, flag", [(name, flag) for name, c in COMMANDS.items() for flag in cli.flags(c)]
 )
+BESIDE = {
+    ("train", "bpe_vocab_size"): ["--tokenizer", "bpe"],
+    ("train", "d_state"): ["--model", "mamba"],
+    ("train", "expand_factor"): ["--model", "mamba"],
+    ("compare", "bpe_vocab_size"): ["--tokenizer", "bpe"],
+    ("evaluate", "n"): ["--decoding", "all"],
+    ("infill", "candidates"): ["--suffix", "x"],
+    ("study", "cap"): ["--submit"],
+    ("study", "sbatch"): ["--submit"],
+    ("study", "patience"): ["--status"],
+    ("study", "requeue_stalled"): ["--status"],
+    **{("sample", f): ["--infill"] for f in ("prefix", "suffix", "fill_length")},
+    ("sample", "candidates"): ["--infill", "--suffix", "x"],
+}
+"""What a flag goes with, where it does nothing alone."""
+
+
+@every_flag
 def test_every_flag_is_read_with_either_dash(name, flag):
     required = [
         word
@@ -925,16 +1059,18 @@ def test_every_flag_is_read_with_either_dash(name, flag):
     ]
     required = ["ar", "flow"] if name == "diff" else required
     words = [*name.split(), *required]
-    default = commands.shared.flat(cli.parse(words))
+    beside = BESIDE.get((name, flag), [])
+    default = commands.shared.flat(quietly(*words, *beside))
     kind = cli.flags(COMMANDS[name])[flag].type
     value = {int: "3", float: "0.5", str: "y"}.get(kind, "3")
     for typed in f"--{flag}", f"--{flag.replace('_', '-')}":
         if kind is bool:
             typed = typed if not default[flag] else typed.replace("--", "--no_", 1)
-            parsed = commands.shared.flat(quietly(*words, typed))
+            parsed = commands.shared.flat(quietly(*words, *beside, typed))
         else:
             value = {"dtype": "bfloat16", "decay": "cosine"}.get(flag, value)
-            parsed = commands.shared.flat(quietly(*words, typed, value))
+            others = words if f"--{flag}" not in words else words[: words.index(f"--{flag}")]
+            parsed = commands.shared.flat(quietly(*others, *beside, typed, value))
         assert parsed[flag] != default[flag]
         assert {k: v for k, v in parsed.items() if k != flag} == {
             k: v for k, v in default.items() if k != flag
@@ -946,6 +1082,50 @@ def quietly(*arguments):
     if arguments[0] == "train" and "--resume" in arguments:
         return cli.read(commands.Train, args=arguments[1:], prog="", config=())
     return cli.parse(arguments)
+
+
+def required(name):
+    """What must be given to a command."""
+    if name == "diff":
+        return ["ar", "flow"]
+    needed = [f for f in fields(COMMANDS[name]) if f.default is f.default_factory is MISSING]
+    return [word for f in needed for word in (f"--{f.name}", "x")]
+
+
+@every_flag
+def test_no_flag_is_given_twice(name, flag, say):
+    """However it is written: nothing that is typed is passed over."""
+    kind = cli.flags(COMMANDS[name])[flag].type
+    rest = [word for word in required(name) if word != f"--{flag}"]
+    rest = rest if len(rest) == len(required(name)) else []
+    dashed = flag.replace("_", "-")
+    forms = [f"--{flag}=3"], [f"--{dashed}", "3"]
+    if kind is bool:
+        forms = [f"--{flag}"], [f"--no-{dashed}"]
+    for one, other in itertools.product(forms, forms):
+        said = say([*name.split(), *rest, *one, *other])
+        assert said.status == 2 and f"--{flag} is given twice: give it once" in said.err
+
+
+@every_flag
+def test_a_flag_is_not_given_a_value_that_none_of_its_kind_can_have(name, flag, say):
+    """Numbers that no machine can count up to, texts that are empty, values of a switch."""
+    f = cli.flags(COMMANDS[name])[flag]
+    rest = [word for word in required(name) if word != f"--{flag}"]
+    rest = rest if len(rest) == len(required(name)) else []
+    if f.type is bool:
+        values = [["=False"], [" False"], ["=True"], [" yes"]]
+    elif f.type in (str, str | None, tuple[str, ...]):
+        values = [] if f.default == "" else [["="]]
+    elif f.type in (float, float | None):
+        values = [["=nan"]]
+    else:
+        numbers = 2**31 - 1 + (2**63 if "seed" in flag or f.type not in (int, int | None) else 1)
+        values = [[f"={numbers}"], [f"={-numbers}"], [f"={'9' * 5000}"]]
+    for (value,) in values:
+        said = say([*name.split(), *rest, *f"--{flag}{value}".split()])
+        assert said.status == 2
+        assert re.fullmatch(r"nanoparadigm: [^\n]{1,400}\n", said.err), said.err
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -1036,10 +1216,49 @@ MISUSE = [
     (f"train --device nonsense {SMALL}", "device 'nonsense' cannot be used here: try --device cpu"),
     (f"train --device meta {SMALL}", "device 'meta' cannot be used here: try --device cpu"),
     (f"train --schedule cosine {SMALL}", "ar has no schedule: drop --schedule"),
-    (f"train {SMALL} --muon_lr 1e30", "the training diverged, its loss is nan at step"),
+    (f"train {SMALL} --muon_lr 1000 --weight_decay 1000", "the training diverged, its "),
     ("compare --models", "--models names no model: give some of ar, diffusion, flow, mamba"),
     ("compare --dataset text.txt --n_embd 2 --n_head 1 --block_size 8", "choose a larger --n_em"),
+    # flags that say the same, or nothing
+    ("train --epochs 1 --max_steps 5", "--epochs and --max_steps both say how long to train"),
+    ("compare --epochs 1 --max_steps 5", "--epochs and --max_steps both say how long to train"),
+    ("train --bpe_vocab_size 300", "--bpe_vocab_size goes with --tokenizer bpe"),
+    ("train --model mamba --n_head 2", "--n_head goes with attention"),
+    ("train --model mamba --mlp relu2", "--mlp goes with an MLP"),
+    ("train --model flow --network mamba --n_inner 9", "--n_inner goes with an MLP"),
+    ("train --d_state 8", "--d_state goes with --network mamba"),
+    ("train --expand_factor 3", "--expand_factor goes with --network mamba"),
+    ("compare --models ar --no_equal_size", "--equal_size goes with several --models"),
+    ("compare --models ar mamba --draws 4", "--draws goes with diffusion or flow"),
+    ("compare --models ar --sampling_steps 4", "--sampling_steps goes with diffusion or flow"),
+    ("compare --models ar --d_state 4", "--d_state goes with --network mamba"),
+    ("evaluate --n 5", "--n goes with --decoding"),
+    ("evaluate --decoding all --draws 4", "--draws goes without --decoding"),
+    ("evaluate --decoding all --eval_windows 4", "--eval_windows goes without --decoding"),
+    ("evaluate --decoding all --no_baselines", "--baselines goes without --decoding"),
+    (f"evaluate {AR} --draws 4", "--draws goes with diffusion or flow"),
+    (f"evaluate {AR} runs/mamba --sampling_steps 4", "--sampling_steps goes with diffusion"),
+    (f"sample {AR} --sampling_steps 4", "--sampling_steps goes with diffusion or flow"),
+    (f"sample {AR} --blocks 2 --length 9", "--blocks goes with diffusion or flow, or without --le"),
+    (f"sample {FLOW} --fill_length 9", "--fill_length goes with --infill"),
+    (f"infill {AR} --candidates 9", "--candidates goes with --infill and --suffix"),
+    (f"visualize {AR} runs/mamba --sampling_steps 4", "--sampling_steps goes with diffusion"),
+    ("study --status --report", "--status goes alone"),
+    ("study --trial judge --workers 3", "--workers goes without --trial"),
+    ("study --trial judge --submit", "goes alone"),
+    ("study --cap 3", "--cap goes with --submit"),
+    ("study --sbatch=--time=9", "--sbatch goes with --submit"),
+    ("study --patience 3", "--patience goes with --status"),
+    ("study --requeue_stalled", "--requeue_stalled goes with --status"),
+    ("study --report --seeds 3", "--seeds goes without --report and --status"),
+    (f"sample {AR} --prompt --act", "for that text, write --prompt=--act"),
+    ("train --lr 1e30", "lr is 1e+30: give a number above 0 and up to 1000"),
+    ("train --muon_lr 1e300", "muon_lr is 1e+300: give a number from 0 to 1000"),
+    ("train --muon_lr inf", "muon_lr is inf: give a number from 0 to 1000"),
+    (f"train {SMALL.replace('--max_steps 6', '--epochs 1e300')}", "steps, give fewer"),
+    ("prepare fineweb --tokens 1e30", "1e30 is not a whole number below 2**53"),
     # resuming
+    ("train --resume --max_steps 2", "the run in runs/ar has taken 6 steps, and 2 are asked for"),
     ("train --resume --out missing", "missing holds no checkpoint"),
     ("train --resume --out runs/ar/step-6 --dataset text.txt", "is one checkpoint, not a run"),
     ("train --resume --out runs/ar/step-6", "runs/ar/step-6 is one checkpoint"),
@@ -1155,13 +1374,11 @@ def test_a_gpu_that_is_not_there(traps, say, monkeypatch):
 @pytest.mark.parametrize(
     "line",
     [
-        f"train {SMALL} --out text.txt",
-        f"train {SMALL} --out text.txt/run",
-        f"compare {SMALL} --out text.txt/run --no_equal_size",
-        f"evaluate {AR} --draws 1 --sampling_steps 2 --json text.txt/numbers.json",
+        f"train {SMALL}".replace("new", "text.txt"),
+        f"train {SMALL}".replace("new", "text.txt/run"),
+        f"compare {SMALL} --no_equal_size".replace("new", "text.txt/run"),
+        f"evaluate {AR} --json text.txt/numbers.json",
         f"visualize {AR} --html runs",
-        f"sample {AR} --length 99999999999999",
-        f"sample {AR} --n 99999999999999",
     ],
 )
 def test_what_the_machine_refuses_is_told_in_one_sentence(line, traps, say, monkeypatch):
@@ -1216,7 +1433,7 @@ def test_complaints_are_plain_on_a_terminal_too(say, monkeypatch):
 def test_a_terminal_that_cannot_show_a_character_shows_a_question_mark(home, monkeypatch):
     narrow = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
     monkeypatch.setattr(sys, "stdout", narrow)
-    assert cli.main(f"evaluate {AR} --draws 1 --sampling_steps 2 --no_baselines".split()) == 0
+    assert cli.main(f"evaluate {AR} --no_baselines".split()) == 0
     narrow.seek(0)
     assert " ? " in narrow.read()
 

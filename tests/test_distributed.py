@@ -1,7 +1,9 @@
 """Several processes take the steps that one would take, and end and go on together."""
 
 import contextlib
+import importlib
 import io
+import itertools
 import multiprocessing
 import os
 import signal
@@ -23,6 +25,7 @@ from nanoparadigm import InputError, checkpoint, cli, corpora, distributed, toke
 from nanoparadigm.stopping import UNFINISHED
 from nanoparadigm.train import Settings, read_log
 
+trainer = importlib.import_module("nanoparadigm.train")
 processes = multiprocessing.get_context("forkserver")
 slow_to_load = ["nanoparadigm.cli", "torch._dynamo", "pytest", "yaml"]
 processes.set_forkserver_preload(slow_to_load)
@@ -276,6 +279,26 @@ def refused(rank, settings, folder=None, resume=(False, False)):
 def test_rows_that_cannot_be_shared_evenly_are_refused():
     for said in together(refused, replace(SETTINGS, batch_size=5)):
         assert said == ("batch_size 5 cannot be shared evenly by 2 processes: give a multiple of 2")
+
+
+def diverges(rank, folder, at):
+    """What a process says when the first alone finds a weight that is nan after step `at`."""
+    look, steps = trainer.largest_weight, itertools.count(1)
+
+    def largest(model):
+        return float("nan") if next(steps) == at and rank == 0 else look(model)
+
+    try:
+        with patch.object(trainer, "largest_weight", largest):
+            list(train(new(), data(), replace(SETTINGS, eval_interval=1), Path(folder)))
+    except InputError as error:
+        return str(error)
+
+
+def test_a_divergence_is_told_by_all_processes_before_anything_is_saved(tmp_path):
+    for said in together(diverges, str(tmp_path), 2):
+        assert said.startswith("the training diverged, its largest weight is nan at step 2: start")
+    assert checkpoint.read_pointer(tmp_path) == dict(last="step-1", best="step-1")
 
 
 def test_processes_that_do_not_see_one_folder_do_not_go_on(tmp_path):

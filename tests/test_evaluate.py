@@ -9,10 +9,19 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from helpers import LENGTH, TINY, generator, presets, stir
+from helpers import LENGTH, TINY, generator, presets, stir, unknown
 from torch import nn
 
-from nanoparadigm import PRESETS, build, corpora, evaluate, parameters, tokenizers
+from nanoparadigm import (
+    PRESETS,
+    InputError,
+    build,
+    corpora,
+    evaluate,
+    parameters,
+    race,
+    tokenizers,
+)
 from nanoparadigm.evaluate import (
     Counted,
     Estimate,
@@ -417,3 +426,52 @@ def test_a_network_is_given_as_many_texts_as_its_logits_allow(monkeypatch):
     found = [evaluate.at_once(V, L, 12) for V, L in ((10, 10), (9, 10), (10, 20), (100, 11))]
     assert found == [10, 11, 5, 1]
     assert evaluate.at_once(2, 10, 12) == 12
+
+
+# ------------------------------------------------------------------------------ what is not known
+
+
+@pytest.mark.parametrize("mean, se, shown", [
+    (1.25, 0.5, "<= +1.25 ± 0.50 %"), (1.25, math.nan, "<= +1.25 %"), (1.25, None, "<= +1.25 %"),
+    (math.nan, 0.5, ""), (None, None, ""), (math.nan, math.nan, ""),
+])  # fmt: skip
+def test_what_is_not_known_of_a_number_is_left_out(mean, se, shown):
+    number = dict(mean=mean, se=se)
+    assert evaluate.said(number, "+.2f", before="<= ", after=" %") == shown
+    assert evaluate.said(mean, "+.2f") == ("" if shown == "" else "+1.25")
+
+
+@pytest.mark.parametrize("lost", ["errors", "all"])
+def test_tables_of_what_is_not_known_say_nothing_of_it(lost):
+    """Not even of a single window, which has no error: no table holds a nan."""
+    text = corpora.load("language")
+    data = corpora.Data(text, tokenizers.build("word", text), text.sequence_length)
+    sizes = TINY | dict(block_size=data.length)
+    model = stir(build("flow", data.tokenizer.vocab_size, **sizes), 0.2)
+    rows = [dict(name=n, tokens=9, **measure(model, data, 0, 1, 1, steps=2)) for n in "ab"]
+    ways = [evaluate.decoding(model, data, "plain", {}, steps=2, n=1)]
+    if lost == "all":
+        rows, ways = unknown(rows), unknown(ways)
+    evaluate.add_differences(rows, data)
+    tables = [table(rows), evaluate.truth_table(rows), evaluate.decoding_table(ways)]
+    assert all("nan" not in said and "± |" not in said for said in tables)
+    bits = table(rows).splitlines()[2].split("|")[2].strip()
+    assert bits == ("" if lost == "all" else f"<= {rows[0]['bits_per_character']['mean']:.3f}")
+
+
+@presets
+def test_a_network_that_has_diverged_neither_writes_nor_is_measured(name):
+    data = of_text("char")
+    model = new(data, name)
+    with torch.no_grad():
+        [*model.parameters()][-1].view(-1)[-1] = math.nan
+    tasks = [
+        lambda: model.sample(1, 3, generator(), steps=2),
+        lambda: model.infill(1, [1], [2], 2, generator()),
+        lambda: race.record(name, model, data.tokenizer, [model.blank] * 3, generator()),
+        lambda: measure(model, data, draws=1),
+        lambda: nats_per_token(model, data, generator()),
+    ]
+    for task in tasks:
+        with pytest.raises(InputError, match="^the network's weights are not all finite numbers"):
+            task()

@@ -451,8 +451,8 @@ MUTANTS = {
     ),
     "a bound for an exact number": (
         evaluate.truth_table,
-        '"=" if row["exact"] else "<="',
-        '"<=" if row["exact"] else "="',
+        '"= " if row["exact"] else "<= "',
+        '"<= " if row["exact"] else "= "',
         truth_table,
     ),
     "kinds of mistakes in another order than their heads": (
@@ -474,9 +474,9 @@ MUTANTS = {
         decoding_table,
     ),
     "an error that is no percentage": (
-        evaluate.percent,
-        "100 * share['se']",
-        "share['se']",
+        evaluate.said,
+        "{se:{form",
+        "{se / scale:{form",
         truth_table,
     ),
     # ------------------------------------------------------------- sharpening, for every paradigm
@@ -757,8 +757,8 @@ MUTANTS = {
     ),
     "errors in nats on a curve in bits": (
         viz.learning_curves,
-        'r["val_se"] / nats_per_bit',
-        'r["val_se"]',
+        'of["val_se"] / nats_per_bit',
+        'of["val_se"]',
         curves,
     ),
     "tokens and seconds swapped": (

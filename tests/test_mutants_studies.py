@@ -457,8 +457,8 @@ MUTANTS = {
     ),
     "only larger differences count": (
         statistics.permutation_p,
-        ">= between(values) * (1 - 1e-12)",
-        "> between(values)",
+        "~(between(shuffled) < between(values) * (1 - 1e-12))",
+        "between(shuffled) > between(values)",
         test_statistics.test_a_chance_is_never_nought_and_a_tie_counts,
     ),
     "what was seen is no shuffling": (
@@ -632,8 +632,8 @@ MUTANTS = {
     ),
     "an error in another unit than its mean": (
         report.cell,
-        "{se * scale:.{digits}f}",
-        "{se:.{digits}f}",
+        'mean=means.mean(), se=se), f".{digits}f", scale',
+        'mean=means.mean() * scale, se=se), f".{digits}f", 1',
         worth_of_a_text,
     ),
     "steps in the column of seconds": (
@@ -656,8 +656,8 @@ MUTANTS = {
     ),
     "surprise in the column of divergence": (
         report.writing_table,
-        "itemgetter('excess')",
-        "itemgetter('surprise')",
+        'itemgetter("excess")',
+        'itemgetter("surprise")',
         writes,
     ),
     "triples before tokens": (report.writing_table, 'for n in "123"', 'for n in "321"', writes),
@@ -699,8 +699,8 @@ MUTANTS = {
     ),
     "errors in nats beside bits": (
         viz.learning_curves,
-        'r["val_se"] / nats_per_bit',
-        'r["val_se"]',
+        'of["val_se"] / nats_per_bit',
+        'of["val_se"]',
         test_viz.test_learning_curves_are_bits_of_the_validation_against_tokens_and_seconds,
     ),
     # ---------------------------------------------------------- what is said of it and submitted

@@ -1,6 +1,7 @@
 """Faults of training, planted: optimisers, schedule, loop, networks, texts, flags. Each dies by a
 test whose expected value is worked another way."""
 
+import math
 from functools import partial
 
 import pytest
@@ -53,6 +54,9 @@ cosine = partial(test_train.test_the_rates_of_a_short_run_by_hand, "cosine", 0.5
 followed = partial(
     test_train.test_every_parameter_follows_the_schedule_from_its_own_peak, "linear", 0.0
 )
+no_numbers = test_train.test_weights_that_are_no_numbers_are_not_saved
+evaluated_poisoned = partial(no_numbers, 4, 9, 0.0, "an lr")
+stopped_poisoned = partial(no_numbers, 3, 3, 0.0, "an lr")
 best_resumed = test_train.test_the_best_checkpoint_stays_the_best_over_an_interruption
 best_straight = test_train.test_the_best_checkpoint_of_a_run_without_interruption
 clock = test_train.test_seconds_are_of_training_alone_and_go_on_after_an_interruption
@@ -183,6 +187,24 @@ MUTANTS = {
         followed,
     ),
     # -------------------------------------------------------------------------------- the steps
+    "weights that are no numbers saved by a stop": (
+        trainer._train,
+        "if evaluates or stopping:",
+        "if evaluates:",
+        stopped_poisoned,
+    ),
+    "weights that are no numbers saved by an evaluation": (
+        trainer._train,
+        "if evaluates or stopping:",
+        "if stopping:",
+        evaluated_poisoned,
+    ),
+    "an evaluation that is no number taken for one": (
+        trainer._train,
+        'check_finite("validation", record["val"], step, settings)',
+        "pass",
+        partial(test_train.test_an_evaluation_that_is_no_number_is_a_divergence, math.inf),
+    ),
     "gradients of sums": (
         trainer._train,
         "p.grad *= world / (weight or 1)",

@@ -8,7 +8,7 @@ from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
-from helpers import generator, hostile
+from helpers import generator, hostile, unknown
 from test_study import measured
 
 from nanoparadigm import SCHEDULES, InputError, checkpoint, report, study
@@ -401,3 +401,22 @@ def test_a_forest_shows_every_interval_and_how_far_noise_may_go():
             assert drawn[2 * i] == [[here - 0.25, i], [here + 0.5, i]]
             assert drawn[2 * i + 1] == [[here, i]]
     assert [tick.get_text() for tick in panels[0].get_yticklabels()] == NAMES
+
+
+@pytest.mark.parametrize("known", [True, False])
+@pytest.mark.parametrize("seeds", [(0, 1, 2), (4,)])
+def test_what_is_not_known_of_a_trial_is_left_out(known, seeds, tmp_path):
+    """Of one trial, or of all: nothing in the tables, the sentences or the figures is a nan."""
+    fixed = ("nats_per_bit", "entropy", "left_out")
+
+    def lost(trial):
+        kept = {k: v for k, v in trial.items() if k in fixed or k.endswith("_se")}
+        return unknown(trial) | kept
+
+    every = trials(known, seeds)
+    first, *_ = every
+    for found in {**every, first: lost(every[first])}, {k: lost(t) for k, t in every.items()}:
+        facts = report.analyse(found, generator())
+        said = report.text(dict(hash="abc", trials=found, found=facts))
+        assert "nan" not in said and "± |" not in said
+        report.curves(found).savefig(tmp_path / "curves.png")

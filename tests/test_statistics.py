@@ -201,3 +201,15 @@ def test_twins_are_no_pair_however_far_apart():
     assert {*ranked([1, 2, 2, 9, 30], p=0.001, threshold=0.5)[0].better} == {
         (*"ad",), (*"ae",), (*"be",), (*"ce",), (*"de",)
     }  # fmt: skip
+
+
+def test_where_a_value_is_not_known_nothing_is_claimed():
+    """However far apart the others are."""
+    values = np.array([[0.0, 0.0, 5.0], [0.0, 0.01, 5.1], [0.01, 0.0, 5.0], [0, 0, 5.2], [0, 0, 5]])
+    names, twins = ["a", "b", "c"], ("a", "b")
+    g = generator()
+    assert rank(names, values, twins, g).better
+    values[0, 1] = math.nan
+    assert rank(names, values, twins, g).better == ()
+    values[0] = [0, 0, math.nan]
+    assert rank(names, values, twins, g).better == ()

@@ -18,7 +18,7 @@ from helpers import CELLS, LENGTH, TINY, presets, stir
 
 from nanoparadigm import PRESETS, InputError, build, checkpoint, corpora, tokenizers
 from nanoparadigm.evaluate import measure, nats_per_token
-from nanoparadigm.network import Dropout
+from nanoparadigm.network import Dropout, Sizes
 from nanoparadigm.optimizer import make_optimizers
 from nanoparadigm.train import (
     FREE,
@@ -376,6 +376,57 @@ def test_training_that_diverges_says_so_and_keeps_what_was_saved(data, tmp_path)
     assert all(p.isfinite().all() for p in saved.model.parameters())
 
 
+def poisoned(at):
+    """Optimisers that make a weight nan in that step, whatever the loss was."""
+
+    def make(*arguments):
+        *others, last = make_optimizers(*arguments)
+        update, steps = last.step, itertools.count(1)
+
+        def step():
+            update()
+            if next(steps) == at:
+                last.param_groups[0]["params"][0].data.view(-1)[0] = math.nan
+
+        last.step = step
+        return [*others, last]
+
+    return patch.object(trainer, "make_optimizers", make)
+
+
+@pytest.mark.parametrize(
+    "muon_lr, advice", [(0.04, "a muon_lr below 0.04 or an lr"), (0.0, "an lr")]
+)
+@pytest.mark.parametrize("at, stop", [(4, 9), (3, 3)])
+def test_weights_that_are_no_numbers_are_not_saved(at, stop, muon_lr, advice, tmp_path):
+    """Neither by an evaluation nor by a stop: the last good checkpoint stays the last."""
+    settings = replace(SETTINGS, muon_lr=muon_lr, eval_interval=2)
+    with poisoned(at), pytest.raises(InputError) as told:
+        list(train(new(cats()), cats(), settings, tmp_path, stop=after(stop)))
+    said = (
+        f"the training diverged, its largest weight is nan at step {at}: start again with {advice}"
+    )
+    assert str(told.value) == f"{said} below {settings.lr:g}"
+    assert checkpoint.read_pointer(tmp_path) == dict(last="step-2", best="step-2")
+    assert checkpoint.load(tmp_path, "last").model.sample(1, 4, torch.Generator()).shape == (1, 4)
+    assert [record["step"] for record in read_log(tmp_path)] == [*range(1, at)]
+
+
+@pytest.mark.parametrize("value", [math.inf, math.nan])
+def test_an_evaluation_that_is_no_number_is_a_divergence(value, tmp_path):
+    with told(3.0, value), QUICK_DISK, pytest.raises(InputError, match=f"validation is {value} at"):
+        list(train(new(cats()), cats(), replace(SETTINGS, eval_interval=1), tmp_path))
+    assert checkpoint.read_pointer(tmp_path) == dict(last="step-1", best="step-1")
+    assert [record["step"] for record in read_log(tmp_path)] == [1]
+
+
+def test_a_run_is_not_asked_for_fewer_steps_than_it_has_taken(data, begun):
+    with pytest.raises(
+        InputError, match="has taken 5 steps, and 4 are asked for: ask for more, or"
+    ):
+        next(train(new(data), data, replace(SETTINGS, max_steps=4), begun, resume=True))
+
+
 def test_a_folder_that_cannot_be_written_is_found_out_before_training(data, tmp_path):
     (tmp_path / "file").write_text("mine")
     with pytest.raises(OSError):
@@ -390,6 +441,8 @@ WRONG = [
     *({"epochs": epochs} for epochs in (0.0, -1.0, math.nan, math.inf)),
     *({"warmup": share} for share in (-0.1, 1.0, math.nan)),
     *({name: n} for name in ("grad_clip", "weight_decay") for n in (-1.0, math.nan, math.inf)),
+    *({name: n} for name in ("lr", "muon_lr", "weight_decay") for n in (1e30, 1e300)),
+    *({"muon_lr": n} for n in (-1.0, math.nan, math.inf)),
     {"dtype": "float8"},
     {"seed": 2**64},
 ]
@@ -400,6 +453,27 @@ def test_settings_that_cannot_be_are_refused(wrong):
     ((name, value),) = wrong.items()
     with pytest.raises(InputError, match=f"^{name} is {value!r}: [^\n]*$"):
         Settings(**wrong)
+
+
+COUNTS = "max_steps batch_size grad_accumulation eval_interval eval_windows log_interval"
+
+
+@pytest.mark.parametrize("n", [2**31, 10**5000, math.inf, math.nan], ids=range(4))
+def test_numbers_that_nothing_can_count_up_to_are_refused(n):
+    """One by one, before anything is made so large."""
+    sizes = "n_layer n_head n_embd block_size n_inner d_state expand_factor d_conv"
+    for kind, names in (Settings, COUNTS), (Sizes, sizes):
+        for name in names.split():
+            with pytest.raises(InputError, match=f"^{name} is [^\n]{{1,99}}$"):
+                kind(**{name: n})
+    with pytest.raises(InputError, match="^seed is [^\n]{1,99}$"):
+        Settings(seed=2**63 + n)
+
+
+@pytest.mark.parametrize("epochs", [1e12, 1e308])
+def test_more_steps_than_can_be_counted_are_refused(epochs, data):
+    with pytest.raises(InputError, match="^epochs is [^\n]* steps, give fewer$"):
+        next(train(new(data), data, replace(SETTINGS, epochs=epochs)))
 
 
 @pytest.mark.parametrize("device", ["meta", "nonsense", "cuda:99", "cpu:x"])

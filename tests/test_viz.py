@@ -203,3 +203,24 @@ def test_learning_curves_are_bits_of_the_validation_against_tokens_and_seconds()
     assert [(t.get_text(), t.get_position()[1]) for t in panels[1].texts] == [
         ("3-gram", 1.5), ("entropy", 1.0)
     ]  # fmt: skip
+
+
+def test_curves_and_floors_that_are_not_known_are_left_out(tmp_path):
+    """A single window has no error, and a log may hold null: the rest is drawn."""
+    known = dict(tokens=10, seconds=1.5, val=3.0, val_se=math.nan)
+    lost = [{name: value for name in known} for value in (math.nan, None)]
+    records = [known, *lost, dict(tokens=9, seconds=2.0, loss=1.0)]
+    floors = {"3-gram": math.nan, "entropy": 0.5}
+    viz.save(tmp_path / "figure.png", viz.learning_curves, {"ar": records}, floors, 0.5)
+    assert (tmp_path / "figure.png").read_bytes().startswith(b"\x89PNG")
+    panels = viz.learning_curves({"ar": records}, floors, 0.5).axes
+    assert [text.get_text() for text in panels[1].texts] == ["entropy"]
+    assert panels[0].containers[0].lines[0].get_ydata()[0] == 6.0
+
+
+def test_a_figure_that_cannot_be_drawn_is_told_in_a_sentence(tmp_path):
+    def broken():
+        raise ValueError("no such colour")
+
+    with pytest.raises(OSError, match=r"^could not draw .*figure.png \(ValueError: no such col"):
+        viz.save(tmp_path / "figure.png", broken)

@@ -1,6 +1,5 @@
 """Train all models alike, and put them side by side."""
 
-import shlex
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -11,11 +10,19 @@ from ..network import Sizes
 from ..paradigms import PRESETS, build, build_alike, parameters
 from ..stopping import stop_signals
 from ..train import Settings, check_same, read_log, total_steps, usable
-from .shared import Text, fit, make_room
+from .shared import (
+    Command,
+    Text,
+    fit,
+    goes_with_networks,
+    goes_with_paradigms,
+    make_room,
+    working,
+)
 
 
 @dataclass(frozen=True)
-class Compare:
+class Compare(Command):
     """Train all four models on the same data at the same size, and put them side by side.
 
     Same data order, steps and batches; parameters equal within 2 %. Writes a run for each model,
@@ -44,6 +51,15 @@ class Compare:
     sizes: Sizes = field(default_factory=lambda: Sizes(n_layer=2, n_embd=64))
     settings: Settings = field(default_factory=lambda: Settings(max_steps=1000, eval_interval=100))
 
+    def goes(self):
+        chosen = [PRESETS[name] for name in self.models if name in PRESETS]
+        networks = {preset.network for preset in chosen} or {"hollow", "hollow_mamba"}
+        return (
+            goes_with_networks(networks, self.text.tokenizer)
+            | goes_with_paradigms([preset.paradigm for preset in chosen])
+            | dict(equal_size=(len(self.models) > 1, "with several --models"))
+        )
+
     def run(self):
         at_least_one(self, ["draws", "sampling_steps"])
         if not self.models:
@@ -51,14 +67,16 @@ class Compare:
         for name in self.models:
             choose("model", name, PRESETS)
         usable(self.settings.device)
-        data = self.text.load(self.sizes.block_size)
+        with working("reading the text"):
+            data = self.text.load(self.sizes.block_size)
         out = Path(self.out or f"runs/compare-{Path(data.corpus.name).stem}")
         sizes = asdict(replace(self.sizes, block_size=data.length))
         options = dict(vocab_size=data.tokenizer.vocab_size, seed=self.settings.seed, **sizes)
-        if self.equal_size:
-            models = build_alike(self.models, **options)
-        else:
-            models = {name: build(name, **options) for name in self.models}
+        with working("building the models"):
+            if self.equal_size:
+                models = build_alike(self.models, **options)
+            else:
+                models = {name: build(name, **options) for name in self.models}
         begun = [name for name in models if self.resume and (out / name / "run.json").exists()]
         for name in begun:  # before any of the others is trained on what may be another text
             saved = checkpoint.load(out / name, "last")
@@ -82,24 +100,27 @@ class Compare:
                 lock, resume = locks.get(run), name in begun
                 done = fit(name, model, data, self.settings, run, resume, stop, lock)
                 if stop() or not done:
-                    print(f"stopped and saved; add --resume --out {shlex.quote(str(out))} to go on")
+                    print("stopped and saved; add --resume to go on")
                     raise SystemExit(stop.status)
             saved = checkpoint.load(run)
-            numbers = evaluate.measure(
-                saved.model, data, self.settings.seed, self.draws, steps=self.sampling_steps
-            )
+            with working(f"measuring {name}"):
+                numbers = evaluate.measure(
+                    saved.model, data, self.settings.seed, self.draws, steps=self.sampling_steps
+                )
             rows.append(dict(name=name, tokens=steps * per_step, **numbers))
-        rows += evaluate.baselines(data)
+        with working("counting n-grams"):
+            rows += evaluate.baselines(data)
         evaluate.add_differences(rows, data)
         table = "\n".join(filter(None, (evaluate.table(rows), evaluate.truth_table(rows))))
         (out / "table.md").write_text(table, encoding="utf-8")
         checkpoint.write_json(out / "results.json", rows)
-        figure = viz.learning_curves(
+        print(table, end="")
+        viz.save(
+            out / "figure.png",
+            viz.learning_curves,
             {name: read_log(out / name) for name in models},
             evaluate.floors(data, rows),
             evaluate.nats_per_bit(data),
             data.corpus.name,
         )
-        figure.savefig(out / "figure.png", dpi=150)
-        print(table, end="")
         print(f"saved in {out}: table.md, figure.png, results.json and the runs")

@@ -5,10 +5,11 @@ import sys
 from dataclasses import dataclass
 
 from ..errors import InputError
+from .shared import Command
 
 
 @dataclass(frozen=True)
-class Demo:
+class Demo(Command):
     """Open a page in the browser on which the trained models write, fill gaps, and race.
 
     Only this machine can open it, and it needs no network. Without trained models it offers to

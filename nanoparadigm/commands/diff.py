@@ -5,10 +5,11 @@ from dataclasses import dataclass
 import tyro
 
 from .. import differences, shared_code
+from .shared import Command
 
 
 @dataclass(frozen=True)
-class Diff:
+class Diff(Command):
     """Say in what two models differ, as found out from the code itself, and what they share.
 
     Every answer names the code it was got from. Examples:

@@ -7,11 +7,11 @@ from pathlib import Path
 from .. import checkpoint, corpora, evaluate
 from ..errors import InputError, at_least_one, check_seed, choose
 from ..paradigms import PRESETS
-from .shared import progress
+from .shared import Command, goes_with_paradigms, paradigms, progress, working
 
 
 @dataclass(frozen=True)
-class Evaluate:
+class Evaluate(Command):
     """Put trained models side by side: one table, one unit.
 
     "=" is an exact likelihood, "<=" an upper bound; ± one standard error, which on a running text
@@ -47,13 +47,22 @@ class Evaluate:
     json: str | None = None
     """file to write the numbers to as well"""
 
+    @property
+    def paths(self):
+        return self.checkpoint or sorted(str(p.parent) for p in Path("runs").glob("*/run.json"))
+
+    def goes(self):
+        rows, ways = (not self.decoding, "without --decoding"), (self.decoding, "with --decoding")
+        models = goes_with_paradigms(paradigms(self.paths))
+        draws = models["draws"] if rows[0] else rows
+        return models | dict(draws=draws, eval_windows=rows, baselines=rows, n=ways)
+
     def run(self):
         at_least_one(self, ["draws", "sampling_steps", "eval_windows", "n"])
         check_seed(self.seed)
         other = self.dataset and corpora.load(self.dataset)
-        paths = self.checkpoint or sorted(str(p.parent) for p in Path("runs").glob("*/run.json"))
         rows, problems, read, texts = [], [], [], {}
-        for path in progress(paths, "evaluating"):
+        for path in progress(self.paths, "evaluating"):
             try:
                 saved = checkpoint.load(path)
                 length = saved.config["recipe"]["block_size"]
@@ -94,7 +103,9 @@ class Evaluate:
             if self.baselines and len(texts) == 1:
                 symbols = f"{data.tokenizer.vocab_size} symbols ({data.tokenizer.kind})"
                 exam = f", {symbols}, windows of {data.length}" if len(exams) > 1 else ""
-                counted = [{**row, "name": row["name"] + exam} for row in evaluate.baselines(data)]
+                with working("counting n-grams"):
+                    counted = evaluate.baselines(data)
+                counted = [{**row, "name": row["name"] + exam} for row in counted]
                 rows += counted
                 taken += counted
             evaluate.add_differences(taken, data)

@@ -11,15 +11,16 @@ import tyro
 from .. import checkpoint, corpora, documents, entropy, judging, shards, tokenizers
 from ..errors import InputError, at_least_one
 from ..paradigms import Autoregressive
+from ..paradigms.base import check_weights
 from ..train import usable
-from .shared import progress
+from .shared import Command, progress
 
 
 def whole_number(said):
     """The int of the one string in `said`, which may be written as 1e9; ValueError for others."""
     number = float(said[0])
-    if not number.is_integer():
-        raise ValueError(f"{said[0]} is not a whole number")
+    if not number.is_integer() or abs(number) > 2**53:
+        raise ValueError(f"{said[0]} is not a whole number below 2**53")
     return int(number)
 
 
@@ -36,7 +37,7 @@ Count = Annotated[
 
 
 @dataclass(frozen=True)
-class PrepareFineweb:
+class PrepareFineweb(Command):
     """Write a text of any length to disk as tokens, for `--dataset FOLDER`.
 
     Documents are read one after another; the first are held out for validation. The same command
@@ -94,7 +95,7 @@ class PrepareFineweb:
 
 
 @dataclass(frozen=True)
-class PrepareEntropy:
+class PrepareEntropy(Command):
     """Measure how uncertain a left-to-right model is before each token of its vocabulary.
 
     Of each id the mean entropy of the predictions in whose place it stands, float32 nats; ids that
@@ -136,6 +137,7 @@ class PrepareEntropy:
                     f"{self.checkpoint} does not predict from left to right: give a run of ar or "
                     "mamba, or gpt2"
                 )
+            check_weights(model)
         data = (
             corpora.Data(corpora.load(self.dataset), tokenizer, length)
             if self.dataset
@@ -156,7 +158,7 @@ class PrepareEntropy:
 
 
 @dataclass(frozen=True)
-class PrepareCheck:
+class PrepareCheck(Command):
     """Read a folder of shards from end to end and compare it with its hashes.
 
     nanoparadigm prepare check --dataset data/fineweb

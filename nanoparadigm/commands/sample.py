@@ -2,14 +2,14 @@
 
 import inspect
 import sys
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 
 import torch
 
 from .. import checkpoint
-from ..errors import InputError, at_least_one, check_seed
+from ..errors import at_least_one, check_seed
 from ..tokenizers import encode
-from .shared import seeded, taken
+from .shared import Command, goes_with_paradigms, paradigms, seeded, taken
 
 
 @dataclass(frozen=True)
@@ -50,6 +50,15 @@ class Decoding:
         every["steps"] = mine.pop("sampling_steps")
         return every | taken(saved, saved.model.trajectory, **mine)
 
+    @staticmethod
+    def goes(paths, length):
+        """`Command.goes` of these flags, for texts of a length that was asked for or not."""
+        steps, how = goes_with_paradigms(paradigms(paths))["sampling_steps"]
+        return dict(
+            sampling_steps=(steps, how),
+            blocks=(steps or length is None, f"{how}, or without --length"),
+        )
+
     def length(self, saved):
         """Tokens in a text whose length is not asked for."""
         block = saved.config["recipe"]["block_size"]
@@ -57,7 +66,7 @@ class Decoding:
 
 
 @dataclass(frozen=True)
-class Sample:
+class Sample(Command):
     """Let a model write.
 
     Examples:
@@ -92,17 +101,21 @@ class Sample:
     """ar, mamba: how many texts to write for the gap, to choose one that fits (default: 64)"""
     decoding: Decoding = field(default_factory=Decoding)
 
+    def goes(self):
+        free, filling = (not self.infill, "without --infill"), (self.infill, "with --infill")
+        length = self.fill_length if self.infill else self.length
+        return self.decoding.goes([self.checkpoint], length) | dict(
+            prompt=free,
+            length=free,
+            prefix=filling,
+            suffix=filling,
+            fill_length=filling,
+            candidates=(self.infill and self.suffix, "with --infill and --suffix"),
+        )
+
     def run(self):
         at_least_one(self, ["n", "fill_length", "candidates"])
         check_seed(self.seed)
-        filling = ("prefix", "suffix", "fill_length", "candidates")
-        idle = ("prompt", "length") if self.infill else filling
-        for f in fields(self):
-            if f.name in idle and getattr(self, f.name) != f.default:
-                raise InputError(
-                    f"--{f.name} goes {'without' if self.infill else 'with'} --infill: "
-                    f"{'drop' if self.infill else 'add'} one of the two"
-                )
         saved = checkpoint.load(self.checkpoint)
         model, tokenizer = saved.model.eval(), saved.tokenizer
         options = dict(generator=seeded(self.seed), **self.decoding.options(saved))
@@ -127,7 +140,7 @@ class Sample:
 
 
 @dataclass(frozen=True)
-class Infill:
+class Infill(Command):
     """Fill a gap in a text; what is on either side stays, character for character.
 
     Diffusion and flow see both sides. ar and mamba write candidates after the first side and choose
@@ -152,6 +165,9 @@ class Infill:
     candidates: int | None = None
     """ar, mamba: how many texts to write for the gap, to choose one that fits (default: 64)"""
     decoding: Decoding = field(default_factory=Decoding)
+
+    def goes(self):
+        return Sample(infill=True, **vars(self)).goes()
 
     def run(self):
         Sample(infill=True, **vars(self)).run()

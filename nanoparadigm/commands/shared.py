@@ -2,7 +2,7 @@
 
 import inspect
 import sys
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, fields, is_dataclass
 from functools import partial
 from pathlib import Path
@@ -10,11 +10,22 @@ from pathlib import Path
 import torch
 from tqdm import tqdm
 
-from .. import checkpoint, corpora, distributed, tokenizers
+from .. import checkpoint, corpora, distributed, files, tokenizers
 from ..errors import InputError
+from ..evaluate import said
 from ..network import Sizes
+from ..paradigms import PRESETS
 from ..terminal import harmless, unguarded
 from ..train import read_lines, total_steps, train
+
+
+class Command:
+    """What `cli` runs: the fields are the flags, `run` does the work."""
+
+    def goes(self):
+        """flag -> whether it does anything beside the others, and when it does: with or without
+        what. One that is typed and would do nothing is refused."""
+        return {}
 
 
 @dataclass(frozen=True)
@@ -48,6 +59,40 @@ class Text:
             return tokenizers.build(self.tokenizer, corpus, self.bpe_vocab_size, waiting)
 
 
+def paradigms(paths):
+    """Those of the checkpoints in these folders; what cannot be read is left for `load` to say."""
+    found = []
+    for path in paths:
+        with suppress(InputError, KeyError, TypeError):
+            config = files.read_json(checkpoint.find(path) / "config.json")
+            found.append(PRESETS[config["recipe"]["name"]].paradigm)
+    return found
+
+
+def goes_with_paradigms(found):
+    """`Command.goes` of the flags that not every paradigm knows."""
+    steps = not found or any(not paradigm.causal for paradigm in found)
+    bounds = not found or any(not paradigm.exact for paradigm in found)
+    return dict(
+        sampling_steps=(steps, "with diffusion or flow"),
+        draws=(bounds, "with diffusion or flow"),
+    )
+
+
+def goes_with_networks(networks, tokenizer):
+    """`Command.goes` of the flags that not every network or tokenizer knows."""
+    attention = not networks.isdisjoint({"transformer", "hollow"})
+    recurrence = not networks.isdisjoint({"mamba", "hollow_mamba"})
+    return dict(
+        n_head=(attention, "with attention, --network transformer or hollow"),
+        mlp=(networks != {"mamba"}, "with an MLP, any --network but mamba"),
+        n_inner=(networks != {"mamba"}, "with an MLP, any --network but mamba"),
+        d_state=(recurrence, "with --network mamba or hollow_mamba"),
+        expand_factor=(recurrence, "with --network mamba or hollow_mamba"),
+        bpe_vocab_size=(tokenizer == "bpe", "with --tokenizer bpe"),
+    )
+
+
 def fit(name, model, data, settings, run, resume, stop, lock=None):
     """Train with a progress bar; whether the last step was reached, and not a stop."""
     if resume and distributed.rank() == 0:
@@ -59,8 +104,8 @@ def fit(name, model, data, settings, run, resume, stop, lock=None):
             step = record["step"]
             shown["loss"] = f"{record['loss']:.3f}"
             if "val" in record:
-                sign = "=" if model.exact else "<="
-                shown["val"] = f"{sign} {record['val']:.3f} ± {record['val_se']:.3f}"
+                val = dict(mean=record["val"], se=record["val_se"])
+                shown["val"] = said(val, before="= " if model.exact else "<= ")
             bar.set_postfix_str(", ".join(f"{k} {v}" for k, v in shown.items()), refresh=False)
             bar.update(step - bar.n)
     return step == total
@@ -85,6 +130,11 @@ def progress(items, label, **options):
         options["disable"] = True
     options |= dict(desc=harmless(label), file=unguarded(sys.stderr))
     return tqdm(items, dynamic_ncols=True, mininterval=0.5, **options)
+
+
+def working(label):
+    """A sign of life for as long as the block lasts, in work of which no end is known."""
+    return progress(None, label, bar_format="{desc} ...", leave=False)
 
 
 def flat(command):

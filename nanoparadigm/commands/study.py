@@ -6,13 +6,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from .. import cluster, evaluate, report, study
-from ..errors import InputError, at_least_one, check_seed, choose
+from ..errors import at_least_one, check_seed, choose
 from ..stopping import stop_signals
-from .shared import duration, progress, tell_damage
+from .shared import Command, duration, progress, tell_damage
 
 
 @dataclass(frozen=True)
-class Study:
+class Study(Command):
     """Does the noise schedule matter? Train masked diffusion under six, and measure all alike.
 
     All trials of a study share everything but schedule, masking and seed, and are measured by one
@@ -56,12 +56,26 @@ class Study:
     def folder(self):
         return self.out or f"studies/{Path(self.preset).stem}"
 
+    def goes(self):
+        modes = "dry_run", "report", "status", "submit", "trial"
+        asked = [mode for mode in modes if getattr(self, mode)]
+        alone = {
+            mode: ({mode} >= {*asked}, f"alone, and not with --{', --'.join(asked)}")
+            for mode in modes
+        }
+        return alone | dict(
+            workers=(not asked, f"without --{', --'.join(asked)}"),
+            seeds=(not (self.report or self.status), "without --report and --status"),
+            cap=(self.submit, "with --submit"),
+            sbatch=(self.submit, "with --submit"),
+            patience=(self.status, "with --status"),
+            requeue_stalled=(self.status, "with --status"),
+        )
+
     def run(self):
         at_least_one(self, ["workers", "cap"])
         for seed in self.seeds:
             check_seed(seed)
-        if self.requeue_stalled and not self.status:
-            raise InputError("--requeue_stalled goes with --status: add it")
         plan = study.load(self.preset)
         if self.seeds:
             plan = replace(plan, seeds=self.seeds)
@@ -82,7 +96,8 @@ class Study:
         flags = ["--preset", self.preset, "--out", self.folder]
         flags += ["--seeds", *map(str, self.seeds)] if self.seeds else []
         job = cluster.submit(plan, self.folder, flags, self.cap, shlex.split(self.sbatch))
-        print(f"submitted as job {job}; look with the same command and --status")
+        look = shlex.join(["nanoparadigm", "study", *flags[:4], "--status"])
+        print(f"submitted as job {job}; look with: {look}")
 
     def train(self, plan):
         trials, texts = self.chosen(plan), study.Texts.of(plan)
@@ -118,6 +133,7 @@ class Study:
         for run in sorted(Path(self.folder).glob("runs/*")):
             tell_damage(run)
         print(report.write(self.folder), end="")
+        report.draw(self.folder)
         print(f"\nsaved in {self.folder}: report.md, results.json, curves.png, forest.png")
 
     def tell(self, plan):

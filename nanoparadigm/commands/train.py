@@ -11,11 +11,11 @@ from ..network import Sizes
 from ..paradigms import PRESETS, build, parameters
 from ..stopping import stop_signals
 from ..train import FREE, Began, Settings, rows_of_each, total_steps, usable
-from .shared import Text, fit, flat, make_room, say
+from .shared import Command, Text, fit, flat, goes_with_networks, make_room, say, working
 
 
 @dataclass(frozen=True)
-class Train:
+class Train(Command):
     """Train one model and keep its best and last checkpoints.
 
     Ctrl-C finishes the step, saves, and says how to go on. So do SIGTERM and SIGUSR1, with exit
@@ -48,6 +48,10 @@ class Train:
     @property
     def folder(self):
         return self.out or f"runs/{self.model}"
+
+    def goes(self):
+        usual = PRESETS[self.model].network if self.model in PRESETS else "hollow_mamba"
+        return goes_with_networks({self.network or usual}, self.text.tokenizer)
 
     def stored(self):
         """The command that began the run to be resumed."""
@@ -89,7 +93,8 @@ class Train:
 
     def begin(self):
         choose("model", self.model, PRESETS)
-        data = self.text.load(self.sizes.block_size)
+        with working("reading the text"):
+            data = self.text.load(self.sizes.block_size)
         model = build(
             self.model,
             data.tokenizer.vocab_size,
@@ -105,7 +110,8 @@ class Train:
     def go_on(self):
         saved = checkpoint.load(self.folder, "last")
         same_name = self.text.dataset == saved.config["corpus"]
-        return saved.model, corpora.of_run(saved, None if same_name else self.text.dataset)
+        with working("reading the text"):
+            return saved.model, corpora.of_run(saved, None if same_name else self.text.dataset)
 
     def run(self):
         with distributed.joined(self.settings.device), ExitStack() as stack:

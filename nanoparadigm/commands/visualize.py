@@ -13,11 +13,11 @@ from ..errors import InputError, check_seed, choose
 from ..terminal import unguarded
 from ..tokenizers import encode
 from .sample import Decoding
-from .shared import seeded
+from .shared import Command, seeded
 
 
 @dataclass(frozen=True)
-class Visualize:
+class Visualize(Command):
     """Watch some models write, side by side on one clock.
 
     Each writes its text first; the show then takes as long as is asked for. Where the output is no
@@ -48,6 +48,9 @@ class Visualize:
     """same seed, same texts"""
     decoding: Decoding = field(default_factory=Decoding)
 
+    def goes(self):
+        return self.decoding.goes(self.checkpoint, self.length)
+
     def run(self):
         check_seed(self.seed)
         choose("clock", self.clock, race.CLOCKS)
@@ -76,7 +79,9 @@ class Visualize:
         if self.html:
             Path(self.html).write_text(race.page(runs, self.clock), encoding="utf-8")
         if self.gif:
-            race.gif(runs, self.clock, self.gif)
+            race.gif(
+                runs, self.clock, self.gif, **({"seconds": self.seconds} if self.seconds else {})
+            )
         console = Console(file=unguarded(sys.stdout))
         if self.seconds and sys.stdout.isatty() and console.is_interactive:
             with suppress(KeyboardInterrupt):

@@ -6,6 +6,7 @@ by, and how to generate. Time t runs from 0 (clean text) to 1 (noise) in all of 
 told the noise level 1 - alpha(t), which for the linear schedule is t itself.
 """
 
+import math
 from abc import ABC, abstractmethod
 from collections import deque
 
@@ -158,6 +159,7 @@ class Paradigm(nn.Module, ABC):
         """The template's tokens repeated n times (n, L), and where they are given (n, L)."""
         if len(template) == 0 or n < 1:
             raise InputError("nothing to generate: ask for a length and a number of 1 or more")
+        check_weights(self)
         canvas = torch.tensor([template] * n, device=self.device)
         if ((canvas < 0) | (canvas > self.blank)).any():
             raise InputError(
@@ -165,6 +167,20 @@ class Paradigm(nn.Module, ABC):
                 "use characters of the text it was trained on"
             )
         return canvas, canvas != self.blank
+
+
+def largest_weight(model):
+    """The largest absolute value of all weights, or nan where one is nan."""
+    return torch.nn.utils.get_total_norm(model.parameters(), torch.inf).item()
+
+
+def check_weights(model):
+    """InputError if a weight is not a finite number: such a network predicts nothing."""
+    if not math.isfinite(largest_weight(model)):
+        raise InputError(
+            "the network's weights are not all finite numbers, as after a training that diverged: "
+            "train again, at a lower learning rate"
+        )
 
 
 def probabilities(logits, temperature=1.0, top_k=None, top_p=None):
