@@ -103,7 +103,7 @@ def of_run(saved, dataset=None):
     has read is taken. Raises InputError if that is not to be found.
     """
     config, tokenizer, others = saved.config, saved.tokenizer, []
-    if not {"corpus", "text"} <= config.keys():
+    if "corpus" not in config or config.keys().isdisjoint(("corpus_sha256", "text")):
         raise InputError(f"{saved.folder} does not say what it was trained on: train again")
     for name, path in [(dataset, None)] if dataset else _places(saved):
         try:

@@ -6,14 +6,12 @@ from collections import Counter
 from dataclasses import asdict
 from operator import itemgetter
 from pathlib import Path
-from typing import Annotated, TypedDict
 
 import numpy as np
 import torch
 from matplotlib.figure import Figure
-from msgspec import Meta
 
-from . import checkpoint, files
+from . import checkpoint
 from .errors import InputError, choose
 from .evaluate import markdown, of_windows, said
 from .paradigms.mdlm import MASKINGS
@@ -26,17 +24,6 @@ from .viz import COLOURS, GREY, save
 MARKERS = {"uniform": "o", "entropy": "s"}
 DASHES = ["-", ":", "--", "-.", (0, (5, 1)), (0, (1, 1))]
 STYLES = dict(zip(SCHEDULES, zip(COLOURS, DASHES, strict=True), strict=True))
-
-
-class Point(TypedDict):
-    """A line of log.jsonl that is one of a learning curve."""
-
-    step: int
-    seconds: float
-    val: float
-
-
-Curve = Annotated[list[Point], Meta(min_length=1)]
 
 
 def collect(out):
@@ -58,7 +45,8 @@ def collect(out):
             schedule, masking, seed = name.rsplit("-", 2)
             trial = dict(schedule=schedule, masking=masking, seed=int(seed))
             points = [r for r in read_log(folder) if "val" in r]
-            points = files.typed(points, Curve, folder / "log.jsonl", "train it anew")
+            if not points:
+                raise InputError(f"{folder}/log.jsonl holds no evaluation: train it anew")
             curve = [{k: r[k] for k in ("step", "seconds", "val")} for r in points]
             found[name] = trial | measures | means | errors | dict(curve=curve)
     if not found:

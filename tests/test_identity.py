@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from test_cli import LINES, TEXT, TINY, Said, contents, main, quiet, table_rows
+from test_cli import LINES, TEXT, Said, contents, main, quiet, table_rows, tiny
 
 from nanoparadigm import checkpoint, cli, corpora, evaluate, shards, study
 from nanoparadigm.corpora import Corpus, Data, of_run
@@ -23,7 +23,7 @@ from nanoparadigm.tokenizers import BPETokenizer, CharTokenizer
 OTHER = "".join(random.Random(1).choices(LINES, k=40))  # in the same characters and words
 KINDS = ["char", "bpe", "word", "shards"]
 kinds = pytest.mark.parametrize("kind", KINDS)
-FAST = shlex.join([*TINY, "--max_steps", "2", "--eval_interval", "1", "--batch_size", "2"])
+FAST = shlex.join(tiny(max_steps=2, eval_interval=1, batch_size=2))
 
 
 def quick(patch):
@@ -57,13 +57,14 @@ def trained(tmp_path_factory):
         for kind in KINDS:
             if not Path(name_of(kind)).exists():
                 put(TEXT, kind, name_of(kind))
-            flags = "" if kind == "shards" else f"--tokenizer {kind} --bpe_vocab_size 270"
+            flags = "" if kind == "shards" else f"--tokenizer {kind}"
+            flags += " --bpe_vocab_size 270" if kind == "bpe" else ""
             main(f"train --out runs/{kind} --dataset {name_of(kind)} {flags} {FAST}")
         main(f"{COMPARE} --models ar --dataset text.txt {FAST}")
     return home
 
 
-COMPARE = "compare --no_equal_size --out runs/both --draws 1 --sampling_steps 2"
+COMPARE = "compare --out runs/both"
 
 
 @pytest.fixture
@@ -83,7 +84,7 @@ def lines(kind, at="."):
     """Every command that reads the text of a run; the last one also writes into it."""
     run = f"{at}/runs/{kind}"
     return [
-        f"evaluate --checkpoint {run} --draws 1 --sampling_steps 2 --no_baselines",
+        f"evaluate --checkpoint {run} --no_baselines",
         f"prepare entropy --checkpoint {run} --tokens 64 --out found.npy",
         f"train --resume --out {run} --max_steps 3",
     ]
@@ -108,7 +109,7 @@ def test_a_run_and_its_text_move_together(kind, home, say, tmp_path, monkeypatch
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")
     put(OTHER, kind, name_of(kind))
-    assert "| char" in measured("char", there)
+    assert ">char</td>" in measured("char", there)
     for line in lines(kind, there):
         said = say(line)
         assert said.status == 0, said.err
@@ -160,7 +161,8 @@ def test_a_text_goes_by_any_name(kind, home, say):
 def test_a_comparison_goes_on_with_its_own_text_or_not_at_all(home, say):
     Path("text.txt").rename("it.txt")
     Path("text.txt").write_text(OTHER)
-    before, line = contents(), f"{COMPARE} --models mamba ar --resume {FAST} --dataset"
+    before, line = contents(), f"{COMPARE} --models mamba ar --no_equal_size --resume"
+    line += f" {FAST} --dataset"
     said = say(f"{line} text.txt")
     assert said.status == 2 and "text.txt is not the text that the run in runs/both/ar" in said.err
     assert contents() == before
@@ -169,7 +171,7 @@ def test_a_comparison_goes_on_with_its_own_text_or_not_at_all(home, say):
 
 def test_evaluate_says_which_text_it_was(home, say):
     Path("more.txt").write_text(OTHER)
-    fast = "--draws 1 --sampling_steps 2 --no_baselines"
+    fast = "--no_baselines"
     said = say(f"evaluate --checkpoint runs/char runs/both/ar --dataset more.txt {fast}")
     names = "runs/char (trained on another text), runs/both/ar (trained on another text)"
     assert said.out.endswith(f"{names}: on the validation split of more.txt.\n")
@@ -179,7 +181,7 @@ def test_one_text_is_one_whatever_it_is_called_and_two_are_two(home, say):
     """In evaluate, which measures what only one text allows, and in the demo."""
     shutil.copy("text.txt", "it.txt")
     main(f"train --out runs/it --dataset it.txt --tokenizer bpe {FAST}")
-    runs = "evaluate --draws 1 --sampling_steps 2 --checkpoint runs/char"
+    runs = "evaluate --checkpoint runs/char"
     said = say(f"{runs} runs/it")
     assert "different texts" not in said.out and "uniform, " in said.out
     assert said.out.endswith("\nruns/char, runs/it: on the validation split of text.txt.\n")

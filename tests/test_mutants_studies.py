@@ -733,9 +733,9 @@ MUTANTS = {
         ),
     ),
     "one size of vocabulary for all": (
-        shared.Text.load,
+        shared.Text.build,
         "self.tokenizer, corpus, self.bpe_vocab_size",
-        "self.tokenizer, corpus",
+        "self.tokenizer, corpus, 500",
         test_commands.test_a_text_is_read_in_the_tokens_and_windows_that_are_asked_for,
     ),
     "a training that was stopped counts as whole": (

@@ -77,7 +77,7 @@ validated = partial(
     test_train.test_validation_is_a_number_of_the_weights_alone, "diffusion", test_train.cats()
 )
 shards_by_hand = test_shards.test_a_folder_by_hand
-flags = test_cli.test_every_flag_of_train_reaches_what_it_names
+flags = partial(test_cli.test_every_flag_of_train_reaches_what_it_names, "hollow", "epochs")
 prepared = test_shards.test_every_flag_of_prepare_reaches_what_it_names
 
 # name: function, what its source says, what the mutant says, the law that must fail
@@ -694,9 +694,9 @@ MUTANTS = {
         flags,
     ),
     "the size of the vocabulary ignored": (
-        Text.load,
+        Text.build,
         "self.tokenizer, corpus, self.bpe_vocab_size",
-        "self.tokenizer, corpus",
+        "self.tokenizer, corpus, 500",
         flags,
     ),
     "the usual block whatever was asked": (

@@ -415,7 +415,8 @@ def test_weights_that_are_no_numbers_are_not_saved(at, stop, muon_lr, advice, tm
 @pytest.mark.parametrize("value", [math.inf, math.nan])
 def test_an_evaluation_that_is_no_number_is_a_divergence(value, tmp_path):
     with told(3.0, value), QUICK_DISK, pytest.raises(InputError, match=f"validation is {value} at"):
-        list(train(new(cats()), cats(), replace(SETTINGS, eval_interval=1), tmp_path))
+        settings = replace(SETTINGS, eval_interval=1, max_steps=2)
+        list(train(new(cats()), cats(), settings, tmp_path))
     assert checkpoint.read_pointer(tmp_path) == dict(last="step-1", best="step-1")
     assert [record["step"] for record in read_log(tmp_path)] == [1]
 
