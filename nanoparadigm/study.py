@@ -45,9 +45,7 @@ from .train import Settings, train
 TWINS = ("linear", "loglinear")
 ENTROPY_TOKENS = 2**20  # of the judge's text, to say how hard each token is
 UNREADABLE = 0.1  # share of a second text's characters that may be left out, at most
-STUDIES = resources.files(__package__).joinpath(
-    "studies"
-)  # NAME.toml, and NAME.json: what was found
+STUDIES = resources.files(__package__) / "studies"  # NAME.toml, and NAME.json: what was found
 PRESETS = tuple(sorted(f.name[:-5] for f in STUDIES.iterdir() if f.name.endswith(".toml")))
 
 

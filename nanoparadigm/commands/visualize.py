@@ -79,9 +79,8 @@ class Visualize(Command):
         if self.html:
             Path(self.html).write_text(race.page(runs, self.clock), encoding="utf-8")
         if self.gif:
-            race.gif(
-                runs, self.clock, self.gif, **({"seconds": self.seconds} if self.seconds else {})
-            )
+            pace = dict(seconds=self.seconds) if self.seconds else {}
+            race.gif(runs, self.clock, self.gif, **pace)
         console = Console(file=unguarded(sys.stdout))
         if self.seconds and sys.stdout.isatty() and console.is_interactive:
             with suppress(KeyboardInterrupt):
