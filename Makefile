@@ -3,8 +3,14 @@ BIN := .venv/bin
 # One file for both set-up commands. It is called `installing` until everything is in, so an
 # interrupted install can neither pass for a finished one nor be built upon.
 STAMP := .venv/installed
+# Its settings keep JupyterLab from asking whether it may fetch news.
+LAB := $(BIN)/jupyter lab --LabApp.app_settings_dir=$(CURDIR)/book/lab
 
-.PHONY: help book site chapters lab learn student test test-slurm format clean
+# What the processor is called, on Linux, on a Mac, or elsewhere only its kind.
+CPU = $$(sed -n 's/^model name.*: //p' /proc/cpuinfo 2>/dev/null | head -n 1 | grep . || \
+    sysctl -n machdep.cpu.brand_string 2>/dev/null || uname -m)
+
+.PHONY: help book site race chapters lab learn student grade test fuzz test-slurm format clean
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -20,7 +26,9 @@ site: $(STAMP)  ## build the book from the last comparison, or without one
 	@mkdir -p book/_fresh
 	@if [ -f runs/compare/table.md ] && [ -f runs/compare/figure.png ]; then \
 	    cp runs/compare/figure.png book/_fresh/; \
-	    { cat runs/compare/table.md; printf '\n![%s](_fresh/figure.png)\n' \
+	    { printf 'Trained on %s, on %s with %s cores.\n\n' "$$(date -r runs/compare/table.md +%F)" \
+	        "$(CPU)" "$$(getconf _NPROCESSORS_ONLN)"; \
+	      cat runs/compare/table.md; printf '\n![%s](_fresh/figure.png)\n' \
 	      'Bits per character against tokens read and against seconds, a curve for each model, above the level lines of the best predictions with little memory and of the entropy.'; } > book/_fresh/run.md; \
 	else \
 	    echo 'Nothing has been compared on this machine yet: `make book` does it.' > book/_fresh/run.md; \
@@ -29,23 +37,33 @@ site: $(STAMP)  ## build the book from the last comparison, or without one
 	$(BIN)/jupyter-book build . -W -n --keep-going
 	@echo "The book: file://$(CURDIR)/_build/html/index.html"
 
-chapters: $(STAMP)  ## execute the chapters whose text has changed
+race: $(STAMP)  ## record the race of the front page anew, from the last comparison
+	$(BIN)/python book/front.py
+
+chapters: $(STAMP)  ## execute the chapters whose text has changed, and renew the copies in student/
 	OMP_WAIT_POLICY=PASSIVE $(BIN)/python book/chapters.py
+	$(BIN)/python book/student.py --publish
 
 lab: $(STAMP)  ## edit the book itself in JupyterLab: what is saved there is saved as text too
-	$(BIN)/jupyter lab book
+	$(LAB) book
 
 learn: student  ## open the chapters without their solutions in JupyterLab
-	$(BIN)/jupyter lab build/student
+	$(LAB) build/student/start.ipynb
 
 student: $(STAMP)  ## build/student/: the chapters without their solutions
-	$(BIN)/python book/chapters.py --student
+	$(BIN)/python book/student.py
+
+grade: $(STAMP)  ## which exercises are right in notebooks handed in: make grade FILES='in/*.ipynb'
+	$(BIN)/python book/grade.py $(FILES)
 
 # Two workers already fill two cores: more threads in each only make them wait for one another.
 test: $(STAMP)  ## set up, then everything the continuous integration checks
 	$(BIN)/ruff check
 	$(BIN)/python book/assets.py
 	TQDM_DISABLE=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --nbval tests book
+
+fuzz: $(STAMP)  ## twenty thousand hostile inputs, some half an hour
+	OMP_NUM_THREADS=1 $(BIN)/python tests/hostile/run.py --cases 20000
 
 test-slurm: $(STAMP)  ## a study on a SLURM cluster of this one machine (Debian), some four minutes
 	tests/slurm.sh

@@ -21,8 +21,7 @@ def measured(runs):
     found = {steps: [] for steps in STEPS}
     for name in PRESETS:
         saved = checkpoint.load(runs / name)
-        corpus = corpora.load(saved.config["corpus"])
-        data = corpora.Data(corpus, saved.tokenizer, saved.config["recipe"]["block_size"])
+        data = corpora.of_run(saved)
         for steps, rows in found.items():
             if saved.model.exact and steps != STEPS[-1]:
                 continue  # it takes a step for every token, whatever is asked

@@ -69,7 +69,7 @@ def machine():
 
 def processor():
     try:
-        return re.search(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text())[1]
+        return re.search(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text("utf-8"))[1]
     except (OSError, TypeError):
         return platform.processor() or platform.machine()
 

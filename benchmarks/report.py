@@ -15,7 +15,7 @@ from measure import RESULTS
 
 from nanoparadigm import report as study_report
 from nanoparadigm.evaluate import decoding_table, markdown
-from nanoparadigm.viz import PALETTE
+from nanoparadigm.viz import GREY, MARKERS, PALETTE
 
 ROOT = Path(__file__).parent.parent
 BEGIN = "<!-- performance: made by benchmarks/report.py from benchmarks/results -->"
@@ -30,10 +30,14 @@ def times(x):
     return f"{x:.1f}x"
 
 
+def count(n, what):
+    return f"{n} {what}{'s' * (n != 1)}"
+
+
 def machine(numbers):
     m = numbers["machine"]
     return (
-        f"{m['processor']}, {m['cores']} cores, {m['threads']} threads, {m['system']}, "
+        f"{m['processor']}, {count(m['cores'], 'core')}, {count(m['threads'], 'thread')}, {m['system']}, "
         f"PyTorch {m['torch']}"
     )
 
@@ -154,7 +158,7 @@ def quality_table(numbers):
                 f"{row['positions']:,.0f}",
                 f"{row['milliseconds_1']:.1f}",
                 f"{row['milliseconds_64']:.2f}",
-                f"{excess:.3f} ± {row['surprise']['se']:.3f}",
+                f"{excess:z.3f} ± {row['surprise']['se']:.3f}",
                 f"{100 * row['ungrammatical']['mean']:.1f} %",
             ]
         )
@@ -228,7 +232,7 @@ Lower is better, further left is faster; the gray line is the language itself. D
 
 Excess is the mean surprise of the texts under the truth (with slips of one in a thousand) minus
 the entropy of the language, {truth["entropy"]:.3f} nats a word. Texts drawn from the truth itself
-score {truth["truth"]["mean"] - truth["entropy"]:.3f} ± {truth["truth"]["se"]:.3f}. Positions are the
+score {truth["truth"]["mean"] - truth["entropy"]:z.3f} ± {truth["truth"]["se"]:.3f}. Positions are the
 token positions that the network computed for one text. Times are per text, written alone or with 63
 others, on one thread.
 
@@ -252,9 +256,22 @@ def speed_figure():
         for name, rows in curves.items():
             ms = [row[f"milliseconds_{batch}"] for row in rows]
             excess = [row["surprise"]["mean"] - truth["entropy"] for row in rows]
-            axis.plot(ms, excess, marker="o", linestyle="-" if len(rows) > 1 else "", label=name)
-        axis.axhline(0, color="gray", linewidth=1)
+            model = name.split(",")[0]
+            variant = model in curves and name != model  # hollow, and on top of what it varies
+            axis.plot(
+                ms,
+                excess,
+                color=PALETTE[model],
+                marker=MARKERS[model],
+                markersize=11 if variant and len(rows) == 1 else 6,
+                markerfacecolor="none" if variant else PALETTE[model],
+                linestyle="" if len(rows) == 1 else "--" if variant else "-",
+                zorder=3 if variant else 2,
+                label=name,
+            )
+        axis.axhline(0, color=GREY, linewidth=1)
         axis.set(xscale="log", xlabel="milliseconds a text", title=f"batch {batch}")
+        axis.spines[["top", "right"]].set_visible(False)
     axes[0].set_ylabel("excess, nats a word")
     axes[1].legend(fontsize="small")
     return figure
@@ -286,7 +303,7 @@ def learning_figure():
         color = PALETTE[name]
         label = None if old else f"{name} ({'=' if run['exact'] else '<='})"
         axis.plot(seconds, nats, "--" if old else "-", color=color, label=label)
-    axis.axhline(runs["five_gram"]["128"], color="gray", linewidth=1)
+    axis.axhline(runs["five_gram"]["128"], color=GREY, linewidth=1)
     axis.set(xlabel="seconds of training", ylabel="nats per character")
     axis.legend(fontsize="small")
     return figure
@@ -324,7 +341,7 @@ def decoding_page():
         return f"{100 * rows[name]['ungrammatical']['mean']:.0f} %"
 
     def excess(name, rows=of):
-        return f"{rows[name]['excess']['mean']:.3f} ± {rows[name]['excess']['se']:.3f}"
+        return f"{rows[name]['excess']['mean']:z.3f} ± {rows[name]['excess']['se']:.3f}"
 
     def varied(name):
         return f"{of[name]['entropy']['mean']:.3f}"

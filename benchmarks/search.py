@@ -74,7 +74,7 @@ def main():
     argparse.ArgumentParser(description=__doc__.splitlines()[0]).parse_args()
     os.environ.update(OMP_NUM_THREADS="1")
     path = RESULTS / "search.json"
-    rows = json.loads(path.read_text())["trials"] if path.exists() else []
+    rows = json.loads(path.read_bytes())["trials"] if path.exists() else []
     done = {(row["model"], row["trial"]) for row in rows}
     with multiprocessing.get_context("spawn").Pool(2) as pool:
         for row in pool.imap_unordered(trial, [job for job in jobs() if job not in done]):

@@ -163,7 +163,7 @@ def main():
     parser.add_argument("--measure", action="store_true", help="only measure what was trained")
     options = parser.parse_args()
     path = RESULTS / "speedrun.json"
-    rows = json.loads(path.read_text())["runs"] if path.exists() and not options.again else []
+    rows = json.loads(path.read_bytes())["runs"] if path.exists() and not options.again else []
     keep_memory()
     corpus = corpora.load("shakespeare")
     tokenizer = tokenizers.build("char", corpus)

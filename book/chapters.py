@@ -2,8 +2,6 @@
 
 python book/chapters.py                  execute the chapters whose text has changed
 python book/chapters.py book/03-*.md     execute these, changed or not
-python book/chapters.py --student        build/student/: the chapters without their solutions
-python book/chapters.py --grade FILE...  execute notebooks handed in, and list what is right
 python book/chapters.py --table          how long each is, and how many seconds it takes here
 """
 
@@ -24,7 +22,6 @@ from nanoparadigm.exercises import ALL
 from nanoparadigm.viz import WIDGET
 
 BOOK = Path(__file__).parent
-STUDENT = BOOK.parent / "build" / "student"
 
 # The first cell of every chapter. --no-deps, because PyTorch is large and Colab has its own; the
 # second line names what Colab may lack.
@@ -44,7 +41,7 @@ def texts():
 
 def repository():
     """The project's address, which _config.yml names."""
-    return yaml.safe_load((BOOK.parent / "_config.yml").read_text())["repository"]["url"]
+    return yaml.safe_load((BOOK.parent / "_config.yml").read_bytes())["repository"]["url"]
 
 
 def launching(source):
@@ -58,7 +55,7 @@ def launching(source):
 
 def stale(text):
     """Why the notebook beside a text is not its execution, or None."""
-    source = text.read_text()
+    source = text.read_text(encoding="utf-8")
     if source != launching(source):
         return "its first cell is not the one that brings the package"
     path = text.with_suffix(".ipynb")
@@ -85,7 +82,7 @@ def content(cell):
 
 def execute(text):
     """Run a text's cells in a kernel of its own and write the notebook beside it."""
-    text.write_text(launching(text.read_text()))
+    text.write_text(launching(text.read_text(encoding="utf-8")), encoding="utf-8")
     notebook = jupytext.read(text)
     run(notebook)
     for cell in notebook.cells:
@@ -126,29 +123,6 @@ def run(notebook, **more):
     nbclient.NotebookClient(notebook, **options, **more).execute()
 
 
-def student(notebook):
-    """A copy with neither solutions nor outputs; what is left to be done says so."""
-    copied, kept, solving = copy.deepcopy(notebook), [], False
-    for cell in copied.cells:
-        if "{solution-start}" in cell.source:
-            solving = True
-            cell.source = cell.source.split("```{solution-start}")[0].rstrip()
-        elif "{solution-end}" in cell.source:
-            solving = False
-            cell.source = cell.source.split("```{solution-end}\n```")[1].lstrip()
-        elif solving:
-            continue
-        if cell.cell_type == "code":
-            cell.outputs, cell.execution_count = [], None
-        else:  # chapters lie beside each other here, the other pages do not
-            cell.source = re.sub(r"\]\((\d\db?-[\w-]+)\.md", r"](\1.ipynb", cell.source)
-            cell.source = re.sub(r"\]\(([a-z][\w-]*\.md)", r"](../../book/\1", cell.source)
-        if cell.source:
-            kept.append(cell)
-    copied.cells = kept
-    return copied
-
-
 def checked(cell):
     """The name of the exercise that an exercise or solution cell checks."""
     (name,) = re.findall(r'^check\("(\w+)", \w+\)$', cell.source, flags=re.M)
@@ -163,22 +137,6 @@ def kinds(notebook):
     """How many figures and views its stored outputs hold."""
     data = [o.get("data", {}) for c in notebook.cells for o in c.get("outputs", [])]
     return sum("image/png" in d for d in data), sum("text/html" in d for d in data)
-
-
-def graded(notebook):
-    """name -> what `check` says of each exercise of a notebook that is right, None of the others.
-
-    It executes the notebook, which goes on after a cell that fails."""
-    run(notebook, allow_errors=True)
-    found = {}
-    for number, cell in enumerate(tagged(notebook, "exercise"), 1):
-        try:
-            name = checked(cell)
-        except ValueError:
-            name = f"exercise {number}, whose line with check has been changed"
-        said = [o.get("data", {}).get("text/plain", "") for o in cell.get("outputs", [])]
-        found[name] = next((text for text in said if text.startswith(f"{name}: right")), None)
-    return found
 
 
 def measures(text):
@@ -207,31 +165,11 @@ def main():
     raw = argparse.RawTextHelpFormatter
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=raw)
     parser.add_argument("texts", nargs="*", type=Path)
-    parser.add_argument("--student", action="store_true")
-    parser.add_argument("--overwrite", action="store_true", help="also copies worked on")
-    parser.add_argument("--grade", action="store_true")
     parser.add_argument("--table", action="store_true")
     options = parser.parse_args()
     if options.table:
         rows = [measures(text) for text in options.texts or texts()]
         print(markdown(list(rows[0]), [list(map(str, row.values())) for row in rows]), end="")
-        return
-    if options.student:
-        STUDENT.mkdir(parents=True, exist_ok=True)
-        for text in options.texts or texts():
-            path = STUDENT / text.with_suffix(".ipynb").name
-            if path.exists() and not options.overwrite:
-                print(f"kept: {path}, which may have been worked on; --overwrite replaces it")
-                continue
-            nbformat.write(student(jupytext.read(text)), path)
-            print(f"written: {path}")
-        return
-    if options.grade:
-        for path in options.texts:
-            right = graded(nbformat.read(path, as_version=4))
-            print(f"{path}: {sum(map(bool, right.values()))} of {len(right)} right")
-            for name, said in right.items():
-                print(f"  {said or name + ': not yet'}")
         return
     for text in options.texts or [t for t in texts() if stale(t) and not reworded(t)]:
         print(f"executing {text}", flush=True)

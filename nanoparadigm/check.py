@@ -30,7 +30,7 @@ class Exercise:
     """a second right answer, written differently, which the grader must accept too"""
     mistakes: dict[str, Mistake]
     cases: Callable
-    """() -> a list of tuples of arguments"""
+    """(seed=0) -> a list of tuples of arguments: seed 0 draws the book's, any other fresh ones"""
     measure: Callable = lambda answer, *case: answer(*case)
     """(answer, *case) -> numbers; of an answer that draws, frequencies"""
     tolerance: float = 1e-5
@@ -53,10 +53,10 @@ class Verdict:
         return self.message
 
 
-def check(name, answer):
+def check(name, answer, seed=0):
     """Try `answer` on the exercise of that name -> Verdict. InputError if there is none such."""
     exercise = choose("exercise", name, exercises())
-    cases = exercise.cases()
+    cases = exercise.cases(seed)
     right = [numbers(exercise, exercise.reference, case) for case in cases]
     said = []
     for n, case in enumerate(cases, 1):
@@ -92,24 +92,31 @@ def numbers(exercise, answer, case):
     """
     case = copy.deepcopy(case)
 
-    def tensor(*arguments):
-        said = answer(*arguments)
-        if said is None or said is Ellipsis:
-            raise Unusable("gave nothing: end it with return")
-        try:
-            if isinstance(said, list | tuple) and any(isinstance(s, torch.Tensor) for s in said):
-                return torch.stack([torch.as_tensor(s) for s in said])
-            return torch.as_tensor(said)
-        except (TypeError, ValueError, RuntimeError) as error:
-            raise Unusable(f"gave a {type(said).__name__}, not a tensor of numbers") from error
-
     try:
-        return exercise.measure(tensor, *case).double()
+        return exercise.measure(lambda *given: tensor_of(answer, *given), *case).double()
     except Unusable:
         raise
     except Exception as error:
-        lines = str(error).splitlines() or ["without a reason"]
-        raise Unusable(f"stopped with {type(error).__name__}: {lines[0].rstrip('.')}") from error
+        raise stopped(error) from error
+
+
+def tensor_of(answer, *given):
+    """What an answer returns, as a tensor. Raises Unusable, or what the answer raises."""
+    said = answer(*given)
+    if said is None or said is Ellipsis:
+        raise Unusable("gave nothing: end it with return")
+    try:
+        if isinstance(said, list | tuple) and any(isinstance(s, torch.Tensor) for s in said):
+            return torch.stack([torch.as_tensor(s) for s in said])
+        return torch.as_tensor(said)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise Unusable(f"gave a {type(said).__name__}, not a tensor of numbers") from error
+
+
+def stopped(error):
+    """The Unusable that says by which error an answer was stopped."""
+    lines = str(error).splitlines() or ["without a reason"]
+    return Unusable(f"stopped with {type(error).__name__}: {lines[0].rstrip('.')}")
 
 
 def same(exercise, a, b):

@@ -19,6 +19,7 @@ from .commands.shared import flat
 from .errors import MOST, InputError, choose
 from .machine import keep_memory
 from .stopping import INTERRUPTED
+from .terminal import guarded, harmless
 
 
 def flags(command):
@@ -173,16 +174,19 @@ def main(arguments=None):
         sys.stdout.reconfigure(errors="replace")
     keep_memory()
     try:
-        try:
-            parse(sys.argv[1:] if arguments is None else arguments).run()
-        finally:
-            sys.stdout.flush()
+        command = parse(sys.argv[1:] if arguments is None else arguments)
+        with guarded():
+            try:
+                command.run()
+            finally:
+                sys.stdout.flush()
     except InputError as error:
-        print(f"nanoparadigm: {error}", file=sys.stderr)
+        print(f"nanoparadigm: {harmless(str(error))}", file=sys.stderr)
         return 2
     except OSError as error:
         if not isinstance(error, BrokenPipeError):  # the reader of our output, head for one, left
-            print(f"nanoparadigm: {error}; what was saved before is untouched", file=sys.stderr)
+            said = f"{harmless(str(error))}; what is saved is whole"
+            print(f"nanoparadigm: {said}", file=sys.stderr)
         try:
             sys.stdout.flush()
         except OSError:  # what cannot be written shall not be tried once more at the end

@@ -5,7 +5,6 @@ status 75, and the task puts itself back into the queue, as often as it takes. N
 task that fails or is killed: what is not done is submitted again by the same command.
 """
 
-import json
 import shlex
 import subprocess
 import sys
@@ -14,10 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from string import Template
 
-from .checkpoint import write_json
+from . import files
+from .checkpoint import steps_done, write_json
 from .errors import InputError
 from .stopping import UNFINISHED
-from .study import is_done, steps_done
+from .study import is_done
 
 NOTICE = 120  # seconds before the end of its time at which a task is told
 SCRIPT = Template("""\
@@ -85,10 +85,17 @@ def submit(study, out, flags, cap=4, options=()):
     return job
 
 
+@dataclass(frozen=True)
+class Submitted:
+    """What cluster.json says."""
+
+    job: str
+
+
 def submitted(out):
     """The number of the study's last array job, or None."""
     file = Path(out) / "cluster.json"
-    return json.loads(file.read_text(encoding="utf-8"))["job"] if file.exists() else None
+    return files.read_json(file, Submitted, "delete it").job if file.exists() else None
 
 
 def in_queue(out):

@@ -1,14 +1,17 @@
 """Texts to learn from: where each one is found, how it is split, how it becomes batches of tokens.
 
 A published text is looked for in the folder named by the environment variable NANOPARADIGM_DATA,
-then in the user's cache folder, and only then downloaded to that cache.
+then in the user's cache folder, and only then downloaded to that cache. The text of a run is known
+by its fingerprint, whatever its name is and wherever it lies: see `of_run`.
 """
 
 import hashlib
 import os
+import platform
 import zipfile
 import zlib
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 
 import torch
@@ -29,7 +32,7 @@ class Tokens:
     characters: int
     """of the validation split"""
     fingerprint: int
-    """tells these tokens from others"""
+    """tells these tokens from others: a CRC-32, against accidents and not against malice"""
 
 
 @dataclass(frozen=True)
@@ -45,9 +48,17 @@ class Corpus:
     """words in each sequence, where the corpus is made of sequences of one fixed length"""
     truth: Automaton | None = None
     """the language the corpus was drawn from, where it is known"""
+    path: str | None = field(default=None, compare=False)
+    """the file it was read from, where it is no text of DATASETS"""
 
     tokenizer = None
     """a text is written in no tokens yet"""
+
+    @cached_property
+    def fingerprint(self):
+        """The SHA-256 of the two splits that are read, and of where one ends, in hexadecimal."""
+        text = f"{len(self.train)} {self.train}{self.validation}"
+        return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
     def tokens(self, tokenizer):
         """The Tokens of the text; InputError for a tokenizer that cannot read it."""
@@ -66,21 +77,102 @@ class Corpus:
         return Tokens(train, validation, len(self.validation), fingerprint)
 
 
-def load(name):
+def load(name, path=None):
     """The Corpus of that name in DATASETS, or the one made from the UTF-8 text file at that path,
     or the `shards.Shards` in that folder.
 
-    Newlines stay as they are in the file and a byte order mark is dropped. Raises InputError for an
-    unknown name, for a file that is not a UTF-8 text, and where a download is needed and fails.
+    path: where the file or the folder lies, if its name does not say so. Newlines stay as they are
+    in the file and a byte order mark is dropped. Raises InputError for an unknown name, for a file
+    that is not a UTF-8 text, and where a download is needed and fails.
     """
-    if name not in DATASETS and os.path.exists(name):
-        path = Path(name)
-        if (path / "metadata.json").exists():
-            from .shards import Shards
+    if path is None and (name in DATASETS or not os.path.exists(name)):
+        return choose("dataset or file", name, DATASETS)()
+    path = str(path or name)
+    if os.path.exists(os.path.join(path, "metadata.json")):
+        from .shards import Shards
 
-            return Shards(name)
-        return _first_ninety_percent(name, files.decode(files.read(path), path))
-    return choose("dataset or file", name, DATASETS)()
+        return Shards(path, name)
+    return _first_ninety_percent(name, files.decode(files.read(path), path), path)
+
+
+def of_run(saved, dataset=None):
+    """The Data of the text that the run of a Checkpoint was trained on, wherever it lies now.
+
+    It is looked for where it lay as seen from the run, so that both may move together, and then
+    under its name; dataset: its name or path, if that is known. Only a text that holds what the run
+    has read is taken. Raises InputError if that is not to be found.
+    """
+    config, tokenizer, others = saved.config, saved.tokenizer, []
+    if "corpus" not in config or config.keys().isdisjoint(("corpus_sha256", "text")):
+        raise InputError(f"{saved.folder} does not say what it was trained on: train again")
+    for name, path in [(dataset, None)] if dataset else _places(saved):
+        try:
+            corpus = load(name, path)
+        except InputError as error:
+            if path is None:
+                raise
+            others.append(str(error))
+            continue
+        if is_text_of(config, corpus, tokenizer):
+            return Data(corpus, tokenizer, config["recipe"]["block_size"])
+        others.append(f"{corpus.path or corpus.name} holds another text")
+    hint = "put it back, or name it with --dataset"
+    if config["corpus"] == "pydocs":
+        version = platform.python_version()
+        others = [f"it comes with Python and depends on its version, which is {version} here"]
+        hint = "use the version that the run began with"
+    why = f" ({'; '.join(others)})" if others else ""
+    raise InputError(
+        f"the text that {saved.folder} was trained on, {config['corpus']}, is not here{why}: {hint}"
+    )
+
+
+def _places(saved):
+    """Where to look for the text of a run: pairs of a name and a path, for `load`."""
+    name, place = saved.config["corpus"], saved.config.get("corpus_place")
+    if place is None and name in DATASETS:
+        return [(name, None)]
+    run = saved.folder.resolve().parent
+    there = [os.path.abspath(run / place)] if place else []  # earlier versions kept no place
+    paths = {os.path.abspath(path): path for path in (*there, name)}
+    return [(name, path) for path in paths.values() if os.path.exists(path)]
+
+
+def is_text_of(config, corpus, tokenizer):
+    """Whether a run with this config, which has that tokenizer, was trained on the corpus.
+
+    Earlier versions kept the fingerprint of the tokens alone.
+    """
+    if "corpus_sha256" in config:
+        return config["corpus_sha256"] == corpus.fingerprint
+    try:
+        return config["text"] == corpus.tokens(tokenizer).fingerprint
+    except InputError:  # it cannot even be written in these tokens
+        return False
+
+
+def identity(data, run):
+    """What the config of a run says of its text, for `of_run`: a dict.
+
+    corpus: its name, as given. corpus_place: where it lies as seen from the folder of the run, None
+    for a text of DATASETS. corpus_sha256: its fingerprint. text: that of its tokens.
+    """
+    corpus = data.corpus
+    return dict(
+        corpus=corpus.name,
+        corpus_place=corpus.path and _seen_from(run, corpus.path),
+        corpus_sha256=corpus.fingerprint,
+        text=data.fingerprint,
+    )
+
+
+def _seen_from(folder, path):
+    """The path relative to the folder; as it is where it lies on another drive."""
+    path = Path(path).parent.resolve() / Path(path).name
+    try:
+        return Path(os.path.relpath(path, Path(folder).resolve())).as_posix()
+    except ValueError:
+        return path.as_posix()
 
 
 def held_out(name):
@@ -159,9 +251,9 @@ DATASETS = {
 }
 
 
-def _first_ninety_percent(name, text):
+def _first_ninety_percent(name, text, path=None):
     cut = len(text) * 9 // 10
-    return Corpus(name, train=text[:cut], validation=text[cut:])
+    return Corpus(name, train=text[:cut], validation=text[cut:], path=path)
 
 
 def _download(dataset, names, url, sha256, file):
@@ -193,6 +285,8 @@ class Data:
     """
 
     def __init__(self, corpus, tokenizer, length):
+        if length < 1:
+            raise InputError(f"a window of {length} tokens holds none: ask for 1 or more")
         self.corpus = corpus
         self.tokenizer = tokenizer
         self.length = length

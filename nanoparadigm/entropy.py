@@ -14,7 +14,9 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from . import files
 from .checkpoint import write_json
+from .errors import InputError
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,22 @@ class TokenEntropy:
         os.replace(unfinished, path)
         known = dict(default=self.default, coverage=self.coverage, tokens=self.counts.sum().item())
         write_json(path.with_suffix(".json"), {**facts, **known})
+
+
+def load(path, vocab_size):
+    """h (V,), float32, of a file that `TokenEntropy.save` wrote; InputError for any other."""
+    data = io.BytesIO(files.read(path))
+    try:
+        values = np.lib.format.read_array(data, allow_pickle=False)
+        if values.shape == (vocab_size,) and values.dtype == np.float32:
+            if np.isfinite(values).all() and values.min() >= 0 < values.max():
+                return torch.from_numpy(values)
+    except Exception:  # of many kinds, for a head that makes no sense; what it holds is not known
+        pass
+    raise InputError(
+        f"{path} does not hold the entropies of {vocab_size:,} tokens: delete it, and give the "
+        "command of the study once more"
+    )
 
 
 @torch.no_grad()

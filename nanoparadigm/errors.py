@@ -18,7 +18,9 @@ def choose(kind, name, options):
     near = difflib.get_close_matches(str(name).lower(), lower, n=1, cutoff=0.5)
     listed = f"choose from {', '.join(options)}"
     hint = f"did you mean {lower[near[0]]!r}? ({listed})" if near else listed
-    raise InputError(f"unknown {kind} {name!r}: {hint}")
+    said = repr(name)
+    said = said if len(said) <= 200 else f"{said[:100]} ... {said[-100:]}"
+    raise InputError(f"unknown {kind} {said}: {hint}")
 
 
 MOST = 2**31 - 1

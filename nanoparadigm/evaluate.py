@@ -356,7 +356,8 @@ def by_exam(measured):
     """Group pairs (row, Data) by the windows that were measured: a list of (Data, rows)."""
     exams = {}
     for row, data in measured:
-        exams.setdefault((data.fingerprint, data.length), (data, []))[1].append(row)
+        exam = data.corpus.fingerprint, data.fingerprint, data.length
+        exams.setdefault(exam, (data, []))[1].append(row)
     return [*exams.values()]
 
 

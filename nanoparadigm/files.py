@@ -1,5 +1,6 @@
 """Files that others published or wrote: found or fetched, read, or refused in one sentence."""
 
+import codecs
 import json
 import os
 import re
@@ -20,9 +21,9 @@ def read(path):
         raise InputError(f"{path} is a directory: give the path of one text file")
     try:
         return path.read_bytes()
-    except OSError as error:
-        reason = error.strerror or error
-        raise InputError(f"cannot read {path} ({reason}): give a file you may read") from error
+    except (OSError, ValueError) as error:  # ValueError: a path that holds a zero byte
+        said = getattr(error, "strerror", None) or error
+        raise InputError(f"cannot read {path} ({said}): give a file you may read") from error
 
 
 def decode(data, source):
@@ -30,6 +31,8 @@ def decode(data, source):
     try:
         text = data.decode("utf-8").removeprefix("\ufeff")
     except UnicodeDecodeError as error:
+        if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+            raise InputError(f"{source} is UTF-16 text: convert it to UTF-8") from error
         raise InputError(
             f"{source} is not UTF-8 text (byte {error.start} is 0x{data[error.start]:02x}): "
             "convert it to UTF-8"
@@ -51,9 +54,10 @@ def parse_json(data, kind=Any, source="the line", hint="mend it"):
     infinite. Raises InputError, which says what was found where, and ends with the hint.
     """
     try:
-        return typed(json.loads(data), kind, source, hint)
+        value = json.loads(data)
     except (ValueError, RecursionError) as error:  # not JSON, not UTF-8, a number without end
         raise InputError(f"{source} is not JSON ({reason(error)}): {hint}") from error
+    return typed(value, kind, source, hint)
 
 
 def read_toml(path, kind=Any, hint="mend that line"):
@@ -64,16 +68,19 @@ def read_toml(path, kind=Any, hint="mend that line"):
 def parse_toml(text, kind=Any, source="the text", hint="mend that line"):
     """The value of the type `kind` that a text of TOML holds: see `parse_json`."""
     try:
-        return typed(tomllib.loads(text), kind, source, hint)
+        value = tomllib.loads(text)
     except (ValueError, RecursionError) as error:
         raise InputError(f"{source} is not TOML ({reason(error)}): {hint}") from error
+    return typed(value, kind, source, hint)
 
 
 def typed(value, kind, source, hint):
     """The value as one of the type `kind`; InputError that names the place where it is none."""
     try:
         return msgspec.convert(value, kind)
-    except (msgspec.ValidationError, OverflowError, RecursionError) as error:
+    except InputError as error:  # of a dataclass that checks itself
+        raise InputError(f"{source}: {error}") from error
+    except (msgspec.ValidationError, OverflowError, RecursionError, UnicodeError) as error:
         said = str(error).replace("`", "")
         said, _, place = said.partition(" - at ")
         place = re.sub(r"^key in |[$][.]?", "", place)

@@ -5,13 +5,14 @@ A judge has `logits` (B, L, V) of x_i given x_<i and `endings` (B, D), what it m
 up to their last token, both for x on its `device`; and a `name` to be printed beside all it says.
 """
 
-import json
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 
+from . import files
 from .documents import INSTALL
 from .errors import InputError
 from .evaluate import Estimate, at_once
@@ -38,11 +39,10 @@ class Own:
 
 def is_gpt2(source):
     """It is "gpt2", the published model, or a folder with a GPT-2 that transformers saved."""
-    try:
-        config = json.loads((Path(source) / "config.json").read_text(encoding="utf-8"))
-        return config["model_type"] == "gpt2"
-    except (OSError, ValueError, KeyError, TypeError):
+    file = Path(source) / "config.json"
+    if not file.is_file():
         return source == "gpt2"
+    return files.read_json(file, dict[str, Any]).get("model_type") == "gpt2"
 
 
 class GPT2:
@@ -59,6 +59,11 @@ class GPT2:
             raise InputError(
                 f"{source} is not on this machine and its download failed: connect and try again, "
                 "or give the folder of a GPT-2 in safetensors, or a run of your own"
+            ) from error
+        except Exception as error:  # of many kinds, for a file of that folder that is damaged
+            said = files.reason(error)
+            raise InputError(
+                f"{source} holds no GPT-2 that can be loaded ({said}): get it anew"
             ) from error
         self.net, self.device, self.name = net.to(device).eval(), device, source
         self.length, self.vocab_size = net.config.n_positions, net.config.vocab_size

@@ -60,7 +60,7 @@ def linear(d_in, d_out, generator, scale=1.0, maps=1):
 
     maps: how many maps are packed into it, one below the other; the optimiser treats each alone.
     """
-    layer = skip_init(nn.Linear, d_in, d_out, bias=False)
+    layer = skip_init(nn.Linear, d_in, d_out, bias=False, device=torch.get_default_device())
     nn.init.normal_(layer.weight, std=scale / math.sqrt(d_in), generator=generator)
     layer.weight.maps = maps
     return layer
@@ -110,7 +110,9 @@ class Network(nn.Module):
     def __init__(self, vocab_size, sizes, causal, timed, tied, generator):
         super().__init__()
         self.causal, self.tied = causal, tied
-        self.embedding = skip_init(nn.Embedding, vocab_size, sizes.n_embd)
+        self.embedding = skip_init(
+            nn.Embedding, vocab_size, sizes.n_embd, device=torch.get_default_device()
+        )
         # small, since `embed` divides by the size anyway: AdamW's first steps then reach further
         nn.init.normal_(self.embedding.weight, std=0.02, generator=generator)
         self.time = TimeFeatures(sizes.n_embd) if timed else None

@@ -10,10 +10,9 @@ has just changed is bold and underlined. Numbers say the same, for whoever sees 
 
 import json
 import time
-import unicodedata
 from bisect import bisect_right
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from html import escape
 from importlib.resources import files
 from pathlib import Path
@@ -35,44 +34,68 @@ from rich.text import Text
 
 from . import evaluate
 from .errors import choose
+from .terminal import visible
 from .tokenizers import BLANK
 from .viz import GREY, MARKERS, PALETTE
 
 CLOCKS = {"calls": "network calls", "seconds": "seconds"}
 UNWRITTEN = "·"
 RECENT = 4  # network calls for which a token counts as new
-SIGNS = f"{BLANK} masked   {UNWRITTEN} not begun   ↵ end of a line"
+SIGNS = {
+    "given": "the text it was given to begin with",
+    "noise": "a random symbol that no network has chosen",
+    BLANK: "masked",
+    UNWRITTEN: "not begun",
+    "↵": "end of a line",
+}
 NOTES = (
     "mean p: of the probabilities that the network gave to the tokens when it wrote them; each "
     "model has seen other parts of the text by then, so it does not tell which is the better.",
     "A call does not cost the same everywhere: diffusion and flow compute all positions they read "
     "in every call, ar and mamba hardly more than the new one.",
+    "Seconds are those of one run on one machine: the next may take others.",
 )
+
+
+class Token(NamedTuple):
+    """What a frame shows of a token."""
+
+    symbol: str
+    """`shown` of its text, BLANK where it is masked, UNWRITTEN where not begun"""
+    changed: int | None = None
+    """`calls` of the frame in which it last changed; None where it is given or still blank"""
+    sure: float | None = None
+    """the probability that the network gave to the token in the call it comes from, before any
+    sharpening; None where it is given, blank, or drawn without the network (the noise of flow)"""
 
 
 @dataclass(frozen=True, eq=False)
 class Frame:
-    """One state of a text, and what it took to come so far. The tuples have an entry per token."""
+    """One state of a text, and what it took to come so far. It holds only what is new in it, so a
+    run takes memory in proportion to its changes, not to the square of its length."""
 
-    symbols: tuple[str, ...]
-    """what to show: `shown` of its text, BLANK where it is masked, UNWRITTEN where not begun"""
+    new: dict[int, Token]
+    """position -> the token there, where it differs from that of the frame before"""
+    before: "Frame | None"
+    """None for the first, in which all is new"""
     calls: int
     """of the network"""
     positions: int
     """token positions that these calls computed"""
     seconds: float
     """the model's own time; what it takes to keep the frames is left out"""
-    changed: tuple[int | None, ...]
-    """`calls` when the token last changed; None where it is given or still blank"""
-    sure: tuple[float | None, ...]
-    """the probability that the network gave to the token in the call it comes from, before any
-    sharpening; None where it is given, blank, or drawn without the network (the noise of flow)"""
+    surety: float | None
+    """the mean of `sure` over the tokens that have one; None where none has"""
 
     @property
-    def surety(self):
-        """The mean of `sure`; None where no token has one."""
-        known = [p for p in self.sure if p is not None]
-        return sum(known) / len(known) if known else None
+    def tokens(self):
+        """All tokens of the text, a list."""
+        frame, tokens = self, {}
+        while frame:
+            for i, token in frame.new.items():
+                tokens.setdefault(i, token)
+            frame = frame.before
+        return [tokens[i] for i in range(len(tokens))]
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,6 +111,21 @@ class Run:
     """which tokens were given"""
     text: str
     frames: tuple[Frame, ...]
+
+    @cached_property
+    def signs(self):
+        """Those of SIGNS that its frames show."""
+        found = set()
+        for i, (symbol, changed, sure) in (item for f in self.frames for item in f.new.items()):
+            if self.given[i]:
+                found.add("given")
+            elif changed is None:
+                found.add(symbol)
+            elif sure is None:
+                found.add("noise")
+            if "\n" in symbol:
+                found.add("↵")
+        return found
 
 
 class Moment(NamedTuple):
@@ -108,6 +146,7 @@ def record(name, model, tokenizer, template, generator, **options):
     canvas, known = model.canvas(template, 1)
     model.sample(1, 1, torch.Generator(model.device), steps=1)  # no run shall pay for waking torch
     changed, sure = [None] * len(template), [None] * len(template)
+    now = [None] * len(template)
     frames, ids, seconds = [], template, 0.0
     with evaluate.counting(model) as counted, torch.inference_mode():
         states = model.write(canvas, known, generator, **options)
@@ -119,7 +158,7 @@ def record(name, model, tokenizer, template, generator, **options):
                 break
             (state, window), before = step, ids
             ids = state[0].tolist()
-            new = [i for i, (now, was) in enumerate(zip(ids, before, strict=True)) if now != was]
+            new = [i for i, token in enumerate(ids) if token != before[i]]
             p = [None] * len(new)
             if counted.calls > calls:
                 rows = [-1 if model.causal else i - window.start for i in new]
@@ -129,14 +168,16 @@ def record(name, model, tokenizer, template, generator, **options):
             for i, p_i in zip(new, p, strict=True):
                 blank = ids[i] == model.blank
                 changed[i], sure[i] = (None, None) if blank else (counted.calls, p_i)
+            was = now
+            now = list(zip(symbols(model, tokenizer, ids, window), changed, sure, strict=True))
             frames.append(
                 Frame(
-                    symbols=symbols(model, tokenizer, ids, window),
+                    new={i: Token(*token) for i, token in enumerate(now) if token != was[i]},
+                    before=frames[-1] if frames else None,
                     calls=counted.calls,
                     positions=counted.positions,
                     seconds=seconds,
-                    changed=tuple(changed),
-                    sure=tuple(sure),
+                    surety=surety(sure),
                 )
             )
     return Run(
@@ -147,6 +188,12 @@ def record(name, model, tokenizer, template, generator, **options):
         text=tokenizer.decode(ids),
         frames=tuple(frames),
     )
+
+
+def surety(sure):
+    """The mean probability of the tokens that have one; None where none has."""
+    known = [p for p in sure if p is not None]
+    return sum(known) / len(known) if known else None
 
 
 def symbols(model, tokenizer, ids, window):
@@ -161,15 +208,7 @@ def symbols(model, tokenizer, ids, window):
 
 def shown(piece):
     """A token's text with nothing in it that cannot be seen or that a terminal might obey."""
-    return "".join(map(visible, piece))
-
-
-def visible(c):
-    if c == "\n":
-        return "↵\n"
-    if c < " " or c == "\x7f":
-        return chr(0x2400 + ord(c)) if c < " " else "␡"
-    return "\ufffd" if unicodedata.category(c)[0] == "C" or c in "\u2028\u2029" else c
+    return "".join("↵\n" if c == "\n" else visible(c) for c in piece)
 
 
 def moments(runs, clock="calls"):
@@ -191,8 +230,21 @@ def moments(runs, clock="calls"):
     ]
 
 
-def page(runs, clock="calls", title="Watching text appear"):
-    """The race as HTML that stands alone: no network, no library. It starts on that clock."""
+def signs(runs):
+    """Those of SIGNS that some of the runs show, in their order."""
+    return [sign for sign in SIGNS if any(sign in run.signs for run in runs)]
+
+
+def key(runs):
+    """What the signs mean that stand for no text, in a line."""
+    return "   ".join(f"{sign} {SIGNS[sign]}" for sign in signs(runs) if len(sign) == 1)
+
+
+def page(runs, clock="calls", title="Watching text appear", home=None):
+    """The race as HTML that stands alone: no network, no library. It starts on that clock.
+
+    home: the address of the project, for a link back.
+    """
     choose("clock", clock, CLOCKS)
     race = dict(
         clock=clock,
@@ -204,32 +256,42 @@ def page(runs, clock="calls", title="Watching text appear"):
         f'<section style="--hue: {" ".join(map(str, rgb(hue(run))))}" '
         f'aria-labelledby="name{i}"><h2 id="name{i}"><span aria-hidden="true">'
         f'{SHAPES.get(run.kind, "")}</span> {escape(run.name)}</h2><p class="costs"></p>'
-        f'<div class="text">{escape(run.joiner.join(run.frames[-1].symbols))}</div></section>'
+        f'<div class="text">{escape(final(run))}</div></section>'
         for i, run in enumerate(runs)
     ]
+    classes = {"given": "given", "noise": "noise", BLANK: "blank", UNWRITTEN: "blank", "↵": ""}
+    rows = [
+        f'<dt><span class="{classes[sign]}">{sign}</span></dt><dd>{SIGNS[sign]}</dd>'
+        for sign in signs(runs)
+    ]
+    name = f'<a href="{escape(home)}">nanoParadigm</a>' if home else "nanoParadigm"
     template = Template(files(__package__).joinpath("race.html").read_text(encoding="utf-8"))
     return template.substitute(
         title=escape(title),
         runs="\n".join(parts),
         recent=RECENT,
-        blank=BLANK,
-        unwritten=UNWRITTEN,
+        signs="\n  ".join(rows),
+        name=name,
         notes="".join(f"<dt></dt><dd>{note}</dd>" for note in NOTES),
         race=json.dumps(race).replace("<", "\\u003c"),  # no text can end the script it stands in
     )
 
 
+def final(run):
+    """The text as it is shown in the end."""
+    return run.joiner.join(token.symbol for token in run.frames[-1].tokens)
+
+
 def outline(run):
     """A run for JSON: of each frame its costs, and only those tokens that differ from the last."""
-    frames, before = [], [None] * len(run.given)
+    frames = []
     for frame in run.frames:
-        sure = [None if p is None else round(p, 4) for p in frame.sure]
-        now = list(zip(frame.symbols, frame.changed, sure, strict=True))
-        pairs = enumerate(zip(now, before, strict=True))
-        tokens = [[i, *new] for i, (new, old) in pairs if new != old]
+        tokens = [
+            [i, symbol, changed, None if sure is None else round(sure, 4)]
+            for i, (symbol, changed, sure) in frame.new.items()
+        ]
         costs = dict(calls=frame.calls, positions=frame.positions, seconds=frame.seconds)
         frames.append(dict(**costs, surety=frame.surety, tokens=tokens))
-        before = now
     return dict(name=run.name, joiner=run.joiner, given=run.given, frames=frames)
 
 
@@ -315,42 +377,47 @@ def lines(run, frame, width):
     Broken wherever a line is full, so that a token stays where it is while others change.
     """
     rows, used = [[]], 0
-    for place, symbol in enumerate(frame.symbols):
-        for k, part in enumerate(symbol.split("\n")):
+    for token, given in zip(frame.tokens, run.given, strict=True):
+        for k, part in enumerate(token.symbol.split("\n")):
             gap = run.joiner if used else ""
             cells = cell_len(part)
             if k or used and used + len(gap) + cells > width:
                 rows.append([])
                 used, gap = 0, ""
-            rows[-1] += [Piece(gap)] * bool(gap) + [piece(run, frame, place, part)] * bool(part)
+            rows[-1] += [Piece(gap)] * bool(gap)
+            rows[-1] += [piece(run, frame, token, given, part)] * bool(part)
             used += len(gap) + cells
     return rows
 
 
-def piece(run, frame, place, text):
-    changed, sure = frame.changed[place], frame.sure[place]
-    if run.given[place]:
+def piece(run, frame, token, given, text):
+    if given:
         return Piece(text, given=True)
-    if sure is None:
+    if token.sure is None:
         return Piece(text, DIM)
-    return Piece(text, INK, ground(hue(run), sure), new=frame.calls - changed < RECENT)
+    new = frame.calls - token.changed < RECENT
+    return Piece(text, INK, ground(hue(run), token.sure), new=new)
 
 
 SHAPES = {kind: {"o": "●", "s": "■", "^": "▲", "D": "◆"}[sign] for kind, sign in MARKERS.items()}
-LEGEND = [
-    [
-        *(Piece(f" {p:g} ", INK, ground(GREY, p)) for p in (0.1, 0.5, 1)),
-        Piece(" how sure the network was of a token when it wrote it"),
-    ],
-    [
-        Piece("new", new=True),
-        Piece(f" in the last {RECENT} calls   "),
-        Piece("given", given=True),
-        Piece("   "),
-        Piece("noise", DIM, PAPER),
-        Piece(f"   {SIGNS}"),
-    ],
-]
+
+
+def legend(runs):
+    """Lines of Pieces that say what the looks and the signs mean that these runs show."""
+    looks = {"given": Piece("given", given=True), "noise": Piece("noise", DIM, PAPER)}
+    shown = [part for sign in signs(runs) if sign in looks for part in (looks[sign], Piece("   "))]
+    return [
+        [
+            *(Piece(f" {p:g} ", INK, ground(GREY, p)) for p in (0.1, 0.5, 1)),
+            Piece(" how sure the network was of a token when it wrote it"),
+        ],
+        [
+            Piece("new", new=True),
+            Piece(f" in the last {RECENT} calls   "),
+            *shown,
+            Piece(key(runs)),
+        ],
+    ]
 
 
 def plain(runs, moment, clock="calls", width=80):
@@ -374,7 +441,7 @@ def terminal(runs, moment, clock="calls", width=80):
     ]
     for i in range(0, len(panels), columns):
         grid.add_row(*panels[i : i + columns])
-    return Group(Text(heading(moment, clock)), grid, *map(painted, LEGEND), *map(Text, NOTES))
+    return Group(Text(heading(moment, clock)), grid, *map(painted, legend(runs)), *map(Text, NOTES))
 
 
 def panel(run, frame, width):
@@ -422,8 +489,8 @@ FONT, LEADING, MARGIN = 15, 24, 18  # pixels: the size of the letters, a line, t
 
 
 def gif(runs, clock, path, seconds=10, n=80, width=60):
-    """Write the race as a picture that plays three times, `n` stills in as many seconds, and then
-    stands on the last. width: of a text, in letters."""
+    """Write the race as a picture that plays for ever, `n` stills in as many seconds, and stands on
+    the last for a while. width: of a text, in letters."""
     race = moments(runs, clock)
     chosen = [still(race, k / (n - 1)) for k in range(n)]
     high = [
@@ -434,7 +501,7 @@ def gif(runs, clock, path, seconds=10, n=80, width=60):
     colours = frames[-1].quantize(256)  # the same for all, so that only what moves is stored
     frames = [frame.quantize(palette=colours, dither=Image.Dither.NONE) for frame in frames]
     pace = [1000 * seconds // n] * (n - 1) + [4000]
-    more = dict(save_all=True, append_images=frames[1:], duration=pace, loop=2)
+    more = dict(save_all=True, append_images=frames[1:], duration=pace, loop=0)
     frames[0].save(path, "GIF", **more)
 
 
@@ -444,12 +511,12 @@ def picture(runs, moment, clock, width, high):
     cell = fonts()[False, False].getlength(" ")
     wide = round(width * cell) + 3 * MARGIN
     notes = [part for note in NOTES for part in wrap(note, round(columns * wide / cell) - 2)]
-    key = [*LEGEND, *([Piece(part)] for part in notes)]
+    notes = [*legend(runs), *([Piece(part)] for part in notes)]
     bands = [
         LEADING * (2 + max(high[i : i + columns])) + 2 * MARGIN
         for i in range(0, len(runs), columns)
     ]
-    size = columns * wide + MARGIN, sum(bands) + LEADING * (1 + len(key)) + 2 * MARGIN
+    size = columns * wide + MARGIN, sum(bands) + LEADING * (1 + len(notes)) + 2 * MARGIN
     image = Image.new("RGB", size, PAPER)
     canvas = ImageDraw.Draw(image)
     written(canvas, [[Piece(heading(moment, clock))]], MARGIN, MARGIN)
@@ -461,7 +528,7 @@ def picture(runs, moment, clock, width, high):
         name = [Piece(f"{SHAPES.get(run.kind, '')} ", hue(run)), Piece(title(run, frame))]
         rows = [name, [Piece(standing(frame), DIM)], *lines(run, frame, width)]
         written(canvas, rows, left + MARGIN, below + MARGIN // 2)
-    written(canvas, key, MARGIN, top + sum(bands))
+    written(canvas, notes, MARGIN, top + sum(bands))
     return image
 
 

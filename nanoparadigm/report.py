@@ -3,6 +3,7 @@
 import json
 import math
 from collections import Counter
+from dataclasses import asdict
 from operator import itemgetter
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from .evaluate import markdown, of_windows, said
 from .paradigms.mdlm import MASKINGS
 from .schedules import SCHEDULES
 from .statistics import bootstrap, rank
-from .study import PRESETS, STUDIES, TWINS, begun, is_measured
+from .study import PRESETS, STUDIES, TWINS, begun, is_measured, read_measures
 from .train import read_log
 from .viz import COLOURS, GREY, save
 
@@ -30,12 +31,11 @@ def collect(out):
     measures, windows averaged, the standard errors of these as NAME_se, and its learning curve.
     Raises InputError where there is none."""
     found = {}
-    for name in begun(out)["trials"]:
+    for name in begun(out).trials:
         folder = Path(out) / "runs" / name
         if is_measured(folder):
-            measures = json.loads((folder / "measures.json").read_text(encoding="utf-8"))
-            lists = {k: v for k, v in measures.items() if isinstance(v, list)}
-            lists = {k: np.array(v, dtype=float) for k, v in lists.items()}  # null is nan
+            measures = read_measures(folder)
+            lists = {k: np.array(v, float) for k, v in measures.items() if isinstance(v, list)}
             means = {k: float(np.mean(v)) for k, v in lists.items()}
             errors = {
                 f"{k}_se": se
@@ -45,6 +45,8 @@ def collect(out):
             schedule, masking, seed = name.rsplit("-", 2)
             trial = dict(schedule=schedule, masking=masking, seed=int(seed))
             points = [r for r in read_log(folder) if "val" in r]
+            if not points:
+                raise InputError(f"{folder}/log.jsonl holds no evaluation: train it anew")
             curve = [{k: r[k] for k in ("step", "seconds", "val")} for r in points]
             found[name] = trial | measures | means | errors | dict(curve=curve)
     if not found:
@@ -171,7 +173,7 @@ def cell(kind, measure, digits=3, scale=1.0, before="", after=""):
     """The mean over trials of measure(trial), a number or an Estimate as a dict, ± its standard
     error: over seeds, or of the one there is."""
     found = [f if isinstance(f, dict) else dict(mean=f) for f in map(measure, kind)]
-    means = np.array([f["mean"] for f in found], dtype=float)
+    means = np.array([f["mean"] for f in found], float)
     se = found[0].get("se") if len(found) == 1 else means.std(ddof=1) / len(means) ** 0.5
     return said(dict(mean=means.mean(), se=se), f".{digits}f", scale, before, after)
 
@@ -362,8 +364,8 @@ def text(facts):
 def write(out):
     """report.md and results.json in the folder of a study; returns what report.md says."""
     out, trials = Path(out), collect(out)
-    facts = begun(out)
-    planned = len(facts.pop("trials"))
+    plan = begun(out)
+    planned, facts = len(plan.trials), dict(hash=plan.hash, study=asdict(plan.study))
     facts |= dict(found=analyse(trials, torch.Generator().manual_seed(0)), trials=trials)
     report = f"# A study of noise schedules on {facts['study']['dataset']}\n\n"
     missing = planned - len(trials)

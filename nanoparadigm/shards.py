@@ -9,7 +9,8 @@ A folder of shards. Documents follow one another, each ended by the end-of-text 
     train-00001.bin    ...
 
 A file is written under another name first and counts only once metadata.json names it: whatever
-interrupts the writing, the same call goes on after the last whole file.
+interrupts the writing, the same call goes on after the last whole file. It also writes anew what
+was damaged later, as far as sizes tell; `Shards.check` reads everything.
 """
 
 import hashlib
@@ -17,21 +18,59 @@ import json
 import os
 import zlib
 from contextlib import closing
-from itertools import islice
+from itertools import islice, takewhile
 from pathlib import Path
+from typing import Annotated, Literal, TypedDict
 
 import numpy as np
 import torch
+from msgspec import Meta
 
 from . import tokenizers
 from .checkpoint import sole_writer, write_json
 from .corpora import Tokens
 from .encoding import ID, encode
 from .errors import InputError
+from .files import read_json
 
 FORMAT = "nanoparadigm-shards-1"
 VALIDATION = "validation.bin"
 ANEW = "put it back, or prepare the folder anew"
+AGAIN = "give the command that wrote it once more"
+
+Count = Annotated[int, Meta(ge=0, le=2**63 - 1)]
+Positive = Annotated[int, Meta(ge=1, le=2**63 - 1)]
+
+
+class Facts(TypedDict):
+    """Of a file."""
+
+    tokens: Positive
+    documents: Count
+    characters: Count
+    sha256: str
+
+
+class Arguments(TypedDict):
+    """Of `write`: what the same call has in common with an earlier one."""
+
+    source: str
+    tokenizer: str
+    tokens: Positive
+    shard_tokens: Positive
+    validation_tokens: Positive
+
+
+class Metadata(TypedDict):
+    """What metadata.json holds."""
+
+    format: Literal[FORMAT]
+    complete: bool
+    arguments: Arguments
+    end_of_text: Count
+    unfinished: Count
+    """tokens in the files of a document that they do not hold to its end"""
+    files: dict[str, Facts]
 
 
 def write(
@@ -48,10 +87,11 @@ def write(
 
     The validation split is the first documents, as few as hold validation_tokens. Training is
     exactly the next `tokens` tokens, or fewer where the documents end. The same call always leaves
-    the same bytes, whatever the number of workers (processes), and goes on where one was
-    interrupted. source: a line that tells these documents from others. Raises InputError for a
-    folder begun with other arguments and for a tokenizer without an end of text or with more ids
-    than uint16 holds; OSError where the disk refuses or a worker dies.
+    the same bytes, whatever the number of workers (processes). It goes on where one was
+    interrupted, or before the first file that is no longer of its size. source: a line that tells
+    these documents from others. Raises InputError for a folder begun with other arguments and for a
+    tokenizer without an end of text or with more ids than uint16 holds; OSError where the disk
+    refuses or a worker dies.
     """
     counts = dict(tokens=tokens, shard_tokens=shard_tokens, validation_tokens=validation_tokens)
     for name, value in (counts | {"workers": workers}).items():
@@ -66,6 +106,7 @@ def write(
     with sole_writer(out):
         arguments = dict(source=source, tokenizer=_identity(tokenizer), **counts)
         metadata = _begin(out, tokenizer, arguments)
+        _keep_whole(out, metadata)
         if not metadata["complete"]:
             seen = sum(facts["documents"] for facts in metadata["files"].values())
             rest = islice(documents, seen, None)
@@ -85,20 +126,51 @@ def _begin(out, tokenizer, arguments):
                     f"{arguments[name]}: keep it, or give another folder"
                 )
         if metadata["files"]:
+            try:
+                there = _identity(tokenizers.load(out / "tokenizer.json"))
+            except InputError:
+                there = None
+            if there != arguments["tokenizer"]:
+                _save(tokenizer, out)
             return metadata
-    metadata = dict(
+    metadata = Metadata(
         format=FORMAT,
         complete=False,
         arguments=arguments,
         end_of_text=tokenizer.end_of_text,
-        unfinished=0,  # tokens in these files of a document that they do not hold to its end
+        unfinished=0,
         files={},
     )
+    _save(tokenizer, out)
+    write_json(out / "metadata.json", metadata)
+    return metadata
+
+
+def _save(tokenizer, out):
     unfinished = out / "tokenizer.json.unfinished"
     tokenizer.save(unfinished)
     os.replace(unfinished, out / "tokenizer.json")
+
+
+def _keep_whole(out, metadata):
+    """Forget the files from the first one on that is not of its size."""
+    whole = [*takewhile(lambda name: _is_whole(out, metadata, name), metadata["files"])]
+    if len(whole) == len(metadata["files"]):
+        return
+    metadata["files"] = {name: metadata["files"][name] for name in whole}
+    metadata["complete"], metadata["unfinished"] = False, 0
+    for name in reversed(whole[1:]):
+        ids = np.fromfile(out / name, ID)
+        ends = np.flatnonzero(ids == metadata["end_of_text"])
+        metadata["unfinished"] += len(ids) - (ends[-1].item() + 1 if len(ends) else 0)
+        if len(ends):
+            break
     write_json(out / "metadata.json", metadata)
-    return metadata
+
+
+def _is_whole(folder, metadata, name):
+    path, bytes_ = folder / name, metadata["files"][name]["tokens"] * ID.itemsize
+    return path.is_file() and path.stat().st_size == bytes_
 
 
 def _fill(out, metadata, encoded):
@@ -165,20 +237,26 @@ class Shards:
     sequence_length = None
     truth = None
 
-    def __init__(self, folder):
-        self.name = str(folder)
+    def __init__(self, folder, name=None):
+        self.name = name or str(folder)
+        self.path = str(folder)
         self.folder = Path(folder)
         self.metadata = _metadata(self.folder)
         if not self.metadata["complete"]:
             raise InputError(f"{folder} is not finished: give the command that began it once more")
         self.tokenizer = tokenizers.load(self.folder / "tokenizer.json")
         if _identity(self.tokenizer) != self.metadata["arguments"]["tokenizer"]:
-            raise InputError(f"{folder}/tokenizer.json is not the one it was written with: {ANEW}")
+            raise InputError(f"{folder}/tokenizer.json is not the one it was written with: {AGAIN}")
         for name, facts in self.metadata["files"].items():
-            path, bytes_ = self.folder / name, facts["tokens"] * ID.itemsize
-            there = path.stat().st_size if path.exists() else 0
-            if there != bytes_:
-                raise InputError(f"{path} holds {there:,} of its {bytes_:,} bytes: {ANEW}")
+            if not _is_whole(self.folder, self.metadata, name):
+                tokens = facts["tokens"]
+                raise InputError(f"{self.folder / name} does not hold {tokens:,} tokens: {AGAIN}")
+
+    @property
+    def fingerprint(self):
+        """The SHA-256 of what the metadata say of the files and the tokenizer, in hexadecimal."""
+        held = [self.metadata["arguments"]["tokenizer"], self.metadata["files"]]
+        return hashlib.sha256(json.dumps(held, sort_keys=True).encode()).hexdigest()
 
     def tokens(self, tokenizer):
         """The corpora.Tokens, of which train stays on disk; InputError for another tokenizer."""
@@ -189,9 +267,10 @@ class Shards:
             )
         files = self.metadata["files"]
         train = [self.folder / name for name in files if name != VALIDATION]
-        validation = np.fromfile(self.folder / VALIDATION, ID).astype(np.int64)
+        path, size = self.folder / VALIDATION, self.tokenizer.vocab_size
+        validation = _known(np.fromfile(path, ID), size, path).astype(np.int64)
         return Tokens(
-            Stream(train),
+            Stream(train, size),
             torch.from_numpy(validation),
             files[VALIDATION]["characters"],
             zlib.crc32(json.dumps(files).encode()),
@@ -203,7 +282,9 @@ class Shards:
         for name, facts in self.metadata["files"].items():
             with open(self.folder / name, "rb") as f:
                 if hashlib.file_digest(f, "sha256").hexdigest() != facts["sha256"]:
-                    raise InputError(f"{f.name} has changed since it was written: {ANEW}")
+                    raise InputError(
+                        f"{f.name} has changed since it was written: delete it, and {AGAIN}"
+                    )
             done += facts["tokens"]
             yield done
 
@@ -212,9 +293,11 @@ class Stream:
     """The tokens of files of equal size, the last of which may be shorter, as one text (T,).
 
     stream[i], i a LongTensor of any shape or a slice -> LongTensor. Nothing else is loaded.
+    InputError for an id that is not below vocab_size.
     """
 
-    def __init__(self, paths):
+    def __init__(self, paths, vocab_size=2**16):
+        self.vocab_size = vocab_size
         self.parts = [np.memmap(path, ID, mode="r") for path in paths]
 
     def __len__(self):
@@ -226,18 +309,35 @@ class Stream:
         part, place = np.divmod(i.numpy(), len(self.parts[0]))
         found = np.empty(part.shape, np.int64)
         for k in np.unique(part):
-            found[part == k] = self.parts[k][place[part == k]]
+            ids = self.parts[k][place[part == k]]
+            found[part == k] = _known(ids, self.vocab_size, self.parts[k].filename)
         return torch.from_numpy(found)
 
 
+def _known(ids, vocab_size, path):
+    """The ids; InputError for one that the vocabulary has not."""
+    if ids.size and ids.max() >= vocab_size:
+        raise InputError(
+            f"{path} holds the id {ids.max()}, and there are {vocab_size:,}: delete it, and {AGAIN}"
+        )
+    return ids
+
+
 def _metadata(folder):
-    try:
-        metadata = json.loads((folder / "metadata.json").read_text(encoding="utf-8"))
-        if metadata["format"] == FORMAT:
-            return metadata
-    except (OSError, ValueError, TypeError, KeyError):
-        pass
-    raise InputError(f"{folder}/metadata.json is damaged or not ours: {ANEW}")
+    """The Metadata of a folder; InputError where they are damaged."""
+    path = folder / "metadata.json"
+    metadata = read_json(path, Metadata, ANEW)
+    names = [VALIDATION, *(f"train-{i:05}.bin" for i in range(len(metadata["files"])))]
+    sizes = [facts["tokens"] for facts in metadata["files"].values()]
+    full, train = metadata["arguments"]["shard_tokens"], sizes[1:]
+    if (
+        [*metadata["files"]] != names[: len(sizes)]
+        or any(size != full for size in train[:-1])
+        or max(train, default=0) > full
+        or (metadata["complete"] and not train)
+    ):
+        raise InputError(f"{path} names other files than these arguments make: {ANEW}")
+    return metadata
 
 
 def _identity(tokenizer):

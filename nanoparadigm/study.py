@@ -20,20 +20,20 @@ import multiprocessing
 import os
 import threading
 import time
-import tomllib
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from copy import copy
-from dataclasses import asdict, dataclass, field, fields, replace
-from importlib.resources import files
+from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
+from importlib import resources
 from pathlib import Path
+from typing import Annotated, Any, NotRequired, TypedDict
 
-import numpy as np
 import torch
+from msgspec import Meta
 
-from . import checkpoint, corpora, evaluate, judging, tokenizers
-from .entropy import token_entropy
-from .errors import InputError, at_least_one, choose
+from . import checkpoint, corpora, entropy, evaluate, files, judging, tokenizers
+from .checkpoint import steps_done
+from .errors import InputError, at_least_one, check_seed, choose
 from .evaluate import at_once
 from .network import Sizes
 from .paradigms import build, parameters
@@ -45,7 +45,9 @@ from .train import Settings, train
 TWINS = ("linear", "loglinear")
 ENTROPY_TOKENS = 2**20  # of the judge's text, to say how hard each token is
 UNREADABLE = 0.1  # share of a second text's characters that may be left out, at most
-STUDIES = files(__package__).joinpath("studies")  # NAME.toml, and NAME.json: what was found
+STUDIES = resources.files(__package__).joinpath(
+    "studies"
+)  # NAME.toml, and NAME.json: what was found
 PRESETS = tuple(sorted(f.name[:-5] for f in STUDIES.iterdir() if f.name.endswith(".toml")))
 
 
@@ -103,6 +105,8 @@ class Study:
             choose("judge", self.judge.model, {"ar": "", "gpt2": ""})
         if not self.seeds:
             raise InputError("a study needs a seed: give seeds = [0], or more")
+        for seed in self.seeds:
+            check_seed(seed)
 
     @property
     def trials(self):
@@ -132,33 +136,28 @@ def load(name):
     """The Study of that name in PRESETS, or in the TOML file of that path."""
     path = Path(name)
     if path.suffix == ".toml" and path.exists():
-        text = path.read_text(encoding="utf-8")
-    else:
-        choose("study", name, dict.fromkeys(PRESETS))
-        text = STUDIES.joinpath(f"{name}.toml").read_text(encoding="utf-8")
-    try:
-        return filled(Study, tomllib.loads(text), name)
-    except tomllib.TOMLDecodeError as error:
-        raise InputError(f"{name} is not TOML ({error}): mend that line") from error
+        return filled(Study, files.read_toml(path), name)
+    choose("study", name, dict.fromkeys(PRESETS))
+    text = STUDIES.joinpath(f"{name}.toml").read_text(encoding="utf-8")
+    return filled(Study, files.parse_toml(text), name)
 
 
 def filled(kind, values, where):
-    """A dataclass from a table of TOML, its nested ones too; InputError for what it has not."""
-    known = {f.name: f for f in fields(kind)}
-    for key in values:
+    """A dataclass from a table of TOML, its nested ones too; InputError for what it has not, and
+    for what it cannot be."""
+    check_keys(kind, values, where)
+    return files.typed(values, kind, where, "mend that key")
+
+
+def check_keys(kind, values, where):
+    """InputError for a key that is none of the fields, or holds a number beyond 64 bits."""
+    known = {f.name: f.type for f in fields(kind)}
+    for key, value in values.items():
         choose(f"key of {where}", key, known)
-    nested = {
-        key: filled(known[key].default_factory, value, f"{where}, [{key}]")
-        if isinstance(value, dict)
-        else tuple(value)
-        if isinstance(value, list)
-        else value
-        for key, value in values.items()
-    }
-    try:
-        return kind(**nested)
-    except TypeError as error:
-        raise InputError(f"{where}: {error}") from error
+        if isinstance(value, dict) and is_dataclass(known[key]):
+            check_keys(known[key], value, f"{where}, [{key}]")
+        if isinstance(value, int) and abs(value) >= 2**63:
+            raise InputError(f"{where}: {key} has more than 64 bits: give a smaller number")
 
 
 # ------------------------------------------------------------------------------------- its texts
@@ -195,6 +194,12 @@ class Texts:
         other, left_out = readable(corpora.held_out(study.zero_shot), tokenizer)
         return cls(ours, judges, corpora.Data(other, tokenizer, length), left_out)
 
+    @property
+    def fingerprints(self):
+        """Tells these texts from others, each by the name it has in a study."""
+        other = self.zero_shot and self.zero_shot.corpus.fingerprint
+        return dict(dataset=self.ours.corpus.fingerprint, zero_shot=other)
+
 
 def readable(corpus, tokenizer):
     """The held-out Corpus without the characters that a tokenizer of characters has not, and the
@@ -222,21 +227,42 @@ def vocab_size(study):
 
 
 def begin(study, out, texts=None):
-    """Write down what the study is; InputError if another one is in that folder, or if its texts
-    (read here unless they have been) or its judge cannot be read."""
-    file = Path(out) / "study.json"
+    """Write down what the study is; InputError if another one is in that folder, or one of other
+    texts, or if its texts (read here unless they have been) or its judge cannot be read."""
+    file, texts = Path(out) / "study.json", texts or Texts.of(study)
     there = begun(out) if file.exists() else None
     if there is None:
-        check(study, texts or Texts.of(study))
-    elif there["hash"] != study.hash:
+        check(study, texts)
+    else:
+        check_same(study, texts, there, out)
+    ids = [trial.id for trial in study.trials]
+    facts = dict(hash=study.hash, trials=ids, fingerprints=texts.fingerprints)
+    # only where they are new: the tasks of a cluster begin all at once
+    if there is None or not facts.items() <= vars(there).items():
+        file.parent.mkdir(parents=True, exist_ok=True)
+        checkpoint.write_json(file, dict(facts, study=asdict(study)))
+
+
+def check_same(study, texts, there, out):
+    """InputError if the study in that folder, of which `there` is the Begun, would go on as another
+    one or with other texts. A text may have another name by now."""
+    named = {text: getattr(there.study, text) for text in texts.fingerprints}
+    if there.hash != (as_named := replace(study, **named)).hash:
         raise InputError(
-            f"{out} holds another study ({there['hash']}, not {study.hash}): "
+            f"{out} holds another study ({there.hash}, not {as_named.hash}): "
             "give --out another folder"
         )
-    ids = [trial.id for trial in study.trials]
-    if there is None or there["trials"] != ids:  # the tasks of a cluster begin all at once
-        file.parent.mkdir(parents=True, exist_ok=True)
-        checkpoint.write_json(file, dict(hash=study.hash, trials=ids, study=asdict(study)))
+    known = there.fingerprints
+    if not known:  # an earlier version began it: its runs say what they have read
+        runs = [checkpoint.load(file.parent, "last") for file in Path(out).glob("**/run.json")]
+        if any(run.config["text"] != texts.ours.fingerprint for run in runs):
+            known = dict(dataset=None)
+    for text, fingerprint in texts.fingerprints.items():
+        if known.get(text, fingerprint) != fingerprint:
+            raise InputError(
+                f"{getattr(study, text) or 'none'} is not the {text} that the study in {out} began "
+                "with: put that text back, or give --out another folder"
+            )
 
 
 def check(study, texts):
@@ -268,13 +294,29 @@ def check(study, texts):
         )
 
 
+@dataclass(frozen=True)
+class Begun:
+    """What study.json says."""
+
+    hash: str
+    trials: list[str]
+    """their ids"""
+    study: Study
+    fingerprints: dict[str, str | None] = field(default_factory=dict)
+    """those of its `Texts`; none of a study that an earlier version began"""
+
+    def __post_init__(self):
+        strange = {*self.trials} - {trial.id for trial in self.study.trials}
+        if strange:
+            raise InputError(f"{min(strange)!r} is no trial of its study: leave it out")
+
+
 def begun(out):
-    """What study.json of a folder says: hash, trials (their ids) and study. InputError if there is
-    none."""
+    """What study.json of a folder says, as a Begun. InputError if there is none."""
     file = Path(out) / "study.json"
     if not file.exists():
         raise InputError(f"{out} holds no study: nanoparadigm study --out {out} makes one")
-    return json.loads(file.read_text(encoding="utf-8"))
+    return files.read_json(file, Begun)
 
 
 def train_judge(study, texts, out, stop=lambda: False):
@@ -291,7 +333,7 @@ def train_judge(study, texts, out, stop=lambda: False):
     tokens, length = texts.judges.train[:ENTROPY_TOKENS], texts.ours.length
     vocab_size = texts.ours.tokenizer.vocab_size
     batches = corpora.windows(tokens, length)[0].split(at_once(vocab_size, length, 32))
-    found = token_entropy(judge(study, out), batches, vocab_size)
+    found = entropy.token_entropy(judge(study, out), batches, vocab_size)
     found.save(Path(out) / "entropy.npy", dict(model=study.judge.model, corpus=study.dataset))
 
 
@@ -309,20 +351,12 @@ def train_trial(study, trial, texts, out, stop=lambda: False):
     folder = Path(out) / "runs" / trial.id
     model = study.model(trial, texts.ours.tokenizer.vocab_size)
     if model.weights is not None:
-        entropy = torch.from_numpy(np.load(Path(out) / "entropy.npy", allow_pickle=False))
-        model.weights.copy_(entropy_weights(entropy))
+        hard = entropy.load(Path(out) / "entropy.npy", len(model.weights))
+        model.weights.copy_(entropy_weights(hard))
     settings = replace(study.settings, seed=trial.seed)
     yield from train(model, texts.ours, settings, folder, (folder / "run.json").exists(), stop)
     if steps_done(folder) == settings.max_steps and not is_measured(folder):
         checkpoint.write_json(folder / "measures.json", measure(study, folder, texts, out))
-
-
-def steps_done(folder):
-    """Of a run, as its last checkpoint has them; 0 where there is none."""
-    name = checkpoint.read_pointer(folder).get("last")
-    if name is None:
-        return 0
-    return json.loads((folder / name / "config.json").read_text(encoding="utf-8"))["step"]
 
 
 def size_and_seconds(study, tokens):
@@ -347,7 +381,7 @@ def is_measured(folder):
     """The trial in that folder is trained, and all that `measure` finds is there; an earlier
     version found less."""
     file = Path(folder) / "measures.json"
-    return file.exists() and MEASURED <= set(json.loads(file.read_text(encoding="utf-8")))
+    return file.exists() and MEASURED <= {*files.read_json(file, dict[str, Any], REMEASURE)}
 
 
 @dataclass(frozen=True)
@@ -413,10 +447,83 @@ def _train_one(trial):
 
 # ------------------------------------------------------------------------------------- measuring
 
-MEASURED = set(
-    "bound own_exam excess entropy zero_shot independent gradient_snr judge written real "
-    "nats_per_bit left_out seconds".split()
-)
+REMEASURE = "delete it, and give the command of the study once more"
+Number = float | None  # null is how JSON writes NaN
+Windows = Annotated[list[Number], Meta(min_length=1)]
+
+
+class Mean(TypedDict):
+    """An Estimate."""
+
+    mean: Number
+    se: Number
+
+
+class Mauve(TypedDict):
+    mean: Number
+    n: int
+    length: int
+    embedder: str
+
+
+Distinct = TypedDict("Distinct", {"1": float, "2": float, "3": float})
+
+
+class Opinion(TypedDict):
+    """What is known of texts; the last five of those of a language that is known."""
+
+    judged: Mean
+    tokens: Mean
+    distinct: Distinct
+    mauve: Mauve | None
+    surprise: NotRequired[Mean]
+    ungrammatical: NotRequired[Mean]
+    mistakes: NotRequired[dict[str, float]]
+    entropy: NotRequired[Mean]
+    excess: NotRequired[Mean]
+
+
+class Independent(TypedDict):
+    bound: bool
+    zero_shot: bool | None
+
+
+class NatsPerBit(TypedDict):
+    bound: Annotated[float, Meta(gt=0)]
+    zero_shot: Annotated[float, Meta(gt=0)] | None
+
+
+class Measures(TypedDict):
+    """What measures.json holds: see `measure`."""
+
+    bound: Windows
+    own_exam: Windows
+    excess: Windows | None
+    entropy: float | None
+    zero_shot: Windows | None
+    left_out: float
+    independent: Independent
+    gradient_snr: Number
+    written: Opinion
+    real: Opinion
+    nats_per_bit: NatsPerBit
+    judge: str
+    seconds: float
+
+
+MEASURED = {*Measures.__annotations__}
+
+
+def read_measures(folder):
+    """The Measures of the trial in that folder; InputError where they are damaged."""
+    file = Path(folder) / "measures.json"
+    found = files.read_json(file, Measures, REMEASURE)
+    lacking = [found[name] is None for name in ("excess", "entropy")]
+    for texts in found["written"], found["real"]:
+        lacking += [name not in texts for name in Opinion.__optional_keys__]
+    if any(lacking) and not all(lacking):
+        raise InputError(f"{file} tells some measures of a known language alone: {REMEASURE}")
+    return found
 
 
 def measure(study, folder, texts, out):

@@ -8,6 +8,9 @@ import codecs
 import hashlib
 import json
 import re
+import threading
+from concurrent.futures import Future, wait
+from dataclasses import dataclass
 from functools import cache
 from itertools import groupby
 from pathlib import Path
@@ -21,6 +24,7 @@ from .errors import InputError, choose
 
 BLANK = "░"
 END_OF_TEXT = "<|endoftext|>"
+PIECE = 1024  # bytes: merges are learned from pieces of words no longer than that
 
 
 class Tokenizer(Protocol):
@@ -129,10 +133,11 @@ class BPETokenizer(Tokenizer):
         self.end_of_text = self._bpe.token_to_id(END_OF_TEXT)
 
     @classmethod
-    def train(cls, text, vocab_size):
+    def train(cls, text, vocab_size, waiting=lambda: None):
         """The most frequent pairs of the text, merged until there are vocab_size ids.
 
-        A short text may hold fewer pairs than asked for. InputError if vocab_size is below 257.
+        A short text may hold fewer pairs than asked for. waiting: called twice a second until it is
+        done. InputError if vocab_size is below 257.
         """
         if vocab_size < 257:
             raise InputError(
@@ -141,14 +146,17 @@ class BPETokenizer(Tokenizer):
             )
         _check_utf8(text)
         bpe = library.Tokenizer(library.models.BPE())
-        bpe.pre_tokenizer = library.pre_tokenizers.ByteLevel(add_prefix_space=False)
-        bpe.decoder = library.decoders.ByteLevel()
+        words = library.pre_tokenizers.ByteLevel(add_prefix_space=False)
+        # Its time is quadratic in the longest word, and some scripts write no spaces.
+        pieces = library.pre_tokenizers.FixedLength(PIECE)
+        bpe.pre_tokenizer = library.pre_tokenizers.Sequence([words, pieces])
         trainer = library.trainers.BpeTrainer(
             vocab_size=vocab_size,
             initial_alphabet=library.pre_tokenizers.ByteLevel.alphabet(),
             show_progress=False,
         )
-        bpe.train_from_iterator([text], trainer)
+        _beside(lambda: bpe.train_from_iterator([text], trainer), waiting)
+        bpe.pre_tokenizer, bpe.decoder = words, library.decoders.ByteLevel()
         return cls(bpe.to_str())
 
     def encode(self, text):
@@ -199,9 +207,10 @@ TOKENIZERS = {
 }
 
 
-def build(name, corpus, bpe_vocab_size=500):
+def build(name, corpus, bpe_vocab_size=500, waiting=lambda: None):
     """The tokenizer of that kind for a Corpus; InputError for an unknown kind. Without a name the
-    usual one: of words for sequences of one length, of characters for other texts.
+    usual one: of words for sequences of one length, of characters for other texts. waiting: called
+    twice a second while byte pairs are learned.
 
     Byte pairs are learned from the train split alone. Characters and words come from all splits: an
     alphabet is not a statistic, and without all of it the other splits could not be scored.
@@ -211,7 +220,7 @@ def build(name, corpus, bpe_vocab_size=500):
     if kind is GPT2Tokenizer:
         return gpt2()
     if kind is BPETokenizer:
-        return kind.train(corpus.train, bpe_vocab_size)
+        return kind.train(corpus.train, bpe_vocab_size, waiting)
     return kind.train(corpus.train, corpus.validation, corpus.test)
 
 
@@ -284,16 +293,40 @@ def hide(tokenizer, text, start, end):
     return text[:start] + BLANK * count + text[end:]
 
 
+@dataclass(frozen=True)
+class Saved:
+    """What `Tokenizer.save` writes."""
+
+    kind: str
+    vocabulary: list[str] | str
+
+
 def load(path):
     """The tokenizer in a file that `save` wrote; InputError if there is none."""
     try:
-        data = json.loads(Path(path).read_text(encoding="utf-8"))
-        return TOKENIZERS[data["kind"]](data["vocabulary"])
-    except OSError as error:
-        reason = error.strerror or error
-        raise InputError(f"cannot read {path} ({reason}): give a saved tokenizer") from error
+        saved = files.read_json(path, Saved)
+        return TOKENIZERS[saved.kind](saved.vocabulary)
     except Exception as error:  # the library raises no narrower one for a vocabulary it cannot read
+        if isinstance(cause := error.__cause__, OSError):
+            reason = cause.strerror or cause
+            raise InputError(f"cannot read {path} ({reason}): give a saved tokenizer") from cause
         raise InputError(f"{path} is damaged or not a tokenizer: give a saved tokenizer") from error
+
+
+def _beside(call, waiting):
+    """Make the call in a thread of its own: the main one alone hears Ctrl-C, and only in Python."""
+    done = Future()
+
+    def work():
+        try:
+            done.set_result(call())
+        except BaseException as error:
+            done.set_exception(error)
+
+    threading.Thread(target=work, daemon=True).start()
+    while not wait([done], timeout=0.5).done:
+        waiting()
+    return done.result()
 
 
 def _bytes(symbol):

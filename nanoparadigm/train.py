@@ -16,21 +16,25 @@ import time
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Annotated
 
 import torch
+from msgspec import Meta
 
-from . import checkpoint, distributed
-from .corpora import Batches
+from . import checkpoint, corpora, distributed, files
 from .errors import MOST, InputError, at_least_one, check_seed, choose
 from .evaluate import nats_per_token
 from .network import Dropout
-from .optimizer import make_optimizers
+from .optimizer import Muon, make_optimizers
 from .paradigms.base import largest_weight
 
 FREE = "max_steps epochs eval_interval eval_windows log_interval device compile".split()
 """the settings that a resumed run may change"""
 STEEPEST = 1000
 """the largest learning rate and weight decay: no training survives one near it"""
+
+MOMENTS = {Muon: ["momentum"], torch.optim.AdamW: ["step", "exp_avg", "exp_avg_sq"]}
+"""what an optimiser keeps of every parameter; `step` is a number, the others are like it"""
 
 
 @dataclass(frozen=True)
@@ -100,32 +104,28 @@ class Settings:
             raise InputError(f"dtype is {self.dtype!r}: choose from auto, float32, bfloat16")
 
 
-def train(model, data, settings=None, run=None, resume=False, stop=lambda: False):
+def train(model, data, settings=None, run=None, resume=False, stop=lambda: False, lock=None):
     """Train the model on a `corpora.Data`; yield a record (dict) after every step.
 
     A record: step, loss (nats per token), lr, tokens and seconds (of training, so far); after an
     evaluation also val and val_se (nats per token: `nll_bound` on some validation windows).
     run: a folder for checkpoints and log.jsonl, or None to keep nothing. resume: go on from its
     last checkpoint. stop: asked in every step; once it says yes, in any process, the step is
-    finished, a checkpoint saved, and the generator ends. Inside `distributed.joined` every process
+    finished, a checkpoint saved, and the generator ends. lock: of the run, from a caller that holds
+    it as `checkpoint.sole_writer` does. Inside `distributed.joined` every process
     calls this alike; the first alone evaluates and writes, and all yield its records (the seconds
     are their own). Raises InputError for a run that does not fit or that another process is writing
     to and for a training that diverged, OSError where the disk refuses.
     """
     settings = settings or Settings()
     writes = run and distributed.rank() == 0
-    with checkpoint.sole_writer(run) if writes else nullcontext():
+    with (lock or checkpoint.sole_writer(run)) if writes else nullcontext():
         yield from _train(model, data, settings, run, resume, stop)
 
 
 def _train(model, data, settings, run, resume, stop):
     device = usable(settings.device)
-    rank, world = distributed.rank(), distributed.world()
-    if settings.batch_size % world:
-        raise InputError(
-            f"batch_size {settings.batch_size} cannot be shared evenly by {world} processes: "
-            f"give a multiple of {world}"
-        )
+    rank, world, rows = distributed.rank(), distributed.world(), rows_of_each(settings)
     model.to(device)
     data_order = torch.Generator().manual_seed(settings.seed)
     noise = torch.Generator(device).manual_seed(settings.seed + 1)
@@ -134,7 +134,7 @@ def _train(model, data, settings, run, resume, stop):
         if isinstance(module, Dropout):
             module.generator = dropout
     windows = settings.batch_size * settings.grad_accumulation
-    batches = Batches(data.train, windows, data.length, data_order, data.aligned)
+    batches = corpora.Batches(data.train, windows, data.length, data_order, data.aligned)
     optimizers = make_optimizers(model, settings.muon_lr, settings.lr, settings.weight_decay)
     total = total_steps(settings, data)
     step, seconds, best = 0, 0.0, math.inf
@@ -155,7 +155,7 @@ def _train(model, data, settings, run, resume, stop):
     log = Log(run, keep_to=step) if run and rank == 0 else None
     if settings.compile:
         model.net.compile()
-    terms = distributed.parallel(model, settings.batch_size // world, data.length)
+    terms = distributed.parallel(model, rows, data.length)
     per_step = windows * data.length
 
     while step < total:
@@ -166,7 +166,7 @@ def _train(model, data, settings, run, resume, stop):
                 group["lr"] = share * group["peak"]
         model.train()
         x = next(batches).to(device)
-        mine = [rows[rank::world] for rows in (x, *model.noise(x, noise))]
+        mine = [part[rank::world] for part in (x, *model.noise(x, noise))]
         dropout.manual_seed(settings.seed + 3 + step * world + rank)  # nothing of it to be saved
         sums = backward(terms, mine, settings, device)
         paid, weight, stopping = distributed.add(*sums, stop())
@@ -200,8 +200,7 @@ def _train(model, data, settings, run, resume, stop):
         if log and (step % settings.log_interval == 0 or "val" in record):
             log.write(record)
         if log and ("val" in record or stopping):
-            text = dict(corpus=data.corpus.name, text=data.fingerprint)
-            config = dict(record, **text, settings=asdict(settings))
+            config = dict(record, **corpora.identity(data, run), settings=asdict(settings))
             state = dict(
                 optimizers=[optimizer.state_dict() for optimizer in optimizers],
                 batches=batches.state_dict(),
@@ -216,6 +215,17 @@ def _train(model, data, settings, run, resume, stop):
         yield record
         if stopping:
             return
+
+
+def rows_of_each(settings):
+    """Windows of a batch for each process; InputError if they cannot be shared evenly."""
+    world = distributed.world()
+    if settings.batch_size % world:
+        raise InputError(
+            f"batch_size {settings.batch_size} cannot be shared evenly by {world} processes: "
+            f"give a multiple of {world}"
+        )
+    return settings.batch_size // world
 
 
 def check_finite(name, value, step, settings):
@@ -253,31 +263,97 @@ def validation(model, data, settings):
     return val.mean, val.se
 
 
+@dataclass(frozen=True)
+class Began:
+    """What a checkpoint says of how its run began."""
+
+    corpus: str
+    text: int | str
+    settings: Settings
+
+    @classmethod
+    def of(cls, saved):
+        """Raises InputError where the checkpoint does not say it all."""
+        source = f"{saved.folder}/config.json"
+        return files.typed(saved.config, cls, source, checkpoint.RESTART)
+
+
 def check_same(run, saved, model, data, settings):
     """InputError if a run that began with one model, text and settings would go on with others."""
-    old = saved.config["recipe"] | saved.config["settings"]
+    began = Began.of(saved)
+    old = saved.model.recipe | asdict(began.settings)
     for name, value in (model.recipe | asdict(settings)).items():
         if name not in FREE and old.get(name) != value:
             raise InputError(
                 f"the run in {run} has {name} {old.get(name)} and cannot go on with {value}: "
                 "keep it, or start a new run in another folder"
             )
-    if saved.config["text"] != data.fingerprint:
+    its = corpora.is_text_of(saved.config, data.corpus, saved.tokenizer)
+    if not its or began.text != data.fingerprint:
         raise InputError(
             f"{data.corpus.name} is not the text that the run in {run} began with: "
             "put that text back, or start a new run"
         )
 
 
+@dataclass(frozen=True)
+class Kept:
+    """What a checkpoint keeps of one optimiser: the tensors of each parameter, by its number."""
+
+    state: dict[int, dict[str, torch.Tensor]]
+
+
+@dataclass(frozen=True)
+class Place:
+    """What a checkpoint keeps of the batches."""
+
+    epoch: Annotated[int, Meta(ge=0, le=2**40)]
+    position: Annotated[int, Meta(ge=0)]
+    generator: torch.Tensor
+
+
+@dataclass(frozen=True)
+class State:
+    """What a checkpoint keeps so that a run can go on."""
+
+    optimizers: list[Kept]
+    batches: Place
+    noise: torch.Tensor
+    step: int
+    seconds: Annotated[float, Meta(ge=0)]
+    best: float
+
+
 def _restore(saved, model, optimizers, batches, noise):
     """Put everything back as it was; returns step, seconds, best validation."""
     state = checkpoint.load_training(saved)
+    with checkpoint.blame(f"{saved.folder} cannot be resumed", checkpoint.RESTART):
+        files.typed(state, State, "its training state", "")
+        if state["step"] != saved.config["step"]:
+            raise ValueError("its training state is of another step")
+        for optimizer, stored in zip(optimizers, state["optimizers"], strict=True):
+            check_moments(optimizer, stored["state"])
+        batches.load_state_dict(state["batches"])
+        if batches.epoch > state["batches"]["epoch"] + 1:
+            raise ValueError("its place in the text is beyond the end")
+        noise.set_state(state["noise"].cpu())
+        for optimizer, stored in zip(optimizers, state["optimizers"], strict=True):
+            # the settings, which are those of the run, have decided on all else
+            optimizer.load_state_dict(optimizer.state_dict() | dict(state=stored["state"]))
     model.load_state_dict(saved.model.state_dict())
-    for optimizer, stored in zip(optimizers, state["optimizers"], strict=True):
-        optimizer.load_state_dict(stored)
-    batches.load_state_dict(state["batches"])
-    noise.set_state(state["noise"].cpu())
     return state["step"], state["seconds"], state["best"]
+
+
+def check_moments(optimizer, state):
+    """ValueError for moments of other parameters than this optimiser's, whose memory its kernels
+    would read and write unseen."""
+    parameters = dict(enumerate(p for group in optimizer.param_groups for p in group["params"]))
+    for i, found in state.items():
+        wanted = dict.fromkeys(MOMENTS[type(optimizer)], parameters.get(i))
+        if "step" in wanted:
+            wanted["step"] = torch.empty(())
+        if i not in parameters or checkpoint.shapes(found) != checkpoint.shapes(wanted):
+            raise ValueError("its training state is of another model")
 
 
 DECAYS = dict(linear=lambda left: left, cosine=lambda left: (1 - math.cos(math.pi * left)) / 2)
@@ -304,35 +380,69 @@ def total_steps(settings, data):
     return max(1, round(steps))
 
 
+@dataclass(frozen=True)
+class Record:
+    """A line of log.jsonl, in which null stands for NaN."""
+
+    step: Annotated[int, Meta(ge=0)]
+    loss: float | None
+    lr: float | None
+    seconds: float | None
+
+
+@dataclass(frozen=True)
+class Evaluated(Record):
+    """One of an evaluation."""
+
+    val: float | None
+    val_se: float | None
+
+
 class Log:
     """log.jsonl: one record a line. What an interrupted run wrote after `keep_to` is dropped."""
 
     def __init__(self, run, keep_to):
         self.path = Path(run) / "log.jsonl"
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        kept = [json.dumps(r) for r in read_log(run) if r["step"] <= keep_to] if keep_to else []
+        checkpoint.make(self.path.parent)
+        kept = [r for r in read_log(run) if r["step"] <= keep_to] if keep_to else []
+        lines = "".join(map(self.line, kept))
         unfinished = self.path.with_name("log.jsonl.unfinished")
-        unfinished.write_text("".join(line + "\n" for line in kept), encoding="utf-8")
+        unfinished.write_text(lines, encoding="utf-8")
+        checkpoint.sync(unfinished)
         os.replace(unfinished, self.path)
+        checkpoint.sync(self.path.parent)
 
     def write(self, record):
         with open(self.path, "a", encoding="utf-8") as f:
-            f.write(json.dumps(checkpoint.without_nan(record)) + "\n")
+            f.write(self.line(record))
+
+    @staticmethod
+    def line(record):
+        return json.dumps(checkpoint.without_nan(record)) + "\n"
 
 
 def read_log(run):
-    """The records of a run's log.jsonl, up to the first line that a crash or an editor damaged."""
+    """The records of a run's log.jsonl, those that `read_lines` can read."""
+    return read_lines(run)[0]
+
+
+def read_lines(run):
+    """The records of a run's log.jsonl, and the numbers of the lines that hold none.
+
+    A power cut or an editor may have damaged those. Where a record has null, NaN is given back.
+    """
     path = Path(run) / "log.jsonl"
-    records = []
-    for line in path.read_bytes().splitlines() if path.exists() else []:
+    records, damaged = [], []
+    for number, line in enumerate(files.read(path).splitlines() if path.exists() else [], 1):
         try:
-            record = json.loads(line)
-        except ValueError:
-            break
-        if not isinstance(record, dict) or "step" not in record:
-            break
-        records.append(record)
-    return records
+            record = files.parse_json(line)
+            files.typed(record, dict[str, float | None], path, "")
+            files.typed(record, Evaluated if "val" in record else Record, path, "")
+        except InputError:
+            damaged.append(number)
+            continue
+        records.append({k: math.nan if v is None else v for k, v in record.items()})
+    return records, damaged
 
 
 def usable(name):

@@ -83,7 +83,9 @@ class View:
             widget = self.live and self.live()
         except ImportError:  # without ipywidgets there is still the HTML
             widget = None
-        return {WIDGET: widget._repr_mimebundle_()[WIDGET]} if widget else {}
+        if not widget:
+            return {}
+        return {WIDGET: {"version_major": 2, "version_minor": 0, "model_id": widget.model_id}}
 
     def __repr__(self):
         return self.says

@@ -1,10 +1,13 @@
 """What several test files need."""
 
 import inspect
+import json
 import math
 import os
+import random
 import subprocess
 import textwrap
+from copy import deepcopy
 from pathlib import Path
 
 import pytest
@@ -130,3 +133,50 @@ def toc_files(node):
 
 def pages():
     return toc_files(yaml.safe_load((ROOT / "_toc.yml").read_text()))
+
+
+WORDS = ["", "a", "x" * 1000, "\0", "\ud800", "1", "nan", "../..", "[", "\u732b"]
+NUMBERS = [0, -1, 1, 2, 10**30, -(10**30), 1e300, 0.5, math.nan, math.inf, -math.inf]
+HOSTILE = [*WORDS, *NUMBERS, True, None, [], {}, [[]], [None], ["a"], [1, "a"], {"a": {}}, {"": 1}]
+
+
+def hostile(whole, n, write=json.dumps):
+    """n versions (bytes) of a file that `write` writes: a value in it another one, a key renamed
+    or gone, bytes changed, cut or doubled."""
+    chance = random.Random(0)
+    places = [*_places(whole)]
+    for i in range(n):
+        edited = deepcopy(whole)
+        *way, key = places[i % len(places)]
+        inner = edited
+        for step in way:
+            inner = inner[step]
+        if i % 7 < 5:
+            inner[key] = chance.choice(HOSTILE)
+        elif i % 7 == 5:
+            value = inner.pop(key)
+            if isinstance(inner, dict) and chance.random() < 0.5:
+                inner[f"{key}s"] = value
+        data = write(edited).encode("utf-8", "surrogatepass")
+        if i % 7 == 6:
+            start = chance.randrange(len(data))
+            end = start + chance.choice([1, 2, 30, len(data)])
+            noise = [
+                b"",
+                b"\xff",
+                b"[" * 10**5,
+                data[:30],
+                b"9" * 5000,
+                bytes([chance.randrange(256)]),
+            ]
+            data = data[:start] + chance.choice(noise) + data[end:]
+        yield data
+
+
+def _places(value, way=()):
+    """The keys that lead to every value inside a nest of dicts and lists."""
+    pairs = value.items() if isinstance(value, dict) else enumerate(value)
+    for key, inner in pairs if isinstance(value, dict | list) else ():
+        yield *way, key
+        if isinstance(inner, dict | list):
+            yield from _places(inner, (*way, key))

@@ -26,7 +26,7 @@ def asked_of(name, question, *given):
 
     def note(*given, generator, **options):
         asked.append(dict(given=given, seed=generator.initial_seed(), **options))
-        frame = race.Frame((), 1, 1, 0.5, (), ())
+        frame = race.Frame({}, None, 1, 1, 0.5, None)
         return race.Run("it", name, "", (), "", (frame,))
 
     def infill(*given, **options):
@@ -65,8 +65,9 @@ def test_what_is_to_be_filled_reaches_the_model():
 
 
 def test_what_is_measured_is_the_windows_that_the_button_names(monkeypatch):
-    text, asked = "abcdefg" * 40, []
-    config = dict(corpus="letters", recipe=dict(block_size=10), tokens=1_234)
+    text, asked = corpora.Corpus("language", "abcdefg" * 40, "abcdefg" * 40), []
+    config = dict(corpus="language", recipe=dict(block_size=10), tokens=1_234)
+    config["corpus_sha256"] = text.fingerprint
     one = SimpleNamespace(model="a model", tokenizer=LETTERS, config=config)
 
     def measure(model, data, **options):
@@ -75,8 +76,8 @@ def test_what_is_measured_is_the_windows_that_the_button_names(monkeypatch):
         return dict(exact=True, bits_per_character=bits, windows=[1.0, 2.0])
 
     monkeypatch.setattr(answers.Answers, "load", lambda self, name: one)
-    monkeypatch.setattr(corpora, "load", lambda name: corpora.Corpus(name, text, text))
+    monkeypatch.setattr(corpora, "load", lambda name, path: text)
     monkeypatch.setattr(evaluate, "measure", measure)
     table = answers.Answers("runs", 3).measure(["mine"], lambda *given, **named: None)
-    assert asked == [("a model", "letters", 10, dict(max_windows=answers.WINDOWS))]
-    assert "| mine " in table and "= 2.000 ± 0.500" in table and "1,234" in table
+    assert asked == [("a model", "language", 10, dict(max_windows=answers.WINDOWS))]
+    assert all(f">{said}</td>" in table for said in ("mine", "= 2.000 ± 0.500", "1,234"))

@@ -1,5 +1,6 @@
 """What the README and the book say of speed is what was measured; nothing here is timed."""
 
+import re
 import sys
 from itertools import islice, repeat
 from pathlib import Path
@@ -10,6 +11,7 @@ import torch
 from nanoparadigm import build, parameters
 from nanoparadigm.language import corpus
 from nanoparadigm.paradigms import PRESETS
+from nanoparadigm.viz import PALETTE
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "benchmarks"))
@@ -26,6 +28,20 @@ def test_the_readme_and_the_pages_are_made_from_the_results():
     assert report.page() == (ROOT / "book" / "speed.md").read_text(encoding="utf-8")
     assert report.decoding_page() == (ROOT / "book" / "decoding.md").read_text(encoding="utf-8")
     assert report.schedules_page() == (ROOT / "book" / "schedules.md").read_text(encoding="utf-8")
+
+
+def test_no_zero_has_a_minus_and_no_single_thing_an_s():
+    for text in report.readme_section(), report.page(), report.decoding_page():
+        assert not re.search(r"-0\.0+\b", text) and not re.search(r"\b1 (core|thread)s", text)
+
+
+def test_a_model_has_one_colour_on_the_page_on_speed():
+    drawn = {}
+    for figure in report.speed_figure(), report.learning_figure():
+        for line in (line for axes in figure.axes for line in axes.lines):
+            name = re.match("[a-z]*", line.get_label())[0]
+            drawn.setdefault(name, set()).add(line.get_color())
+    assert all(drawn[name] == {colour} for name, colour in PALETTE.items())
 
 
 @pytest.mark.parametrize("path", sorted(report.RESULTS.glob("*.json")), ids=lambda p: p.stem)

@@ -12,7 +12,6 @@ import sys
 import tomllib
 from types import SimpleNamespace
 
-import jupytext
 import nbformat
 import pytest
 from helpers import ROOT
@@ -70,8 +69,6 @@ def test_the_first_cell_brings_the_package(text):
     first, second = cells(text)[:2]
     assert chapters.repository() in first.source and "remove-cell" in first.metadata["tags"]
     assert "launch" not in second.metadata.get("tags", [])
-    student = chapters.student(jupytext.read(text))
-    assert next(c for c in student.cells if c.cell_type == "code").source == first.source
 
 
 def test_the_first_cell_does_nothing_where_the_package_is(monkeypatch):
@@ -150,58 +147,6 @@ def test_exercises_begin_unsolved_and_their_solutions_are_right(text):
             solved.append(name)
             assert said.startswith(f"{name}: right")
     assert asked == solved and 4 <= len(asked) <= 6 and set(asked) <= set(ALL)
-
-
-@each
-def test_a_students_copy_runs_to_its_end_with_the_solutions_pasted_in(text):
-    notebook = chapters.student(jupytext.read(text))
-    sources = "\n".join(cell.source for cell in notebook.cells)
-    assert "solution" not in sources
-    stubs = chapters.tagged(notebook, "exercise")
-    solutions = chapters.tagged(jupytext.read(text), "solution")
-    for stub, solution in zip(stubs, solutions, strict=True):
-        stub.source = solution.source
-    chapters.run(notebook)
-    said = [stub.outputs[0].data["text/plain"] for stub in stubs]
-    assert said and all(": right" in verdict for verdict in said)
-
-
-def test_a_students_links_lead_somewhere_and_equations_need_no_extension():
-    for text in TEXTS:
-        notebook = chapters.student(jupytext.read(text))
-        prose = "\n".join(c.source for c in notebook.cells if c.cell_type == "markdown")
-        assert "```{math}" not in prose  # which JupyterLab would show as code
-        for link in re.findall(r"\]\(([^)#:]+\.(?:md|ipynb))\)", prose):
-            beside = (chapters.STUDENT / link).resolve()
-            there = beside if beside.suffix == ".md" else text.parent / beside.name
-            assert there.exists(), link
-
-
-def test_what_a_student_has_worked_on_is_kept(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(chapters, "STUDENT", tmp_path)
-    copy_of = tmp_path / TEXTS[0].with_suffix(".ipynb").name
-    for arguments, left in ([], "mine"), (["--overwrite"], "the stubs"):
-        copy_of.write_text("mine")
-        monkeypatch.setattr(sys, "argv", ["chapters.py", "--student", *arguments, str(TEXTS[0])])
-        chapters.main()
-        assert (copy_of.read_text() == "mine") == (left == "mine")
-    assert "kept: " in capsys.readouterr().out
-
-
-def test_a_notebook_handed_in_is_graded():
-    """One exercise right, one wrong, a cell that fails, and after it an exercise left alone."""
-    sources = {
-        "from nanoparadigm.check import check": [],
-        'def mine(s, t):\n    return (s - t) / (1 - t)\n\n\ncheck("reveal_probability", mine)': 1,
-        'def mine(alpha, dalpha):\n    return 1 / (1 - alpha)\n\n\ncheck("bound_weight", mine)': 1,
-        "1 / 0": [],
-        'def mine(P, weight):\n    ...\n\n\ncheck("memory_of_one", mine)': 1,
-    }
-    notebook = made_of(*sources)
-    for cell in notebook.cells:
-        cell.metadata["tags"] = ["exercise"] if sources[cell.source] else []
-    right = chapters.graded(notebook)
-    assert [bool(said) for said in right.values()] == [True, False, False]
 
 
 def test_changed_words_need_no_execution_and_changed_code_does(tmp_path):

@@ -30,6 +30,33 @@ def test_every_mistake_is_called_by_its_name(name, mistake):
     assert repr(verdict) == f"{name}: not yet. {ALL[name].mistakes[mistake].hint}"
 
 
+def flat(cases):
+    """All numbers of some cases, in a row."""
+    return torch.cat([torch.as_tensor(a).double().flatten() for case in cases for a in case])
+
+
+@names
+def test_fresh_cases_are_others_on_which_the_same_is_right_and_wrong(name):
+    exercise, others = ALL[name], 0
+    for seed in (1, 1000, 2**31):
+        usual, fresh = exercise.cases(), exercise.cases(seed)
+        assert [len(case) for case in fresh] == [len(case) for case in usual]
+        if any(usual):  # own_schedule is given nothing
+            others += not flat(fresh).equal(flat(usual))
+            assert flat(fresh).equal(flat(exercise.cases(seed)))
+        for answer in (exercise.reference, exercise.variant):
+            assert check(name, answer, seed), seed
+        for mistake, known in exercise.mistakes.items():
+            assert not check(name, known.function, seed), (mistake, seed)
+    assert others >= 2 or name == "own_schedule"
+
+
+def test_what_is_known_by_heart_is_wrong_on_fresh_cases():
+    (right,) = [ALL["linear_clock"].reference(*case) for case in ALL["linear_clock"].cases()]
+    assert check("linear_clock", lambda t: right)
+    assert not check("linear_clock", lambda t: right, seed=1)
+
+
 @names
 def test_an_exercise_has_mistakes_to_name_in_one_sentence_each(name):
     mistakes = ALL[name].mistakes
@@ -107,7 +134,7 @@ def graded(answer, **options):
         stops=Mistake(lambda x: 1 / 0, "It stops."),
         once=Mistake(lambda x: x, "It forgets to double."),
     )
-    twice = Exercise(lambda x: 2 * x, lambda x: x + x, mistakes, lambda: CASES, **options)
+    twice = Exercise(lambda x: 2 * x, lambda x: x + x, mistakes, lambda seed: CASES, **options)
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(ALL, "twice", twice)
         return check("twice", answer)

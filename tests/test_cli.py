@@ -186,7 +186,7 @@ def test_every_flag_of_train_reaches_what_it_names(network, without, tmp_path):
     command = commands.shared.flat(cli.parse(shlex.split(line)))
     unsaid = {*"model network schedule out resume overwrite device".split(), without, *others}
     assert {*command} - {*flags} == unsaid
-    [(name, model, data, settings, run, resume, _)] = fits
+    [(name, model, data, settings, run, resume, *_)] = fits
     assert (name, run, resume) == ("flow", out, False)
     assert settings == Settings(**{k: v for k, v in SAID["settings"].items() if k != without})
     assert (data.corpus.train + data.corpus.validation, data.length) == (TEXT, 9)
@@ -591,8 +591,10 @@ def test_one_command_begins_a_run_and_goes_on_with_it(copy, say):
 
 
 def test_a_resumed_text_may_go_by_either_of_its_names(copy):
-    config = checkpoint.load("runs/ar", "last").folder / "config.json"
-    config.write_text(config.read_text().replace("text.txt", "wikitext2"))
+    saved = checkpoint.load("runs/ar", "last")
+    config = saved.config | dict(corpus="wikitext2")
+    config["checksum"] = checkpoint.checksum(config)
+    checkpoint.write_json(saved.folder / "config.json", config)
     assert cli.parse("train --resume --dataset wikitext".split()).resume
 
 
@@ -1262,7 +1264,7 @@ MISUSE = [
     ("train --resume --out runs/ar/step-6", "runs/ar/step-6 is one checkpoint"),
     ("train --resume --lr 0.1", "has lr 0.012, which --resume cannot change to 0.1: drop --lr"),
     ("train --resume --n_layer 2", "has n_layer 1, which --resume cannot change to 2"),
-    ("train --resume --dataset language", "has dataset text.txt, which --resume cannot change"),
+    ("train --resume --dataset language", "text.txt, is not here (language holds another text): "),
     ("train --resume --tokenizer bpe", "has tokenizer char, which --resume cannot change to bpe"),
     ("train --resume --model flow --out runs/ar", "has model ar, which --resume cannot change"),
     ("train --resume --overwrite", "drop one of them"),
@@ -1276,7 +1278,7 @@ MISUSE = [
     ("train --resume --out truncated", "is damaged or not a checkpoint"),
     ("evaluate --checkpoint missing truncated", "no model to evaluate: missing holds no ch"),
     # sampling
-    (f"sample {FLOW} --length 0", "nothing to generate: ask for a length of 1 or more"),
+    (f"sample {FLOW} --length 0", "nothing to generate: ask for a length and"),
     (f"sample {AR} --length -3", "length -3 is shorter than the prompt"),
     (f"sample {AR} --prompt the --length 2", "length 2 is shorter than the prompt (3 tokens)"),
     (f"sample {FLOW} --blocks 0", "blocks is 0: give a whole number of 1 or more"),
@@ -1392,7 +1394,7 @@ def test_a_run_whose_text_has_changed_is_not_resumed(copy, say):
     Path("text.txt").write_text(TEXT + "\nthe hen")
     said = say("train --resume --max_steps 9")
     assert said.status == 2
-    assert "text.txt is not the text that the run in runs/ar began with" in said.err
+    assert "text.txt, is not here (text.txt holds another text): put it back, or" in said.err
 
 
 def no_compiler(_):

@@ -230,3 +230,12 @@ def test_submit_hands_on_its_options(slurm):
     assert {"--time=9", "--gres=gpu:1", f"--array={','.join(map(str, range(24)))}%7"} <= {*array}
     assert "--preset tiny --out there --seeds 4 9 --trial" in Path("there/study.sbatch").read_text()
     assert json.loads(Path("there/study.json").read_text())["study"]["seeds"] == [4, 9]
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[]", "{}", '{"job": 3}', '{"job": null}', "\xff", "[" * 10**5]
+)
+def test_a_damaged_note_of_the_job_is_named(text, tmp_path):
+    (tmp_path / "cluster.json").write_text(text, encoding="latin-1")
+    with pytest.raises(InputError, match="cluster.json.*: delete it"):
+        cluster.submitted(tmp_path)

@@ -40,7 +40,7 @@ def test_a_language_is_read_in_its_own_sentences_unless_another_length_is_asked_
 def trained(steps, total):
     """Whether `fit` says that training reached the end, of records of these steps."""
 
-    def train(model, data, settings, run, resume, stop):
+    def train(model, data, settings, run, resume, stop, lock):
         for step in steps:
             yield dict(step=step, loss=1.0)
 
@@ -77,13 +77,31 @@ def test_room_is_made_by_setting_aside_or_by_deleting_the_runs_alone(tmp_path, c
     folder, runs = tmp_path / "all", [tmp_path / "all/ar", tmp_path / "all/flow"]
     runs[1].mkdir(parents=True)
     (folder / "notes").write_text("mine")
-    make_room(folder, runs, overwrite=True)  # no run of ours: all stays
-    assert runs[1].exists()
+    with make_room(folder, runs, overwrite=True) as locks:  # no run of ours: all stays
+        assert runs[1].exists() and not locks
     checkpoint.write_json(runs[1] / "run.json", {})
-    make_room(folder, runs, overwrite=False)
-    assert not folder.exists() and "is kept as" in capsys.readouterr().out
+    with make_room(folder, runs, overwrite=False) as locks:
+        assert not folder.exists() and not locks
+    assert "is kept as" in capsys.readouterr().out
     [kept] = tmp_path.iterdir()
     assert (kept / "notes").exists() and (kept / "flow/run.json").exists()
     kept.rename(folder)
-    make_room(folder, runs, overwrite=True)
-    assert (folder / "notes").read_text() == "mine" and not (runs[1] / "run.json").exists()
+    with make_room(folder, runs, overwrite=True) as locks:
+        assert (folder / "notes").read_text() == "mine" and not (runs[1] / "run.json").exists()
+        assert [*locks] == [runs[1]]
+        with pytest.raises(InputError, match="another process"), checkpoint.sole_writer(runs[1]):
+            pass
+    with checkpoint.sole_writer(runs[1]):
+        pass
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_nothing_is_moved_or_deleted_where_one_of_the_runs_cannot_be(overwrite, tmp_path):
+    folder, runs = tmp_path / "all", [tmp_path / "all/ar", tmp_path / "all/flow"]
+    for run in runs:
+        checkpoint.make(run)
+        checkpoint.write_json(run / "run.json", {})
+    with checkpoint.sole_writer(runs[1]), pytest.raises(InputError, match="another process"):
+        with make_room(folder, runs, overwrite):
+            pass
+    assert all((run / "run.json").exists() for run in runs)

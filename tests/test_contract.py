@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from helpers import CELLS, SMALL, awake, generator, stir
+from helpers import CELLS, SMALL, awake, generator, presets, stir
 
 from nanoparadigm import PRESETS, InputError, build, matched, parameters
 
@@ -221,3 +221,17 @@ def test_ar_continues_past_its_block_from_the_last_half_of_it():
     # the start and the prompt; then one by one until the block is full; then half a block anew
     assert seen[: L - 5 + 1] == [6] + [1] * (L - 6) + [1 + L // 2]
     assert max(seen) <= L
+
+
+@presets
+@pytest.mark.parametrize("n, length", [(0, 4), (-1, 4), (2, 0), (2, -1)])
+def test_no_text_is_refused_in_a_sentence(name, n, length):
+    with pytest.raises(InputError, match="of 1 or more|ask for more"):
+        awake(name).sample(n, length, generator())
+
+
+@presets
+@pytest.mark.parametrize("vocab_size", [0, -1])
+def test_a_model_of_no_symbols_is_refused(name, vocab_size):
+    with pytest.raises(InputError, match=f"vocab_size is {vocab_size}"):
+        build(name, vocab_size)

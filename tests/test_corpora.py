@@ -342,3 +342,9 @@ def test_how_often_a_text_has_been_served_by_hand():
         next(stream)
         epochs.append(stream.epoch)
     assert epochs == pytest.approx([0, 0.6, 1.2, 1.8, 2.4, 3.0])
+
+
+@pytest.mark.parametrize("length", [0, -1, -(2**63)])
+def test_windows_of_no_token_are_refused(length):
+    tokenizer = WordTokenizer(["a", "b"])
+    assert "1 or more" in refusal(Data, Corpus("it", "a b", "a b"), tokenizer, length)

@@ -1,15 +1,21 @@
 """The demo as its users have it: through an API, through a browser, and without Gradio."""
 
+import asyncio
+import inspect
 import json
+import math
 import os
+import re
 import shutil
 import signal
 import socket
 import subprocess
 import sys
 import time
+import warnings
 from contextlib import closing
 from html import unescape
+from pathlib import Path
 
 import pytest
 
@@ -18,13 +24,16 @@ from nanoparadigm.tokenizers import BLANK
 
 pytest.importorskip("gradio")
 
+import gradio as gr  # noqa: E402
+import httpx  # noqa: E402
 from browser import CHROMIUM, Browser  # noqa: E402
+from bs4 import BeautifulSoup  # noqa: E402
 from gradio_client import Client  # noqa: E402
 from gradio_client.exceptions import AppError  # noqa: E402
 from helpers import presets  # noqa: E402
 
 from nanoparadigm import demo  # noqa: E402
-from nanoparadigm.answers import in_characters  # noqa: E402
+from nanoparadigm.answers import Answers, in_characters  # noqa: E402
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of Gradio and pandas
 
@@ -165,10 +174,77 @@ def test_a_race_is_between_all_that_are_chosen(ask):
 
 
 def test_the_table_says_what_is_a_bound(ask):
-    table = ask("measure", ["mine/ar", "mine/diffusion"])
-    exact, bound = table.splitlines()[2:4]
-    assert exact.startswith("| mine/ar ") and "| = " in " ".join(exact.split())
-    assert bound.startswith("| mine/diffusion ") and "| <= " in " ".join(bound.split())
+    soup = BeautifulSoup(ask("measure", ["mine/ar", "mine/diffusion"]), "html.parser")
+    exact, bound = ([cell.text for cell in row("td")] for row in soup("tr")[1:3])
+    assert exact[0] == "mine/ar" and any(cell.startswith("= ") for cell in exact)
+    assert bound[0] == "mine/diffusion" and any(cell.startswith("<= ") for cell in bound)
+
+
+# What JSON can hold, and a program send for something else.
+WRONG = None, True, 1.5, -1, 10**400, math.nan, math.inf, "x", "\ud800", [], ["x"], [1], [[]], {}
+WRONG += ({"path": "http://127.0.0.1:9/x", "meta": {"_type": "gradio.FileData"}},)
+RIGHT = dict(
+    model="mine/flow", name="mine/flow", writer="mine/flow", filler="mine/flow",
+    decoding="ancestral", models=["mine/flow"], prompt="a cow", text=f"a {BLANK} hen",
+    length=LENGTH, steps=2, seed=0, temperature=1.0, selection=[0, 1],
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def answers(folder):
+    """name -> what an endpoint of the page answers to a list of values, in this process."""
+    page = demo.app(folder)
+
+    def answer(function):
+        async def answered(*sent):
+            taken = await page.preprocess_data(function, [*sent], None)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                return function.fn(*taken)
+
+        return lambda *sent: asyncio.run(answered(*sent))
+
+    return {function.fn.__name__: answer(function) for function in page.fns.values()}
+
+
+def names_of(endpoint):
+    taken = inspect.signature(getattr(Answers, endpoint)).parameters
+    return [name for name in taken if name not in ("self", "progress")]
+
+
+ENDPOINTS = [function.fn.__name__ for function in demo.app().fns.values()]
+
+
+@pytest.mark.parametrize("endpoint", sorted({*ENDPOINTS}))
+def test_whatever_is_sent_is_answered_or_refused_in_one_sentence(endpoint, answers):
+    """Each value in turn is one of the wrong kind, and then there are too few or too many."""
+    right = [RIGHT[name] for name in names_of(endpoint)]
+    if endpoint != "train":
+        answers[endpoint](*right)
+    lists = [[*right[:i], wrong, *right[i + 1 :]] for i in range(len(right)) for wrong in WRONG] + [
+        [*right[:-1]],
+        [*right, None],
+        [None] * 20,
+    ][not right :]
+    for sent in lists:
+        try:
+            answers[endpoint](*sent)
+        except gr.Error as error:
+            assert not error.print_exception and error.message.encode()
+            assert "\n" not in error.message and ": " in error.message, sent
+        else:
+            assert len(sent) == len(right)
+
+
+def test_a_number_with_a_fraction_is_not_cut_to_a_whole_one(answers):
+    right = [RIGHT[name] for name in names_of("write")]
+    for name in "length", "steps", "seed":
+        sent = [1.5 if name == other else RIGHT[other] for other in names_of("write")]
+        with pytest.raises(gr.Error, match=f"{name} .*give a whole number"):
+            answers["write"](*sent)
+    text, _ = answers["write"](*right)
+    floats = [float(value) if isinstance(value, int) else value for value in right]
+    assert answers["write"](*floats)[0] == text
 
 
 def test_only_this_machine_can_open_it(page):
@@ -178,6 +254,122 @@ def test_only_this_machine_can_open_it(page):
     with pytest.raises(OSError):  # all of 127.0.0.0/8 is this machine, but it listens on one
         socket.create_connection(("127.0.0.2", port), timeout=5).close()
     assert page.share_url is None and not page.analytics_enabled
+
+
+def test_another_name_for_this_machine_is_refused(page):
+    """A page of somebody else can make its own name point here, and then read what is answered."""
+    port = page.server_port
+    hosts = {f"{name}:{port}": 200 for name in ("localhost", "127.0.0.1", "[::1]")}
+    hosts |= dict.fromkeys(("evil.example", f"evil.example:{port}", f"127.0.0.1.evil:{port}"), 403)
+    hosts |= dict.fromkeys(
+        (f"localhost.evil:{port}", "127.0.0.2", f"evil@localhost:{port}", ""), 403
+    )
+    for host, status in hosts.items():
+        got = httpx.get(f"{page.local_url}config", headers=dict(host=host))
+        assert got.status_code == status, host
+
+
+def test_another_page_is_refused(page):
+    own = f"http://127.0.0.1:{page.server_port}"
+    others = "null", "https://evil.example", "http://127.0.0.1:1", own.replace("http", "https")
+    for origin, status in ({None: 200, own: 200} | dict.fromkeys(others, 403)).items():
+        headers = {} if origin is None else dict(origin=origin)
+        body = dict(data=["mine/flow", "a cow", LENGTH, 2, 1, 0, ""])
+        got = httpx.post(f"{own}/gradio_api/call/write", json=body, headers=headers)
+        assert got.status_code == status, origin
+
+
+def test_nothing_is_stored_fetched_or_read_for_anybody(page, folder, tmp_path, monkeypatch):
+    """Of the routes of Gradio those that do so are not there, and no new one comes by itself."""
+    routers = [getattr(route, "original_router", None) for route in page.app.routes]
+    routes = [*page.app.routes, *(route for router in routers if router for route in router.routes)]
+    served = {route.path for route in routes if hasattr(route, "path") and not door(route.path)}
+    assert len(routes) > 50
+    plain = {path.removesuffix("/").removeprefix("/gradio_api") for path in served}
+    assert plain == {
+        "", "/config", "/theme.css", "/favicon.ico", "/robots.txt", "/manifest.json",
+        "/assets/{path:path}", "/static/{path:path}", "/svelte/{path:path}",
+        "/info", "/openapi.json", "/app_id", "/startup-events", "/heartbeat/{session_hash}",
+        "/call/{api_name}", "/call/{api_name}/{event_id}", "/call/v2/{api_name}",
+        "/call/v2/{api_name}/{event_id}", "/queue/join", "/queue/data", "/cancel", "/reset",
+    }  # fmt: skip
+    api, secret = f"{page.local_url}gradio_api", folder / "mine/ar/run.json"
+    there = set(Path(gr.utils.get_upload_folder()).rglob("*"))
+    for method, path in [
+        ("POST", "/upload"), ("POST", "/upload/"), ("GET", f"/file={secret}"),
+        ("GET", "/deep_link"),
+        ("GET", f"/file/{secret}"), ("GET", "/proxy=http://127.0.0.1:9/"), ("POST", "/stream/x"),
+        ("POST", "/component_server"), ("POST", "/process_recording"), ("GET", "/%66ile=x"),
+        ("POST", "/call/../upload"), ("POST", "/run/write"),
+    ]:  # fmt: skip
+        files = dict(files=dict(files=("x.txt", b"x"))) if method == "POST" else {}
+        assert httpx.request(method, api + path, **files).status_code == 403, path
+    assert set(Path(gr.utils.get_upload_folder()).rglob("*")) == there
+
+
+def door(path):
+    """What the door says of a request for a route from this machine."""
+    path = re.sub(r"\{.*?\}", "x", path)
+    return demo.refusal(dict(type="http", path=path, headers=[(b"host", b"localhost:1")]))
+
+
+EVIL = "<img src=http://127.0.0.1:9/a.png> ![b](http://127.0.0.1:9/b.png) **c** [d](http://e)"
+
+
+def test_the_page_shows_html_and_links_as_they_are_written(folder, tmp_path):
+    home = tmp_path / "<b>x<b> & ![y]"
+    (home / "runs").mkdir(parents=True)
+    (home / "runs" / "table.md").write_text(
+        f"| {EVIL} | n |\n| --- | ---: |\n| {EVIL} | <= 1 |\n\n{EVIL}\n"
+    )
+    shutil.copytree(folder / "broken", home / "<i>broken")
+    notice, *_, tables = Answers(home, 1).models()
+    said, shown = (BeautifulSoup(html, "html.parser") for html in (notice, tables))
+    assert {tag.name for tag in said()} == {"p"} and "<i>broken" in said.text
+    assert {tag.name for tag in shown()} == set("h3 table thead tbody tr th td p".split())
+    assert shown.find("h3").text == str(home / "runs")
+    cells = [cell.text for cell in shown(["th", "td", "p"])]
+    assert cells == [EVIL, "n", EVIL, "<= 1", EVIL]
+    offer = [block.value for block in demo.app(home).blocks.values() if isinstance(block, gr.HTML)]
+    assert any(str(home) in BeautifulSoup(html, "html.parser").text for html in filter(None, offer))
+
+
+def test_a_model_is_found_by_the_last_part_of_its_name(ask, folder, monkeypatch):
+    task = "a cow", LENGTH, 4, 1.0, 0
+    assert ask("write", "flow", *task)[0] == ask("write", "mine/flow", *task)[0]
+    assert "did you mean 'mine/flow'" in ask("write", "flw", *task)
+    two = {f"{home}/flow": folder / "mine/flow" for home in "ab"}
+    monkeypatch.setattr(Answers, "runs", lambda self: two)
+    with pytest.raises(InputError, match="unknown model 'flow'.*a/flow, b/flow"):
+        Answers(folder, 1).load("flow")
+
+
+def test_the_first_press_of_every_button_works(answers):
+    """The page opens on a race, a model that fills gaps, and texts that the models can read."""
+    updates = answers["models"]()
+    writer, filler, racers = (update["value"] for update in updates[3:6])
+    assert filler == "mine/diffusion" and set(racers) == {f"mine/{name}" for name in PRESETS}
+    task = LENGTH, 4, 1.0, 0
+    assert len(race_in(answers["opening"](racers, "", *task))) == 4
+    prompt, text = answers["examples"](writer, filler, "", "")
+    assert prompt and answers["write"](writer, prompt, *task, "")[0].startswith(prompt)
+    assert 1 < len(re.findall(f"{BLANK}( {BLANK})*", text))
+    filled, frame = answers["fill"](filler, text, *task[1:], "")
+    assert BLANK not in filled and race_in(frame)
+    assert answers["examples"](writer, filler, "mine", "own") == ("mine", "own")
+    assert answers["opening"]([], "", *task) == answers["opening"](None, "", *task) == ""
+
+
+def test_the_page_says_what_a_model_can_read(answers):
+    _, said = answers["decodings"]("mine/ar")
+    known = BeautifulSoup(said, "html.parser").find("code").text.split(" ")
+    assert known == sorted({*WORDS.split()})
+
+
+def test_a_gap_within_a_word_is_said(ask):
+    text, said = f"a{BLANK}b .", f"put spaces around it, as in 'a {BLANK} b'"
+    assert said in ask("fill", "mine/flow", text, 4, 1.0, 0)
+    assert said in ask("write", "mine/flow", text, LENGTH, 4, 1.0, 0)
 
 
 def test_a_port_that_is_taken_is_said(page, folder):
@@ -196,7 +388,7 @@ def test_without_models_it_offers_to_train_them(tmp_path):
         names = [f"tiny/{name}" for name in PRESETS]
         assert sorted(value for _, value in racers["choices"]) == names
         assert sorted(racers["value"]) == names and writers["value"] in names
-        assert all(f"| {name} " in table for name in names)
+        assert all(f"<td>{name}</td>" in table for name in names)
         for name in names:
             text, _ = client.predict(name, "lo", 32, 4, api_name="/write")
             assert text.startswith("lo ") and len(text.split(" ")) == 32
@@ -262,18 +454,28 @@ def test_the_page_works_in_a_browser_without_a_network(page, tmp_path):
     browser = Browser(tmp_path)
     try:
         seen = Page(browser, page.local_url)
+        seen.seen("iframe", "found.length")
+        end = "document.dispatchEvent(new KeyboardEvent('keydown', {key: 'End'}))"
+        raced = f"{end}, document.querySelectorAll('.text').length"
+        assert browser.wait(lambda: browser.ask_frame(raced)) == len(PRESETS)
+
+        seen.press("Fill", "button[role=tab]")
+        assert BLANK in seen.text(0)
+        seen.press("Fill")
+        first_filled = seen.text(1)
+        assert BLANK not in first_filled
+
+        seen.press("Write", "button[role=tab]")
+        prompt = seen.text(0)
         seen.press("Write")
         text = seen.text(1)
-        assert len(text.split(" ")) == 32
+        assert len(text.split(" ")) == 32 and text.startswith(prompt)
         assert "Left out: " in browser.ask("document.body.innerText")
-        seen.seen("iframe", "found.length")
-        browser.wait(lambda: browser.ask_frame("document.querySelectorAll('.text span').length"))
-        end = "document.dispatchEvent(new KeyboardEvent('keydown', {key: 'End'}))"
-        assert browser.ask_frame(f"{end}, document.querySelector('.text').textContent") == text
+        assert text in seen.seen("iframe", "found[0]?.srcdoc")
 
         seen.press("Fill", "button[role=tab]")
         seen.press("Take the text written")
-        assert seen.text(0) == text
+        seen.seen("textarea", f"found[0].value == {json.dumps(text)}")
         first, second, *rest = text.split(" ")
         seen.seen(
             "textarea", f"found[0].setSelectionRange({len(first) + 2}, {len(first) + 3}) || 1"
@@ -282,6 +484,7 @@ def test_the_page_works_in_a_browser_without_a_network(page, tmp_path):
         seen.seen("textarea", f"found[0].value.includes('{BLANK}')")
         assert seen.text(0) == " ".join([first, BLANK, *rest])
         seen.press("Fill")
+        seen.seen("textarea", f"found[1].value != {json.dumps(first_filled)}")
         filled = seen.text(1).split(" ")
         assert [filled[0], *filled[2:]] == [first, *rest]
 

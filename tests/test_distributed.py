@@ -406,7 +406,7 @@ def test_a_process_that_is_killed_ends_all_in_one_sentence(home):
     status, _, err = both.pipes[0].recv()
     both.processes[0].join(120)
     assert not both.processes[0].is_alive(), "it said so, and did not end"
-    said = "another process of this training has ended; what was saved before is untouched"
+    said = "another process of this training has ended; what is saved is whole"
     assert (status, err) == (1, f"nanoparadigm: {said}\n")
     assert checkpoint.load("run", "last").config["step"] % 5 == 0
 

@@ -3,6 +3,7 @@ note what they are asked."""
 
 import inspect
 import math
+from dataclasses import replace
 from functools import wraps
 from types import SimpleNamespace
 
@@ -28,10 +29,12 @@ LETTERS = CharTokenizer("abcdefg")
 MEASURED = dict(exact=True, bits_per_character=dict(mean=1.0, se=0.1), windows=[1.0, 2.0])
 
 
-def saved(name, tokenizer=LETTERS, **sizes):
-    """A Checkpoint of a fresh model, of a run that read 1,234 tokens."""
+def saved(name, tokenizer=LETTERS, text=None, **sizes):
+    """A Checkpoint of a fresh model, of a run that read 1,234 tokens of the text, a Corpus."""
     model = build(name, tokenizer.vocab_size, **{**TINY, **sizes})
-    config = dict(recipe=model.recipe, corpus="letters", tokens=1_234)
+    config = dict(recipe=model.recipe, corpus="language", tokens=1_234)
+    if text:
+        config["corpus_sha256"] = text.fingerprint
     return SimpleNamespace(model=model, tokenizer=tokenizer, config=config)
 
 
@@ -114,7 +117,7 @@ def test_the_flags_of_writing_reach_the_model(command, name, flags, expected):
 
 
 def frame():
-    return race.Frame((), 1, 1, 0.5, (), ())
+    return race.Frame({}, None, 1, 1, 0.5, None)
 
 
 def test_the_flags_of_infill_reach_the_model():
@@ -145,9 +148,9 @@ def test_the_clock_of_visualize_is_that_of_all_it_shows(tmp_path, capsys):
 def measuring(patch):
     """Notes of what `evaluate.measure` is asked, of a model that is loaded from anywhere."""
     notes = Notes(patch)
-    loads(patch, saved("ar"))
-    text = "abcdefg" * 40
-    patch.setattr(corpora, "load", lambda name: corpora.Corpus(name, text, text))
+    text = corpora.Corpus("", "abcdefg" * 40, "abcdefg" * 40)
+    loads(patch, saved("ar", text=text))
+    patch.setattr(corpora, "load", lambda name, path=None: replace(text, name=name))
     notes.of(evaluate, "measure", MEASURED)
     return notes
 
@@ -163,7 +166,7 @@ def test_the_flags_of_evaluate_reach_the_measurement():
     found = [{k: asked[k] for k in ("seed", "draws", "max_windows", "steps")} for asked in notes]
     assert found[0] == dict(seed=3, draws=5, max_windows=7, steps=9)
     assert found[1] == dict(seed=0, draws=8, max_windows=None, steps=64)
-    assert [asked["data"].corpus.name for asked in notes] == ["another", "letters"]
+    assert [asked["data"].corpus.name for asked in notes] == ["another", "language"]
     assert [asked["data"].length for asked in notes] == [TINY["block_size"]] * 2
     assert len(baselines) == 1
 
@@ -172,9 +175,9 @@ def test_the_flags_of_evaluate_reach_the_ways_of_writing():
     words = tokenizers.WordTokenizer(language().words)
     with pytest.MonkeyPatch.context() as patch:
         notes, truth = Notes(patch), Notes(patch)
-        one = saved("flow", words, block_size=32)
+        one = saved("flow", words, text=corpus(5, 5), block_size=32)
         loads(patch, one)
-        patch.setattr(corpora, "load", lambda name: corpus(5, 5))
+        patch.setattr(corpora, "load", lambda name, path=None: corpus(5, 5))
         patch.setattr(evaluate, "decoding_table", lambda rows: "")
         notes.of(evaluate, "decoding", {})
         truth.of(evaluate, "decoding_of_the_truth", {})

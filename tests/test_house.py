@@ -2,6 +2,7 @@
 
 import ast
 import os
+import re
 import shutil
 import sys
 import tomllib
@@ -17,6 +18,7 @@ import nanoparadigm
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 LIBRARY = sorted((ROOT / "nanoparadigm").rglob("*.py"))
+SOURCES = [*LIBRARY, *(path for d in ("book", "benchmarks") for path in (ROOT / d).glob("*.py"))]
 
 TOP = """
     .ci/run .gitignore CITATION.cff LICENSE Makefile README.md pyproject.toml requirements.txt
@@ -55,6 +57,25 @@ def names_used(source):
 def offences(source):
     _, names = names_used(source)
     return {bad for bad in FORBIDDEN for name in names if f"{name}.".startswith(f"{bad}.")}
+
+
+def without_encoding(source):
+    """The calls that read or write text in whatever encoding the machine prefers."""
+    for call in ast.walk(ast.parse(source)):
+        if not isinstance(call, ast.Call):
+            continue
+        name = getattr(call.func, "attr", getattr(call.func, "id", None))
+        named = {keyword.arg for keyword in call.keywords}
+        given = ast.unparse(call)
+        opened = isinstance(call.func, ast.Name) and name == "open"
+        if opened and not re.search("""['"][rwxa+]*b[rwxa+]*['"]""", given):
+            places = 4
+        elif name in ("read_text", "write_text"):
+            places = 1 + (name == "write_text")
+        else:
+            continue
+        if "encoding" not in named and len(call.args) < places:
+            yield given
 
 
 @pytest.mark.parametrize("path", TOP)
@@ -96,9 +117,8 @@ def test_the_continuous_integration_can_start():
 @pytest.mark.skipif(not shutil.which("make"), reason="needs make")
 def test_bare_make_lists_the_targets():
     listed = [line.split()[1] for line in make(cwd=ROOT).splitlines()]
-    assert (
-        listed == "help book site chapters lab learn student test test-slurm format clean".split()
-    )
+    targets = "help book site race chapters lab learn student grade test fuzz test-slurm format"
+    assert listed == [*targets.split(), "clean"]
 
 
 @pytest.mark.parametrize("path", LIBRARY, ids=lambda path: str(path.relative_to(ROOT)))
@@ -110,7 +130,7 @@ def test_every_import_is_declared(path):
     modules, _ = names_used(path.read_text())
     imported = {module.partition(".")[0] for module in modules}
     foreign = imported - sys.stdlib_module_names - {"nanoparadigm"}
-    sold_as = {"PIL": "pillow", "mauve": "mauve-text"}
+    sold_as = {"PIL": "pillow", "mauve": "mauve-text", "markdown_it": "markdown-it-py"}
     assert {canonicalize_name(sold_as.get(name, name)) for name in foreign} <= declared
 
 
@@ -119,6 +139,28 @@ def test_the_library_keeps_its_habits(path):
     speaks = path.name == "cli.py" or path.parent.name == "commands"
     found = offences(path.read_text()) - ({"print"} if speaks else set())
     assert not found, {bad: FORBIDDEN[bad] for bad in found}
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_text_is_read_and_written_in_an_encoding_that_is_named(path):
+    """A machine whose own is ASCII or Latin-1 reads the same."""
+    assert [*without_encoding(path.read_text(encoding="utf-8"))] == []
+
+
+@pytest.mark.parametrize(
+    "source, found",
+    [
+        ("open(p)", 1),
+        ("open(p, 'w')", 1),
+        ("with open(p, mode='a') as f: p.read_text()", 2),
+        ("Path(p).write_text(text, newline='')", 1),
+        ("open(p, 'rb'), open(p, mode='r+b'), gzip.open(p)", 0),
+        ("open(p, 'w', encoding='utf-8')", 0),
+        ("p.read_text('utf-8'), p.write_text(text, 'utf-8'), p.read_text(encoding=e)", 0),
+    ],
+)
+def test_the_encoding_check_can_tell(source, found):
+    assert len([*without_encoding(source)]) == found
 
 
 @pytest.mark.parametrize(

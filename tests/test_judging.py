@@ -303,3 +303,16 @@ def test_the_published_judge_wants_its_own_tokens(tmp_path, monkeypatch, capsys)
     main = plan(tmp_path, monkeypatch, tokenizer="char", judge="gpt2")
     assert cli.main([*main.split(), "refused"]) == 2
     assert "reads tokens of GPT-2, and this study writes those of a char" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{", "\xff", "[" * 10**5])
+def test_a_damaged_configuration_of_a_judge_is_named(text, tmp_path):
+    (tmp_path / "config.json").write_text(text, encoding="latin-1")
+    with pytest.raises(InputError, match="config.json"):
+        study.Study("language", judge=study.Judge(str(tmp_path)))
+
+
+@pytest.mark.parametrize("text", ["{}", '{"model_type": ["gpt2"]}', '{"model_type": "gpt3"}'])
+def test_another_model_in_a_folder_is_no_gpt2(text, tmp_path):
+    (tmp_path / "config.json").write_text(text)
+    assert not judging.is_gpt2(str(tmp_path)) and not judging.is_gpt2("a\0b")

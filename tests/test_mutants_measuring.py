@@ -722,9 +722,9 @@ MUTANTS = {
         clock_of("flow", test_race.EMPTY, steps=9),
     ),
     "tokens that were never asked for count as doubtful": (
-        race.Frame.surety.fget,
+        race.surety,
         "len(known) if known",
-        "len(self.sure) if known",
+        "len(sure) if known",
         test_race.test_surety_is_the_mean_of_the_tokens_that_the_network_was_asked_for,
     ),
     "calls and positions swapped in what a text took": (
@@ -905,24 +905,24 @@ MUTANTS = {
     ),
     "the truth judged by the usual number of texts": (
         Evaluate.run,
-        "data, self.seed, self.n",
-        "data, self.seed",
+        "read[-1], self.seed, self.n",
+        "read[-1], self.seed",
         ways,
     ),
     "compare measures with the usual draws": (
-        Compare.run,
+        Compare.put_side_by_side,
         "self.settings.seed, self.draws",
         "self.settings.seed, 8",
         test_flags.test_the_flags_of_compare_reach_the_measurement,
     ),
     "compare measures the speed of the usual steps": (
-        Compare.run,
+        Compare.put_side_by_side,
         ", steps=self.sampling_steps",
         "",
         test_flags.test_the_flags_of_compare_reach_the_measurement,
     ),
     "tokens of a sequence not counted in those that were read": (
-        Compare.run,
+        Compare.put_side_by_side,
         "tokens=steps * per_step",
         "tokens=steps * self.settings.batch_size",
         test_flags.test_the_flags_of_compare_reach_the_measurement,
@@ -936,7 +936,7 @@ if find_spec("gradio"):
 
     MUTANTS |= {
         "the demo measures on every window": (
-            answers.Answers.measure,
+            answers.Answers.tables,
             ", max_windows=WINDOWS",
             "",
             patched(test_answers.test_what_is_measured_is_the_windows_that_the_button_names),

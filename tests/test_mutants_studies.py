@@ -148,8 +148,8 @@ MUTANTS = {
     ),
     "masked alike, whatever the entropies": (
         study.train_trial,
-        "model.weights.copy_(entropy_weights(entropy))",
-        "entropy_weights(entropy)",
+        "model.weights.copy_(entropy_weights(hard))",
+        "entropy_weights(hard)",
         test_study.test_a_trial_learns_the_half_that_the_judge_does_not_by_its_own_seed,
     ),
     "measured before the last step": (
@@ -159,9 +159,9 @@ MUTANTS = {
         test_study.test_a_trial_is_measured_once_at_its_last_step,
     ),
     "the steps of the best checkpoint": (
-        study.steps_done,
-        '.get("last")',
-        '.get("best")',
+        checkpoint.steps_done,
+        'newest(run, "last",',
+        'newest(run, "best",',
         test_study.test_a_trial_is_measured_once_at_its_last_step,
     ),
     "a hash that forgets the judge": (
@@ -172,8 +172,8 @@ MUTANTS = {
     ),
     "tables of a file are left as they are by default": (
         study.filled,
-        'filled(known[key].default_factory, value, f"{where}, [{key}]")',
-        "known[key].default_factory()",
+        "files.typed(values, kind,",
+        "files.typed({k: v for k, v in values.items() if not isinstance(v, dict)}, kind,",
         test_study.test_every_key_of_a_file_arrives_in_its_own_place,
     ),
     "trials in the order of their maskings": (
@@ -733,9 +733,9 @@ MUTANTS = {
         ),
     ),
     "one size of vocabulary for all": (
-        shared.Text.load,
+        shared.Text.build,
         "self.tokenizer, corpus, self.bpe_vocab_size",
-        "self.tokenizer, corpus",
+        "self.tokenizer, corpus, 500",
         test_commands.test_a_text_is_read_in_the_tokens_and_windows_that_are_asked_for,
     ),
     "a training that was stopped counts as whole": (
@@ -852,6 +852,12 @@ MUTANTS = {
         "wrong[0]",
         "wrong[-1]",
         test_check.test_one_wrong_number_is_told_with_its_case_and_place_and_how_many_are_right,
+    ),
+    "the book's cases whatever the seed": (
+        check.check,
+        "exercise.cases(seed)",
+        "exercise.cases()",
+        test_check.test_what_is_known_by_heart_is_wrong_on_fresh_cases,
     ),
     "cases counted from nought": (
         check.check,

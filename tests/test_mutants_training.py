@@ -72,12 +72,12 @@ two_readers = partial(test_networks.test_a_hollow_network_is_its_formulas, "flow
 layers = partial(test_networks.test_the_layers_of_a_hollow_network_by_hand, 3, 2, 272)
 sizes = test_networks.test_weights_begin_at_the_sizes_they_are_said_to
 served = partial(test_corpora.test_an_epoch_serves_each_of_its_windows_once, False)
-log = partial(test_train.test_a_log_keeps_what_came_before_and_drops_what_came_after, b"{")
+log = partial(test_train.test_a_damaged_line_costs_the_log_that_line_alone, b"{")
 validated = partial(
     test_train.test_validation_is_a_number_of_the_weights_alone, "diffusion", test_train.cats()
 )
 shards_by_hand = test_shards.test_a_folder_by_hand
-flags = test_cli.test_every_flag_of_train_reaches_what_it_names
+flags = partial(test_cli.test_every_flag_of_train_reaches_what_it_names, "hollow", "epochs")
 prepared = test_shards.test_every_flag_of_prepare_reaches_what_it_names
 
 # name: function, what its source says, what the mutant says, the law that must fail
@@ -694,9 +694,9 @@ MUTANTS = {
         flags,
     ),
     "the size of the vocabulary ignored": (
-        Text.load,
+        Text.build,
         "self.tokenizer, corpus, self.bpe_vocab_size",
-        "self.tokenizer, corpus",
+        "self.tokenizer, corpus, 500",
         flags,
     ),
     "the usual block whatever was asked": (

@@ -1,10 +1,11 @@
 """Watching text appear: what is kept is what happened, and all that shows it shows the same."""
 
+import gc
 import io
 import json
 from functools import partial
 from itertools import pairwise
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 
 import pytest
 import torch
@@ -18,7 +19,7 @@ from rich.console import Console
 
 from nanoparadigm import InputError, race
 from nanoparadigm.evaluate import counting
-from nanoparadigm.race import Frame, Moment, Run
+from nanoparadigm.race import Frame, Moment, Run, Token
 from nanoparadigm.tokenizers import BLANK, CharTokenizer, WordTokenizer
 from nanoparadigm.viz import PALETTE
 
@@ -48,6 +49,24 @@ def written(name, template=EMPTY, tokenizer=LETTERS, seed=0, **options):
     return race.record(name, awake(name), tokenizer, template, generator(seed), **options)
 
 
+def symbols(frame):
+    return tuple(token.symbol for token in frame.tokens)
+
+
+def changed(frame):
+    return tuple(token.changed for token in frame.tokens)
+
+
+def sure(frame):
+    return tuple(token.sure for token in frame.tokens)
+
+
+def whole(symbols, changed, sure, calls, positions, seconds, before=None):
+    """A Frame in which all tokens are new."""
+    new = dict(enumerate(map(Token, symbols, changed, sure)))
+    return Frame(new, before, calls, positions, seconds, race.surety(sure))
+
+
 def states(model, template, options):
     """What `record` saw: each state as a list, and the slice of it that the network reads."""
     with torch.no_grad():
@@ -63,7 +82,7 @@ def test_a_run_is_the_text_that_the_model_writes_and_every_state_on_the_way(
     run = race.record("it", model, LETTERS, template, generator(), **options)
     with counting(model) as counted:
         text = model.fill(template, 1, generator(), **options)[0]
-    assert run.text == LETTERS.decode(text) == "".join(run.frames[-1].symbols)
+    assert run.text == LETTERS.decode(text) == "".join(symbols(run.frames[-1]))
     assert run.given == tuple(token != model.blank for token in template)
     assert (run.name, run.kind) == ("it", name)
     last = run.frames[-1]
@@ -73,7 +92,7 @@ def test_a_run_is_the_text_that_the_model_writes_and_every_state_on_the_way(
     assert len(run.frames) == len(seen)
     for frame, (ids, _) in zip(run.frames, seen, strict=True):
         shown = [LETTERS.decode([i]) for i in ids]
-        assert [s if s != race.UNWRITTEN else BLANK for s in frame.symbols] == shown
+        assert [s if s != race.UNWRITTEN else BLANK for s in symbols(frame)] == shown
     for a, b in pairwise(run.frames):
         assert a.calls <= b.calls and a.positions <= b.positions and a.seconds < b.seconds
 
@@ -86,15 +105,15 @@ def test_a_token_says_when_it_changed_and_nothing_else_does(name, template, opti
     for frame, (ids, _) in zip(run.frames, states(model, template, options), strict=True):
         for i, token in enumerate(ids):
             if token == model.blank or run.given[i]:
-                assert frame.changed[i] is None and frame.sure[i] is None
+                assert changed(frame)[i] is None and sure(frame)[i] is None
             elif token != before[i]:
-                assert frame.changed[i] == frame.calls
+                assert changed(frame)[i] == frame.calls
                 called = last is not None and frame.calls > last.calls
-                assert (frame.sure[i] is not None) == called  # else it is the noise of flow
+                assert (sure(frame)[i] is not None) == called  # else it is the noise of flow
             else:
-                assert (frame.changed[i], frame.sure[i]) == (last.changed[i], last.sure[i])
+                assert frame.tokens[i][1:] == last.tokens[i][1:]
         before, last = ids, frame
-    assert name == "flow" or all(p is not None or run.given[i] for i, p in enumerate(last.sure))
+    assert name == "flow" or all(p is not None or run.given[i] for i, p in enumerate(sure(last)))
 
 
 @pytest.mark.parametrize("prompt", [[], [2, 4, 4]])
@@ -106,8 +125,8 @@ def test_an_autoregressive_model_is_as_sure_as_its_likelihood_says(name, prompt,
     run = race.record(name, model, LETTERS, template, generator(), **options)
     with torch.no_grad():
         p = (-model.token_nll(torch.tensor([LETTERS.encode(run.text)]))).exp()[0]
-    sure = torch.tensor(run.frames[-1].sure[len(prompt) :], dtype=p.dtype)
-    torch.testing.assert_close(sure, p[len(prompt) :])
+    found = torch.tensor(sure(run.frames[-1])[len(prompt) :], dtype=p.dtype)
+    torch.testing.assert_close(found, p[len(prompt) :])
 
 
 def test_from_left_to_right_masked_diffusion_is_as_sure_as_that_likelihood_says():
@@ -116,8 +135,8 @@ def test_from_left_to_right_masked_diffusion_is_as_sure_as_that_likelihood_says(
     run = race.record("it", model, LETTERS, EMPTY, generator(), **options)
     with torch.no_grad():
         nll = model.left_to_right_nll(torch.tensor([LETTERS.encode(run.text)]))
-    sure = torch.tensor(run.frames[-1].sure, dtype=nll.dtype)
-    torch.testing.assert_close(-sure.log().sum()[None], nll)
+    found = torch.tensor(sure(run.frames[-1]), dtype=nll.dtype)
+    torch.testing.assert_close(-found.log().sum()[None], nll)
 
 
 @pytest.mark.parametrize("name", ["diffusion", "flow"])
@@ -142,18 +161,44 @@ def test_a_token_is_as_sure_as_the_network_that_saw_the_state_before_it(name, te
                 p = model.log_probs(z, (z == model.blank).double().mean(-1)).exp()[0]
         for i, (old, new) in enumerate(zip(before, after, strict=True)):
             if old != new:
-                assert b.sure[i] == pytest.approx(p[i - window.start, new].item())
+                assert sure(b)[i] == pytest.approx(p[i - window.start, new].item())
                 checked += 1
     assert checked >= len(template) - 4
 
 
+def kept(thing):
+    """The number of references in all that a thing holds on to."""
+    seen, queue, count = set(), [thing], 0
+    while queue:
+        held = [
+            one for one in gc.get_referents(queue.pop()) if not isinstance(one, type | ModuleType)
+        ]
+        count += len(held)
+        fresh = {id(one): one for one in held if id(one) not in seen}
+        seen |= fresh.keys()
+        queue += fresh.values()
+    return count
+
+
+GROWING = [("ar", {}), ("diffusion", dict(sampler="first_hitting")), ("flow", {})]
+
+
+@pytest.mark.parametrize("name, options", GROWING, ids=str)
+def test_what_is_kept_grows_with_the_length_and_not_with_its_square(name, options):
+    """Of a run and of its page: of a text four times as long at most five times as much."""
+    short, long = (written(name, EMPTY[:1] * n, seed=0, **options) for n in (20, 80))
+    assert len(long.frames) == 81 or name != "ar"
+    assert kept(long) < 5 * kept(short)
+    assert len(json.dumps(race.outline(long))) < 5 * len(json.dumps(race.outline(short)))
+
+
 def test_a_mask_and_a_place_not_begun_are_told_apart():
     first, *_, last = written("diffusion", EMPTY * 2, blocks=4).frames[1:]
-    assert first.symbols == (BLANK,) * 6 + (race.UNWRITTEN,) * 18
-    assert not {BLANK, race.UNWRITTEN} & {*last.symbols}
-    assert set(written("ar").frames[0].symbols) == {race.UNWRITTEN}
-    noise = written("flow", EMPTY * 2, blocks=4).frames[1]
-    assert race.UNWRITTEN not in noise.symbols[:6] and noise.symbols[6:] == (race.UNWRITTEN,) * 18
+    assert symbols(first) == (BLANK,) * 6 + (race.UNWRITTEN,) * 18
+    assert not {BLANK, race.UNWRITTEN} & {*symbols(last)}
+    assert set(symbols(written("ar").frames[0])) == {race.UNWRITTEN}
+    noise = symbols(written("flow", EMPTY * 2, blocks=4).frames[1])
+    assert race.UNWRITTEN not in noise[:6] and noise[6:] == (race.UNWRITTEN,) * 18
 
 
 def test_what_cannot_be_asked_is_refused_and_the_network_is_put_back():
@@ -181,7 +226,7 @@ def test_what_cannot_be_seen_has_a_sign():
 
 def run_of(times):
     """A Run of one token, which is drawn anew in a frame at each of (calls, seconds)."""
-    frames = [Frame(("a",), n, n, s, (n,), (1 / (n + 1),)) for n, s in times]
+    frames = [whole("a", (n,), (1 / (n + 1),), n, n, s) for n, s in times]
     return Run("it", "ar", "", (False,), "a", tuple(frames))
 
 
@@ -230,13 +275,18 @@ def after_a_second(now, run, *given):
 
 
 def test_surety_is_the_mean_of_the_tokens_that_the_network_was_asked_for():
-    frame = Frame(tuple("abcd"), 3, 9, 0.5, (None, 1, 2, 3), (None, 0.25, None, 0.75))
-    assert frame.surety == 0.5
-    assert Frame(("a",), 0, 0, 0.0, (None,), (None,)).surety is None
+    assert race.surety((None, 0.25, None, 0.75)) == 0.5
+    assert race.surety((None,)) is None
+
+
+@decodings
+def test_a_frame_says_how_sure_the_network_was_in_the_mean(name, template, options):
+    for frame in written(name, template, **options).frames:
+        assert frame.surety == race.surety(sure(frame))
 
 
 def test_a_frame_says_what_it_took():
-    frame = Frame(("a",), 1, 2_345, 0.5, (1,), (0.25,))
+    frame = whole("a", (1,), (0.25,), 1, 2_345, 0.5)
     assert race.costs(frame) == "1 call, 2,345 positions, 0.500 s"
     assert race.standing(frame) == "1 call, 2,345 positions, 0.500 s, mean p 0.25"
     assert [race.heading(Moment(2, ()), clock) for clock in race.CLOCKS] == [
@@ -254,7 +304,7 @@ def test_a_still_is_the_last_moment_before_its_share_of_the_time():
 def test_a_token_is_new_for_as_many_calls_as_the_legend_says():
     ages = []
     for calls in range(5, 12):
-        frame = Frame(("a",), calls, calls, 1.0, (5,), (0.5,))
+        frame = whole("a", (5,), (0.5,), calls, calls, 1.0)
         run = Run("it", "ar", "", (False,), "a", (frame,))
         ages.append(race.lines(run, frame, 9)[0][0].new)
     assert ages == [True] * race.RECENT + [False] * (7 - race.RECENT)
@@ -308,7 +358,7 @@ def test_lines_hold_all_tokens_in_order_and_no_more_than_fits(
         rows = race.lines(run, frame, width)
         assert all(sum(len(piece.text) for piece in row) <= width for row in rows)
         text = run.joiner.join("".join(piece.text for piece in row) for row in rows)
-        assert text == run.joiner.join(frame.symbols)
+        assert text == run.joiner.join(symbols(frame))
 
 
 def test_a_line_ends_where_the_text_says_so():
@@ -327,13 +377,13 @@ def on_a_terminal(shown, width=120, colour="truecolor"):
 
 
 def test_the_terminal_tells_confidence_by_the_ground_and_age_by_weight():
-    frame = Frame(tuple("abcd·"), 9, 9, 1.0, (None, 2, 9, 0, None), (None, 0.5, 1.0, None, None))
+    frame = whole("abcd·", (None, 2, 9, 0, None), (None, 0.5, 1.0, None, None), 9, 9, 1.0)
     run = Run("it", "ar", "", (True, *[False] * 4), "abcd", (frame,))
     (row,) = race.lines(run, frame, 9)
-    sure, new, given_, begun = (
+    grounds, new, given_, begun = (
         [getattr(piece, name) for piece in row] for name in ("ground", "new", "given", "ink")
     )
-    assert [bool(ground) for ground in sure] == [False, True, True, False, False]
+    assert [bool(ground) for ground in grounds] == [False, True, True, False, False]
     assert new == [False, False, True, False, False] and given_ == [True] + [False] * 4
     assert begun[3] == begun[4] == race.DIM
     red, green, blue = race.rgb(race.hue(run))
@@ -352,11 +402,11 @@ def test_every_view_says_in_numbers_and_words_what_colours_say():
         assert "network calls: 12" in view
         assert "\x1b" not in view
         for run, frame in zip(runs, moment.frames, strict=True):
-            known = [p for p in frame.sure if p is not None]
+            known = [p for p in sure(frame) if p is not None]
             assert f"{run.name}, finished" in view
             assert f"{frame.calls} calls, {frame.positions} positions, " in view
             assert f" s, mean p {sum(known) / len(known):.2f}" in view
-    legend = "how sure", "new", "given", "noise", "masked", "not begun", "does not cost the same"
+    legend = "how sure", "new", "noise", "masked", "not begun", "does not cost the same"
     assert all(words in views[1] for words in legend)
 
 
@@ -378,7 +428,7 @@ def test_a_wide_terminal_shows_two_side_by_side_and_none_is_written_beyond(width
             == 4 / columns
             == 4 / max(line.count("╭") for line in lines)
         )
-        assert all(word in said.split() for f in moment.frames for word in f.symbols)
+        assert all(word in said.split() for f in moment.frames for word in symbols(f))
 
 
 def test_what_a_model_writes_cannot_harm_what_shows_it():
@@ -387,9 +437,9 @@ def test_what_a_model_writes_cannot_harm_what_shows_it():
     for view in race.plain([run], moment), on_a_terminal(race.terminal([run], moment), 200, None):
         assert "\x1b[2J" not in view
     shown = [race.shown(piece) for piece in EVIL]
-    assert set(run.frames[-1].symbols) <= set(shown)
+    assert set(symbols(run.frames[-1])) <= set(shown)
     soup = BeautifulSoup(race.page([run], title="<u>$title</u>"), "html.parser")
-    assert len(soup("script")) == 2 and soup.find("title").text == "<u>$title</u>"
+    assert len(soup("script")) == 2 and soup.find("title").text == "<u>$title</u> · nanoParadigm"
     assert not soup("b") and not soup("i") and not soup("u")
     assert soup.find("h2").text.endswith(run.name)
     assert json.loads(soup.find(id="race").string)["runs"][0]["name"] == run.name
@@ -407,10 +457,38 @@ def test_the_page_holds_every_frame(name, template, options):
     for frame, kept in zip(run.frames, data["runs"][0]["frames"], strict=True):
         for i, *token in kept["tokens"]:
             tokens[i] = token
-        symbols, changed, sure = map(tuple, zip(*tokens, strict=True))
-        assert (symbols, changed) == (frame.symbols, frame.changed)
-        assert sure == pytest.approx(frame.sure, abs=1e-4)
+        shown, since, p = map(tuple, zip(*tokens, strict=True))
+        assert (shown, since) == (symbols(frame), changed(frame))
+        assert p == pytest.approx(sure(frame), abs=1e-4)
         assert (kept["calls"], kept["positions"]) == (frame.calls, frame.positions)
+
+
+@decodings
+def test_a_legend_holds_the_signs_that_occur_and_no_other(name, template, options):
+    run = written(name, template, WORDS, **options)
+    seen = {race.UNWRITTEN, BLANK} & {s for frame in run.frames for s in symbols(frame)}
+    seen |= {"given"} if any(run.given) else set()
+    seen |= {"noise"} if name == "flow" else set()
+    assert {*race.signs([run])} == seen
+    soup = BeautifulSoup(race.page([run]), "html.parser").find("dl")
+    assert {dt.text for dt in soup("dt")} & {*race.SIGNS} == seen
+    said = "".join(piece.text for row in race.legend([run]) for piece in row)
+    assert {sign for sign in race.SIGNS if sign in said} == seen
+
+
+def test_the_end_of_a_line_is_in_the_legend_where_there_is_one():
+    frames = [whole((text,), (1,), (0.5,), 1, 1, 0.5) for text in ("a", "↵\n")]
+    runs = [Run("it", "ar", "", (False,), "", (frame,)) for frame in frames]
+    assert [race.key([run]) for run in runs] == ["", "↵ end of a line"] and race.key(
+        runs
+    ) == "↵ end of a line"
+
+
+def test_a_page_leads_back_to_the_project():
+    run = written("ar")
+    assert not BeautifulSoup(race.page([run]), "html.parser")("a")
+    (link,) = BeautifulSoup(race.page([run], home='https://x.org/"&'), "html.parser")("a")
+    assert (link["href"], link.text) == ('https://x.org/"&', "nanoParadigm")
 
 
 def luminance(colour):
@@ -426,8 +504,8 @@ def contrast(a, b):
 
 @presets
 def test_letters_can_be_read_on_every_ground(name):
-    for sure in (0, 0.5, 1):
-        under = race.rgb(race.ground(PALETTE[name], sure))
+    for p in (0, 0.5, 1):
+        under = race.rgb(race.ground(PALETTE[name], p))
         assert contrast(race.rgb(race.INK), under) >= 4.5
     assert contrast(race.rgb(race.DIM), race.rgb(race.PAPER)) >= 4.5
 
@@ -445,6 +523,7 @@ def test_the_picture_moves_and_keeps_its_size(tmp_path):
     runs = [*four(steps=6), evil()]
     race.gif(runs, "calls", tmp_path / "race.any", seconds=1, n=20)
     with Image.open(tmp_path / "race.any") as picture:
+        assert picture.info["loop"] == 0  # for ever
         assert picture.format == "GIF" and picture.n_frames == 13 == len(race.moments(runs))
         shows = []
         for k in range(picture.n_frames):
@@ -455,7 +534,7 @@ def test_the_picture_moves_and_keeps_its_size(tmp_path):
 
 def test_the_picture_shows_the_letters():
     def run(text):
-        frame = Frame(tuple(text), 1, 1, 1.0, (1, 1), (0.5, 0.5))
+        frame = whole(text, (1, 1), (0.5, 0.5), 1, 1, 1.0)
         return Run("it", "ar", "", (False, False), text, (frame,))
 
     one, other = run("ab"), run("ba")
@@ -464,9 +543,9 @@ def test_the_picture_shows_the_letters():
 
 
 def test_there_is_room_for_every_line_of_the_picture(tmp_path, monkeypatch):
-    three = (False,) * 3, (1,) * 3, (0.5,) * 3
-    frames = [Frame((c,) * 3, n, n, n / 2, *three[1:]) for n, c in enumerate(["↵\n", "a"], 1)]
-    shrinking = Run("it", "ar", "", three[0], "aaa", tuple(frames))
+    three = (1,) * 3, (0.5,) * 3
+    frames = [whole((c,) * 3, *three, n, n, n / 2) for n, c in enumerate(["↵\n", "a"], 1)]
+    shrinking = Run("it", "ar", "", (False,) * 3, "aaa", tuple(frames))
     draw, runs = race.picture, [shrinking, evil()]
 
     def checked(runs, moment, clock, width, high):
@@ -530,7 +609,7 @@ def test_the_page_plays_by_itself_to_the_end(opened):
     browser.press("ArrowLeft")
     browser.ask("play.click()")
     browser.wait(lambda: browser.ask("slider.value === slider.max && play.textContent === 'Play'"))
-    assert texts(browser) == [run.joiner.join(run.frames[-1].symbols) for run in runs]
+    assert texts(browser) == [run.joiner.join(symbols(run.frames[-1])) for run in runs]
 
 
 def test_nothing_moves_for_a_reader_who_wants_that(opened):
@@ -538,7 +617,7 @@ def test_nothing_moves_for_a_reader_who_wants_that(opened):
     browser = opened(runs, **STILL)
     browser.ask("new Promise(done => setTimeout(done, 300))")
     assert browser.ask("[slider.value === slider.max, play.textContent]") == [True, "Play"]
-    assert texts(browser) == [run.joiner.join(run.frames[-1].symbols) for run in runs]
+    assert texts(browser) == [run.joiner.join(symbols(run.frames[-1])) for run in runs]
     assert browser.ask("play.click(), [slider.value, play.textContent]") == ["0", "Pause"]
 
 
@@ -549,7 +628,7 @@ def test_the_keyboard_steps_through_every_moment(opened):
     browser.press("Home")
     for moment in found:
         assert texts(browser) == [
-            run.joiner.join(f.symbols) for run, f in zip(runs, moment.frames, strict=True)
+            run.joiner.join(symbols(f)) for run, f in zip(runs, moment.frames, strict=True)
         ]
         said = browser.ask("slider.getAttribute('aria-valuetext')")
         assert said.startswith(f"network calls: {moment.at}: ar {moment.frames[0].calls} call")
@@ -559,6 +638,17 @@ def test_the_keyboard_steps_through_every_moment(opened):
     assert browser.ask(AT) == len(found) - 2
     browser.press("End")
     assert browser.ask(AT) == len(found) - 1
+
+
+KEPT = """(function kept(thing) {
+  return thing instanceof Node || thing === null || typeof thing !== "object" ? 1
+    : Object.values(thing).reduce((sum, one) => sum + kept(one), 1);
+})(race.runs)"""
+
+
+def test_the_page_too_keeps_no_state_twice(opened):
+    short, long = (opened([written("ar", EMPTY[:1] * n)], **STILL).ask(KEPT) for n in (40, 160))
+    assert long < 5 * short
 
 
 def test_the_clock_can_be_changed(opened):
@@ -574,8 +664,8 @@ def test_the_clock_can_be_changed(opened):
 def test_attacks_stay_text(opened):
     run = evil()
     browser = opened([run], **STILL)
-    assert browser.ask("document.title") == "Watching text appear"
-    assert texts(browser) == [" ".join(run.frames[-1].symbols)]
+    assert browser.ask("document.title") == "Watching text appear · nanoParadigm"
+    assert texts(browser) == [" ".join(symbols(run.frames[-1]))]
 
 
 COLOURS = """[...document.querySelectorAll('section span, .costs, dt, dd, output, button, h2')]

@@ -4,14 +4,14 @@ another way, and its sentences name the right ones."""
 import json
 import math
 import statistics
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
-from helpers import generator, unknown
+from helpers import generator, hostile, unknown
 from test_study import measured
 
-from nanoparadigm import SCHEDULES, checkpoint, report, study
+from nanoparadigm import SCHEDULES, InputError, checkpoint, report, study
 from nanoparadigm.language import KINDS
 from nanoparadigm.paradigms.mdlm import MASKINGS
 from nanoparadigm.statistics import Interval, Ranking
@@ -285,15 +285,14 @@ def test_what_is_known_of_a_trial_is_what_its_files_say(tmp_path):
     name; of those alone that are measured."""
     plan = replace(study.load("tiny"), seeds=(0, 12))
     names = [t.id for t in plan.trials]
-    checkpoint.write_json(tmp_path / "study.json", dict(hash="h", trials=names, study={}))
+    checkpoint.write_json(tmp_path / "study.json", dict(hash="h", trials=names, study=asdict(plan)))
     wanted = {"clipped_cosine-entropy-12": 2.0, "sqrt-uniform-0": 5.0}
     for name, first in wanted.items():
         folder = tmp_path / "runs" / name
         folder.mkdir(parents=True)
         lists = dict(bound=[first, 3.0, 10.0], own_exam=[first, 0.5], zero_shot=[1.0, 1.0, 7.0])
-        rest = dict.fromkeys(study.MEASURED - {*lists}, 4)
-        rest["independent"] = dict(bound=True, zero_shot=False)
-        checkpoint.write_json(folder / "measures.json", rest | lists)
+        rest = dict(seconds=4, independent=dict(bound=True, zero_shot=False))
+        checkpoint.write_json(folder / "measures.json", measured() | rest | lists)
         lines = [
             dict(step=10, loss=9.0, lr=1, seconds=1.5),
             dict(step=20, loss=8.0, lr=1, seconds=2.5, val=first, val_se=0.1),
@@ -310,11 +309,60 @@ def test_what_is_known_of_a_trial_is_what_its_files_say(tmp_path):
         assert f"{t['schedule']}-{t['masking']}-{t['seed']}" == name
         assert t["masking"] in MASKINGS and t["schedule"] in SCHEDULES
         assert t["bound"] == pytest.approx((first + 13) / 3) and t["zero_shot"] == 3
-        assert t["own_exam"] == (first + 0.5) / 2 and t["judge"] == 4
+        assert t["own_exam"] == (first + 0.5) / 2 and t["judge"] == "a judge"
         assert t["curve"] == [
             dict(step=20, seconds=2.5, val=first),
             dict(step=30, seconds=4.5, val=first / 2),
         ]
+
+
+def one_trial(folder, **changes):
+    """A study in a folder, one trial of which is measured."""
+    plan = study.load("tiny")
+    run = folder / "runs" / plan.trials[0].id
+    run.mkdir(parents=True)
+    facts = dict(hash=plan.hash, trials=[t.id for t in plan.trials], study=asdict(plan))
+    checkpoint.write_json(folder / "study.json", facts)
+    lists = dict(bound=[1.5, 2.5], own_exam=[1.0, 2.0], zero_shot=[2.0, 3.0], seconds=3.0)
+    checkpoint.write_json(run / "measures.json", measured() | lists | changes)
+    point = dict(step=20, loss=1.5, lr=0.1, seconds=2.5, val=1.25, val_se=0.1)
+    (run / "log.jsonl").write_text(json.dumps(point) + "\n")
+    return run
+
+
+def test_null_is_read_as_no_number_where_it_stands_for_one(tmp_path):
+    """JSON knows no NaN. A whole measure that is null is not there."""
+    one_trial(tmp_path, bound=[1.5, math.nan], gradient_snr=math.nan, excess=None)
+    [found] = report.collect(tmp_path).values()
+    assert math.isnan(found["bound"]) and "bound_se" not in found and found["own_exam"] == 1.5
+    assert found["excess"] is None
+    text = report.text(dict(hash="h", trials={"a": found}, found={}))
+    row = next(line for line in text.splitlines() if line.startswith("| linear "))
+    assert "nan" not in row
+    assert row.count("|  ") >= 3  # the bound, bits per character, and the gradient are left out
+
+
+def test_the_files_of_a_study_that_were_edited_are_used_or_refused(tmp_path):
+    """In one sentence, which names the file."""
+    run = one_trial(tmp_path, mauve=None)
+    refused = 0
+    for file in tmp_path / "study.json", run / "measures.json":
+        whole = file.read_bytes()
+        for edited in hostile(json.loads(whole), 300):
+            file.write_bytes(edited)
+            try:
+                found = report.collect(tmp_path)
+                assert report.text(dict(hash="h", trials=found, found={}))
+            except InputError as error:
+                refused += 1
+                known = str(file) in str(error) or "no trial of" in str(error)
+                assert known and "\n" not in str(error), edited
+        file.write_bytes(whole)
+    assert refused > 300
+    for line in "{}", '{"step": "a", "val": 1}', '{"step": 1, "seconds": 1, "val": null}':
+        (run / "log.jsonl").write_text(line + "\n")
+        with pytest.raises(InputError, match="log.jsonl"):
+            report.collect(tmp_path)
 
 
 def test_curves_are_means_over_seeds_and_the_band_their_range():

@@ -14,13 +14,14 @@ import time
 import types
 from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 import pooch
 import pytest
 import torch
-from helpers import ROOT, awake, generator
+from helpers import ROOT, awake, generator, hostile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -381,8 +382,9 @@ def test_a_billion_tokens_are_opened_and_served_in_little_memory(folder, tmp_pat
 
     metadata = json.loads((folder / "metadata.json").read_text())
     files = {VALIDATION: metadata["files"][VALIDATION]}
+    metadata["arguments"]["shard_tokens"] = 10**8
     for i in range(10):
-        files[f"train-{i:05}.bin"] = dict(tokens=10**8, sha256="")
+        files[f"train-{i:05}.bin"] = dict(tokens=10**8, documents=0, characters=0, sha256="")
         with open(tmp_path / f"train-{i:05}.bin", "wb") as f:
             f.truncate(2 * 10**8)
     (tmp_path / "metadata.json").write_text(json.dumps(metadata | {"files": files}))
@@ -434,28 +436,79 @@ def copy(folder, tmp_path):
 
 def test_a_shard_that_is_not_whole_is_named(copy):
     path = copy / "train-00002.bin"
+    said = f"{path} does not hold 1,000 tokens: give the command that wrote it once more"
     path.write_bytes(path.read_bytes()[:-3])
-    assert refusal(Shards, copy).startswith(
-        f"{path} holds 1,997 of its 2,000 bytes: put it back, or"
-    )
+    assert refusal(Shards, copy) == said
     path.unlink()
-    assert refusal(Shards, copy).startswith(f"{path} holds 0 of its 2,000 bytes")
+    assert refusal(Shards, copy) == said
+    path.mkdir()
+    assert refusal(Shards, copy) == said
 
 
 def test_a_shard_that_has_changed_is_named(copy):
     path = copy / "train-00002.bin"
     path.write_bytes(path.read_bytes()[::-1])
     said = refusal(lambda: [*Shards(copy).check()])
-    assert said.startswith(f"{path} has changed since it was written")
+    assert said.startswith(f"{path} has changed since it was written: delete it, and give")
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{}", '{"format": "other"}', "{", "\xff"])
+FILES = [VALIDATION, *(f"train-{i:05}.bin" for i in range(6)), "tokenizer.json"]
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_the_command_that_wrote_a_folder_mends_it(name, folder, copy):
+    """A file that is missing, cut or too long; those after it are written anew."""
+    for damage in (lambda data: None, lambda data: data[:-1], lambda data: data + b"  "):
+        path = copy / name
+        data = damage(path.read_bytes())
+        path.unlink() if data is None else path.write_bytes(data)
+        assert put(some_documents(60), copy, source="made up")[1] == 6000
+        assert contents(copy) == contents(folder) or name == "tokenizer.json"
+        assert [*Shards(copy).check()]
+
+
+def test_a_mending_that_is_interrupted_goes_on(folder, copy):
+    (copy / "train-00001.bin").unlink()
+    interrupted(copy, 33)
+    assert "is not finished" in refusal(Shards, copy)
+    put(some_documents(60), copy, source="made up")
+    assert contents(copy) == contents(folder)
+
+
+def test_an_id_beyond_the_vocabulary_is_refused_where_it_is_read(copy):
+    for name, row in (VALIDATION, None), ("train-00002.bin", 2100):
+        path = copy / name
+        whole = path.read_bytes()
+        ids = np.frombuffer(whole, "<u2").copy()
+        ids[100] = TOKENIZER.vocab_size
+        path.write_bytes(ids.tobytes())
+        said = f"{path} holds the id 281, and there are 281: delete it, and give the command"
+        if row is None:
+            assert refusal(Shards(copy).tokens, TOKENIZER).startswith(said)
+        else:
+            train = Shards(copy).tokens(TOKENIZER).train
+            assert train[:row].max() < 281 and train[row + 1 :].max() < 281
+            assert refusal(train.__getitem__, torch.tensor([[3, row]])).startswith(said)
+        path.write_bytes(whole)
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"format": "other"}', "{", "\xff", "[" * 10**5])
 def test_metadata_of_another_kind_are_refused(text, copy):
     (copy / "metadata.json").write_bytes(text.encode("latin-1"))
     before = contents(copy)
     for call in Shards, lambda out: put(some_documents(60), out, source="made up"):
-        assert f"{copy}/metadata.json is damaged or not ours" in refusal(call, copy)
+        assert refusal(call, copy).startswith((f"{copy}/metadata.json", "cannot read"))
     assert contents(copy) == before
+
+
+def test_metadata_that_were_edited_are_used_or_refused(folder, copy):
+    """Whatever was edited: a folder that opens also serves its tokens."""
+    whole = json.loads((folder / "metadata.json").read_text())
+    for edited in hostile(whole, 300):
+        (copy / "metadata.json").write_bytes(edited)
+        with suppress(InputError):
+            tokens = Shards(copy).tokens(TOKENIZER)
+            assert len(tokens.train[:]) == len(tokens.train) > 0
 
 
 def test_another_tokenizer_beside_the_shards_is_refused(copy):
@@ -475,7 +528,7 @@ LINES = "".join(json.dumps({"text": text, "id": 3}) + "\n" for text in TEXTS)
 
 
 def read(*sources):
-    return [*documents.texts(documents.find(map(str, sources)))]
+    return [*documents.Texts(documents.find(map(str, sources)))]
 
 
 @pytest.fixture
@@ -513,11 +566,13 @@ def test_a_source_is_told_from_others(parts):
 @pytest.mark.parametrize(
     "line, said",
     [
-        (b'{"text": "cut', "is not JSON in UTF-8 (Invalid control character"),
-        (b'{"text": "caf\xe9"}', "is not JSON in UTF-8 ('utf-8' codec can't decode byte 0xe9"),
-        (b'{"body": "a"}', 'has no "text"'),
-        (b'{"text": null}', 'has no "text"'),
-        (b'["text"]', 'has no "text"'),
+        (b'{"text": "cut', "is not JSON (Invalid control character"),
+        (b'{"text": "caf\xe9"}', "is not UTF-8 text (byte 13 is 0xe9): convert"),
+        ('{"text": "a"}'.encode("utf-16"), "is UTF-16 text: convert it to UTF-8"),
+        (b'{"text": 3}', 'has a "text" that is no string: mend'),
+        (b'["text"]', 'is no object with a "text": mend'),
+        (b'{"text": ' + b"[" * 100_000, "is not JSON (maximum recursion depth exceeded"),
+        (b'{"text": "a", "id": ' + b"9" * 5000 + b"}", "is not JSON (Exceeds the limit (4300"),
         (b'{"text": "a\\ud800"}', "holds half a surrogate pair"),
     ],
 )
@@ -526,11 +581,51 @@ def test_a_bad_line_is_named(line, said, parts):
     assert refusal(read, parts).startswith(f"parts/b.jsonl, line 6, {said}")
 
 
+def test_a_document_without_a_text_is_left_out_and_counted(parts):
+    """A column of another name is not: none of the documents has a text then."""
+    lines = [json.dumps(line) + "\n" for line in ({"text": None}, {"id": 3}, {"body": "a"})]
+    (parts / "b.jsonl").write_text(LINES + "".join(lines) + LINES)
+    texts = documents.Texts(documents.find(["parts"]))
+    for _ in range(2):
+        assert [*texts] == ["first", "second", *TEXTS, *TEXTS, "all of it\n\nat once"]
+        assert texts.skipped == 3
+    (parts / "b.jsonl").write_text("".join(lines))
+    assert refusal(read, "parts/b.jsonl").startswith('none of the 3 documents has a "text": give')
+
+
+def test_endings_and_the_first_bytes_of_a_text_may_be_those_of_any_machine(parts):
+    """Capitals, a byte order mark, archives: a document is the same in all of them."""
+    lines, whole = LINES.encode(), "a caf\u00e9\r\n".encode()
+    kinds = {".jsonl": lines, ".jsonl.gz": lines, ".txt": whole, ".txt.gz": whole}
+    for ending, data in kinds.items():
+        for name, marked in itertools.product((ending, ending.upper()), (b"", b"\xef\xbb\xbf")):
+            packed = gzip.compress(marked + data) if ending.endswith(".gz") else marked + data
+            (parts / f"it{name}").write_bytes(packed)
+            assert read(f"parts/it{name}") == (TEXTS if data == lines else ["a caf\u00e9\r\n"])
+
+
+@pytest.mark.parametrize("name", ["dir [1]", "[ab]", "a*", "what?", "[", "**"])
+def test_a_folder_that_is_there_is_no_pattern(name, parts):
+    """Whatever its name holds, at any depth; and what looks like it by that pattern is not."""
+    for folder in parts / name, parts / "inner" / name, parts / "dir 1", parts / "a":
+        folder.mkdir(parents=True)
+        (folder / "it.jsonl").write_text(json.dumps({"text": f"in {folder}"}))
+    whole = parts.resolve() / name
+    for source in f"parts/{name}", f"parts/{name}/*.jsonl", f"{whole}/it.*", f"parts/{name}/*[nl]":
+        assert read(source) == [f"in parts/{name}"]
+    assert (
+        read(f"parts/in*/{name}/*.js*")
+        == read(f"*/inner/{name}/it.jsonl")
+        == [f"in parts/inner/{name}"]
+    )
+
+
 def test_a_damaged_archive_is_named(parts):
-    path = parts / "a.jsonl.gz"
-    for damaged in path.read_bytes()[:-9], b"not gzip", path.read_bytes()[:10] + b"\xff" * 9:
-        path.write_bytes(damaged)
-        assert refusal(read, parts).startswith("parts/a.jsonl.gz is damaged after line ")
+    for name, place in ("a.jsonl.gz", " after line "), ("d.txt.gz", " ("):
+        whole = gzip.compress(b'{"text": "first"}\n\n{"text": "second"}')
+        for damaged in whole[:-9], b"not gzip", whole[:10] + b"\xff" * 9:
+            (parts / name).write_bytes(damaged)
+            assert refusal(read, f"parts/{name}").startswith(f"parts/{name} is damaged{place}")
 
 
 def test_what_holds_no_documents_is_refused(parts):
@@ -551,19 +646,46 @@ def test_without_the_extra_packages_their_absence_is_told(parts, monkeypatch):
 
 
 def test_parquet_is_read_row_by_row(parts):
+    """Whatever the kind of its strings; null is no text."""
     pyarrow = pytest.importorskip("pyarrow")
     parquet = pytest.importorskip("pyarrow.parquet")
-    path, texts = parts / "d.parquet", [f"caf\u00e9 {i}" for i in range(5000)]
-    parquet.write_table(pyarrow.table({"id": range(5000), "text": texts}), path, row_group_size=700)
-    assert read(path) == texts
+    path, texts = parts / "d.PARQUET", [f"caf\u00e9 {i}" for i in range(5000)]
+    for kind in "string", "large_string", "string_view", "dictionary":
+        column = pyarrow.array([None, *texts])
+        column = column.dictionary_encode() if kind == "dictionary" else column.cast(kind)
+        table = pyarrow.table({"id": range(5001), "text": column})
+        parquet.write_table(table, path, row_group_size=700)
+        assert read(path) == texts
+    for table, said in (
+        ({"body": ["a"]}, 'no column "text"'),
+        ({"text": [3]}, 'a column "text" of int64'),
+        ({"text": [["a"]]}, 'a column "text" of list<element: string>'),
+        ({"text": [{"text": "a"}]}, 'a column "text" of struct<text: string>'),
+        ({"text": [b"a"]}, 'a column "text" of binary'),
+    ):
+        parquet.write_table(pyarrow.table(table), path)
+        assert refusal(read, path).startswith(f"{path} has {said}: give ")
+
+
+def test_a_damaged_parquet_is_named(parts):
+    """Or read, where the damage is not in what is read."""
+    pyarrow = pytest.importorskip("pyarrow")
+    parquet = pytest.importorskip("pyarrow.parquet")
+    path, chance = parts / "d.parquet", random.Random(0)
+    parquet.write_table(pyarrow.table({"text": [TEXT] * 50}), path, row_group_size=20)
     whole = path.read_bytes()
-    parquet.write_table(pyarrow.table({"text": ["a", None]}), path)
-    assert refusal(read, path).startswith(f'{path}, row 2, has no "text"')
-    parquet.write_table(pyarrow.table({"body": ["a"]}), path)
-    assert refusal(read, path).startswith(f'{path}, row 1, has no "text"')
-    for damaged in b"", whole[:-9]:
+    for damaged in b"", whole[:-9], b"not" + whole, whole[:100] + whole[120:], whole[4:]:
         path.write_bytes(damaged)
-        assert refusal(read, path).startswith(f"{path} is damaged after row 0")
+        assert refusal(read, path).startswith(f"{path} is damaged after row ")
+    for _ in range(200):
+        damaged = bytearray(whole)
+        for place in chance.choices(range(len(whole)), k=chance.randint(1, 4)):
+            damaged[place] = chance.randrange(256)
+        path.write_bytes(damaged)
+        try:
+            assert len(read(path)) <= 50
+        except InputError as error:
+            assert str(error).startswith(str(path)) or "none of the" in str(error)
 
 
 def test_a_dataset_of_the_hub_is_streamed(parts, monkeypatch):
@@ -751,6 +873,15 @@ def test_fewer_tokens_than_asked_for_are_told(say):
     assert (status, out) == (0, said + "\n")
 
 
+def test_documents_without_a_text_are_told(say):
+    lines = Path("source.jsonl").read_text() + '{"text": null}\n' * 3
+    Path("gaps.jsonl").write_text(lines)
+    status, out, _ = say(
+        PREPARE.replace("source.", "gaps.").replace("1.5e4 --s", "1e9 --out g --s")
+    )
+    assert status == 0 and out.endswith("\ndocuments without a text, which were left out: 3\n")
+
+
 def test_the_entropy_of_tokens_is_saved(say):
     status, out, _ = say("prepare entropy --checkpoint run --out h.npy --tokens 1e3")
     values = np.load("h.npy", allow_pickle=False)
@@ -770,7 +901,7 @@ def test_the_entropy_of_tokens_is_saved(say):
         ("prepare entropy --checkpoint run --out h.txt", "give a name that ends in .npy"),
         ("prepare entropy --checkpoint run --tokens 0", "tokens is 0"),
         ("prepare entropy --checkpoint diffusion", "does not predict from left to right"),
-        ("prepare check --dataset .", "./metadata.json is damaged or not ours"),
+        ("prepare check --dataset .", "cannot read metadata.json (No such file"),
         ("prepare wikipedia", "unknown command 'prepare wikipedia'"),
         (f"{PREPARE} --tokens 1.5", "1.5 is not a whole number"),
         (f"{PREPARE} --tokens inf", "inf is not a whole number"),

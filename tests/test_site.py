@@ -3,7 +3,9 @@
 The last part opens every page in a headless Chromium that reaches only this machine.
 """
 
+import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -13,14 +15,21 @@ from urllib.parse import unquote, urlsplit
 import matplotlib
 import nbformat
 import pytest
+import torch
+import yaml
 from browser import CHROMIUM, Browser, serve
 from bs4 import BeautifulSoup
 from helpers import ROOT, make, pages
+from PIL import Image
+
+from nanoparadigm.language import grammatical, language
 
 sys.path.insert(0, str(ROOT / "book"))
 
 import assets  # noqa: E402
 import chapters  # noqa: E402
+
+import student  # noqa: E402
 
 MINI = "# A page\n\nIt holds the formula $a^2 + b^2 = c^2$.\n"
 WIDGETS = """\
@@ -81,6 +90,8 @@ class Site:
         """Every (page, address) that a page takes a script, a style, an image or a font from."""
         for page in self.pages():
             soup = self.soup(page)
+            for tag in soup("link", rel="canonical"):
+                tag.decompose()  # it says where the page is; nothing is taken from there
             for tag in soup(src=True) + soup("link", href=True) + soup("object", data=True):
                 link = tag.get("src") or tag.get("href") or tag.get("data")
                 if urlsplit(link).netloc:
@@ -161,6 +172,80 @@ def test_the_link_checks_can_fail(site):
     assert dead == ["nowhere.html", "#nothing", "gone.html"] and taken == ["//e.f/g.png"]
 
 
+CONFIG = yaml.safe_load((ROOT / "_config.yml").read_text())
+BASE = CONFIG["html"]["baseurl"]
+
+
+def test_every_page_says_what_it_is_to_whoever_links_to_it(site):
+    titles = {}
+    for page in ["index", *site.pages()]:
+        soup = site.soup(page)
+        said = {m.get("property") or m.get("name"): m.get("content") for m in soup("meta")}
+        assert len(soup("meta", attrs={"name": "viewport"})) == len(soup("title")) == 1
+        titles[page] = soup.title.text
+        assert titles[page] and said["og:title"] and said["og:site_name"] == CONFIG["title"]
+        assert said["description"] == said["og:description"]
+        assert 20 <= len(said["description"]) <= 200 and "\\" not in said["description"]
+        assert said["twitter:card"] == "summary_large_image"
+        assert said["og:image"].removeprefix(BASE) == "_static/card.png"
+        assert said["og:url"] == BASE + ("" if page == "index" else f"{page}.html")
+    assert titles.pop("index") == titles["book/index"]
+    assert len(set(titles.values())) == len(titles)
+    halves = [title.split(" — ") for title in titles.values()]
+    assert all(len(set(half)) == len(half) for half in halves), "a title says the same twice"
+    assert Image.open(site.html / "_static/card.png").size == (1200, 630)
+
+
+def test_every_page_leads_to_the_repository(site):
+    for page in pages():
+        links = [tag["href"] for tag in site.soup(page)("a", href=True)]
+        assert chapters.repository() in links
+
+
+def test_no_page_loads_scripts_it_does_not_need(site):
+    for page in site.pages():
+        soup = site.soup(page)
+        scripts = " ".join(tag["src"] for tag in soup("script", src=True))
+        assert "fontawesome" not in scripts
+        assert ("mathjax" in scripts) == bool(soup.select(".math")), page
+
+
+def test_the_page_for_a_lost_address_needs_nothing_that_lies_beside_it(site):
+    soup = site.soup("404")
+    links = [tag.get("href") or tag.get("src") for tag in soup(href=True) + soup(src=True)]
+    assert BASE in links and all(urlsplit(link).scheme for link in links)
+
+
+def test_the_readme_shows_the_race_and_leads_to_the_site_and_the_repository():
+    readme = (ROOT / "README.md").read_text()
+    first = readme.partition("\n## ")[0]
+    assert f"]({BASE})" in first and "(book/figures/race.svg)" in first
+    assert f"git clone {chapters.repository()} " in first
+    assert first.count("make ") == 3
+
+
+def test_the_recorded_race_is_small_whole_and_of_trained_models():
+    """Page and picture show the same texts, and the picture marks exactly their mistakes."""
+    page = (ROOT / "book/figures/race.html").read_text()
+    picture = (ROOT / "book/figures/race.svg").read_text()
+    assert len(page) < 100_000 and len(picture) < 100_000
+    runs = json.loads(re.search(r'id="race">(.*?)</script>', page, flags=re.S)[1])["runs"]
+    assert [run["name"] for run in runs] == ["ar", "mamba", "diffusion", "flow"]
+    stays = re.findall(r'<g class="k\d+">(.*?)</g>', picture, flags=re.S)
+    shown = [re.search(r"<text[^>]*>(.*)</text>", word)[1] for word in stays]
+    marked = ["wrong" in word for word in stays]
+    words = language().words
+    for run in runs:
+        last = {i: symbol for frame in run["frames"] for i, symbol, *_ in frame["tokens"]}
+        text = [last[i] for i in sorted(last)]
+        (mistakes,) = grammatical(torch.tensor([[words.index(word) for word in text]]))
+        here = {mistake.position for mistake in mistakes}
+        assert text == shown[: len(text)] and len(here) < len(text) / 3
+        assert marked[: len(text)] == [i in here for i in range(len(text))]
+        del shown[: len(text)], marked[: len(text)]
+    assert not shown
+
+
 def test_a_chapter_can_be_opened_elsewhere(site):
     repository = chapters.repository()
     for page in pages():
@@ -171,7 +256,22 @@ def test_a_chapter_can_be_opened_elsewhere(site):
             assert bool(link) == is_chapter
             if link:
                 assert repository.removeprefix("https://github.com/") in link
-                assert link.endswith(f"{page}.ipynb")
+                copied = ROOT / "student" / f"{Path(page).name}.ipynb"
+                assert link.endswith("/" + str(copied.relative_to(ROOT)))
+                assert not chapters.tagged(nbformat.read(copied, as_version=4), "solution")
+
+
+def test_the_copies_have_the_numbers_of_the_book(site):
+    shown = {}
+    for page in pages():
+        soup = site.soup(page)
+        for number in soup.select("div.math > .eqno"):
+            label = number.parent["id"].removeprefix("equation-")
+            shown[label] = Path(page).name, int(number.text.strip("()#"))
+        for title in soup.select(".exercise .caption-number"):
+            label = title.find_parent(class_="exercise")["id"]
+            shown[label] = Path(page).name, int(title.text.removeprefix("Exercise"))
+    assert len(shown) > 100 and shown == student.numbers()
 
 
 def test_the_page_about_this_machine_shows_the_last_comparison(site):
@@ -185,6 +285,7 @@ def test_the_page_about_this_machine_shows_the_last_comparison(site):
     page = site.soup("book/your-machine")
     assert "Nothing has been compared" not in page.text
     assert [cell.text for cell in page.find("table")("td")] == ["ar", "= 1.25"]
+    assert re.search(r"Trained on \d{4}-\d\d-\d\d, on \S.* with \d+ cores?\.", page.text)
     assert page.find("img", alt=True, src="../_images/figure.png")
     assert not list(site.dead_links())
 
@@ -320,6 +421,110 @@ def test_a_view_can_be_read_in_either_theme(scheme, browser, site, address):
     assert browser.ask("document.documentElement.dataset.theme") == scheme
     contrasts = browser.ask(CONTRAST)
     assert len(contrasts) > 40 and min(contrasts) >= 4.5
+
+
+@pytest.fixture
+def screen(browser):
+    """Set the size of the window: a function of its width and height."""
+
+    def size(width, height=900):
+        more = dict(deviceScaleFactor=1, mobile=False)
+        browser.call("Emulation.setDeviceMetricsOverride", width=width, height=height, **more)
+
+    yield size
+    browser.call("Emulation.clearDeviceMetricsOverride")
+
+
+# How many equations and code cells are wider than their place, or in the way of their number.
+CUT = """(() => {
+    const wide = e => e.scrollWidth > e.clientWidth + 1;
+    const box = e => e.getBoundingClientRect();
+    const equations = [...document.querySelectorAll('div.math mjx-container')];
+    const numbered = equations.map(e => [e, e.parentElement.querySelector('.eqno')]).filter(
+        ([, number]) => number).map(([e, n]) => [box(e), box(n), box(e.parentElement)]);
+    return {
+        equations: equations.length,
+        cut: equations.filter(wide).length,
+        code: [...document.querySelectorAll('div.cell_input pre')].filter(wide).length,
+        beside: numbered.filter(([e, n]) => n.top < e.bottom).length,
+        met: numbered.filter(([e, n]) => n.top < e.bottom && n.left < e.right).length,
+        lost: numbered.filter(([, n, place]) => n.right > place.right + 1).length,
+        sideways: +(document.documentElement.scrollWidth > innerWidth),
+    };
+})()"""
+
+
+@pytest.mark.parametrize(
+    "width, never",
+    [
+        (1440, "cut code met lost sideways"),
+        (1300, "cut code met lost sideways"),
+        (390, "beside met lost sideways"),  # what is long scrolls, above its number
+    ],
+)
+def test_no_equation_is_cut_or_meets_its_number(width, never, site, browser, address, screen):
+    own(site)
+    screen(width)
+    equations = 0
+    for page in pages():
+        if (ROOT / f"{page}.ipynb").exists():
+            browser.open(f"{address}/{page}.html")
+            found = browser.ask(CUT)
+            equations += found["equations"]
+            assert not any(found[fault] for fault in never.split()), (page, found)
+    assert equations > 50
+
+
+def test_the_front_page_shows_the_race_above_the_fold(browser, address, screen):
+    for width, edge, below in (1440, "bottom", 900), (390, "top", 450):
+        screen(width)
+        browser.open(f"{address}/book/index.html")
+        assert browser.ask("document.querySelector('#pst-header').offsetHeight") == 0
+        place = browser.ask("document.querySelector('iframe').getBoundingClientRect().toJSON()")
+        assert place[edge] < below
+        whole = "document.documentElement.scrollHeight <= innerHeight && innerWidth"
+        assert browser.ask_frame(whole) == round(place["width"])
+        assert browser.ask_frame("document.querySelectorAll('section').length") == 4
+    theme = "document.documentElement.dataset.theme"
+    for scheme in "dark", "light":
+        browser.ask(f"{theme} = '{scheme}'")
+        assert browser.wait(lambda scheme=scheme: browser.ask_frame(theme) == scheme)
+
+
+def test_the_buttons_of_a_page_open_what_they_promise(browser, address, screen):
+    for width, name, side in (390, "primary", "left"), (1300, "secondary", "right"):
+        screen(width)
+        browser.open(f"{address}/book/03-masking.html")
+        browser.ask(f"document.querySelector('.{name}-toggle').click()")
+        dialog = f"document.querySelector('#pst-{name}-sidebar-modal')"
+        box = browser.wait(
+            lambda dialog=dialog: browser.ask(
+                f"{dialog}.open && {dialog}.getBoundingClientRect().toJSON()"
+            )
+        )
+        assert box["height"] == 900 and box[side] == (0 if side == "left" else width)
+        assert browser.ask(f"{dialog}.querySelectorAll('a').length") > 5
+
+
+def test_every_icon_is_drawn(browser, address):
+    """They are letters of a font that must have come, or have a picture of their own."""
+    icons = """[...document.querySelectorAll('.bd-header-article [class*="fa-"]')].map(e => [
+        e.className, getComputedStyle(e, '::before')]).map(([name, style]) => [
+        name, style.content, style.maskImage, style.fontFamily])"""
+    browser.open(f"{address}/book/03-masking.html")
+    drawn = browser.ask(icons)
+    assert len(drawn) > 8
+    for name, content, mask, family in drawn:
+        assert mask != "none" or (len(content) == 3 and "Font Awesome" in family), name
+    font = "document.fonts.check('900 16px \"Font Awesome 6 Free\"')"
+    assert browser.ask(f"document.fonts.ready.then(() => {font})")
+
+
+def test_the_race_asks_for_nothing_and_plays(browser):
+    page = (ROOT / "book/figures/race.html").as_uri()
+    browser.open(page)
+    assert browser.requests in ([page], [page, "data:,"]) and not browser.errors
+    assert browser.wait(lambda: browser.ask("+document.querySelector('#slider').value > 0"))
 
 
 def test_the_root_leads_to_the_book(browser, address):

@@ -4,6 +4,7 @@ alike, and reported with no ranking that the noise could have made."""
 import json
 import math
 import os
+import random
 import shlex
 import shutil
 import signal
@@ -20,7 +21,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from helpers import generator
+from helpers import generator, hostile
 
 from nanoparadigm import (
     SCHEDULES,
@@ -35,6 +36,7 @@ from nanoparadigm import (
     study,
 )
 from nanoparadigm.commands.study import Study as Command
+from nanoparadigm.entropy import load
 from nanoparadigm.evaluate import Estimate
 from nanoparadigm.language import corpus, flat, grammatical, language
 from nanoparadigm.paradigms.mdlm import MASKINGS
@@ -173,18 +175,86 @@ def test_the_published_size_has_its_parameters():
     [
         ("dataset = 'language'\nsedes = [0]", "unknown key of mine.toml 'sedes': did you mean"),
         ("dataset = 'language'\n[sizes]\nwidth = 3", "unknown key of mine.toml, .sizes. 'width'"),
-        ("seeds = [0]", "missing 1 required positional argument: 'dataset'"),
+        ("seeds = [0]", "mine.toml cannot be used .object missing required field dataset"),
         ("dataset = language", "mine.toml is not TOML"),
         ("dataset = 'language'\nseeds = []", "a study needs a seed"),
-        ("dataset = 'language'\ndraws = 0", "draws is 0"),
+        ("dataset = 'language'\ndraws = 0", "mine.toml: draws is 0"),
+        ("dataset = 'language'\nsizes = 3", "mine.toml, sizes, cannot be used .expected object"),
+        ("dataset = 'language'\nseeds = [-1]", "mine.toml: seed is -1"),
+        (
+            "dataset = 'language'\nseeds = ['a']",
+            "mine.toml, seeds.0., cannot be used .expected int",
+        ),
+        ("dataset = 'language'\n[sizes]\nn_embd = 0x" + "f" * 9999, "n_embd has more than 64 bits"),
+        ("dataset = 'language'\n[settings]\nlr = nan", "mine.toml: lr is nan"),
+        ("dataset = 'language'\nx = " + "[" * 10**5, "mine.toml is not TOML"),
+        ("dataset = 'caf\xe9'", "mine.toml is not UTF-8 text"),
         ("dataset = 'language'\nwindows = 1", "windows is 1, which has no standard error"),
     ],
 )
 def test_what_is_wrong_in_a_file_is_said(text, said, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    Path("mine.toml").write_text(text)
+    Path("mine.toml").write_text(text, encoding="latin-1")
     with pytest.raises(InputError, match=said):
         study.load("mine.toml")
+
+
+def toml(values, table=""):
+    """A text of TOML, as far as `hostile` needs it: what it cannot write is left as JSON has it."""
+    flat = {k: v for k, v in values.items() if not (isinstance(v, dict) and v)}
+    lines = [f"{json.dumps(k)} = {json.dumps(v).lower()}\n" for k, v in flat.items()]
+    inner = [toml(v, k) for k, v in values.items() if k not in flat]
+    return "".join([f"[{table}]\n" * bool(table), *lines, *inner])
+
+
+def test_a_file_that_was_edited_is_a_study_or_refused(tmp_path):
+    file, refused = tmp_path / "mine.toml", 0
+    whole = asdict(study.Study("language"))
+    whole["settings"]["epochs"] = 2.5
+    file.write_text(toml(whole))
+    assert study.load(file) == study.filled(study.Study, whole, "")
+    for edited in hostile(whole, 400, toml):
+        file.write_bytes(edited)
+        try:
+            assert study.load(file).trials
+        except InputError as error:
+            refused += 1
+            assert str(file) in str(error) or str(error).startswith("unknown"), edited
+            assert "\n" not in str(error)
+    assert refused > 200
+
+
+@pytest.mark.parametrize(
+    "array",
+    [
+        np.ones(6, np.float32),
+        np.ones((7, 1), np.float32),
+        np.ones(7),
+        np.zeros(7, np.float32),
+        -np.ones(7, np.float32),
+        np.full(7, np.nan, np.float32),
+        np.full(7, np.inf, np.float32),
+        np.array(["a"] * 7),
+        np.array([{}] * 7),
+    ],
+)
+def test_entropies_of_another_kind_are_refused(array, tmp_path):
+    np.save(tmp_path / "entropy.npy", array)
+    with pytest.raises(InputError, match="entropy.npy does not hold the entropies of 7 tokens: de"):
+        load(tmp_path / "entropy.npy", 7)
+
+
+def test_damaged_entropies_are_refused_or_read(tmp_path):
+    file, chance = tmp_path / "entropy.npy", random.Random(0)
+    np.save(file, np.arange(7, dtype=np.float32))
+    whole = file.read_bytes()
+    assert load(file, 7).tolist() == [*range(7)]
+    for i in range(200):
+        damaged = bytearray(whole)
+        damaged[chance.randrange(len(whole))] = chance.randrange(256)
+        file.write_bytes(damaged if i % 2 else whole[: chance.randrange(len(whole))])
+        with suppress(InputError):
+            assert load(file, 7).shape == (7,)
 
 
 def test_the_judge_reads_what_no_trial_reads():

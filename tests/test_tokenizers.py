@@ -1,6 +1,10 @@
 """Tokenizers give back every text, also after a save; what they cannot do, they say."""
 
+import inspect
 import json
+import random
+import threading
+import types
 from collections import Counter
 from dataclasses import replace
 from itertools import pairwise
@@ -12,7 +16,7 @@ import torch
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from nanoparadigm import corpora, files
+from nanoparadigm import corpora, files, tokenizers
 from nanoparadigm.corpora import Corpus
 from nanoparadigm.errors import InputError
 from nanoparadigm.tokenizers import (
@@ -222,6 +226,68 @@ def test_byte_pairs_by_hand():
     assert merges == ["an", " b", " ban", "ad", " an", " band", " bad"]
     pieces = [tokenizer.decode([i]) for i in tokenizer.encode(" banana bad xan")]
     assert pieces == [" ban", "an", "a", " bad", " ", "x", "an"]
+
+
+@pytest.fixture
+def trainings(monkeypatch):
+    """What the library is given to learn from, piece by piece."""
+    seen, learn = [], tokenizers._beside
+
+    def listen(call, waiting):
+        given = inspect.getclosurevars(call).nonlocals
+        pieces = given["bpe"].pre_tokenizer.pre_tokenize_str(given["text"])
+        seen.append([piece for piece, _ in pieces])
+        return learn(call, waiting)
+
+    monkeypatch.setattr(tokenizers, "_beside", listen)
+    return seen
+
+
+@pytest.mark.parametrize("letters", ["abcdefgh", "猫犬鳥魚", "=", " "])
+def test_a_text_without_spaces_is_learned_from_in_pieces(letters, trainings):
+    """The library takes minutes for these as one word each, and its time grows as their square."""
+    text = "".join(random.Random(0).choices(letters, k=200_000))
+    tokenizer = BPETokenizer.train(text, 300)
+    [pieces] = trainings
+    assert max(map(len, pieces)) <= tokenizers.PIECE
+    assert sum(map(len, pieces)) == len(text.encode())
+    ids = tokenizer.encode(text)
+    assert tokenizer.decode(ids) == text and len(ids) < len(text.encode()) / 1.5
+
+
+def test_words_shorter_than_a_piece_are_learned_as_they_are(shakespeare, monkeypatch):
+    text = shakespeare.train[:50_000] + " " + "猫" * (tokenizers.PIECE // 3 - 1)
+    usual = BPETokenizer.train(text, 400).vocabulary
+    monkeypatch.setattr(tokenizers, "PIECE", 10**9)
+    assert BPETokenizer.train(text, 400).vocabulary == usual
+
+
+def test_byte_pairs_can_be_given_up_while_they_are_learned(monkeypatch):
+    """As by Ctrl-C, which is heard in Python alone: the main thread must not be in the library."""
+    held = threading.Event()
+    library = types.SimpleNamespace(**vars(tokenizers.library))
+
+    class Slow:
+        def __init__(self, model):
+            pass
+
+        def train_from_iterator(self, texts, trainer):
+            assert threading.current_thread() is not threading.main_thread()
+            held.wait()
+
+    def give_up():
+        raise KeyboardInterrupt
+
+    library.Tokenizer = Slow
+    monkeypatch.setattr(tokenizers, "library", library)
+    with pytest.raises(KeyboardInterrupt):
+        BPETokenizer.train("abc", 300, waiting=give_up)
+    held.set()
+
+
+def test_what_fails_while_byte_pairs_are_learned_is_told():
+    with pytest.raises(ZeroDivisionError):
+        tokenizers._beside(lambda: 1 / 0, lambda: None)
 
 
 def test_a_short_text_has_fewer_byte_pairs():

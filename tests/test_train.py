@@ -25,6 +25,7 @@ from nanoparadigm.train import (
     Log,
     Settings,
     peak_share,
+    read_lines,
     read_log,
     total_steps,
     train,
@@ -414,7 +415,8 @@ def test_weights_that_are_no_numbers_are_not_saved(at, stop, muon_lr, advice, tm
 @pytest.mark.parametrize("value", [math.inf, math.nan])
 def test_an_evaluation_that_is_no_number_is_a_divergence(value, tmp_path):
     with told(3.0, value), QUICK_DISK, pytest.raises(InputError, match=f"validation is {value} at"):
-        list(train(new(cats()), cats(), replace(SETTINGS, eval_interval=1), tmp_path))
+        settings = replace(SETTINGS, eval_interval=1, max_steps=2)
+        list(train(new(cats()), cats(), settings, tmp_path))
     assert checkpoint.read_pointer(tmp_path) == dict(last="step-1", best="step-1")
     assert [record["step"] for record in read_log(tmp_path)] == [1]
 
@@ -481,17 +483,48 @@ def test_a_device_that_is_not_there_is_refused(device, data):
         next(train(new(data), data, replace(SETTINGS, device=device)))
 
 
-@pytest.mark.parametrize("damage", [b'{"step"', b"[1]\n", b'{"a": 1}\n', b"\xff\n", b"\n\n"])
-def test_a_log_keeps_what_came_before_and_drops_what_came_after(damage, tmp_path):
+def line(step, **more):
+    return dict(step=step, loss=1.0, lr=0.1, tokens=8 * step, seconds=0.5) | more
+
+
+DAMAGES = {
+    "torn": b'{"step"',
+    "a hole": bytes(20),
+    "a list": b"[1]",
+    "of another program": b'{"a": 1}',
+    "no text": b"\xff",
+    "a step that is no number": json.dumps(line("3")).encode(),
+    "half a step": json.dumps(line(3.5)).encode(),
+    "a step without its loss": json.dumps({"step": 3}).encode(),
+    "a word for a number": json.dumps(line(3, val="low", val_se=0.1)).encode(),
+    "an evaluation without its error": json.dumps(line(3, val=1.0)).encode(),
+    "a nest": b"[" * 100_000,
+    "a number without end": b'{"step": ' + b"9" * 5000 + b"}",
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
+def test_a_damaged_line_costs_the_log_that_line_alone(damage, tmp_path):
     log = Log(tmp_path, keep_to=0)
     for step in (1, 2, 3):
-        log.write({"step": step})
-    (tmp_path / "log.jsonl").open("ab").write(damage)
-    assert read_log(tmp_path) == [{"step": 1}, {"step": 2}, {"step": 3}]
-    Log(tmp_path, keep_to=2).write({"step": 3, "again": True})
-    assert read_log(tmp_path) == [{"step": 1}, {"step": 2}, {"step": 3, "again": True}]
+        log.write(line(step))
+        with open(tmp_path / "log.jsonl", "ab") as f:
+            f.write(damage + b"\n")
+    assert read_lines(tmp_path) == ([line(1), line(2), line(3)], [2, 4, 6])
+    Log(tmp_path, keep_to=2).write(line(3, val=2.0, val_se=0.1))
+    assert read_lines(tmp_path) == ([line(1), line(2), line(3, val=2.0, val_se=0.1)], [])
     Log(tmp_path, keep_to=0)
     assert read_log(tmp_path) == []
+
+
+def test_a_number_that_was_none_is_none_again(tmp_path):
+    log = Log(tmp_path, keep_to=0)
+    log.write(line(1, val=math.nan, val_se=math.nan, norm=math.nan))
+    for _ in range(2):
+        [record] = read_log(tmp_path)
+        assert all(math.isnan(record.pop(name)) for name in ("val", "val_se", "norm"))
+        assert record == line(1)
+        Log(tmp_path, keep_to=1)
 
 
 # ------------------------------------------------------------------- numbers worked another way

@@ -3,6 +3,7 @@
 import math
 import re
 import sys
+from types import SimpleNamespace
 
 import nbformat
 import pytest
@@ -161,6 +162,15 @@ def test_one_call_gives_both_and_the_page_keeps_what_needs_no_kernel(tmp_path, m
     output.data[viz.WIDGET] = {"model_id": "gone"}
     nbformat.write(stored, text.with_suffix(".ipynb"))
     assert "widget" in chapters.stale(text)
+
+
+def test_a_live_view_is_what_ipywidgets_shows_and_asks_no_newer_one_for_it():
+    """Colab has ipywidgets 7, whose widgets have no _repr_mimebundle_."""
+    widget = stars().live()
+    shown = viz.View("", "", lambda: widget)._repr_mimebundle_()
+    assert shown[viz.WIDGET] == widget._repr_mimebundle_()[viz.WIDGET]
+    older = SimpleNamespace(model_id="7")
+    assert viz.View("", "", lambda: older)._repr_mimebundle_()[viz.WIDGET]["model_id"] == "7"
 
 
 def test_without_ipywidgets_there_is_still_the_html(monkeypatch):

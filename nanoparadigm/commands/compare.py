@@ -1,5 +1,6 @@
 """Train all models alike, and put them side by side."""
 
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
@@ -8,7 +9,7 @@ from ..errors import InputError, at_least_one, choose
 from ..network import Sizes
 from ..paradigms import PRESETS, build, build_alike, parameters
 from ..stopping import stop_signals
-from ..train import Settings, read_log, total_steps, usable
+from ..train import Settings, check_same, read_log, total_steps, usable
 from .shared import (
     Command,
     Text,
@@ -76,8 +77,15 @@ class Compare(Command):
                 models = build_alike(self.models, **options)
             else:
                 models = {name: build(name, **options) for name in self.models}
-        if not self.resume:
-            make_room(out, [out / name for name in PRESETS], self.overwrite)
+        begun = [name for name in models if self.resume and (out / name / "run.json").exists()]
+        for name in begun:  # before any of the others is trained on what may be another text
+            saved = checkpoint.load(out / name, "last")
+            check_same(out / name, saved, models[name], data, self.settings)
+        runs = [out / name for name in PRESETS]
+        with nullcontext({}) if self.resume else make_room(out, runs, self.overwrite) as locks:
+            self.put_side_by_side(models, data, out, begun, locks)
+
+    def put_side_by_side(self, models, data, out, begun, locks):
         steps = total_steps(self.settings, data)
         per_step = self.settings.batch_size * self.settings.grad_accumulation * data.length
         print(
@@ -88,9 +96,9 @@ class Compare(Command):
         rows = []
         for name, model in models.items():
             run = out / name
-            resume = self.resume and (run / "run.json").exists()
             with stop_signals() as stop:
-                done = fit(name, model, data, self.settings, run, resume, stop)
+                lock, resume = locks.get(run), name in begun
+                done = fit(name, model, data, self.settings, run, resume, stop, lock)
                 if stop() or not done:
                     print("stopped and saved; add --resume to go on")
                     raise SystemExit(stop.status)

@@ -1,6 +1,5 @@
 """Put trained models side by side."""
 
-import functools
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,40 +60,47 @@ class Evaluate(Command):
     def run(self):
         at_least_one(self, ["draws", "sampling_steps", "eval_windows", "n"])
         check_seed(self.seed)
-        texts = functools.cache(corpora.load)
-        rows, problems, read = [], [], []
+        other = self.dataset and corpora.load(self.dataset)
+        rows, problems, read, texts = [], [], [], {}
         for path in progress(self.paths, "evaluating"):
             try:
                 saved = checkpoint.load(path)
-                corpus = texts(self.dataset or saved.config["corpus"])
-                data = corpora.Data(corpus, saved.tokenizer, saved.config["recipe"]["block_size"])
+                length = saved.config["recipe"]["block_size"]
+                data = (
+                    corpora.Data(other, saved.tokenizer, length) if other else corpora.of_run(saved)
+                )
                 if self.decoding:
                     rows += self.decodings(path, saved.model, data)
-                    continue
             except InputError as error:
                 problems.append(error)
+                continue
+            read.append(data)
+            corpus = data.corpus
+            own = not other or corpora.is_text_of(saved.config, other, saved.tokenizer)
+            name = path if own else f"{path} (trained on another text)"
+            texts.setdefault(corpus.fingerprint, (corpus, []))[1].append(name)
+            if self.decoding:
                 continue
             numbers = evaluate.measure(
                 saved.model, data, self.seed, self.draws, self.eval_windows, self.sampling_steps
             )
-            rows.append(
-                dict(name=path, corpus=data.corpus.name, tokens=saved.config["tokens"], **numbers)
-            )
-            read.append(data)
+            text = dict(corpus=corpus.name, corpus_sha256=corpus.fingerprint)
+            rows.append(dict(name=path, **text, tokens=saved.config["tokens"], **numbers))
         if not rows:
             reasons = "; ".join(dict.fromkeys(map(str, problems)))
             raise InputError(f"no model to evaluate: {reasons or 'nanoparadigm train makes one'}")
         for error in problems:
             print(f"left out: {error}", file=sys.stderr)
         if self.decoding:
-            rows.append(evaluate.decoding_of_the_truth(data, self.seed, self.n))
+            if len(texts) > 1:
+                raise InputError("these models read different languages: name one with --dataset")
+            rows.append(evaluate.decoding_of_the_truth(read[-1], self.seed, self.n))
             print(evaluate.decoding_table(rows), end="")
             self.save(rows)
             return
-        same_text = len({row["corpus"] for row in rows}) == 1
         exams = evaluate.by_exam(zip(rows, read, strict=True))
         for data, taken in exams:
-            if self.baselines and same_text:
+            if self.baselines and len(texts) == 1:
                 symbols = f"{data.tokenizer.vocab_size} symbols ({data.tokenizer.kind})"
                 exam = f", {symbols}, windows of {data.length}" if len(exams) > 1 else ""
                 with working("counting n-grams"):
@@ -106,7 +112,9 @@ class Evaluate(Command):
         print(evaluate.table(rows), end="")
         if truths := evaluate.truth_table(rows):
             print(f"\n{truths}", end="")
-        if not same_text:
+        for corpus, names in texts.values():
+            print(f"{', '.join(names)}: on the validation split of {corpus.path or corpus.name}.")
+        if len(texts) > 1:
             print("These were evaluated on different texts: name one with --dataset to compare.")
         self.save(rows)
 

@@ -49,8 +49,8 @@ class PrepareFineweb(Command):
     """
 
     source: tuple[str, ...] = ("HuggingFaceFW/fineweb-edu/sample-10BT",)
-    """files (.jsonl, .jsonl.gz, .parquet, .txt), folders or patterns of them, or a dataset of the
-    Hugging Face hub, OWNER/NAME or OWNER/NAME/CONFIGURATION"""
+    """files (.jsonl, .jsonl.gz, .parquet, .txt, .txt.gz), folders or patterns of them, or a dataset
+    of the Hugging Face hub, OWNER/NAME or OWNER/NAME/CONFIGURATION"""
     tokens: Count = 10**9
     """tokens to train on"""
     out: str = "data/fineweb"
@@ -66,10 +66,11 @@ class PrepareFineweb(Command):
 
     def run(self):
         found = documents.find(self.source)
+        texts = documents.Texts(found)
         tokenizer = self.load_tokenizer()
         with progress(None, "preparing", total=self.tokens, unit="tok", unit_scale=True) as bar:
             for done in shards.write(
-                documents.texts(found),
+                texts,
                 tokenizer,
                 self.out,
                 self.tokens,
@@ -81,14 +82,15 @@ class PrepareFineweb(Command):
                 bar.update(done - bar.n)
         ended = "" if done == self.tokens else f" and no more, of the {self.tokens:,} asked for"
         print(f"saved in {self.out}: {done:,} tokens to train on{ended}")
+        if texts.skipped:
+            print(f"documents without a text, which were left out: {texts.skipped:,}")
 
     def load_tokenizer(self):
         if self.tokenizer == "gpt2":
             return tokenizers.gpt2()
         path = Path(self.tokenizer)
-        if path.is_dir():
-            path = checkpoint.find(path) / "tokenizer.json"
-        tokenizer = tokenizers.load(path)
+        load = checkpoint.load_tokenizer if path.is_dir() else tokenizers.load
+        tokenizer = load(path)
         return tokenizer.with_end_of_text() if tokenizer.kind == "bpe" else tokenizer
 
 
@@ -125,11 +127,10 @@ class PrepareEntropy(Command):
             if self.dataset is None:
                 raise InputError("gpt2 has no text of its own here: name one with --dataset")
             model = judging.GPT2(self.device, self.checkpoint)
-            tokenizer, dataset, length = tokenizers.gpt2(), self.dataset, model.length
+            tokenizer, length = tokenizers.gpt2(), model.length
         else:
             saved = checkpoint.load(self.checkpoint, device=self.device)
             model, tokenizer = saved.model.eval(), saved.tokenizer
-            dataset = self.dataset or saved.config["corpus"]
             length = saved.config["recipe"]["block_size"]
             if not isinstance(model, Autoregressive):
                 raise InputError(
@@ -137,12 +138,18 @@ class PrepareEntropy(Command):
                     "mamba, or gpt2"
                 )
             check_weights(model)
-        data = corpora.Data(corpora.load(dataset), tokenizer, length)
+        data = (
+            corpora.Data(corpora.load(self.dataset), tokenizer, length)
+            if self.dataset
+            else corpora.of_run(saved)
+        )
         starts = progress(entropy.spread(data.train, length, self.tokens).split(8), "reading")
         batches = (data.train[part[:, None] + torch.arange(length)] for part in starts)
         found = entropy.token_entropy(model, batches, tokenizer.vocab_size)
         held_out = found.coverage_of(torch.cat([part.flatten() for part in data.validation]))
-        found.save(out, dict(model=self.checkpoint, corpus=dataset, coverage_of_text=held_out))
+        found.save(
+            out, dict(model=self.checkpoint, corpus=data.corpus.name, coverage_of_text=held_out)
+        )
         print(
             f"saved in {out}: {found.counts.sum():,} tokens read, {found.coverage:.1%} of the "
             f"{tokenizer.vocab_size:,} ids seen, which are {held_out:.1%} of the validation split; "

@@ -1,8 +1,10 @@
 """What the commands share."""
 
 import inspect
-from contextlib import suppress
+import sys
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, fields, is_dataclass
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -13,7 +15,8 @@ from ..errors import InputError
 from ..evaluate import said
 from ..network import Sizes
 from ..paradigms import PRESETS
-from ..train import total_steps, train
+from ..terminal import harmless, unguarded
+from ..train import read_lines, total_steps, train
 
 
 class Command:
@@ -42,13 +45,18 @@ class Text:
         corpus = corpora.load(self.dataset)
         if corpus.tokenizer and self.tokenizer not in (None, corpus.tokenizer.kind):
             raise InputError(f"{self.dataset} is written in its own tokens: drop --tokenizer")
-        tokenizer = corpus.tokenizer or tokenizers.build(
-            self.tokenizer, corpus, self.bpe_vocab_size
-        )
+        tokenizer = corpus.tokenizer or self.build(corpus)
         in_words = tokenizer.kind == "word"
         if block_size == Sizes.block_size and corpus.sequence_length and in_words:
             block_size = corpus.sequence_length
         return corpora.Data(corpus, tokenizer, block_size)
+
+    def build(self, corpus):
+        """Its tokenizer; where that takes more than a second, the time it has taken is shown."""
+        brief = dict(bar_format="{desc}: {elapsed}", delay=1, leave=False)
+        with progress(None, "learning byte pairs", **brief) as bar:
+            waiting = partial(bar.update, 0)
+            return tokenizers.build(self.tokenizer, corpus, self.bpe_vocab_size, waiting)
 
 
 def paradigms(paths):
@@ -85,12 +93,14 @@ def goes_with_networks(networks, tokenizer):
     )
 
 
-def fit(name, model, data, settings, run, resume, stop):
+def fit(name, model, data, settings, run, resume, stop, lock=None):
     """Train with a progress bar; whether the last step was reached, and not a stop."""
+    if resume and distributed.rank() == 0:
+        tell_damage(run)
     shown, total = {}, total_steps(settings, data)
     step = total
     with progress(None, name, total=total) as bar:
-        for record in train(model, data, settings, run, resume, stop):
+        for record in train(model, data, settings, run, resume, stop, lock):
             step = record["step"]
             shown["loss"] = f"{record['loss']:.3f}"
             if "val" in record:
@@ -118,7 +128,8 @@ def duration(seconds):
 def progress(items, label, **options):
     if distributed.rank() > 0:
         options["disable"] = True
-    return tqdm(items, desc=label, dynamic_ncols=True, mininterval=0.5, **options)
+    options |= dict(desc=harmless(label), file=unguarded(sys.stderr))
+    return tqdm(items, dynamic_ncols=True, mininterval=0.5, **options)
 
 
 def working(label):
@@ -150,16 +161,30 @@ def seeded(seed):
     return torch.Generator().manual_seed(seed)
 
 
+def tell_damage(run):
+    """Say on stderr which lines of a run's log cannot be read."""
+    if damaged := read_lines(run)[1]:
+        lines = f"line{'s' * (len(damaged) > 1)} {', '.join(map(str, damaged))}"
+        print(f"{run}/log.jsonl, {lines}: damaged, and left out", file=sys.stderr)
+
+
+@contextmanager
 def make_room(folder, runs, overwrite):
-    """Move a folder out of the way if there are runs in it, or delete these if asked to."""
+    """Move a folder out of the way if there are runs in it, or delete these if asked to.
+
+    Holds the deleted runs while the block lasts, and yields their locks: run -> lock. Raises
+    InputError, and has then changed nothing.
+    """
     if not any((Path(run) / "run.json").exists() for run in runs):
+        yield {}
         return
-    for run in runs:
-        if Path(run).exists():
-            with checkpoint.sole_writer(run):
-                pass
-    if overwrite:
-        for run in runs:
-            checkpoint.remove(run)
-    else:
-        print(f"the earlier {folder} is kept as {checkpoint.set_aside(folder)}")
+    with ExitStack() as stack:
+        there = [run for run in runs if Path(run).exists()]
+        locks = {run: stack.enter_context(checkpoint.sole_writer(run)) for run in there}
+        if overwrite:
+            checkpoint.remove(*there)
+            yield locks
+            return
+        kept = checkpoint.set_aside(folder)
+    print(f"the earlier {folder} is kept as {kept}")
+    yield {}

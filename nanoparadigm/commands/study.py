@@ -8,7 +8,7 @@ from pathlib import Path
 from .. import cluster, evaluate, report, study
 from ..errors import at_least_one, check_seed, choose
 from ..stopping import stop_signals
-from .shared import Command, duration, progress
+from .shared import Command, duration, progress, tell_damage
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ class Study(Command):
         if self.report:
             self.tell_report()
         elif self.status:
-            self.tell(replace(plan, seeds=study.begun(self.folder)["study"]["seeds"]))
+            self.tell(replace(plan, seeds=study.begun(self.folder).study.seeds))
         elif self.submit:
             self.leave_to_cluster(plan)
         else:
@@ -130,6 +130,8 @@ class Study(Command):
             raise SystemExit(1)
 
     def tell_report(self):
+        for run in sorted(Path(self.folder).glob("runs/*")):
+            tell_damage(run)
         print(report.write(self.folder), end="")
         report.draw(self.folder)
         print(f"\nsaved in {self.folder}: report.md, results.json, curves.png, forest.png")

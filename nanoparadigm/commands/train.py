@@ -1,6 +1,7 @@
 """Train one model."""
 
 import shlex
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from ..errors import InputError, choose
 from ..network import Sizes
 from ..paradigms import PRESETS, build, parameters
 from ..stopping import stop_signals
-from ..train import FREE, Settings, total_steps, usable
+from ..train import FREE, Began, Settings, rows_of_each, total_steps, usable
 from .shared import Command, Text, fit, flat, goes_with_networks, make_room, say, working
 
 
@@ -59,8 +60,8 @@ class Train(Command):
             raise InputError(
                 f"{saved.folder} is one checkpoint, not a run: add --out {saved.folder.parent}"
             )
-        recipe, tokenizer = saved.config["recipe"], saved.tokenizer
-        text = Text(dataset=saved.config["corpus"], tokenizer=tokenizer.kind)
+        recipe, tokenizer, began = saved.model.recipe, saved.tokenizer, Began.of(saved)
+        text = Text(dataset=began.corpus, tokenizer=tokenizer.kind)
         if tokenizer.kind == "bpe":
             text = replace(text, bpe_vocab_size=tokenizer.vocab_size)
         return Train(
@@ -71,17 +72,14 @@ class Train(Command):
             resume=True,
             text=text,
             sizes=Sizes(**{f.name: recipe[f.name] for f in fields(Sizes)}),
-            settings=Settings(**saved.config["settings"]),
+            settings=began.settings,
         )
 
     def check_same(self, stored):
         """InputError if a flag would change what the resumed run already is."""
         old, new = flat(stored), flat(self)
-        one, other = (corpora.DATASETS.get(f["dataset"], f["dataset"]) for f in (old, new))
-        if one == other:  # two names of one text
-            new["dataset"] = old["dataset"]
-        for name in new:
-            if name not in (*FREE, "out") and new[name] != old[name]:
+        for name in new:  # a text is known by what it holds: see `go_on`
+            if name not in (*FREE, "out", "dataset") and new[name] != old[name]:
                 raise InputError(
                     f"the run in {self.folder} has {name} {old[name]}, which --resume cannot "
                     f"change to {new[name]}: drop --{name}, or start a new run with --out"
@@ -106,19 +104,22 @@ class Train(Command):
             **asdict(replace(self.sizes, block_size=data.length)),
         )
         usable(self.settings.device)
-        if distributed.rank() == 0:
-            make_room(self.folder, [self.folder], self.overwrite)
+        rows_of_each(self.settings)
         return model, data
 
     def go_on(self):
         saved = checkpoint.load(self.folder, "last")
+        same_name = self.text.dataset == saved.config["corpus"]
         with working("reading the text"):
-            corpus = corpora.load(self.text.dataset)
-            return saved.model, corpora.Data(corpus, saved.tokenizer, self.sizes.block_size)
+            return saved.model, corpora.of_run(saved, None if same_name else self.text.dataset)
 
     def run(self):
-        with distributed.joined(self.settings.device):
+        with distributed.joined(self.settings.device), ExitStack() as stack:
             model, data = self.go_on() if self.resume else self.begin()
+            lock = None
+            if not self.resume and distributed.rank() == 0:
+                room = make_room(self.folder, [self.folder], self.overwrite)
+                lock = stack.enter_context(room).get(self.folder)
             say(
                 f"{self.model}: {parameters(model):,} parameters, "
                 f"{total_steps(self.settings, data):,} steps of "
@@ -127,7 +128,8 @@ class Train(Command):
                 f"({data.tokenizer.kind})"
             )
             with stop_signals() as stop:
-                done = fit(self.model, model, data, self.settings, self.folder, self.resume, stop)
+                run, resume = self.folder, self.resume
+                done = fit(self.model, model, data, self.settings, run, resume, stop, lock)
             if not done:
                 say(f"stopped and saved; go on with: {self.how_to_resume()}")
                 raise SystemExit(stop.status)

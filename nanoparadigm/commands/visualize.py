@@ -10,6 +10,7 @@ from rich.console import Console
 
 from .. import checkpoint, race
 from ..errors import InputError, check_seed, choose
+from ..terminal import unguarded
 from ..tokenizers import encode
 from .sample import Decoding
 from .shared import Command, seeded
@@ -81,14 +82,14 @@ class Visualize(Command):
             race.gif(
                 runs, self.clock, self.gif, **({"seconds": self.seconds} if self.seconds else {})
             )
-        console = Console()
+        console = Console(file=unguarded(sys.stdout))
         if self.seconds and sys.stdout.isatty() and console.is_interactive:
             with suppress(KeyboardInterrupt):
                 race.play(runs, self.clock, self.seconds, console)
         else:
             stills = race.stills(race.moments(runs, self.clock), 6)
             print(*(race.plain(runs, moment, self.clock) for moment in stills), sep="\n\n")
-            print("", race.SIGNS, *race.NOTES, "", sep="\n")
+            print("", race.key(runs), *race.NOTES, "", sep="\n")
         for run in runs:
             print(f"{run.name}: {race.costs(run.frames[-1])}")
         for path in filter(None, (self.html, self.gif)):

@@ -12,6 +12,7 @@ import torch
 
 from ..check import Exercise, Mistake
 from ..language import tiny
+from .fresh import varied
 
 L, V = 5, 3
 TEXTS = torch.tensor([[0, 1, 2, 2, 1], [0, 0, 0, 0, 0], [2, 1, 0, 2, 2], [1, 1, 2, 0, 1]])
@@ -116,8 +117,8 @@ def bound_weight_by_logarithm(alpha, dalpha):
     return slope * dalpha
 
 
-def some_schedules():
-    t = torch.tensor([0.1, 0.4, 0.7, 0.95], dtype=torch.float64)
+def some_schedules(seed=0):
+    t = varied(seed, torch.tensor([0.1, 0.4, 0.7, 0.95], dtype=torch.float64), 0.8, 1.05)
     return [
         (1 - t, -torch.ones_like(t)),
         (1 - t.sqrt(), -0.5 / t.sqrt()),
@@ -161,8 +162,11 @@ EXERCISES = {
                 "s; asked is the way back, of one masked at t.",
             ),
         },
-        cases=lambda: [
-            (*(torch.tensor(a, dtype=torch.float64) for a in pair), cross_entropies(0)[31])
+        cases=lambda seed=0: [
+            (
+                *(torch.tensor(a, dtype=torch.float64) for a in pair),
+                varied(seed, cross_entropies(0)[31]),
+            )
             for pair in PAIRS
         ],
     ),
@@ -220,11 +224,12 @@ EXERCISES = {
                 "This is nats per token; -log p(x) is of the whole text, so sum over positions.",
             ),
         },
-        cases=lambda: [
+        cases=lambda seed=0: [
             (
-                cross_entropies(i)[SOME] + 0.25 * ~PATTERNS[SOME],  # what is seen must not matter
+                varied(seed, cross_entropies(i)[SOME])
+                + 0.25 * ~PATTERNS[SOME],  # what is seen must not matter
                 PATTERNS[SOME],
-                NOISE[i % 3],
+                varied(seed, NOISE)[i % 3],
             )
             for i in range(len(TEXTS))
         ],
@@ -258,7 +263,9 @@ EXERCISES = {
                 "factor (L + 1) / L is missing.",
             ),
         },
-        cases=lambda: [(cross_entropies(i), PATTERNS) for i in range(len(TEXTS))],
+        cases=lambda seed=0: [
+            (varied(seed, cross_entropies(i)), PATTERNS) for i in range(len(TEXTS))
+        ],
     ),
     "subs": Exercise(
         subs,
@@ -287,7 +294,10 @@ EXERCISES = {
                 "their probabilities sum to one.",
             ),
         },
-        cases=lambda: [(LOGITS, SEEN), (2 * LOGITS, SEEN.flip(1))],
+        cases=lambda seed=0: [
+            (varied(seed, LOGITS), SEEN),
+            (varied(seed, 2 * LOGITS), SEEN.flip(1)),
+        ],
         measure=finite,
     ),
 }

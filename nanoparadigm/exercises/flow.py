@@ -10,6 +10,7 @@ from torch.nn.functional import one_hot
 from ..check import Exercise, Mistake
 from ..language import tiny
 from ..paradigms.flow import phi
+from .fresh import varied, varied_rows
 
 V = 3
 X = torch.tensor([[0, 1, 2, 2, 1], [2, 1, 0, 2, 2], [1, 1, 2, 0, 1]])
@@ -17,9 +18,9 @@ Z = torch.tensor([[0, 2, 2, 2, 0], [2, 1, 0, 1, 2], [0, 1, 1, 2, 1]])
 ALPHAS = torch.tensor([0.2, 0.5, 0.85], dtype=torch.float64)
 
 
-def known(what, i):
+def known(what, i, seed):
     """tiny().leave_one_out or tiny().posterior of the i-th text at the i-th alpha: (L, V)."""
-    return getattr(tiny(), what)(Z[i : i + 1], ALPHAS[i : i + 1])[0]
+    return varied_rows(seed, getattr(tiny(), what)(Z[i : i + 1], ALPHAS[i : i + 1])[0])
 
 
 def here(z):
@@ -184,7 +185,9 @@ EXERCISES = {
                 "mask.",
             ),
         },
-        cases=lambda: [(X[0], 0.2), (X[1], 0.5), (X[2], 0.9)],
+        cases=lambda seed=0: [
+            (varied(seed, x), alpha) for x, alpha in zip(X, (0.2, 0.5, 0.9), strict=True)
+        ],
         measure=frequencies,
         tolerance=0.02,
     ),
@@ -222,7 +225,7 @@ EXERCISES = {
                 "That is where the flow goes, not how fast: divide by 1 - alpha.",
             ),
         },
-        cases=lambda: [(known("posterior", i), Z[i], ALPHAS[i]) for i in range(3)],
+        cases=lambda seed=0: [(known("posterior", i, seed), Z[i], ALPHAS[i]) for i in range(3)],
     ),
     "euler_step": Exercise(
         step,
@@ -255,8 +258,8 @@ EXERCISES = {
                 "A rate is a probability per time: multiply it by the length h of the step.",
             ),
         },
-        cases=lambda: [
-            (rate(known("posterior", i), Z[i], ALPHAS[i]), Z[i], h)
+        cases=lambda seed=0: [
+            (rate(known("posterior", i, seed), Z[i], ALPHAS[i]), Z[i], h)
             for i, h in enumerate((0.1, 0.05, 0.02))
         ],
     ),
@@ -303,7 +306,7 @@ EXERCISES = {
                 "noise, and 1 + c is finite.",
             ),
         },
-        cases=lambda: [(known("leave_one_out", i), Z[i], ALPHAS[i]) for i in range(3)],
+        cases=lambda seed=0: [(known("leave_one_out", i, seed), Z[i], ALPHAS[i]) for i in range(3)],
     ),
     "flow_bound_term": Exercise(
         bound_term,
@@ -341,6 +344,8 @@ EXERCISES = {
                 "Not jumping tells something too: R_x log(R_x / R) goes together with - R_x + R.",
             ),
         },
-        cases=lambda: [(known("leave_one_out", i), X[i], Z[i], ALPHAS[i]) for i in range(3)],
+        cases=lambda seed=0: [
+            (known("leave_one_out", i, seed), X[i], Z[i], ALPHAS[i]) for i in range(3)
+        ],
     ),
 }

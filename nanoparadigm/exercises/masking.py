@@ -5,6 +5,7 @@ import math
 import torch
 
 from ..check import Exercise, Mistake
+from .fresh import varied
 
 V = 3
 TIMES = torch.tensor([0.05, 0.3, 0.5, 0.8, 0.97], dtype=torch.float64)
@@ -140,7 +141,9 @@ def linear_clock_by_half_angle(t):
     return 2 * torch.sin(math.pi / 4 * t) ** 2
 
 
-PAIRS = [(0.9, 0.1), (0.5, 0.4), (1.0, 0.0), (0.3, 0.0), (1.0, 0.6)]
+PAIRS = torch.tensor(
+    [[0.9, 0.1], [0.5, 0.4], [1.0, 0.0], [0.3, 0.0], [1.0, 0.6]], dtype=torch.float64
+)
 X, Z = torch.tensor([0, 1, 2, 1, 0]), torch.tensor([0, V, V, 1, V])
 
 EXERCISES = {
@@ -169,7 +172,7 @@ EXERCISES = {
             ),
         },
         # alpha L is whole, so that a fixed number is the same however it is rounded
-        cases=lambda: [(X[:4], alpha) for alpha in (0.25, 0.5, 0.75)],
+        cases=lambda seed=0: [(varied(seed, X[:4]), alpha) for alpha in (0.25, 0.5, 0.75)],
         measure=masked_frequencies,
         tolerance=0.02,
     ),
@@ -207,7 +210,7 @@ EXERCISES = {
                 "mask at t.",
             ),
         },
-        cases=lambda: [tuple(torch.tensor(a, dtype=torch.float64) for a in p) for p in PAIRS],
+        cases=lambda seed=0: [(s, varied(seed, t, 0.7, 1.0)) for s, t in PAIRS],
     ),
     "reverse_posterior": Exercise(
         reverse_posterior,
@@ -230,7 +233,7 @@ EXERCISES = {
                 "masked with the rest: you have the two the other way round.",
             ),
         },
-        cases=lambda: [(Z, X, s, t) for s, t in PAIRS],
+        cases=lambda seed=0: [(Z, X, s.item(), varied(seed, t.item(), 0.7, 1.0)) for s, t in PAIRS],
     ),
     "cosine_slope": Exercise(
         cosine_slope,
@@ -249,7 +252,7 @@ EXERCISES = {
                 "That is alpha itself: differentiate it by t.",
             ),
         },
-        cases=lambda: [(TIMES,)],
+        cases=lambda seed=0: [(varied(seed, TIMES, 0.7, 1.03),)],
     ),
     "own_schedule": Exercise(
         lambda t: 1 - t,
@@ -297,7 +300,7 @@ EXERCISES = {
                 "A masked token stays masked, so alpha may never rise.",
             ),
         },
-        cases=lambda: [()],
+        cases=lambda seed=0: [()],
         measure=properties_of_a_schedule,
     ),
     "linear_clock": Exercise(
@@ -318,6 +321,6 @@ EXERCISES = {
                 "t: solve 1 - u = cos(pi t / 2).",
             ),
         },
-        cases=lambda: [(TIMES,)],
+        cases=lambda seed=0: [(varied(seed, TIMES, 0.7, 1.03),)],
     ),
 }

@@ -4,6 +4,7 @@ import torch
 import torch.nn.functional as F
 
 from ..check import Exercise, Mistake
+from .fresh import varied
 
 V = 3
 
@@ -95,13 +96,15 @@ def uniforms(*shape, seed=0):
     return torch.rand(*shape, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
 
 
-def draws():
+def draws(seed=0):
     """Ordinary cases, and one whose winner hangs on a uniform number next to 1."""
     close = torch.full((1, V), 0.5, dtype=torch.float64)
     close[0, 2] = 1 - 1e-9
     close[0, 1] = 1 - 1e-8
     even = torch.full((1, V), 1 / V, dtype=torch.float64)
-    ordinary = [(some(40, V, seed=n).softmax(-1), uniforms(40, V, seed=n + 9)) for n in range(2)]
+    ordinary = [
+        (some(40, V, seed=n).softmax(-1), uniforms(40, V, seed=n + 9)) for n in (seed, seed + 1)
+    ]
     return [*ordinary, (even, close)]
 
 
@@ -139,7 +142,9 @@ EXERCISES = {
                 "You divide by the number of all tokens: divide by the number of masked ones.",
             ),
         },
-        cases=lambda: [(some(2, 5, V + 1, seed=n), TEXTS, z) for n, z in enumerate(NOISY)],
+        cases=lambda seed=0: [
+            (some(2, 5, V + 1, seed=n), TEXTS, z) for n, z in enumerate(NOISY, seed)
+        ],
     ),
     "hollow_inputs": Exercise(
         hollow_inputs,
@@ -170,7 +175,9 @@ EXERCISES = {
                 "order in which it is read, from the start symbol on.",
             ),
         },
-        cases=lambda: [(z, 7) for z in (torch.tensor([[4, 1, 2, 6], [0, 5, 3, 3]]), TEXTS)],
+        cases=lambda seed=0: [
+            (varied(seed, z), 7) for z in (torch.tensor([[4, 1, 2, 6], [0, 5, 3, 3]]), TEXTS)
+        ],
     ),
     "divergence": Exercise(
         divergence,
@@ -195,8 +202,8 @@ EXERCISES = {
                 "This is in bits: use the natural logarithm.",
             ),
         },
-        cases=lambda: [
-            (some(4, V, seed=1).softmax(-1), some(4, V, seed=2).softmax(-1)),
+        cases=lambda seed=0: [
+            (some(4, V, seed=seed + 1).softmax(-1), some(4, V, seed=seed + 2).softmax(-1)),
             (torch.tensor([[0.5, 0.5, 0.0]]).double(), torch.tensor([[0.6, 0.3, 0.1]]).double()),
         ],
     ),
@@ -232,14 +239,14 @@ EXERCISES = {
                 "probability.",
             ),
         },
-        cases=lambda: [
+        cases=lambda seed=0: [
             (
                 torch.where(uniforms(4, 12, seed=n) < 0.6, V, n % V),
                 torch.randint(V, (4, 12), generator=torch.Generator().manual_seed(n)),
                 *times,
                 uniforms(4, 12, seed=n + 5),
             )
-            for n, times in enumerate([(0.8, 0.5), (0.5, 0.4), (0.25, 0.0)])
+            for n, times in enumerate([(0.8, 0.5), (0.5, 0.4), (0.25, 0.0)], seed)
         ],
     ),
     "gumbel_draw": Exercise(

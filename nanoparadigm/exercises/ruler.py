@@ -5,6 +5,7 @@ import math
 import torch
 
 from ..check import Exercise, Mistake
+from .fresh import varied
 
 # ------------------------------------------------------------------------------ a mean, its error
 
@@ -77,9 +78,13 @@ def some(n, seed, scale=1.0):
     return 30 + scale * torch.randn(n, dtype=torch.float64, generator=g)
 
 
-def pairs():
+def pairs(seed=0):
     """Two models on the same texts: hard texts are hard for both."""
-    return [(some(n, n, 6) + 0.3 * (some(n, n + 1) - 30), some(n, n, 6)) for n in (5, 12, 60)]
+    cases = []
+    for n in (5, 12, 60):
+        b = some(n, seed + n, 6)
+        cases.append((b + 0.3 * (some(n, seed + n + 1) - 30), b))
+    return cases
 
 
 VERDICTS = [
@@ -95,6 +100,13 @@ VERDICTS = [
     (1.538, 0.01, True, 1.51, 0.012, True),  # two of the wider, not of both
     (1.51, 0.01, True, 1.50, 0.01, True),  # less than one
 ]
+
+
+def verdicts(seed=0):
+    """In another unit for another seed, which changes no verdict."""
+    unit = varied(seed, 1.0)
+    return [tuple(v if isinstance(v, bool) else unit * v for v in case) for case in VERDICTS]
+
 
 EXERCISES = {
     "standard_error": Exercise(
@@ -126,7 +138,7 @@ EXERCISES = {
                 "they are: divide the squares by n - 1.",
             ),
         },
-        cases=lambda: [(some(n, n, 3),) for n in (4, 9, 50)],
+        cases=lambda seed=0: [(some(n, seed + n, 3),) for n in (4, 9, 50)],
     ),
     "paired_difference": Exercise(
         paired_difference,
@@ -206,7 +218,7 @@ EXERCISES = {
                 "better.",
             ),
         },
-        cases=lambda: VERDICTS,
+        cases=verdicts,
     ),
     "positions": Exercise(
         positions,
@@ -235,7 +247,9 @@ EXERCISES = {
                 "in every step.",
             ),
         },
-        cases=lambda: [(32, 16), (128, 8), (5, 5)],
+        cases=lambda seed=0: [
+            (L + seed % 7, T + seed % 5) for L, T in ((32, 16), (128, 8), (5, 5))
+        ],
     ),
     "grammatical_at_least": Exercise(
         lambda excess, L: math.exp(-excess * L),
@@ -267,6 +281,8 @@ EXERCISES = {
                 "The excess is in nats, so the base is e, not 2.",
             ),
         },
-        cases=lambda: [(0.003, 32), (0.02, 32), (0.1, 5)],
+        cases=lambda seed=0: [
+            (varied(seed, excess), L) for excess, L in ((0.003, 32), (0.02, 32), (0.1, 5))
+        ],
     ),
 }

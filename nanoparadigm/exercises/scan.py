@@ -214,24 +214,20 @@ def decays(*shape, seed=0):
     return normal(*shape, seed=seed).sigmoid()
 
 
-def some_scans():
-    hot = decays(12, 2, seed=4)
+def some_scans(seed=0):
+    hot = decays(12, 2, seed=seed + 4)
     hot[3:5] = 1e-200  # the product of these two is less than the smallest number
     return [
-        (decays(1, 2), normal(1, 2, seed=1)),
-        (decays(7, 3, seed=2), normal(7, 3, seed=3)),
-        (hot, normal(12, 2, seed=5)),
+        (decays(1, 2, seed=seed), normal(1, 2, seed=seed + 1)),
+        (decays(7, 3, seed=seed + 2), normal(7, 3, seed=seed + 3)),
+        (hot, normal(12, 2, seed=seed + 5)),
     ]
 
 
-def some_gradients():
+def some_gradients(seed=0):
     cases = []
-    for seed, L in enumerate((3, 6)):
-        a, b, g = (
-            decays(L, 2, seed=seed),
-            normal(L, 2, seed=seed + 10),
-            normal(L, 2, seed=seed + 20),
-        )
+    for n, L in enumerate((3, 6), seed):
+        a, b, g = decays(L, 2, seed=n), normal(L, 2, seed=n + 10), normal(L, 2, seed=n + 20)
         cases.append((a, scan(a, b), g))
     return cases
 
@@ -266,7 +262,10 @@ EXERCISES = {
                 "Your state grows without end: A is negative already, so take exp(delta A).",
             ),
         },
-        cases=lambda: [(DELTA, A, normal(4, 3)), (2 * DELTA[:2], A[:1], normal(2, 1, seed=1))],
+        cases=lambda seed=0: [
+            (DELTA, A, normal(4, 3, seed=seed)),
+            (2 * DELTA[:2], A[:1], normal(2, 1, seed=seed + 1)),
+        ],
     ),
     "selective_delta": Exercise(
         selective_delta,
@@ -294,9 +293,13 @@ EXERCISES = {
                 "A sigmoid ends at 1, and no step could then be longer: delta is a softplus.",
             ),
         },
-        cases=lambda: [
-            (normal(4, 2), normal(3, 2, seed=1), normal(3, seed=2)),
-            (3 * normal(2, 1, seed=3), normal(2, 1, seed=4), normal(2, seed=5) - 4),
+        cases=lambda seed=0: [
+            (normal(4, 2, seed=seed), normal(3, 2, seed=seed + 1), normal(3, seed=seed + 2)),
+            (
+                3 * normal(2, 1, seed=seed + 3),
+                normal(2, 1, seed=seed + 4),
+                normal(2, seed=seed + 5) - 4,
+            ),
         ],
     ),
     "combine": Exercise(
@@ -326,9 +329,9 @@ EXERCISES = {
                 "What was there before both steps fades in both: the decay is a2 times a1.",
             ),
         },
-        cases=lambda: [
+        cases=lambda seed=0: [
             tuple(torch.tensor(v, dtype=torch.float64) for v in (0.5, 1.0, 0.25, -2.0)),
-            (decays(3), normal(3, seed=1), decays(3, seed=2), normal(3, seed=3)),
+            tuple(draw(3, seed=seed + n) for n, draw in enumerate((decays, normal) * 2)),
         ],
     ),
     "scan": Exercise(
@@ -426,8 +429,8 @@ EXERCISES = {
                 "put -inf there first, then take exp.",
             ),
         },
-        cases=lambda: [
-            (decays(4).log(),),
+        cases=lambda seed=0: [
+            (decays(4, seed=seed).log(),),
             (torch.tensor([-1.0, -800.0, -0.5, -900.0, -0.1], dtype=torch.float64),),
         ],
         measure=with_its_gradient,

@@ -10,6 +10,7 @@ import torch
 
 from ..check import Exercise, Mistake
 from .bound import PATTERNS, L, V, cross_entropies
+from .fresh import varied
 
 TIMES = torch.tensor([0.05, 0.2, 0.4, 0.7, 0.95], dtype=torch.float64)
 MIDDLES = (torch.arange(1000, dtype=torch.float64) + 0.5) / 1000
@@ -97,13 +98,14 @@ def clipped_bound_token_by_token(bare, ce, masked, alpha0, alpha1):
     return total
 
 
-def clipped():
+def clipped(seed=0):
     cases = []
     for i, (alpha0, alpha1) in enumerate([(0.95, 0.05), (0.9, 0.02), (0.993, 0.1)]):
         u = (1 - alpha0) + (alpha0 - alpha1) * MIDDLES
-        bare = (alpha0 - alpha1) * under_the_weight(cross_entropies(i), PATTERNS, u)
+        ce = varied(seed, cross_entropies(i))
+        bare = (alpha0 - alpha1) * under_the_weight(ce, PATTERNS, u)
         ends = (torch.tensor(a, dtype=torch.float64) for a in (alpha0, alpha1))
-        cases.append((bare, cross_entropies(i), PATTERNS, *ends))
+        cases.append((bare, ce, PATTERNS, *ends))
     return cases
 
 
@@ -159,11 +161,11 @@ def against_first(values, orders):
     return (1 + found) / (1 + len(orders))
 
 
-def studies():
+def studies(seed=0):
     """Six treatments under a few seeds: nothing, a small effect, a larger one."""
     cases = []
     for S, effect in ((3, 0.0), (4, 0.5), (5, 1.0)):
-        g = torch.Generator().manual_seed(S)
+        g = torch.Generator().manual_seed(seed + S)
         values = torch.randn(S, 6, generator=g, dtype=torch.float64)
         values = values + 3 * torch.randn(S, 1, generator=g, dtype=torch.float64)
         values[:, 3] += effect
@@ -196,7 +198,7 @@ EXERCISES = {
                 "is uniform.",
             ),
         },
-        cases=lambda: [(alpha,) for alpha in ALPHAS],
+        cases=lambda seed=0: [(alpha ** varied(seed, 1.0),) for alpha in ALPHAS],
         tolerance=5e-4,
     ),
     "cosine_time": Exercise(
@@ -229,7 +231,7 @@ EXERCISES = {
                 "for t'.",
             ),
         },
-        cases=lambda: [(TIMES,)],
+        cases=lambda seed=0: [(varied(seed, TIMES, 0.7, 1.05),)],
     ),
     "own_exam": Exercise(
         own_exam,
@@ -266,8 +268,8 @@ EXERCISES = {
                 "This is nats per token: times L it can be compared with the bound of a text.",
             ),
         },
-        cases=lambda: [
-            (cross_entropies(i), PATTERNS, u)
+        cases=lambda seed=0: [
+            (varied(seed, cross_entropies(i)), PATTERNS, u)
             for i, u in enumerate([MIDDLES[::10], MIDDLES[::10].sqrt(), 0.3 * MIDDLES[::10] ** 2])
         ],
     ),
@@ -353,8 +355,11 @@ EXERCISES = {
                 "c u.",
             ),
         },
-        cases=lambda: [
-            (torch.tensor([0.5, 0.8, 1.2, 1.5]).double(), torch.tensor(u).double())
+        cases=lambda seed=0: [
+            (
+                varied(seed, torch.tensor([0.5, 0.8, 1.2, 1.5]).double(), 0.97, 1.03),
+                torch.tensor(u).double(),
+            )
             for u in (0.3, 0.7, 0.9)
         ],
     ),

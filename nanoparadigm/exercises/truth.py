@@ -8,6 +8,7 @@ import torch
 from ..automaton import Automaton
 from ..check import Exercise, Mistake
 from ..language import tiny
+from .fresh import varied, varied_rows
 
 # --------------------------------------------------------------------------------- log_prob
 
@@ -164,6 +165,13 @@ def flow_into(automaton, L=20):
     return weight
 
 
+def two_automata(seed=0):
+    return [
+        (varied_rows(seed, P), NEXT, 6),
+        (varied_rows(seed, SMALL.P), SMALL.successor, 5),
+    ]
+
+
 EXERCISES = {
     "log_prob": Exercise(
         log_prob,
@@ -195,9 +203,9 @@ EXERCISES = {
                 "leave the word out.",
             ),
         },
-        cases=lambda: (
-            [(P, NEXT, torch.tensor(x)) for x in TEXTS]
-            + [(SMALL.P, SMALL.successor, torch.tensor(x)) for x in TEXTS]
+        cases=lambda seed=0: (
+            [(varied_rows(seed, P), NEXT, torch.tensor(x)) for x in TEXTS]
+            + [(varied_rows(seed, SMALL.P), SMALL.successor, torch.tensor(x)) for x in TEXTS]
         ),
     ),
     "occupancy": Exercise(
@@ -228,7 +236,7 @@ EXERCISES = {
                 "accumulate), where you keep only the last.",
             ),
         },
-        cases=lambda: [(P, NEXT, 6), (SMALL.P, SMALL.successor, 5)],
+        cases=two_automata,
     ),
     "entropy": Exercise(
         entropy,
@@ -262,7 +270,7 @@ EXERCISES = {
                 "That is nats per word: the entropy of the text is the sum over its places.",
             ),
         },
-        cases=lambda: [(P, NEXT, 6), (SMALL.P, SMALL.successor, 5)],
+        cases=two_automata,
     ),
     "memory_of_one": Exercise(
         memory_of_one,
@@ -293,7 +301,10 @@ EXERCISES = {
                 "You take the mean over the words before: weigh each by how often it occurs.",
             ),
         },
-        cases=lambda: [(a.P, flow_into(a)) for a in (SMALL, Automaton("abc", P, NEXT))],
+        cases=lambda seed=0: [
+            (P, flow_into(Automaton("abc", P, successor)))
+            for P, successor, _ in two_automata(seed)[::-1]
+        ],
     ),
     "bits_per_character": Exercise(
         bits_per_character,
@@ -326,6 +337,9 @@ EXERCISES = {
                 "You give every word as many bits as it has characters: divide by the characters.",
             ),
         },
-        cases=lambda: [(1.0, 32, 128), (2.5, 1000, 5210), (0.99, 32, 32)],
+        cases=lambda seed=0: [
+            (varied(seed, nats), *rest)
+            for nats, *rest in ((1.0, 32, 128), (2.5, 1000, 5210), (0.99, 32, 32))
+        ],
     ),
 }

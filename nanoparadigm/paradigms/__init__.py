@@ -57,6 +57,8 @@ def build(name, vocab_size, *, network=None, schedule=None, masking=None, seed=0
         if option not in inspect.signature(kind).parameters:
             raise InputError(f"{name} has no {option}: drop --{option}")
     sizes = Sizes(**sizes)
+    if vocab_size < 1:
+        raise InputError(f"vocab_size is {vocab_size}: give the number of symbols, 1 or more")
     net = make(
         vocab_size + kind.extra_symbols,
         sizes,

@@ -157,8 +157,8 @@ class Paradigm(nn.Module, ABC):
 
     def canvas(self, template, n):
         """The template's tokens repeated n times (n, L), and where they are given (n, L)."""
-        if len(template) == 0:
-            raise InputError("nothing to generate: ask for a length of 1 or more")
+        if len(template) == 0 or n < 1:
+            raise InputError("nothing to generate: ask for a length and a number of 1 or more")
         check_weights(self)
         canvas = torch.tensor([template] * n, device=self.device)
         if ((canvas < 0) | (canvas > self.blank)).any():

@@ -1,0 +1,259 @@
+"""The chapters as notebooks to work in: no solutions, no outputs, and nothing that needs Sphinx.
+
+python book/student.py                build/student/: to work in here, and to hand out
+python book/student.py --overwrite    also the copies that may have been worked on
+python book/student.py --publish      student/: what the book's buttons open on Colab and Binder
+
+JupyterLab, Colab and GitHub know plain Markdown and TeX. What a chapter says in MyST is put in
+these words, with the numbers of the book.
+"""
+
+import argparse
+import copy
+import re
+from collections import Counter
+from functools import cache
+from pathlib import Path
+
+import chapters
+import jupytext
+import nbformat
+import yaml
+from markdown_it.renderer import RendererHTML
+from myst_parser.config.main import MdParserConfig
+from myst_parser.parsers.mdit import create_md_parser
+from pybtex.database import parse_file
+from pybtex.plugin import find_plugin
+
+ROOT = chapters.BOOK.parent
+STUDENT = ROOT / "build" / "student"
+PUBLISHED = ROOT / "student"
+
+START = """\
+# nanoParadigm, to work in
+
+Each chapter asks one question, answers it in small steps that you can run and change, and ends with
+exercises. Run the cells from the top, with Shift+Enter. An exercise is a function to write; `check`
+below it says whether it is right, and if it is wrong in one of the usual ways, which.
+
+{chapters}
+"""
+
+# What Markdown has wherever notebooks are shown; a copy holds nothing else.
+PLAIN = re.compile(
+    r"(paragraph|heading|(bullet|ordered)_list|list_item|blockquote|em|strong|link"
+    r"|table|t(head|body|r|h|d))_(open|close)"
+    r"|text|softbreak|hardbreak|hr|inline|code_inline|code_block|fence|math_inline|math_block"
+)
+UNSEEN = {"myst_line_comment", "myst_block_break", "myst_target"}
+
+
+@cache
+def config():
+    return yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))
+
+
+@cache
+def parser():
+    extensions = set(config()["parse"]["myst_enable_extensions"])
+    return create_md_parser(MdParserConfig(enable_extensions=extensions), RendererHTML)
+
+
+def directive(token):
+    """Its name and what stands behind it, both empty where a token is no directive."""
+    found = re.match(r"\{([\w:-]+)\}\s*(.*)", token.info) if "fence" in token.type else None
+    return found.groups() if found else ("", "")
+
+
+def option(token, name):
+    """An option of a directive, such as `:label:`, or None."""
+    found = re.search(rf"^:{name}:\s*(.+)$", token.content, flags=re.M)
+    return found and found[1].strip()
+
+
+def labels(source):
+    """Every (kind, label) of an equation or exercise, in the order in which a page has them."""
+    for token in parser().parse(source):
+        if token.type == "math_block_label":
+            yield "equation", token.info
+        elif directive(token)[0] == "exercise-start":
+            yield "exercise", option(token, "label")
+
+
+@cache
+def numbers():
+    """label -> (page, number): equations and exercises are numbered through the whole book."""
+    found, counts = {}, Counter()
+    toc = (ROOT / "_toc.yml").read_text(encoding="utf-8")
+    for page in re.findall(r"^(?:root:|.*file:)\s*(\S+)", toc, re.M):
+        for kind, label in labels((ROOT / f"{page}.md").read_text(encoding="utf-8")):
+            counts[kind] += 1
+            found[label] = Path(page).name, counts[kind]
+    return found
+
+
+@cache
+def references():
+    """key -> (authors, year, entry in Markdown) of every work, in the order of their authors."""
+    entries = parse_file(ROOT / "book" / "references.bib").entries
+    style = find_plugin("pybtex.style.formatting", "plain")()
+    backend = find_plugin("pybtex.backends", "markdown")()
+    found, seen = {}, {}
+    for formatted in style.format_entries(entries.values()):
+        entry = entries[formatted.key]
+        people = entry.persons["author"]
+        names = [" ".join(map(str, p.rich_prelast_names + p.rich_last_names)) for p in people]
+        authors = " and ".join(names) if len(names) < 3 else f"{names[0]} et al."
+        year = entry.fields["year"]
+        seen.setdefault((authors, year), []).append(formatted.key)
+        found[formatted.key] = authors, year, " ".join(formatted.text.render(backend).split())
+    for keys in seen.values():  # two works of one year: 2022a and 2022b
+        for key, letter in zip(keys, "abcdefgh" if len(keys) > 1 else "", strict=False):
+            authors, year, text = found[key]
+            found[key] = authors, year + letter, text
+    return found
+
+
+def cite(keys, before):
+    """(Authors, year; ...), or (year) where the words before it have named the authors."""
+    works = [references()[key.strip()][:2] for key in keys.split(",")]
+    named = re.search(r"(.*?)('s)?\s*$", " ".join(before.split()))[1]
+    if len(works) == 1 and named.endswith(works[0][0]):
+        return f"({works[0][1]})"
+    return "(" + "; ".join(", ".join(work) for work in works) + ")"
+
+
+def reworded(source, here):
+    """Markdown with neither MyST nor a link that leads out of the copies.
+
+    here: the labels of this copy's own equations and exercises. Raises ValueError for MyST that it
+    cannot put in other words: better no copy than one that shows its markup."""
+
+    def role(match):
+        name, content = match.groups()
+        if name == "cite":
+            return cite(content, match.string[: match.start()])
+        if name not in ("eq", "ref", "numref") or content not in numbers():
+            return match[0]
+        page, number = numbers()[content]
+        word = f"({number})" if name == "eq" else f"Exercise {number}"
+        return word if content in here else f"[{word} of {title(page)[0]}]({page}.ipynb)"
+
+    def link(match):
+        words, page = match.groups()
+        if (chapters.BOOK / f"{page}.ipynb").exists():
+            return f"[{words}]({page}.ipynb)"
+        site = config().get("html", {}).get("baseurl")
+        return f"[{words}]({site.rstrip('/')}/book/{page}.html)" if site else words
+
+    source = re.sub(r"\{([a-z:]+)\}`([^`]+)`", role, blocks(source))
+    source = re.sub(r"\[([^][]+)\]\(([\w-]+)\.md(?:#[\w-]*)?\)", link, source)
+    tokens = parser().parse(source)
+    for token in tokens + [child for parent in tokens for child in parent.children or []]:
+        if not PLAIN.fullmatch(token.type) or directive(token)[0]:
+            words = token.info or token.meta.get("name") or token.content
+            raise ValueError(f"book/student.py has no plain words for {token.type} {words}")
+    return source.strip()
+
+
+def blocks(source):
+    """A cell with its equations, exercises and admonitions in plain Markdown."""
+    lines = source.splitlines()
+    for token in reversed(parser().parse(source)):
+        name, heading = directive(token)
+        start, end = token.map or (0, 0)
+        if token.type in UNSEEN or name == "exercise-end":
+            lines[start:end] = []
+        elif token.type == "math_block_label":
+            tail = lines[end - 1].rindex("$$")
+            indent = re.match(r"[\s>]*", lines[end - 1])[0]
+            number = rf"\tag{{{numbers()[token.info][1]}}}"
+            lines[end - 1] = f"{lines[end - 1][:tail]}{number}\n{indent}$$"
+        elif name == "exercise-start":
+            lines[start:end] = [f"**Exercise {numbers()[option(token, 'label')][1]}.**"]
+        elif name in ("admonition", "note", "tip", "hint", "important", "warning"):
+            text = re.sub(r"\A(:[\w-]+:.*\n)+", "", token.content).strip()
+            quoted = [f"**{heading or name.capitalize()}**", "", *text.splitlines()]
+            lines[start:end] = [f"> {line}".rstrip() for line in quoted]
+    return "\n".join(lines)
+
+
+def student(notebook, launch=False):
+    """A chapter without solutions and outputs, in plain Markdown, and the works it cites.
+
+    launch: whether the cell stays that brings the package where it is missing."""
+    copied, kept, cited, solving = copy.deepcopy(notebook), [], [], False
+    prose = "\n\n".join(c.source for c in copied.cells if c.cell_type == "markdown")
+    here = {label for _, label in labels(prose)}
+    for cell in copied.cells:
+        if "{solution-start}" in cell.source:
+            solving = True
+            cell.source = cell.source.split("```{solution-start}")[0].rstrip()
+        elif "{solution-end}" in cell.source:
+            solving = False
+            cell.source = cell.source.split("```{solution-end}\n```")[1].lstrip()
+        elif solving or ("launch" in cell.metadata.get("tags", []) and not launch):
+            continue
+        if cell.cell_type == "code":
+            cell.outputs, cell.execution_count = [], None
+        else:
+            cited += re.findall(r"\{cite\}`([^`]+)`", cell.source)
+            cell.source = reworded(cell.source, here)
+        if cell.source:
+            kept.append(cell)
+    keys = {key.strip() for keys in cited for key in keys.split(",")}
+    works = [work for key, work in references().items() if key in keys]
+    if works:
+        listed = [f"* {authors} ({year}): {entry}" for authors, year, entry in works]
+        kept.append(nbformat.v4.new_markdown_cell("## References\n\n" + "\n".join(listed)))
+    copied.cells = kept
+    return copied
+
+
+def title(page):
+    """What a chapter is called in a sentence, its title, and its question."""
+    source = (chapters.BOOK / f"{page}.md").read_text(encoding="utf-8")
+    whole = re.search(r"^# (.+)$", source, flags=re.M)[1]
+    question = re.search(r"\*\*The question\.\*\* (.+?)\n\n", source, flags=re.S)[1]
+    return f"chapter {whole.split(' · ')[0]}", whole, " ".join(question.split())
+
+
+def start():
+    """The page that leads to the copies."""
+    listed = []
+    for text in chapters.texts():
+        _, name, question = title(text.stem)
+        listed.append(f"* [{name}]({text.stem}.ipynb). {question}")
+    notebook = nbformat.v4.new_notebook()
+    notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3"}
+    words = START.format(chapters="\n".join(listed))
+    notebook.cells = [nbformat.v4.new_markdown_cell(words.strip())]
+    return notebook
+
+
+def copies(launch=False):
+    """name -> notebook: the page to start from, and every chapter."""
+    yield "start.ipynb", start()
+    for text in chapters.texts():
+        yield text.with_suffix(".ipynb").name, student(jupytext.read(text), launch)
+
+
+def main():
+    raw = argparse.RawTextHelpFormatter
+    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=raw)
+    arguments.add_argument("--overwrite", action="store_true")
+    arguments.add_argument("--publish", action="store_true")
+    options = arguments.parse_args()
+    folder = PUBLISHED if options.publish else STUDENT
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, notebook in copies(launch=options.publish):
+        path = folder / name
+        if path.exists() and not (options.overwrite or options.publish):
+            print(f"kept: {path}, which may have been worked on; --overwrite replaces it")
+            continue
+        chapters.write(notebook, path)
+        print(f"written: {path}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,259 @@
+"""The copies to work in: plain Markdown, the book's numbers, the chapter's code, no solutions."""
+
+import re
+import shutil
+import sys
+from pathlib import Path
+
+import jupytext
+import nbformat
+import pytest
+from helpers import ROOT, make
+from jupyterlab.commands import get_app_dir
+from jupyterlab_server.settings_utils import get_settings
+
+from nanoparadigm.viz import WIDGET
+
+sys.path.insert(0, str(ROOT / "book"))
+
+import chapters  # noqa: E402
+import grade  # noqa: E402
+import launch  # noqa: E402
+
+import student  # noqa: E402
+
+TEXTS = chapters.texts()
+each = pytest.mark.parametrize("text", TEXTS, ids=lambda path: path.stem)
+
+# What a reader without Sphinx would see as it is written
+RAW = re.compile(
+    r"\{[\w:+-]+\}`|^[\s>]*(```|~~~)\{|:::|^[\s>]*:[\w-]+:"
+    r"|^\([\w-]+\)=|\$\$[ ]*\([\w-]+\)|^%|^\+\+\+",
+    flags=re.M,
+)
+
+
+def of(notebook, kind):
+    return [cell for cell in notebook.cells if cell.cell_type == kind]
+
+
+def prose(notebook):
+    return "\n\n".join(cell.source for cell in of(notebook, "markdown"))
+
+
+def made_of(*sources):
+    """A notebook of these cells of Markdown."""
+    notebook = nbformat.v4.new_notebook()
+    notebook.cells = [nbformat.v4.new_markdown_cell(source) for source in sources]
+    return notebook
+
+
+def words(source):
+    return prose(student.student(made_of(source)))
+
+
+@each
+def test_nothing_in_a_copy_needs_sphinx(text):
+    notebook = jupytext.read(text)
+    assert RAW.search(prose(notebook))
+    assert not RAW.search(prose(student.student(notebook)))
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "{doc}`speed`",
+        "{ref}`a-heading`",
+        "```{figure} a.png\n```",
+        ":::{card}\n:::",
+        "![a](figures/a.png)",
+        "Text.[^1]\n\n[^1]: A note.",
+        "Term\n: what it means",
+        "\\begin{align}\na\n\\end{align}",
+    ],
+)
+def test_what_has_no_plain_words_is_refused(source):
+    with pytest.raises(ValueError, match="no plain words"):
+        words(source)
+
+
+def test_what_is_not_shown_in_the_book_is_not_shown_in_a_copy():
+    assert words("% why\n\nText.\n\n+++\n\n(here)=\n## More") == "Text.\n\n\n## More"
+
+
+@each
+def test_the_equations_of_a_copy_bear_their_numbers_and_are_referred_to_by_them(text):
+    source, copied = text.read_text(), prose(student.student(jupytext.read(text)))
+    tags = {}
+    for body, label in re.findall(r"^\$\$\n([^$]+)\n\$\$ \(([\w-]+)\)", source, flags=re.M):
+        (tags[label],) = re.findall(re.escape(body) + r"\n\\tag\{(\d+)\}\n\$\$", copied)
+    assert re.findall(r"\\tag\{(\d+)\}", copied) == list(tags.values())
+    assert len(set(tags.values())) == len(tags) == source.count("$$ (")
+    for before, label in re.findall(r"([^`)]{0,15})\{eq\}`([\w-]+)`", source):
+        page, number = student.numbers()[label]
+        if label in tags:
+            assert f"{before}({tags[label]})" in copied
+        else:
+            chapter = f"chapter {page.partition('-')[0].lstrip('0') or '0'}"
+            assert f"{before}[({number}) of {chapter}]({page}.ipynb)" in copied
+
+
+@each
+def test_the_exercises_of_a_copy_bear_their_numbers(text):
+    copied = prose(student.student(jupytext.read(text)))
+    asked = re.findall(r"^:label: (exercise-[\w-]+)$", text.read_text(), flags=re.M)
+    numbers = [str(student.numbers()[label][1]) for label in asked]
+    assert asked and re.findall(r"^\*\*Exercise (\d+)\.\*\*\n\S", copied, flags=re.M) == numbers
+
+
+@each
+def test_what_a_copy_cites_is_listed_at_its_end(text):
+    cited = re.findall(r"\{cite\}`([^`]+)`", text.read_text())
+    keys = {key.strip() for entry in cited for key in entry.split(",")}
+    before, _, after = prose(student.student(jupytext.read(text))).partition("## References\n")
+    assert sorted(after.strip().splitlines()) == sorted(
+        f"* {authors} ({year}): {entry}"
+        for authors, year, entry in (student.references()[key] for key in keys)
+    )
+    for authors, year, _ in (student.references()[key] for key in keys):
+        spaced = " ".join(before.split())
+        assert re.search(rf"{re.escape(authors)}(, {year}|('s)? \({year}\))", spaced)
+
+
+def test_no_two_works_are_called_the_same():
+    called = [work[:2] for work in student.references().values()]
+    assert len(set(called)) == len(called)
+
+
+def test_a_citation_does_not_say_the_authors_twice():
+    said = words(
+        "Austin et\nal.'s {cite}`austin2021structured`, "
+        "see {cite}`gu2023mamba,shannon1951prediction`."
+    )
+    assert said.startswith(
+        "Austin et\nal.'s (2021), see (Gu and Dao, 2024; Shannon, 1951).\n\n## References"
+    )
+    assert said.count("\n* ") == 3
+
+
+def test_a_reference_from_elsewhere_names_the_chapter():
+    said = words("See {eq}`bound-u` and {ref}`exercise-step`.")
+    (page, u), (_, step) = (student.numbers()[label] for label in ("bound-u", "exercise-step"))
+    there = f"of chapter 4]({page}.ipynb)"
+    assert said == f"See [({u}) {there} and [Exercise {step} {there}."
+
+
+def test_a_box_is_a_quotation():
+    said = words(":::{admonition} A trap\n:class: warning\nIt is\n\n* deep.\n:::")
+    assert said == "> **A trap**\n>\n> It is\n>\n> * deep."
+    assert words("```{note}\nWell.\n```") == "> **Note**\n>\n> Well."
+
+
+@each
+def test_links_lead_to_other_copies_or_out(text, monkeypatch):
+    site = "https://example.org/book/"
+    beside = {text.with_suffix(".ipynb").name for text in TEXTS}
+    student.parser()  # which asks the true configuration
+    for config in {}, {"baseurl": site}:
+        monkeypatch.setattr(student, "config", lambda config=config: {"html": config})
+        copied = student.student(jupytext.read(text))
+        tokens = student.parser().parse(prose(copied))
+        inside = [child for token in tokens for child in token.children or []]
+        for link in (token.attrs["href"] for token in inside if token.type == "link_open"):
+            if link.startswith(site):
+                assert (ROOT / link.removeprefix(site)).with_suffix(".md").exists()
+            else:
+                assert link in beside or link.startswith("https://arxiv.org/")
+
+
+@each
+def test_a_copy_has_the_code_of_its_chapter_and_no_solution(text):
+    notebook = jupytext.read(text)
+    for launching in False, True:
+        copied = student.student(notebook, launching)
+        left = {"solution"} if launching else {"solution", "launch"}
+        kept = [c for c in of(notebook, "code") if not left & set(c.metadata.get("tags", []))]
+        assert [chapters.content(c) for c in of(copied, "code")] == [
+            chapters.content(c) for c in kept
+        ]
+        assert not any(c.outputs or c.execution_count for c in of(copied, "code"))
+        assert "solution" not in prose(copied)
+        title, second = copied.cells[:2]
+        assert title.source.startswith("# ")
+        assert ("launch" in second.metadata.get("tags", [])) == launching
+
+
+def solved(text):
+    """A copy with the solutions pasted in."""
+    notebook = student.student(jupytext.read(text))
+    stubs = chapters.tagged(notebook, "exercise")
+    solutions = chapters.tagged(jupytext.read(text), "solution")
+    for stub, solution in zip(stubs, solutions, strict=True):
+        stub.source = solution.source
+    return notebook
+
+
+@each
+def test_a_copy_runs_to_its_end_with_the_solutions_pasted_in_and_gets_full_marks(text, tmp_path):
+    nbformat.write(solved(text), path := tmp_path / f"ada-{text.stem} (1).ipynb")
+    found = grade.grade(path, grade.exercises(), seed=1, limits=grade.Limits(60, 600, 1800))
+    assert found.verdicts and all(found.verdicts.values()), found.remarks()
+    assert not found.cells and not found.problem
+
+
+def test_the_views_of_a_copy_are_live():
+    text = next(text for text in TEXTS if "\nexplore(" in text.read_text(encoding="utf-8"))
+    chapters.run(notebook := solved(text))
+    views = [c for c in of(notebook, "code") if re.search(r"^explore\(", c.source, flags=re.M)]
+    assert views
+    for cell in views:
+        assert any(WIDGET in output.get("data", {}) for output in cell.outputs)
+
+
+def test_what_the_buttons_open_is_up_to_date():
+    made = dict(student.copies(launch=True))
+    assert {path.name for path in student.PUBLISHED.iterdir()} == set(made)
+    for name, notebook in made.items():
+        stored = nbformat.read(student.PUBLISHED / name, as_version=4)
+        pair = ([chapters.content(c) for c in n.cells] for n in (stored, notebook))
+        assert next(pair) == next(pair), "run: make chapters"
+
+
+def test_a_button_opens_the_copy():
+    buttons = [{"url": "https://a.org/main/book/04-bound.ipynb"}, {"url": "https://a.org/b"}]
+    context = {"header_buttons": [{"label": "launch-buttons", "buttons": buttons}, {"text": "x"}]}
+    launch.open_copies(None, "book/04-bound", "page.html", context, None)
+    assert [b["url"] for b in buttons] == [
+        "https://a.org/main/student/04-bound.ipynb",
+        "https://a.org/b",
+    ]
+
+
+def test_the_start_leads_to_every_copy():
+    (cell,) = student.start().cells
+    assert re.findall(r"^\* \[.+?\]\((.+?)\)\. .+[.?]$", cell.source, flags=re.M) == [
+        text.with_suffix(".ipynb").name for text in TEXTS
+    ]
+
+
+def test_what_has_been_worked_on_is_kept(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(student, "STUDENT", tmp_path)
+    monkeypatch.setattr(student.chapters, "texts", lambda: TEXTS[:1])
+    worked_on = tmp_path / TEXTS[0].with_suffix(".ipynb").name
+    for arguments, kept in ([], True), (["--overwrite"], False):
+        worked_on.write_text("mine")
+        monkeypatch.setattr(sys, "argv", ["student.py", *arguments])
+        student.main()
+        assert (worked_on.read_text() == "mine") == kept
+    assert "kept: " in capsys.readouterr().out
+
+
+@pytest.mark.skipif(not shutil.which("make"), reason="needs make")
+@pytest.mark.parametrize("target", ["lab", "learn"])
+def test_jupyterlab_does_not_ask_about_news(target):
+    said = make("-n", "-o", ".venv/installed", target, cwd=ROOT).splitlines()[-1]
+    (folder,) = re.findall(r"jupyter lab --LabApp.app_settings_dir=(\S+) ", said)
+    schemas = Path(get_app_dir()) / "schemas"
+    name = "@jupyterlab/apputils-extension:notification"
+    found, _ = get_settings(folder, str(schemas), "", schema_name=name)
+    assert found["schema"]["properties"]["fetchNews"]["default"] == "false"
