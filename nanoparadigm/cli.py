@@ -174,12 +174,12 @@ def main(arguments=None):
         sys.stdout.reconfigure(errors="replace")
     keep_memory()
     try:
-        command = parse(sys.argv[1:] if arguments is None else arguments)
-        with guarded():
-            try:
+        try:
+            command = parse(sys.argv[1:] if arguments is None else arguments)
+            with guarded():
                 command.run()
-            finally:
-                sys.stdout.flush()
+        finally:
+            sys.stdout.flush()
     except InputError as error:
         print(f"nanoparadigm: {harmless(str(error))}", file=sys.stderr)
         return 2

@@ -19,7 +19,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from tqdm import tqdm
 
 from nanoparadigm import (
@@ -895,10 +895,9 @@ def test_a_table_is_told_whatever_becomes_of_the_figure(compared, say, tmp_path,
 
 @pytest.mark.parametrize("command", ["sample", "infill", "visualize", "evaluate"])
 def test_a_network_that_has_diverged_is_refused(command, copy, say):
-    file = checkpoint.find("runs/flow") / "model.safetensors"
-    weights = load_file(file)
-    next(iter(weights.values())).view(-1)[0] = math.nan
-    save_file(weights, file)
+    saved = checkpoint.load("runs/flow")
+    next(saved.model.parameters()).data.view(-1)[0] = math.nan
+    checkpoint.save("runs/flow", saved.model, saved.tokenizer, saved.config, {}, best=True)
     said = say(f"{command} --checkpoint runs/flow")
     assert said.status == 2 and "the network's weights are not all finite" in said.err
     assert said.out == "" and re.fullmatch(r"nanoparadigm: [^\n]+\n", said.err)
