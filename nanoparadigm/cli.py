@@ -163,7 +163,11 @@ def open_streams():
             os.dup2(os.open(os.devnull, os.O_RDWR), number)
             os.set_inheritable(number, True)
         if getattr(sys, name) is None:
-            setattr(sys, name, open(number, "r" if number == 0 else "w", errors="replace"))
+            setattr(
+                sys,
+                name,
+                open(number, "r" if number == 0 else "w", encoding="utf-8", errors="replace"),
+            )
 
 
 def main(arguments=None):
@@ -174,12 +178,12 @@ def main(arguments=None):
         sys.stdout.reconfigure(errors="replace")
     keep_memory()
     try:
-        command = parse(sys.argv[1:] if arguments is None else arguments)
-        with guarded():
-            try:
+        try:
+            command = parse(sys.argv[1:] if arguments is None else arguments)
+            with guarded():
                 command.run()
-            finally:
-                sys.stdout.flush()
+        finally:
+            sys.stdout.flush()
     except InputError as error:
         print(f"nanoparadigm: {harmless(str(error))}", file=sys.stderr)
         return 2

@@ -19,7 +19,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from tqdm import tqdm
 
 from nanoparadigm import (
@@ -895,10 +895,9 @@ def test_a_table_is_told_whatever_becomes_of_the_figure(compared, say, tmp_path,
 
 @pytest.mark.parametrize("command", ["sample", "infill", "visualize", "evaluate"])
 def test_a_network_that_has_diverged_is_refused(command, copy, say):
-    file = checkpoint.find("runs/flow") / "model.safetensors"
-    weights = load_file(file)
-    next(iter(weights.values())).view(-1)[0] = math.nan
-    save_file(weights, file)
+    saved = checkpoint.load("runs/flow")
+    next(saved.model.parameters()).data.view(-1)[0] = math.nan
+    checkpoint.save("runs/flow", saved.model, saved.tokenizer, saved.config, {}, best=True)
     said = say(f"{command} --checkpoint runs/flow")
     assert said.status == 2 and "the network's weights are not all finite" in said.err
     assert said.out == "" and re.fullmatch(r"nanoparadigm: [^\n]+\n", said.err)
@@ -1182,7 +1181,7 @@ MISUSE = [
     ("train ar", "ar"),
     ("sample", "--checkpoint"),
     ("sample runs/ar", "--checkpoint"),
-    ("train --resume=yes", "yes"),
+    ("train --resume=yes", "--resume takes no value: write --resume or --no_resume"),
     ("diff", "two of ar, diffusion, flow, mamba"),
     ("diff ar", "Expected 2 values"),
     ("diff ar diffusion flow", "flow"),
@@ -1243,9 +1242,9 @@ MISUSE = [
     (f"sample {FLOW} --fill_length 9", "--fill_length goes with --infill"),
     (f"infill {AR} --candidates 9", "--candidates goes with --infill and --suffix"),
     (f"visualize {AR} runs/mamba --sampling_steps 4", "--sampling_steps goes with diffusion"),
-    ("study --status --report", "--status goes alone"),
+    ("study --status --report", "--report goes without --status"),
     ("study --trial judge --workers 3", "--workers goes without --trial"),
-    ("study --trial judge --submit", "goes alone"),
+    ("study --trial judge --submit", "--submit goes without --trial"),
     ("study --cap 3", "--cap goes with --submit"),
     ("study --sbatch=--time=9", "--sbatch goes with --submit"),
     ("study --patience 3", "--patience goes with --status"),
@@ -1321,7 +1320,7 @@ MISUSE = [
     (f"visualize {AR} --prompt Ü", "this model has never seen 'Ü'"),
     (f"visualize {AR} --prompt the --length 2", "length 2 is shorter than the prompt"),
     (f"visualize {AR} runs/flow --sampler euler", "a model of kind ar has no sampler"),
-    (f"visualize {AR} --sampling_steps 0", "sampling_steps is 0"),
+    (f"visualize {FLOW} --sampling_steps 0", "sampling_steps is 0"),
     (f"visualize {AR} --seed -1", "seed is -1"),
     # evaluating
     ("evaluate --draws 0", "draws is 0: give a whole number of 1 or more"),

@@ -59,9 +59,9 @@ class Study(Command):
     def goes(self):
         modes = "dry_run", "report", "status", "submit", "trial"
         asked = [mode for mode in modes if getattr(self, mode)]
+        others = {mode: [other for other in asked if other != mode] for mode in modes}
         alone = {
-            mode: ({mode} >= {*asked}, f"alone, and not with --{', --'.join(asked)}")
-            for mode in modes
+            mode: (not rest, f"without --{', --'.join(rest)}") for mode, rest in others.items()
         }
         return alone | dict(
             workers=(not asked, f"without --{', --'.join(asked)}"),
