@@ -19,6 +19,8 @@ from torch.nn.utils import skip_init
 from .errors import InputError, at_least_one
 from .fused import rms_norm
 
+MOST_LAYERS = 10_000  # what is built block by block would take for ever to run out of memory
+
 
 @dataclass(frozen=True)
 class Sizes:
@@ -47,6 +49,8 @@ class Sizes:
 
     def __post_init__(self):
         at_least_one(self, "n_layer n_head n_embd block_size d_state expand_factor d_conv".split())
+        if self.n_layer > MOST_LAYERS:
+            raise InputError(f"n_layer is {self.n_layer}: give {MOST_LAYERS:,} or fewer")
         if self.n_inner < 0:
             raise InputError(f"n_inner is {self.n_inner}: give 1 or more, or 0 for the usual width")
         if self.n_inner:

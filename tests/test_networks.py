@@ -294,6 +294,8 @@ def test_sizes_that_cannot_be_are_named():
         InputError, match="n_head 3 does not divide n_embd 16 .* choose n_head from"
     ):
         build("ar", V, n_embd=16, n_head=3)
+    with pytest.raises(InputError, match="n_layer is 1000000000: give 10,000 or fewer"):
+        build("ar", 7, n_layer=10**9)
     with pytest.raises(InputError, match="n_layer is 0"):
         build("ar", V, n_layer=0)
     with pytest.raises(InputError, match="did you mean 'swiglu'"):

@@ -4,6 +4,7 @@ import functools
 import itertools
 import json
 import math
+import re
 import sys
 import warnings
 from contextlib import nullcontext
@@ -452,8 +453,9 @@ WRONG = [
 @pytest.mark.parametrize("wrong", WRONG, ids=str)
 def test_settings_that_cannot_be_are_refused(wrong):
     ((name, value),) = wrong.items()
-    with pytest.raises(InputError, match=f"^{name} is {value!r}: [^\n]*$"):
+    with pytest.raises(InputError) as refused:
         Settings(**wrong)
+    assert re.fullmatch(rf"{name} is {re.escape(repr(value))}: .*", str(refused.value))
 
 
 COUNTS = "max_steps batch_size grad_accumulation eval_interval eval_windows log_interval"
