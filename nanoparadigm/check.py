@@ -107,9 +107,9 @@ def tensor_of(answer, *given):
         raise Unusable("gave nothing: end it with return")
     try:
         if isinstance(said, list | tuple) and any(isinstance(s, torch.Tensor) for s in said):
-            return torch.stack([torch.as_tensor(s) for s in said])
-        return torch.as_tensor(said)
-    except (TypeError, ValueError, RuntimeError) as error:
+            return torch.stack([torch.as_tensor(s) for s in said]).cpu()
+        return torch.as_tensor(said).cpu()
+    except (TypeError, ValueError, RuntimeError) as error:  # a tensor without numbers, too
         raise Unusable(f"gave a {type(said).__name__}, not a tensor of numbers") from error
 
 

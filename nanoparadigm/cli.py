@@ -170,6 +170,12 @@ def open_streams():
             )
 
 
+def sentence(error):
+    """What went wrong, as a terminal may show it; of what was typed at great length both ends."""
+    said = harmless(str(error))
+    return said if len(said) <= 1000 else f"{said[:500]} ... {said[-500:]}"
+
+
 def main(arguments=None):
     """Run a command; the exit status is 0, 2 for misuse, 1 where the machine refused, UNFINISHED
     or INTERRUPTED for a training that was stopped and saved."""
@@ -185,12 +191,11 @@ def main(arguments=None):
         finally:
             sys.stdout.flush()
     except InputError as error:
-        print(f"nanoparadigm: {harmless(str(error))}", file=sys.stderr)
+        print(f"nanoparadigm: {sentence(error)}", file=sys.stderr)
         return 2
     except OSError as error:
         if not isinstance(error, BrokenPipeError):  # the reader of our output, head for one, left
-            said = f"{harmless(str(error))}; what is saved is whole"
-            print(f"nanoparadigm: {said}", file=sys.stderr)
+            print(f"nanoparadigm: {sentence(error)}; what is saved is whole", file=sys.stderr)
         try:
             sys.stdout.flush()
         except OSError:  # what cannot be written shall not be tried once more at the end

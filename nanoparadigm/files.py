@@ -19,6 +19,8 @@ def read(path):
     path = Path(path)
     if path.is_dir():
         raise InputError(f"{path} is a directory: give the path of one text file")
+    if path.is_char_device():
+        raise InputError(f"{path} is a device, which may have no end: give the path of a file")
     try:
         return path.read_bytes()
     except (OSError, ValueError) as error:  # ValueError: a path that holds a zero byte

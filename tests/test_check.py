@@ -74,6 +74,7 @@ def test_an_exercise_has_mistakes_to_name_in_one_sentence_each(name):
         (lambda *case: None, "gave nothing: end it with return"),
         (lambda *case: ..., "gave nothing"),
         (lambda *case: "later", "gave a str, not a tensor of numbers"),
+        (lambda *case: torch.empty(3, device="meta"), "gave a Tensor, not a tensor of numbers"),
         (lambda *case: 1 / 0, "stopped with ZeroDivisionError: division by zero"),
         (lambda: 0, "stopped with TypeError"),
     ],

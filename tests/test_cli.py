@@ -1192,6 +1192,7 @@ MISUSE = [
     ("train --dataset short.txt", "short.txt holds 8 of the 128 tokens that one window needs"),
     ("train --dataset latin.txt", "latin.txt is not UTF-8 text (byte 3 is 0xe9)"),
     ("train --dataset runs", "runs is a directory"),
+    ("train --dataset /dev/zero", "/dev/zero is a device, which may have no end"),
     ("train --dataset missing.txt", "unknown dataset or file 'missing.txt'"),
     (f"train --tokenizer bpe --bpe_vocab_size 100 {SMALL}", "ask for 257 or more"),
     ("evaluate --dataset foreign.txt", "no model to evaluate: foreign.txt holds 'Ä', 'Ö', 'Ü', "),

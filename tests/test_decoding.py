@@ -292,6 +292,8 @@ def test_planted_mistakes_are_repaired():
     "name, options, said",
     [
         ("diffusion", dict(blocks=0), "blocks is 0"),
+        ("diffusion", dict(steps=0), "steps is 0"),
+        ("flow", dict(steps=-1), "steps is -1"),
         ("diffusion", dict(reveal="cosine"), "reveal goes with"),
         ("diffusion", dict(threshold=0.5), "threshold goes with"),
         ("diffusion", dict(sampler="confidence", threshold=1.5), "threshold is 1.5"),

@@ -97,8 +97,9 @@ class Paradigm(nn.Module, ABC):
         """
         length = known.shape[1]
         reach = getattr(self.net, "max_length", None) or length
-        if blocks is not None and blocks < 1:
-            raise InputError(f"blocks is {blocks}: give a whole number of 1 or more")
+        for name, number in (("blocks", blocks), ("steps", options.get("steps"))):
+            if number is not None and number < 1:
+                raise InputError(f"{name} is {number}: give a whole number of 1 or more")
         if self.causal or (blocks in (None, 1) and length <= reach):
             for state in self.trajectory(canvas, known, generator, **options):
                 yield state, slice(0, length)

@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import gc
 import io
 import json
 import multiprocessing
@@ -66,6 +67,8 @@ def warm():
         build(name, 3, n_layer=1, n_head=1, n_embd=4, block_size=4)
     for command, flags in BASE.items():
         cli.parse([*command.split(), *workspace.words(flags, "ar")])
+    gc.collect()
+    gc.freeze()  # or the first collection in a child would copy every page that it looks at
 
 
 def prepare(folder):

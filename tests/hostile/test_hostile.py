@@ -4,26 +4,22 @@
 `python tests/hostile/run.py --family lines --number 17`.
 """
 
-import pytest
+import subprocess
+import sys
+
 import run
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("workspace")
-    run.prepare(folder)
-    return folder
+def test_nothing_hostile_breaks_the_rule():
+    """In a process of its own: what has run a network must not be forked."""
+    command = [sys.executable, run.__file__, "--cases", "2000", "--workers", "2"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, f"{done.stdout[-9000:]}\n{done.stderr[-3000:]}"
+    assert done.stdout.endswith("0 of 2000 cases break the rule\n")
 
 
-@pytest.mark.parametrize("family", run.NAMED)
-def test_nothing_hostile_breaks_the_rule(family, folder):
-    asked = [task for task in run.tasks(2000) if task[0] == family]
-    broken = [problem for _, problem in run.run(asked, folder) if problem]
-    assert not broken, f"{len(broken)} of {len(asked)}, the first:\n" + "\n".join(broken[:5])
-
-
-def test_a_thousand_cases_of_another_seed_are_other_cases(folder):
-    """What is tried depends on the seed, and on nothing else."""
-    said = [run.case(task).said for seed in (0, 0, 1) for task in run.tasks(200, seed)]
-    once, again, other = said[:200], said[200:400], said[400:]
-    assert once == again and len({*once} & {*other}) < 20
+def test_what_is_tried_depends_on_the_seed_and_on_nothing_else():
+    once, again, other = (
+        [run.case(task).said for task in run.tasks(200, seed)] for seed in (0, 0, 1)
+    )
+    assert once == again and len({*once} & {*other}) < 100
