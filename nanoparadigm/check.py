@@ -108,7 +108,7 @@ def tensor_of(answer, *given):
     try:
         if isinstance(said, list | tuple) and any(isinstance(s, torch.Tensor) for s in said):
             return torch.stack([torch.as_tensor(s) for s in said]).cpu()
-        return torch.as_tensor(said).cpu()
+        return torch.as_tensor(said).cpu().to_dense()
     except (TypeError, ValueError, RuntimeError) as error:  # a tensor without numbers, too
         raise Unusable(f"gave a {type(said).__name__}, not a tensor of numbers") from error
 

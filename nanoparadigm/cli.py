@@ -19,7 +19,7 @@ from .commands.shared import flat
 from .errors import MOST, InputError, choose
 from .machine import keep_memory
 from .stopping import INTERRUPTED
-from .terminal import guarded, harmless
+from .terminal import guarded, visible
 
 
 def flags(command):
@@ -171,8 +171,9 @@ def open_streams():
 
 
 def sentence(error):
-    """What went wrong, as a terminal may show it; of what was typed at great length both ends."""
-    said = harmless(str(error))
+    """What went wrong, in one line that a terminal may show; of what was typed at great length
+    both ends."""
+    said = "".join(map(visible, str(error)))
     return said if len(said) <= 1000 else f"{said[:500]} ... {said[-500:]}"
 
 

@@ -134,10 +134,13 @@ def verdict(found):
         easiest = sorted(f["own_exams"], key=f["own_exams"].get)
         best = sorted(f["means"], key=f["means"].get)
         seeds = f"{f['seeds']} seed{'s' * (f['seeds'] > 1)}"
+        least = max(f["floor"], f["threshold"])
+        told = "no difference can be told from noise with so few"
+        if math.isfinite(least):
+            told = f"a difference must exceed {least:.4f} to be told from noise"
         lines.append(
             f"Masking {masking}, {seeds}: the twins {TWINS[0]} and {TWINS[1]} lie "
-            f"{f['floor']:.4f} nats per token apart, and a difference must exceed "
-            f"{max(f['floor'], f['threshold']):.4f} to be told from noise (schedules as a whole: "
+            f"{f['floor']:.4f} nats per token apart, and {told} (schedules as a whole: "
             f"p <= {f['p']:.4f})."
         )
         if f["better"]:

@@ -179,6 +179,7 @@ def test_one_wrong_number_is_told_with_its_case_and_place_and_how_many_are_right
 
 def test_right_is_right_on_every_case_and_says_so():
     assert graded(lambda x: (x + x).tolist()).message == "twice: right, on all 3 cases."
+    assert graded(lambda x: (x + x).to_sparse()).message == "twice: right, on all 3 cases."
     assert graded(lambda x: 2 * x if x[0] else x * 2 + 1).mistake is None
 
 

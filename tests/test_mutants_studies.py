@@ -608,8 +608,8 @@ MUTANTS = {
     ),
     "the verdict knows no floor": (
         report.verdict,
-        "max(f['floor'], f['threshold'])",
-        "f['threshold']",
+        'max(f["floor"], f["threshold"])',
+        'f["threshold"]',
         test_report.test_the_verdict_says_what_was_found_in_sentences,
     ),
     "the worse of a pair is called better": (

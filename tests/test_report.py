@@ -265,6 +265,8 @@ def test_the_verdict_says_what_was_found_in_sentences():
     said = report.verdict({"entropy": one}).split("\n\n")
     assert said[0].startswith("Masking entropy, 1 seed: ") and "must exceed 0.5000" in said[0]
     assert said[1] == "No ranking: what separates them is not outside the noise." and len(said) == 3
+    said = report.verdict({"entropy": dict(one, threshold=math.inf)})
+    assert "and no difference can be told from noise with so few (" in said and "inf" not in said
 
 
 def test_the_notes_say_what_a_nat_is_and_how_far_windows_scatter():
