@@ -115,12 +115,12 @@ def write(notebook, text):
     nbformat.write(notebook, text.with_suffix(".ipynb"))
 
 
-def run(notebook, **more):
+def run(notebook):
     """Execute in place, as nbval does. Raises nbclient's error where a cell fails."""
     os.environ.setdefault("TQDM_DISABLE", "1")
     options = dict(timeout=600, record_timing=False, coalesce_streams=True)
     options["resources"] = {"metadata": {"path": str(BOOK)}}
-    nbclient.NotebookClient(notebook, **options, **more).execute()
+    nbclient.NotebookClient(notebook, **options).execute()
 
 
 def checked(cell):
