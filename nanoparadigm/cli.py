@@ -124,6 +124,8 @@ def check(flag, value, f):
         raise InputError(f"--{flag} is not a number: give one")
     if f.type in (int, int | None) and flag != "seed" and value is not None and abs(value) > MOST:
         raise InputError(f"--{flag} is too large: give a whole number below 2**31")
+    if value == ():
+        raise InputError(f"--{flag} is given without a value: give one or more, or drop it")
     if f.default != "" and "" in (value if isinstance(value, tuple) else (value,)):
         raise InputError(f"--{flag} is empty: give it a value, or drop it")
 

@@ -1217,7 +1217,7 @@ MISUSE = [
     (f"train --device meta {SMALL}", "device 'meta' cannot be used here: try --device cpu"),
     (f"train --schedule cosine {SMALL}", "ar has no schedule: drop --schedule"),
     (f"train {SMALL} --muon_lr 1000 --weight_decay 1000", "the training diverged, its "),
-    ("compare --models", "--models names no model: give some of ar, diffusion, flow, mamba"),
+    ("compare --models", "--models is given without a value: give one or more, or drop it"),
     ("compare --dataset text.txt --n_embd 2 --n_head 1 --block_size 8", "choose a larger --n_em"),
     # flags that say the same, or nothing
     ("train --epochs 1 --max_steps 5", "--epochs and --max_steps both say how long to train"),
@@ -1312,11 +1312,18 @@ MISUSE = [
     (f"infill {DIFFUSION} --fill_length 0", "fill_length is 0: give a whole number of 1 or more"),
     # watching
     ("visualize", "--checkpoint"),
-    ("visualize --checkpoint", "--checkpoint names no model: give the folders of one or more runs"),
+    ("visualize --checkpoint", "--checkpoint is given without a value: give one or more"),
     ("visualize --checkpoint runs/ar missing", "missing holds no checkpoint"),
     (f"visualize {AR} --clock call", "unknown clock 'call': did you mean 'calls'?"),
     (f"visualize {AR} --seconds -1", "seconds is -1.0: give 0 (stills) or more"),
     (f"visualize {AR} --seconds inf", "seconds is inf: give 0 (stills) or more"),
+    (f"visualize {AR} --html runs", "--html runs is no .html file: give a name that ends so"),
+    (f"visualize {AR} --gif race.png", "--gif race.png is no .gif file: give a name"),
+    (f"evaluate {AR} --json .", "--json . is no .json file: give a name that ends so"),
+    (f"evaluate {AR} --json text.txt", "--json text.txt is no .json file: give a name"),
+    (f"evaluate {AR} --json runs/ar/run.json", "holds something else than rows: give --json"),
+    ("evaluate --checkpoint --draws 2", "--checkpoint is given without a value: give one or more"),
+    ("prepare fineweb --out new --tokens 9 --source", "--source is given without a value"),
     (f"visualize {AR} --html new/race.html", "there is no folder new for new/race.html"),
     (f"visualize {AR} --prompt Ü", "this model has never seen 'Ü'"),
     (f"visualize {AR} --prompt the --length 2", "length 2 is shorter than the prompt"),
@@ -1378,7 +1385,6 @@ def test_a_gpu_that_is_not_there(traps, say, monkeypatch):
         f"train {SMALL}".replace("new", "text.txt/run"),
         f"compare {SMALL} --no_equal_size".replace("new", "text.txt/run"),
         f"evaluate {AR} --json text.txt/numbers.json",
-        f"visualize {AR} --html runs",
     ],
 )
 def test_what_the_machine_refuses_is_told_in_one_sentence(line, traps, say, monkeypatch):

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from .. import checkpoint, evaluate, viz
-from ..errors import InputError, at_least_one, choose
+from ..errors import at_least_one, choose
 from ..network import Sizes
 from ..paradigms import PRESETS, build, build_alike, parameters
 from ..stopping import stop_signals
@@ -62,8 +62,6 @@ class Compare(Command):
 
     def run(self):
         at_least_one(self, ["draws", "sampling_steps"])
-        if not self.models:
-            raise InputError(f"--models names no model: give some of {', '.join(PRESETS)}")
         for name in self.models:
             choose("model", name, PRESETS)
         usable(self.settings.device)

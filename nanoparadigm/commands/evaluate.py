@@ -7,7 +7,7 @@ from pathlib import Path
 from .. import checkpoint, corpora, evaluate
 from ..errors import InputError, at_least_one, check_seed, choose
 from ..paradigms import PRESETS
-from .shared import Command, goes_with_paradigms, paradigms, progress, working
+from .shared import Command, check_output, goes_with_paradigms, paradigms, progress, working
 
 
 @dataclass(frozen=True)
@@ -60,6 +60,7 @@ class Evaluate(Command):
     def run(self):
         at_least_one(self, ["draws", "sampling_steps", "eval_windows", "n"])
         check_seed(self.seed)
+        check_output("json", self.json)
         other = self.dataset and corpora.load(self.dataset)
         rows, problems, read, texts = [], [], [], {}
         for path in progress(self.paths, "evaluating"):

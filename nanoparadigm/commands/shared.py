@@ -1,6 +1,7 @@
 """What the commands share."""
 
 import inspect
+import os
 import sys
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, fields, is_dataclass
@@ -109,6 +110,17 @@ def fit(name, model, data, settings, run, resume, stop, lock=None):
             bar.set_postfix_str(", ".join(f"{k} {v}" for k, v in shown.items()), refresh=False)
             bar.update(step - bar.n)
     return step == total
+
+
+def check_output(flag, path):
+    """InputError for a path, or None, to which that flag must not write: another kind of file than
+    its name says, or one that holds something else than what is written there."""
+    if path is None:
+        return
+    if not path.endswith(f".{flag}"):
+        raise InputError(f"--{flag} {path} is no .{flag} file: give a name that ends so")
+    if flag == "json" and os.path.isfile(path) and not files.read(path).lstrip().startswith(b"["):
+        raise InputError(f"{path} holds something else than rows: give --json another name")
 
 
 def say(text):

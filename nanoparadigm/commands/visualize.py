@@ -13,7 +13,7 @@ from ..errors import InputError, check_seed, choose
 from ..terminal import unguarded
 from ..tokenizers import encode
 from .sample import Decoding
-from .shared import Command, seeded
+from .shared import Command, check_output, seeded
 
 
 @dataclass(frozen=True)
@@ -54,10 +54,10 @@ class Visualize(Command):
     def run(self):
         check_seed(self.seed)
         choose("clock", self.clock, race.CLOCKS)
+        check_output("html", self.html)
+        check_output("gif", self.gif)
         if not 0 <= self.seconds < math.inf:
             raise InputError(f"seconds is {self.seconds}: give 0 (stills) or more")
-        if not self.checkpoint:
-            raise InputError("--checkpoint names no model: give the folders of one or more runs")
         for path in filter(None, (self.html, self.gif)):
             if not Path(path).parent.is_dir():
                 raise InputError(

@@ -15,6 +15,7 @@ from workspace import RUNS
 from nanoparadigm import build, corpora, tokenizers
 from nanoparadigm.answers import Answers, checked
 from nanoparadigm.check import check
+from nanoparadigm.cli import sentence
 from nanoparadigm.errors import InputError
 from nanoparadigm.exercises import ALL
 from nanoparadigm.network import Sizes
@@ -36,7 +37,7 @@ def call(said, does):
         try:
             does()
         except InputError as error:
-            print(f"nanoparadigm: {error}", file=sys.stderr)
+            print(f"nanoparadigm: {sentence(error)}", file=sys.stderr)
             return 2
         return 0
 

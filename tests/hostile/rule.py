@@ -6,6 +6,7 @@ copy of a small workspace. What it may not do is found out from the outside.
 """
 
 import hashlib
+import multiprocessing
 import os
 import resource
 import shutil
@@ -17,6 +18,8 @@ import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+
+from tqdm import tqdm
 
 MEMORY = 12 * 2**30  # bytes of address space, of which PyTorch alone reserves some
 FAILED = 99  # of a child whose command ended in an exception
@@ -87,6 +90,8 @@ def in_a_child(case, folder, place):
 def perform(case, folder, place):
     """The life of the child, which ends here."""
     os.setpgid(0, 0)  # whatever it starts goes with it
+    multiprocessing.current_process()._config["daemon"] = False  # a pool's worker starts nothing
+    tqdm._instances.clear()  # the bar of all cases is not this one's to make room for
     status = FAILED
     try:
         os.chdir(folder)
