@@ -351,12 +351,13 @@ def write_json(path, data):
 
 
 def without_nan(value):
-    """JSON knows no NaN (the standard error of a single window, say): null in its place."""
+    """JSON knows no NaN (the standard error of a single window, say) and no infinity (the threshold
+    of a single seed): null in their place."""
     if isinstance(value, dict):
         return {k: without_nan(v) for k, v in value.items()}
     if isinstance(value, list | tuple):
         return [without_nan(v) for v in value]
-    return None if isinstance(value, float) and math.isnan(value) else value
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def make(folder):

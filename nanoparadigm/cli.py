@@ -196,6 +196,9 @@ def main(arguments=None):
     except InputError as error:
         print(f"nanoparadigm: {sentence(error)}", file=sys.stderr)
         return 2
+    except UnicodeEncodeError as error:  # half a character, as no shell gives it
+        print(f"nanoparadigm: {sentence(ascii(error.object))} is no text", file=sys.stderr)
+        return 2
     except OSError as error:
         if not isinstance(error, BrokenPipeError):  # the reader of our output, head for one, left
             print(f"nanoparadigm: {sentence(error)}; what is saved is whole", file=sys.stderr)

@@ -321,7 +321,8 @@ class State:
     noise: torch.Tensor
     step: int
     seconds: Annotated[float, Meta(ge=0)]
-    best: float
+    best: float | None
+    """validation; None before the first"""
 
 
 def _restore(saved, model, optimizers, batches, noise):
@@ -341,7 +342,8 @@ def _restore(saved, model, optimizers, batches, noise):
             # the settings, which are those of the run, have decided on all else
             optimizer.load_state_dict(optimizer.state_dict() | dict(state=stored["state"]))
     model.load_state_dict(saved.model.state_dict())
-    return state["step"], state["seconds"], state["best"]
+    best = math.inf if state["best"] is None else state["best"]
+    return state["step"], state["seconds"], best
 
 
 def check_moments(optimizer, state):

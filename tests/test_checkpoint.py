@@ -747,3 +747,16 @@ def test_saving_into_a_file_is_refused_by_the_disk(run, tmp_path):
     with pytest.raises(OSError, match="could not save"):
         save(tmp_path / "file", saved.model, saved.tokenizer, saved.config, {}, True)
     assert (tmp_path / "file").read_text() == "mine"
+
+
+def test_what_is_no_number_is_null_in_json(tmp_path):
+    """So that every reader of JSON can read it."""
+    values = dict(se=math.nan, threshold=[math.inf, -math.inf, 1.5], rows=({"p": math.nan},))
+    checkpoint.write_json(tmp_path / "numbers.json", values)
+
+    def refuse(constant):
+        raise AssertionError(f"{constant} is no JSON")
+
+    text = (tmp_path / "numbers.json").read_text(encoding="utf-8")
+    found = json.loads(text, parse_constant=refuse)
+    assert found == dict(se=None, threshold=[None, None, 1.5], rows=[{"p": None}])

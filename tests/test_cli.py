@@ -1378,6 +1378,14 @@ def test_a_gpu_that_is_not_there(traps, say, monkeypatch):
         assert (said.status, contents()) == (2, before)
 
 
+def test_half_a_character_is_refused_in_a_sentence(traps, capsys, monkeypatch):
+    monkeypatch.chdir(traps)
+    before = contents()
+    assert cli.main(["train", "--dataset", "text.txt", "--out", "\ud83d", *TINY]) == 2
+    assert capsys.readouterr().err == "nanoparadigm: '\\ud83d' is no text\n"
+    assert contents() == before
+
+
 @pytest.mark.parametrize(
     "line",
     [
