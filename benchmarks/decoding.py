@@ -10,8 +10,9 @@ from pathlib import Path
 
 from measure import save
 
-from nanoparadigm import checkpoint, corpora, evaluate
+from nanoparadigm import corpora, evaluate
 from nanoparadigm.paradigms import PRESETS
+from nanoparadigm.training import checkpoint
 
 STEPS, TEXTS = (16, 64), 1024
 

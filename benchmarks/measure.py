@@ -17,7 +17,7 @@ from pathlib import Path
 
 import torch
 
-from nanoparadigm.machine import keep_memory
+from nanoparadigm.commands.allocator import keep_memory
 
 RESULTS = Path(__file__).parent / "results"
 

@@ -13,9 +13,9 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 from measure import RESULTS
 
-from nanoparadigm import report as study_report
-from nanoparadigm.evaluate import decoding_table, markdown
-from nanoparadigm.viz import GREY, MARKERS, PALETTE
+from nanoparadigm.evaluate.tables import decoding_table, markdown
+from nanoparadigm.show.figures import GREY, MARKERS, PALETTE
+from nanoparadigm.studies.schedules import report as study_report
 
 ROOT = Path(__file__).parent.parent
 BEGIN = "<!-- performance: made by benchmarks/report.py from benchmarks/results -->"
@@ -190,7 +190,7 @@ Only ratios carry over to another.
 
 {scan_table(scan)}
 The scan alone, forward and backward, D=256 N=16, against the parallel scan of mambapy
-{scan["machine"]["mambapy"]}. Memory kept: under `nanoparadigm.machine.keep_memory()`, which the
+{scan["machine"]["mambapy"]}. Memory kept: under `nanoparadigm.commands.allocator.keep_memory()`, which the
 commands call.
 
 {step_table(step)}

@@ -17,9 +17,11 @@ import torch
 from measure import save, show, side_by_side, summary
 
 from nanoparadigm import Settings, build, corpora, load, tokenizers, train
-from nanoparadigm.evaluate import counting, worth
-from nanoparadigm.machine import keep_memory
-from nanoparadigm.paradigms import PRESETS, build_alike, matched, parameters
+from nanoparadigm.commands.allocator import keep_memory
+from nanoparadigm.evaluate.cost import counting
+from nanoparadigm.evaluate.ground_truth import worth
+from nanoparadigm.paradigms import PRESETS, parameters
+from nanoparadigm.training.matching import build_alike, matched
 
 LENGTH, VOCAB = 256, 65
 STEPS = (8, 16, 32, 64, 128, 256)

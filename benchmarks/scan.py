@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from mambapy.pscan import pscan
 from measure import in_a_process, save, show, side_by_side, summary, use_allocator
 
-from nanoparadigm.scan import scan_log_depth, scan_loop, selective_scan
+from nanoparadigm.networks.selective_scan import scan_log_depth, scan_loop, selective_scan
 
 D, N = 256, 16
 SHAPES = ((32, 128), (8, 1024))

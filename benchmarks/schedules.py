@@ -1,9 +1,9 @@
-"""What the studies of noise schedules have found, kept with the package beside their presets.
+"""What the studies of noise schedules have found, kept with the book.
 
     nanoparadigm study --preset tiny
     python benchmarks/schedules.py --studies studies tiny
 
-The second keeps studies/tiny/results.json as nanoparadigm/studies/tiny.json, with the machine;
+The second keeps studies/tiny/results.json as book/studies/tiny.json, with the machine;
 with --shared, because the machine did other things meanwhile, without the seconds.
 """
 
@@ -13,7 +13,7 @@ from pathlib import Path
 
 from measure import machine
 
-KEPT = Path(__file__).parents[1] / "nanoparadigm" / "studies"
+KEPT = Path(__file__).parents[1] / "book" / "studies"
 
 
 def keep(studies, name, shared):

@@ -19,9 +19,9 @@ import torch
 from measure import RESULTS, save
 
 from nanoparadigm import Settings, corpora, tokenizers, train
-from nanoparadigm.corpora import Data
-from nanoparadigm.evaluate import nats_per_token
-from nanoparadigm.machine import keep_memory
+from nanoparadigm.commands.allocator import keep_memory
+from nanoparadigm.data.corpus import Data
+from nanoparadigm.evaluate.likelihood import nats_per_token
 
 STEPS, BATCH = 300, 16
 TRIALS = {

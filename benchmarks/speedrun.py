@@ -26,11 +26,14 @@ import torch
 from measure import RESULTS, save
 from safetensors.torch import load_file, save_file
 
-from nanoparadigm import Settings, build, checkpoint, corpora, ngram, tokenizers, train
-from nanoparadigm.corpora import Batches, Data
-from nanoparadigm.evaluate import nats_per_token
-from nanoparadigm.machine import keep_memory
-from nanoparadigm.paradigms import MaskedDiffusion, matched, parameters
+from nanoparadigm import Settings, build, corpora, tokenizers, train
+from nanoparadigm.commands.allocator import keep_memory
+from nanoparadigm.data.corpus import Batches, Data
+from nanoparadigm.evaluate import ngram
+from nanoparadigm.evaluate.likelihood import nats_per_token
+from nanoparadigm.paradigms import MaskedDiffusion, parameters
+from nanoparadigm.training import checkpoint
+from nanoparadigm.training.matching import matched
 
 LENGTH, DRAWS = 128, 16
 # the recipe that the new one replaced: AdamW alone, diffusion and flow with a bidirectional

@@ -16,8 +16,9 @@ from mambapy.mamba import Mamba, MambaConfig, RMSNorm
 from measure import in_a_process, matmul_gflops, save, show, side_by_side, summary, use_allocator
 
 from nanoparadigm import build
-from nanoparadigm.optimizer import make_optimizers
-from nanoparadigm.paradigms import PRESETS, build_alike, parameters
+from nanoparadigm.paradigms import PRESETS, parameters
+from nanoparadigm.training.matching import build_alike
+from nanoparadigm.training.optimizer import make_optimizers
 
 B, L, V = 32, 128, 65
 SMALL = dict(n_embd=64, d_state=8, n_layer=2)

@@ -17,9 +17,9 @@ import nbclient
 import nbformat
 import yaml
 
-from nanoparadigm.evaluate import markdown
+from nanoparadigm.evaluate.tables import markdown
 from nanoparadigm.exercises import ALL
-from nanoparadigm.viz import WIDGET
+from nanoparadigm.show.figures import WIDGET
 
 BOOK = Path(__file__).parent
 

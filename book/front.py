@@ -15,11 +15,12 @@ from pathlib import Path
 import torch
 from matplotlib.figure import Figure
 
-from nanoparadigm import checkpoint, race
 from nanoparadigm.commands.sample import Decoding
+from nanoparadigm.data.tokenizers import BLANK
 from nanoparadigm.language import grammatical
-from nanoparadigm.tokenizers import BLANK
-from nanoparadigm.viz import PALETTE
+from nanoparadigm.show import animation
+from nanoparadigm.show.figures import PALETTE
+from nanoparadigm.training import checkpoint
 
 FIGURES = Path(__file__).parent / "figures"
 SEED = 1
@@ -82,7 +83,7 @@ def recorded(folder):
         how = Decoding()
         template = model.template(how.length(saved), [])
         g = torch.Generator().manual_seed(SEED + number)
-        run = race.record(name, model, tokenizer, template, g, **how.options(saved))
+        run = animation.record(name, model, tokenizer, template, g, **how.options(saved))
         ids = torch.tensor([tokenizer.encode(run.text)])
         found.append((run, {mistake.position for mistake in grammatical(ids)[0]}))
     return found
@@ -127,7 +128,7 @@ def svg(found):
             f'<rect x="{left}" y="{top}" width="{WIDE}" height="{HIGH}" rx="8" fill="none" '
             f'stroke="{colour}" stroke-width="2"/>'
             f'<text class="head" x="{left + 14}" y="{top + 26}">'
-            f'<tspan fill="{colour}">{race.SHAPES[run.kind]}</tspan> {run.name} '
+            f'<tspan fill="{colour}">{animation.SHAPES[run.kind]}</tspan> {run.name} '
             f'<tspan class="more" dx="6">{escape(heading(run, wrong))}</tspan></text>'
         )
         for place in range(len(run.given)):
@@ -140,7 +141,7 @@ def svg(found):
                 if sure is not None:
                     parts.append(
                         f'<rect x="{x - 3}" y="{y - 16}" width="{CELL - 4}" height="22" rx="3" '
-                        f'fill="{colour}" fill-opacity="{race.STRONGEST * sure:.2f}"/>'
+                        f'fill="{colour}" fill-opacity="{animation.STRONGEST * sure:.2f}"/>'
                     )
                 dim = ' class="dim"' if sure is None else ""
                 parts.append(f'<text{dim} x="{x}" y="{y}">{escape(word(symbol))}</text>')
@@ -170,24 +171,24 @@ def svg(found):
 
 def card(found, share=0.3):
     """A still of the race, 1200 x 630 pixels, under the name of the project."""
-    figure = Figure(figsize=(12, 6.3), dpi=100, facecolor=race.PAPER)
+    figure = Figure(figsize=(12, 6.3), dpi=100, facecolor=animation.PAPER)
 
     def put(x, y, words, **more):
-        figure.text(x / 1200, 1 - y / 630, words, **dict(color=race.INK, va="center") | more)
+        figure.text(x / 1200, 1 - y / 630, words, **dict(color=animation.INK, va="center") | more)
 
     put(60, 70, "nanoParadigm", size=44, weight="bold")
-    put(60, 130, "Four ways to model language, in a book you can run", size=22, color=race.DIM)
+    put(60, 130, "Four ways to model language, in a book you can run", size=22, color=animation.DIM)
     last = max(run.frames[-1].calls for run, _ in found)
     for number, (run, _) in enumerate(found):
         left, top = 60 + number % 2 * 550, 205 + number // 2 * 215
-        put(left, top, f"{race.SHAPES[run.kind]} {run.name}", size=19, color=PALETTE[run.kind])
-        put(left + 150, top, HOW[run.kind], size=15, color=race.DIM)
+        put(left, top, f"{animation.SHAPES[run.kind]} {run.name}", size=19, color=PALETTE[run.kind])
+        put(left + 150, top, HOW[run.kind], size=15, color=animation.DIM)
         for place in range(len(run.given)):
             x, y = left + place % COLUMNS * 66, top + 38 + place // COLUMNS * 36
             _, symbol, sure = [s for s in states(run, place) if s[0] <= share * last][-1]
-            ground = race.PAPER if sure is None else race.ground(PALETTE[run.kind], sure)
+            ground = animation.PAPER if sure is None else animation.ground(PALETTE[run.kind], sure)
             box = dict(facecolor=ground, edgecolor="none", pad=3)
-            ink = race.DIM if sure is None else race.INK
+            ink = animation.DIM if sure is None else animation.INK
             put(x, y, word(symbol), size=15, family="monospace", color=ink, bbox=box)
     return figure
 
@@ -199,7 +200,7 @@ def main():
     parser.add_argument("folder", nargs="?", type=Path, default="runs/compare")
     torch.set_num_threads(1)  # more would wait for one another: the networks are small
     found = recorded(parser.parse_args().folder)
-    page = race.page([run for run, _ in found], title=TITLE)
+    page = animation.page([run for run, _ in found], title=TITLE)
     page = page.replace("</style>", "</style>" + FRAMED, 1)
     (FIGURES / "race.html").write_text(page, encoding="utf-8")
     (FIGURES / "race.svg").write_text(svg(found), encoding="utf-8")

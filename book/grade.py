@@ -37,12 +37,14 @@ from safetensors.torch import save_file
 
 import nanoparadigm
 from nanoparadigm import InputError
-from nanoparadigm.check import Unusable, check
+from nanoparadigm.exercises import check
+from nanoparadigm.exercises.grader import Unusable
 from nanoparadigm.files import read_json
 
 BOOK = Path(__file__).parent
 PATIENCE = 5  # seconds in which an interrupted cell must end
 START = 60  # seconds for what is ours: to import torch, on a busy machine, and the like
+NONE = 'raise ImportError("a notebook that is graded has no exercises to look at")'
 CHECK = re.compile(r"""\bcheck\(\s*["'](\w+)["']""")
 
 
@@ -139,11 +141,13 @@ class Kernel:
     def __init__(self, folder, limits):
         self.folder, self.limits, self.end = folder, limits, time.monotonic() + limits.notebook
         package = Path(nanoparadigm.__file__).parent
-        without = shutil.ignore_patterns("exercises")
-        shutil.copytree(package, folder / package.name, ignore=without)
-        # a module of that name, lest an editable installation's finder go on to the package's own
-        none = 'raise ImportError("a notebook that is graded has no exercises to look at")\n'
-        (folder / package.name / "exercises.py").write_text(none, encoding="utf-8")
+        shutil.copytree(package, folder / package.name)
+        for file in (folder / package.name / "exercises").glob("*.py"):
+            # emptied, not left out: an editable installation would find the package's own
+            if file.name == "__init__.py":
+                file.write_text(f"def __getattr__(name):\n    {NONE}\n", encoding="utf-8")
+            elif file.name != "grader.py":
+                file.write_text(f"{NONE}\n", encoding="utf-8")
         shutil.copy(BOOK / "handed_in.py", folder)
         ours = KernelSpecManager(kernel_dirs=[])  # none that was installed, for another Python
         files = dict(transport="ipc", ip=str(folder / "kernel"))  # ports may be taken meanwhile

@@ -12,12 +12,15 @@ In a few lines:
         ...
 """
 
-from . import corpora, evaluate, tokenizers
-from .checkpoint import load
+from . import evaluate
+from .data import corpora, tokenizers
 from .errors import InputError
-from .paradigms import PRESETS, build, matched, parameters
-from .schedules import SCHEDULES
-from .train import Settings, train
+from .paradigms import PRESETS, build, parameters
+from .paradigms.schedules import SCHEDULES
+from .training.checkpoint import load
+from .training.matching import matched
+from .training.settings import Settings
+from .training.trainer import train
 
 __version__ = "0.1.0"
 __all__ = [

@@ -2,14 +2,12 @@
 
 import codecs
 import json
-import os
 import re
 import tomllib
 from pathlib import Path
 from typing import Any
 
 import msgspec
-import pooch
 
 from .errors import InputError
 
@@ -94,30 +92,3 @@ def typed(value, kind, source, hint):
 def reason(error):
     """An error of a library in a line."""
     return "".join(str(error).splitlines()[:1]) or type(error).__name__
-
-
-def folder_with(files):
-    """The first place on this machine that holds all the files, or None."""
-    places = [os.environ.get("NANOPARADIGM_DATA"), pooch.os_cache("nanoparadigm")]
-    for folder in (Path(place) for place in places if place):
-        if all((folder / file).is_file() for file in files):
-            return folder
-    return None
-
-
-def download(name, files, url, sha256, file, instead):
-    """The path of the file in the user's cache, fetched from the url unless it is there already.
-
-    InputError where that fails, which names the `files` that would do and what to use `instead`.
-    """
-    pooch.get_logger().setLevel("WARNING")  # it writes every download to the terminal otherwise
-    try:
-        path = Path(pooch.os_cache("nanoparadigm")) / file
-        known = dict(known_hash=sha256, fname=path.name, path=path.parent)
-        return Path(pooch.retrieve(url, **known))
-    except (OSError, ValueError) as error:  # no network or no room, or not the file we know
-        raise InputError(
-            f"{name} is not on this machine and its download failed ({type(error).__name__}): "
-            "connect and try again, or set NANOPARADIGM_DATA to a folder that holds "
-            f"{' and '.join(files)}, or {instead}"
-        ) from error

@@ -10,6 +10,8 @@ import math
 
 import torch
 
+from nanoparadigm.decoding.uniform import posterior_step
+
 
 class RandomTable(torch.nn.Module):
     """A network that is a fixed random table: every state has logits of its own, whatever t."""
@@ -41,7 +43,10 @@ def log_p_given(model, x):
     """log p(x_i | x on the set S) for every S: (2^L, n, L); zero where i is in S."""
     shown = subsets(x.shape[1])
     return torch.stack(
-        [-model.cross_entropy(x, torch.where(s, x, model.blank), noise_level(s, x)) for s in shown]
+        [
+            -model.cross_entropy(x, torch.where(s, x, model.mask_id), noise_level(s, x))
+            for s in shown
+        ]
     )
 
 
@@ -72,7 +77,7 @@ def masked_nelbo_in_time(model, x, extra_terms=True, nodes=400):
         alpha = schedule.alpha(t)
         for shown in subsets(L):
             chance = alpha ** shown.sum() * (1 - alpha) ** (~shown).sum()
-            z = torch.where(shown, x, model.blank)
+            z = torch.where(shown, x, model.mask_id)
             total = total + w * 2 * node * chance * model.integrand(x, z, t).sum(1)
     if extra_terms:
         total = total + schedule.alpha1 * L * math.log(model.vocab_size)
@@ -120,7 +125,7 @@ def reveal_step(log_p, reveal):
 def masked_law(model, x, steps):
     """log p_T(x) of the ancestral sampler with T steps."""
     grid = torch.linspace(1, 0, steps + 1, dtype=torch.float64)
-    alpha = model.clock.alpha(grid)
+    alpha = model.sampling_schedule.alpha(grid)
     log_p = log_p_given(model, x)
     p = torch.zeros(len(log_p), len(x), dtype=torch.float64)
     p[0] = 1
@@ -131,11 +136,11 @@ def masked_law(model, x, steps):
 
 def remasking_law(model, length, steps, eta):
     """p_T over all texts of the ancestral sampler that hides tokens again: (V^L,)."""
-    V, m = model.vocab_size, model.blank
+    V, m = model.vocab_size, model.mask_id
     states = texts(V + 1, length)
     log_p = model.log_probs(states, torch.ones(len(states), dtype=torch.float64))
     p = (states == m).all(1).double()
-    alpha = model.clock.alpha(torch.linspace(1, 0, steps + 1, dtype=torch.float64))
+    alpha = model.sampling_schedule.alpha(torch.linspace(1, 0, steps + 1, dtype=torch.float64))
     for a, b in itertools.pairwise(alpha.tolist()):
         sigma = min(eta * (b - a), (1 - b) / a) if a else eta * b
         reveal = (b - (1 - sigma) * a) / (1 - a)
@@ -154,7 +159,7 @@ def masked_nelbo_in_steps(model, x, steps):
     """The bound of the T-step sampler: sum over k of (alpha_s - alpha_t) / (1 - alpha_t) E[CE]."""
     grid = torch.linspace(1, 0, steps + 1, dtype=torch.float64)
     log_p, total = log_p_given(model, x), 0.0
-    for a, b in itertools.pairwise(model.clock.alpha(grid)):
+    for a, b in itertools.pairwise(model.sampling_schedule.alpha(grid)):
         for shown, lp in zip(subsets(x.shape[1]), log_p, strict=True):
             chance = a ** shown.sum() * (1 - a) ** (~shown).sum()
             total = total - (b - a) / (1 - a) * chance * lp.sum(1)
@@ -273,8 +278,8 @@ def flow_step(model, length, a, b, **options):
     """p(z_s | z_t) of the live sampler, for all pairs of states: (V^L, V^L)."""
     z = texts(model.vocab_size, length)
     theta = model.leave_one_out(z, a.expand(len(z))).softmax(-1)
-    move = model.euler if options.get("sampler") == "euler" else model.reverse
-    p = move(z, theta, a, b, options.get("eta", 0.0))
+    mine = {name: value for name, value in options.items() if name == "eta"}
+    p = model.samplers[options.get("sampler", "ancestral")](**mine).step(z, theta, a, b)
     p = p / p.sum(-1, keepdim=True)
     step = torch.ones(len(z), len(z), dtype=torch.float64)
     for i in range(z.shape[1]):
@@ -300,7 +305,7 @@ def flow_law(model, length, steps, corrections=0, **options):
     grid = torch.linspace(1, 0, steps + 1, dtype=torch.float64)
     states = model.vocab_size**length
     p = torch.full((states,), 1 / states, dtype=torch.float64)
-    for a, b in itertools.pairwise(model.clock.alpha(grid)):
+    for a, b in itertools.pairwise(model.sampling_schedule.alpha(grid)):
         p = p @ flow_step(model, length, a, b, **options)
         if corrections:
             p = p @ torch.linalg.matrix_power(correction(model, length, b), corrections)
@@ -312,14 +317,14 @@ def flow_nelbo_in_steps(model, x, steps):
     grid = torch.linspace(1, 0, steps + 1, dtype=torch.float64)
     z = texts(model.vocab_size, x.shape[1])
     total = torch.zeros(len(x), dtype=torch.float64)
-    for a, b in itertools.pairwise(model.clock.alpha(grid)):
+    for a, b in itertools.pairwise(model.sampling_schedule.alpha(grid)):
         theta = model.leave_one_out(z, a.expand(len(z))).softmax(-1)
-        ours = model.reverse(z, theta, a, b)
+        ours = posterior_step(z, theta, a, b)
         ours = ours / ours.sum(-1, keepdim=True)
         q = corruption(model, x, a)
         for row, text in enumerate(x):
             clean = torch.nn.functional.one_hot(text, model.vocab_size).double().expand_as(theta)
-            true = model.reverse(z, clean, a, b)
+            true = posterior_step(z, clean, a, b)
             true = true / true.sum(-1, keepdim=True)
             divergence = (torch.special.xlogy(true, true) - torch.special.xlogy(true, ours)).sum(-1)
             total[row] += (q[row] * divergence.sum(1)).sum()

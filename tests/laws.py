@@ -10,11 +10,14 @@ import exact
 import torch
 from helpers import Table, generator
 
-from nanoparadigm.automaton import oracle as over_posterior
+from nanoparadigm.decoding.masked import left_to_right_nll
+from nanoparadigm.decoding.uniform import gibbs_step
 from nanoparadigm.language import language, tiny
+from nanoparadigm.language import oracle as over_posterior
 from nanoparadigm.paradigms import Autoregressive, DiscreteFlow, MaskedDiffusion
-from nanoparadigm.paradigms.flow import END
+from nanoparadigm.studies.schedules import bounds
 
+END = 1e-3  # where the bound of a flow decodes what is left, unless told otherwise
 PARADIGMS = [Autoregressive, MaskedDiffusion, DiscreteFlow]
 TINY, L = tiny(), 5
 TEXTS = exact.texts(3, L)
@@ -72,7 +75,7 @@ def estimate_is_right(kind, draws=4, repeats=1500, n=20):
     errors (and exactly so where the estimate does not vary)."""
     model, x = oracle(kind), TEXTS[:: len(TEXTS) // n]
     many = x.repeat_interleave(repeats, 0)
-    estimates = model.nll_bound(many, generator(), draws=draws).view(len(x), repeats)
+    estimates = model.nll_bound(many, generator(), num_samples=draws).view(len(x), repeats)
     error = estimates.std(1) / repeats**0.5
     difference = (estimates.mean(1) + TINY.log_prob(x)).abs()
     assert (difference <= 4.5 * error + 1e-9).all(), f"{(difference / error).max():.1f} errors off"
@@ -142,7 +145,7 @@ def masked_estimate_has_the_enumerated_mean():
     model, x = arbitrary(MaskedDiffusion), exact.texts(3, SHORT)
     mean = exact.masked_nelbo(model, x)
     for draws in (1, 2, 5):
-        estimates = model.nll_bound(x.repeat(1000, 1), generator(), draws=draws)
+        estimates = model.nll_bound(x.repeat(1000, 1), generator(), num_samples=draws)
         estimates = estimates.view(1000, len(x))
         error = estimates.std(0) / 1000**0.5
         assert ((estimates.mean(0) - mean).abs() <= 4.5 * error + 1e-9).all()
@@ -167,7 +170,9 @@ def clipped_estimate_has_its_terms(schedule="clipped_cosine"):
     """`nelbo` estimates the integral and both terms."""
     model, x = arbitrary(MaskedDiffusion, schedule=schedule), exact.texts(3, SHORT)[::3]
     mean = exact.masked_nelbo_in_time(model, x, nodes=60)
-    estimates = model.nelbo(x.repeat(4000, 1), generator(), draws=2).view(4000, len(x))
+    estimates = bounds.nelbo(model, x.repeat(4000, 1), generator(), num_samples=2).view(
+        4000, len(x)
+    )
     error = estimates.std(0) / 4000**0.5
     assert ((estimates.mean(0) - mean).abs() <= 4.5 * error + 1e-9).all()
 
@@ -179,7 +184,9 @@ def nelbo_has_an_honest_error(schedule="sqrt"):
     for make in (arbitrary, oracle):
         model = make(MaskedDiffusion, schedule=schedule)
         mean = exact.masked_nelbo_in_time(model, x, nodes=60)
-        estimates = model.nelbo(x.expand(200_000, SHORT), generator(1), draws=1).view(1000, 200)
+        estimates = bounds.nelbo(model, x.expand(200_000, SHORT), generator(1), num_samples=1).view(
+            1000, 200
+        )
         error = estimates.std(1) / 200**0.5
         inside = ((estimates.mean(1) - mean).abs() <= 2 * error).double().mean()
         assert 0.92 <= inside <= 0.98, f"{inside:.1%} inside"
@@ -203,7 +210,9 @@ def weighted_bound_holds_for_any_network():
 def weighted_estimate_has_the_quadrature_mean():
     model, x = by_weights(arbitrary), exact.texts(3, SHORT)
     mean = exact.weighted_nelbo(model, x, start=0.7)
-    estimates = model.weighted_nelbo(x.repeat(3000, 1), generator(), start=0.7, draws=3)
+    estimates = bounds.token_masked_nelbo(
+        model, x.repeat(3000, 1), generator(), start=0.7, num_samples=3
+    )
     estimates = estimates.view(3000, len(x))
     error = estimates.std(0) / 3000**0.5
     assert ((estimates.mean(0) - mean).abs() <= 4.5 * error + 1e-9).all()
@@ -300,7 +309,7 @@ def flow_bound_holds_for_any_number_of_steps(steps=(1, 2, 4, 8, 32, 128)):
 def flow_estimate_has_the_quadrature_mean():
     model, x = arbitrary(DiscreteFlow), exact.texts(3, SHORT)
     mean = exact.flow_nelbo(model, x, end=END)
-    estimates = model.nll_bound(x.repeat(2000, 1), generator(), draws=4).view(2000, len(x))
+    estimates = model.nll_bound(x.repeat(2000, 1), generator(), num_samples=4).view(2000, len(x))
     error = estimates.std(0) / 2000**0.5
     assert ((estimates.mean(0) - mean).abs() <= 4.5 * error + 1e-9).all()
 
@@ -370,7 +379,7 @@ def left_to_right_samples_the_chain_rule():
     model, x = arbitrary(MaskedDiffusion), exact.texts(3, SHORT)
     log_p = torch.zeros(len(x), dtype=torch.float64)
     for i in range(SHORT):
-        z = torch.where(torch.arange(SHORT) < i, x, model.blank)
+        z = torch.where(torch.arange(SHORT) < i, x, model.mask_id)
         level = torch.full((len(x),), 1 - i / SHORT, dtype=torch.float64)
         log_p += model.log_probs(z, level)[:, i].gather(-1, x[:, i : i + 1]).squeeze(-1)
     drawn = model.sample(DRAWS, SHORT, generator(), sampler="left_to_right", steps=SHORT)
@@ -379,18 +388,18 @@ def left_to_right_samples_the_chain_rule():
 
 def left_to_right_has_a_likelihood():
     model, x = arbitrary(MaskedDiffusion), exact.texts(3, SHORT)
-    p = model.left_to_right_nll(x).neg().exp()
+    p = left_to_right_nll(model, x).neg().exp()
     close(p.sum(), torch.tensor(1.0), 1e-12)
     drawn = model.sample(DRAWS, SHORT, generator(), sampler="left_to_right", steps=SHORT)
     assert exact.fits(drawn, p)
-    close(oracle(MaskedDiffusion).left_to_right_nll(TEXTS), NLL, 1e-12)
+    close(left_to_right_nll(oracle(MaskedDiffusion), TEXTS), NLL, 1e-12)
 
 
 def other_ways_to_one_token_at_a_time_draw_the_language_too():
     """Nothing is surer than 1; a cosine of many steps; blocks, each in sight of those before."""
     for options in (
         dict(sampler="confidence", threshold=1.0),
-        dict(sampler="confidence", reveal="cosine", steps=8 * L),
+        dict(sampler="confidence", unmasking="cosine", steps=8 * L),
         dict(sampler="random_order", blocks=2, steps=L),
     ):
         x = oracle(MaskedDiffusion).sample(DRAWS, L, generator(), **options)
@@ -419,7 +428,7 @@ def correcting_leaves_the_noisy_law_as_it_is(alpha=0.6):
     before, free = z, torch.tensor([True, False, True]).expand(DRAWS, SHORT)
     for _ in range(6):
         theta = model.leave_one_out(z, alpha.expand(DRAWS)).softmax(-1)
-        z = model.correct(z, free, theta, alpha, g)
+        z = gibbs_step(z, free, theta, alpha, g)
     assert (z != before)[:, 0].any() and (z == before)[:, 1].all()
     x = exact.texts(3, SHORT)
     assert exact.fits(z, TINY.log_prob(x).exp() @ exact.corruption(model, x, alpha))
@@ -517,7 +526,7 @@ def estimates_are_right_on_the_language(kind, repeats=60, n=50):
     automaton = language()
     model = over_posterior(kind, automaton)
     x = automaton.sample(n, 32, generator(7))
-    estimates = model.nll_bound(x.repeat_interleave(repeats, 0), generator(), draws=1)
+    estimates = model.nll_bound(x.repeat_interleave(repeats, 0), generator(), num_samples=1)
     estimates = estimates.view(n, repeats)
     error = estimates.std(1) / repeats**0.5
     difference = (estimates.mean(1) + automaton.log_prob(x)).abs()

@@ -6,12 +6,13 @@ import pytest
 import torch
 from helpers import TINY
 
-from nanoparadigm import build, corpora, evaluate, race
-from nanoparadigm.tokenizers import BLANK, CharTokenizer
+from nanoparadigm import build, corpora, evaluate
+from nanoparadigm.data.tokenizers import BLANK, CharTokenizer
+from nanoparadigm.show import animation
 
 pytest.importorskip("gradio")
 
-from nanoparadigm import answers  # noqa: E402
+from nanoparadigm.show import demo_handlers
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of Gradio
 
@@ -26,18 +27,18 @@ def asked_of(name, question, *given):
 
     def note(*given, generator, **options):
         asked.append(dict(given=given, seed=generator.initial_seed(), **options))
-        frame = race.Frame({}, None, 1, 1, 0.5, None)
-        return race.Run("it", name, "", (), "", (frame,))
+        frame = animation.Frame({}, None, 1, 1, 0.5, None)
+        return animation.Run("it", name, "", (), "", (frame,))
 
     def infill(*given, **options):
         note(*given, **options)
         return torch.zeros(1, 1, dtype=torch.long)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(answers.Answers, "load", lambda self, name: one)
-        patch.setattr(race, "record", note)
+        patch.setattr(demo_handlers.Answers, "load", lambda self, name: one)
+        patch.setattr(animation, "record", note)
         patch.setattr(model, "infill", infill)
-        getattr(answers.Answers("runs", 3), question)(*given)
+        getattr(demo_handlers.Answers("runs", 3), question)(*given)
     return model, asked
 
 
@@ -75,9 +76,9 @@ def test_what_is_measured_is_the_windows_that_the_button_names(monkeypatch):
         bits = dict(mean=2.0, se=0.5)
         return dict(exact=True, bits_per_character=bits, windows=[1.0, 2.0])
 
-    monkeypatch.setattr(answers.Answers, "load", lambda self, name: one)
+    monkeypatch.setattr(demo_handlers.Answers, "load", lambda self, name: one)
     monkeypatch.setattr(corpora, "load", lambda name, path: text)
     monkeypatch.setattr(evaluate, "measure", measure)
-    table = answers.Answers("runs", 3).measure(["mine"], lambda *given, **named: None)
-    assert asked == [("a model", "language", 10, dict(max_windows=answers.WINDOWS))]
+    table = demo_handlers.Answers("runs", 3).measure(["mine"], lambda *given, **named: None)
+    assert asked == [("a model", "language", 10, dict(max_windows=demo_handlers.WINDOWS))]
     assert all(f">{said}</td>" in table for said in ("mine", "= 2.000 ± 0.500", "1,234"))

@@ -7,8 +7,7 @@ import pytest
 import torch
 from helpers import generator
 
-from nanoparadigm.automaton import Automaton, Posterior
-from nanoparadigm.language import language, tiny
+from nanoparadigm.language import Automaton, Posterior, language, tiny
 
 A = tiny()
 L = 5

@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from nanoparadigm import build, parameters
-from nanoparadigm.language import corpus
+from nanoparadigm.data.corpora import language_corpus
 from nanoparadigm.paradigms import PRESETS
-from nanoparadigm.viz import PALETTE
+from nanoparadigm.show.figures import PALETTE
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "benchmarks"))
@@ -69,6 +69,6 @@ def test_the_classic_recipe_learns_and_follows_its_schedule():
     assert max(rates) == classic.PEAK == rates[classic.WARMUP]
     assert rates[-1] == pytest.approx(classic.LEAST, rel=1e-3)
     model = classic.build(32, seed=0)
-    words = corpus().truth.sample(12, 32, torch.Generator().manual_seed(0))
+    words = language_corpus().truth.sample(12, 32, torch.Generator().manual_seed(0))
     losses = list(islice(classic.train(model, repeat(words)), 40))
     assert losses[-1] < 0.8 * losses[0]

@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from nanoparadigm import InputError
-from nanoparadigm.check import Exercise, Mistake, check
-from nanoparadigm.exercises import ALL, CHAPTERS
+from nanoparadigm.exercises import ALL, CHAPTERS, check
+from nanoparadigm.exercises.grader import Exercise, Mistake
 
 names = pytest.mark.parametrize("name", ALL)
 MISTAKES = [(name, mistake) for name, exercise in ALL.items() for mistake in exercise.mistakes]

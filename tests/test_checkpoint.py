@@ -22,9 +22,15 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 
-from nanoparadigm import PRESETS, InputError, build, checkpoint, cli, corpora, tokenizers
-from nanoparadigm.checkpoint import flatten, load, load_training, save, unflatten, write_json
-from nanoparadigm.train import Began, Settings, read_log, train
+from nanoparadigm import PRESETS, InputError, atomic, build, corpora, tokenizers
+from nanoparadigm.atomic import write_json
+from nanoparadigm.commands import main as cli
+from nanoparadigm.training import checkpoint
+from nanoparadigm.training.checkpoint import flatten, load, load_training, save, unflatten
+from nanoparadigm.training.log import read_log
+from nanoparadigm.training.resume import Began
+from nanoparadigm.training.settings import Settings
+from nanoparadigm.training.trainer import train
 
 LENGTH = 8
 TINY = dict(n_layer=1, n_head=2, n_embd=16, block_size=LENGTH, d_state=4)
@@ -734,9 +740,9 @@ def test_any_nested_state_survives_json(tree):
 
 def test_json_is_replaced_in_one_move(tmp_path):
     path = tmp_path / "a.json"
-    checkpoint.write_json(path, [1])
+    atomic.write_json(path, [1])
     with pytest.raises(TypeError):
-        checkpoint.write_json(path, [2, object()])
+        atomic.write_json(path, [2, object()])
     assert json.loads(path.read_text()) == [1]
     assert list(tmp_path.iterdir()) == [path]
 
@@ -752,7 +758,7 @@ def test_saving_into_a_file_is_refused_by_the_disk(run, tmp_path):
 def test_what_is_no_number_is_null_in_json(tmp_path):
     """So that every reader of JSON can read it."""
     values = dict(se=math.nan, threshold=[math.inf, -math.inf, 1.5], rows=({"p": math.nan},))
-    checkpoint.write_json(tmp_path / "numbers.json", values)
+    atomic.write_json(tmp_path / "numbers.json", values)
 
     def refuse(constant):
         raise AssertionError(f"{constant} is no JSON")

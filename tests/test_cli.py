@@ -25,20 +25,22 @@ from tqdm import tqdm
 from nanoparadigm import (
     PRESETS,
     __version__,
+    atomic,
     build,
-    checkpoint,
-    cli,
     commands,
     corpora,
     evaluate,
-    files,
     parameters,
-    race,
-    viz,
 )
 from nanoparadigm.commands import COMMANDS
-from nanoparadigm.stopping import INTERRUPTED, UNFINISHED, stop_signals
-from nanoparadigm.train import Log, Settings, read_log, train
+from nanoparadigm.commands import main as cli
+from nanoparadigm.data import download
+from nanoparadigm.show import animation, figures
+from nanoparadigm.signals import INTERRUPTED, UNFINISHED, stop_signals
+from nanoparadigm.training import checkpoint
+from nanoparadigm.training.log import Log, read_log
+from nanoparadigm.training.settings import Settings
+from nanoparadigm.training.trainer import train
 
 ROOT = Path(__file__).parents[1]
 LINES = "the cat sat on the mat\n", "a dog ran to a red hut\n", "the hen hid in the hay\n"
@@ -274,7 +276,7 @@ def test_the_flags_of_sample_have_their_effect(name, home, say):
         assert len({sample(flag) for flag in flags}) == 4
     if name == "diffusion":
         order = "--sampler confidence"
-        flags = ["", order, f"{order} --reveal cosine", f"{order} --threshold 0.2", "--eta 2"]
+        flags = ["", order, f"{order} --unmasking cosine", f"{order} --threshold 0.2", "--eta 2"]
         assert len({sample(flag) for flag in flags}) == 5
 
 
@@ -341,7 +343,7 @@ def test_an_earlier_run_is_kept_unless_told_otherwise(copy, say):
 @pytest.mark.parametrize("flag", ["--no_resume", "--overwrite", "--resume"])
 def test_a_run_that_is_being_written_is_left_alone(flag, copy, say):
     before = contents()
-    with checkpoint.sole_writer("runs/ar"):
+    with atomic.sole_writer("runs/ar"):
         said = say(["train", flag, "--dataset", "text.txt", *TINY])
     assert said.status == 2 and "another process is writing to runs/ar" in said.err
     assert contents() == before
@@ -430,13 +432,13 @@ def test_at_a_terminal_the_race_moves(home, say, monkeypatch):
 
 def test_ctrl_c_ends_the_show_and_no_more(home, say, monkeypatch, tmp_path):
     at_a_terminal(monkeypatch)
-    show = race.terminal
+    show = animation.terminal
 
     def interrupted(*args):
         signal.raise_signal(signal.SIGINT)
         return show(*args)
 
-    monkeypatch.setattr(race, "terminal", interrupted)
+    monkeypatch.setattr(animation, "terminal", interrupted)
     said = say(race_of("ar", flags=f"--seconds 60 --html {tmp_path}/race.html"))
     assert (said.status, said.err) == (0, "")
     assert "\x1b[?25h" in said.out and said.out.endswith(f"saved in {tmp_path}/race.html\n")
@@ -594,7 +596,7 @@ def test_a_resumed_text_may_go_by_either_of_its_names(copy):
     saved = checkpoint.load("runs/ar", "last")
     config = saved.config | dict(corpus="wikitext2")
     config["checksum"] = checkpoint.checksum(config)
-    checkpoint.write_json(saved.folder / "config.json", config)
+    atomic.write_json(saved.folder / "config.json", config)
     assert cli.parse("train --resume --dataset wikitext".split()).resume
 
 
@@ -887,7 +889,7 @@ def test_a_table_is_told_whatever_becomes_of_the_figure(compared, say, tmp_path,
     folder = Path("runs/compare-text")
     (folder / "figure.png").unlink()
     (folder / "table.md").unlink()
-    monkeypatch.setattr(viz, "learning_curves", None)
+    monkeypatch.setattr(figures, "learning_curves", None)
     said = say([*COMPARE, "--resume"])
     assert said.status == 1 and (folder / "table.md").read_text() in said.out
     assert re.fullmatch(r"nanoparadigm: could not draw [^\n]*figure.png [^\n]*\n", said.err)
@@ -1014,7 +1016,7 @@ def test_the_usual_lines_run(line, globe, say, tmp_path, monkeypatch):
         assert cli.parse(shlex.split(line)).text.dataset == "shakespeare"
         if "compare" in line:  # which evaluates on the whole of the validation split
             line = line.replace("shakespeare", "globe.txt") + " --draws 1"
-    if "shakespeare" in line and not files.folder_with(["tinyshakespeare.txt"]):
+    if "shakespeare" in line and not download.folder_with(["tinyshakespeare.txt"]):
         line = line.replace("shakespeare", "globe.txt")
     if "evaluate" in line:
         line += " --draws 1 --sampling_steps 4"
@@ -1294,9 +1296,9 @@ MISUSE = [
     (f"sample {AR} --sampler ancestral", "drop --sampler"),
     (f"sample {FLOW} --eta 1", "add --sampler euler, or drop eta"),
     (f"sample {FLOW} --sampler euler --eta -1", "eta is -1.0: give 0 (no extra jumps) or more"),
-    (f"sample {FLOW} --reveal cosine", "a model of kind flow has no reveal: drop --reveal"),
-    (f"sample {DIFFUSION} --reveal cosine", "reveal goes with --sampler random_order or left"),
-    (f"sample {DIFFUSION} --sampler confidence --reveal cosin", "did you mean 'cosine'?"),
+    (f"sample {FLOW} --unmasking cosine", "a model of kind flow has no reveal: drop --reveal"),
+    (f"sample {DIFFUSION} --unmasking cosine", "reveal goes with --sampler random_order or left"),
+    (f"sample {DIFFUSION} --sampler confidence --unmasking cosin", "did you mean 'cosine'?"),
     (f"sample {DIFFUSION} --threshold 0.9", "threshold goes with --sampler confidence"),
     (f"sample {DIFFUSION} --sampler confidence --threshold 2", "threshold is 2.0: give a prob"),
     (f"sample {AR} --threshold 0.9", "a model of kind ar has no threshold: drop --threshold"),

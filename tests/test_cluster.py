@@ -13,8 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from nanoparadigm import InputError, checkpoint, cli, cluster, study
-from nanoparadigm.stopping import UNFINISHED
+from nanoparadigm import InputError, atomic
+from nanoparadigm.commands import main as cli
+from nanoparadigm.signals import UNFINISHED
+from nanoparadigm.studies.schedules import slurm as cluster
+from nanoparadigm.studies.schedules import study
 
 FLAGS = ["--preset", "tiny", "--out", "there"]
 
@@ -53,7 +56,7 @@ def calls(slurm, name):
 def finish(out, trial):
     folder = Path(out) / "runs" / trial.id
     folder.mkdir(parents=True)
-    checkpoint.write_json(folder / "measures.json", dict.fromkeys(study.MEASURED))
+    atomic.write_json(folder / "measures.json", dict.fromkeys(study.MEASURED))
 
 
 def test_what_is_not_done_is_submitted_after_the_judge(slurm, plan):
@@ -142,12 +145,12 @@ def test_a_standing_has_the_last_saved_step_and_the_age_of_the_log(slurm, plan):
     folder = Path("there/runs", plan.trials[2].id)
     for name, step in ("step-30", 30), ("step-50", 50):
         (folder / name).mkdir(parents=True)
-        checkpoint.write_json(folder / name / "config.json", dict(step=step))
-    checkpoint.write_json(folder / "run.json", dict(best="step-30", last="step-50"))
+        atomic.write_json(folder / name / "config.json", dict(step=step))
+    atomic.write_json(folder / "run.json", dict(best="step-30", last="step-50"))
     (folder / "log.jsonl").write_text("")
     os.utime(folder / "log.jsonl", (50_000, 99_100.5))
     os.utime(folder, (99_900, 99_900))
-    checkpoint.write_json(Path("there/cluster.json"), dict(job="41"))
+    atomic.write_json(Path("there/cluster.json"), dict(job="41"))
     (slurm / "queue").write_text("2 RUNNING\n")
     name, clock = plan.trials[2].id, types.SimpleNamespace(time=lambda: 100_000.0)
     for patience, state in (899.4, "stalled"), (899.6, "running"):
@@ -161,7 +164,7 @@ def test_a_standing_has_the_last_saved_step_and_the_age_of_the_log(slurm, plan):
 
 def test_patience_is_in_minutes(slurm, plan):
     study.begin(plan, "there")
-    checkpoint.write_json(Path("there/cluster.json"), dict(job="41"))
+    atomic.write_json(Path("there/cluster.json"), dict(job="41"))
     log = Path("there/runs", plan.trials[3].id, "log.jsonl")
     log.parent.mkdir(parents=True)
     log.write_text("")

@@ -4,11 +4,11 @@ import types
 
 import pytest
 
-from nanoparadigm import checkpoint, commands
+from nanoparadigm import atomic, commands
 from nanoparadigm.commands import shared
 from nanoparadigm.commands.shared import Text, duration, flat, make_room, taken
 from nanoparadigm.errors import InputError
-from nanoparadigm.network import Sizes
+from nanoparadigm.networks.base import Sizes
 
 
 @pytest.mark.parametrize("seconds, said", [
@@ -79,7 +79,7 @@ def test_room_is_made_by_setting_aside_or_by_deleting_the_runs_alone(tmp_path, c
     (folder / "notes").write_text("mine")
     with make_room(folder, runs, overwrite=True) as locks:  # no run of ours: all stays
         assert runs[1].exists() and not locks
-    checkpoint.write_json(runs[1] / "run.json", {})
+    atomic.write_json(runs[1] / "run.json", {})
     with make_room(folder, runs, overwrite=False) as locks:
         assert not folder.exists() and not locks
     assert "is kept as" in capsys.readouterr().out
@@ -89,9 +89,9 @@ def test_room_is_made_by_setting_aside_or_by_deleting_the_runs_alone(tmp_path, c
     with make_room(folder, runs, overwrite=True) as locks:
         assert (folder / "notes").read_text() == "mine" and not (runs[1] / "run.json").exists()
         assert [*locks] == [runs[1]]
-        with pytest.raises(InputError, match="another process"), checkpoint.sole_writer(runs[1]):
+        with pytest.raises(InputError, match="another process"), atomic.sole_writer(runs[1]):
             pass
-    with checkpoint.sole_writer(runs[1]):
+    with atomic.sole_writer(runs[1]):
         pass
 
 
@@ -99,9 +99,9 @@ def test_room_is_made_by_setting_aside_or_by_deleting_the_runs_alone(tmp_path, c
 def test_nothing_is_moved_or_deleted_where_one_of_the_runs_cannot_be(overwrite, tmp_path):
     folder, runs = tmp_path / "all", [tmp_path / "all/ar", tmp_path / "all/flow"]
     for run in runs:
-        checkpoint.make(run)
-        checkpoint.write_json(run / "run.json", {})
-    with checkpoint.sole_writer(runs[1]), pytest.raises(InputError, match="another process"):
+        atomic.make(run)
+        atomic.write_json(run / "run.json", {})
+    with atomic.sole_writer(runs[1]), pytest.raises(InputError, match="another process"):
         with make_room(folder, runs, overwrite):
             pass
     assert all((run / "run.json").exists() for run in runs)

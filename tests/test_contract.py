@@ -80,7 +80,7 @@ def test_infilling_keeps_both_sides(name, network):
 @cells
 def test_scattered_gaps_are_filled_or_refused(name, network):
     model = awake(name, network=network)
-    template = [1, model.blank, 2, model.blank, 3]
+    template = [1, model.mask_id, 2, model.mask_id, 3]
     if model.infills:
         text = model.fill(template, 2, generator(), steps=4)
         assert (text[:, ::2] == torch.tensor([1, 2, 3])).all()
@@ -133,8 +133,8 @@ def test_bounds_are_nats_of_each_row_and_rows_do_not_mix(name, network):
 def test_more_draws_agree_with_fewer(name, network):
     """The bound is an average: 4 x 300 draws and 300 x 4 draws estimate the same number."""
     model, x = awake(name, network=network), tokens(1, length=6)
-    many = model.nll_bound(x.expand(300, -1), generator(1), draws=4)
-    few = model.nll_bound(x.expand(300, -1), generator(2), draws=1)
+    many = model.nll_bound(x.expand(300, -1), generator(1), num_samples=4)
+    few = model.nll_bound(x.expand(300, -1), generator(2), num_samples=1)
     error = (many.var() / 300 + few.var() / 300).sqrt()
     assert (many.mean() - few.mean()).abs() <= 4 * error + 1e-9
     assert many.std() <= few.std() + 1e-9

@@ -2,8 +2,6 @@
 
 import io
 import logging
-import sys
-import types
 import zipfile
 from dataclasses import replace
 from pathlib import Path
@@ -14,9 +12,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nanoparadigm.corpora import Batches, Corpus, Data, held_out, load, windows
+from nanoparadigm.data import corpora
+from nanoparadigm.data.corpora import held_out, load
+from nanoparadigm.data.corpus import Batches, Corpus, Data, windows
+from nanoparadigm.data.tokenizers import WordTokenizer
 from nanoparadigm.errors import InputError
-from nanoparadigm.tokenizers import WordTokenizer
 
 SPLITS = {"train": "a train text", "valid": "a validation text", "test": "a test text"}
 
@@ -181,8 +181,7 @@ def test_pydocs_is_the_language_reference():
 
 def test_language_comes_from_its_own_module(monkeypatch):
     expected = Corpus("language", "a b", "c d", sequence_length=2)
-    module = types.SimpleNamespace(corpus=lambda: expected)
-    monkeypatch.setitem(sys.modules, "nanoparadigm.language", module)
+    monkeypatch.setattr(corpora, "language_corpus", lambda: expected)
     assert load("language") is expected
 
 

@@ -1,7 +1,6 @@
 """Every way of writing, under one contract: what is known stays, the length is the one asked for,
 whatever it is, and the same seed gives the same text; and what each promises beyond that."""
 
-import inspect
 import itertools
 
 import exact
@@ -11,8 +10,8 @@ import torch
 from helpers import SMALL, Table, awake, generator, presets
 
 from nanoparadigm import PRESETS, InputError
-from nanoparadigm.automaton import oracle
-from nanoparadigm.language import grammatical, language
+from nanoparadigm.decoding.categorical import choose_sampler
+from nanoparadigm.language import grammatical, language, oracle
 from nanoparadigm.paradigms import Autoregressive, DiscreteFlow, MaskedDiffusion
 
 V, BLOCK = 7, SMALL["block_size"]
@@ -70,8 +69,8 @@ def test_every_decoding_keeps_the_contract_at_any_length(name, decoding, length)
     for places in patterns:
         x, known = canvas(length, places)
         options = dict(steps=5) | model.decodings[decoding]
-        states = [state for state, _ in model.write(x, known, generator(), **options)]
-        again = [state for state, _ in model.write(x, known, generator(), **options)]
+        states = [state for state, _ in model.generate(x, known, generator(), **options)]
+        again = [state for state, _ in model.generate(x, known, generator(), **options)]
         for state, same in zip(states, again, strict=True):
             assert state.shape == (3, length) and (state == same).all()
             assert (state[known] == x[known]).all()
@@ -82,8 +81,9 @@ def test_every_decoding_keeps_the_contract_at_any_length(name, decoding, length)
 def test_the_first_decoding_is_the_default_and_all_are_options(name):
     kind = PRESETS[name].paradigm
     assert next(iter(kind.decodings.values())) == {}
-    takes = inspect.signature(kind.trajectory).parameters | inspect.signature(kind.write).parameters
-    assert all(option in takes for options in kind.decodings.values() for option in options)
+    for options in kind.decodings.values():
+        own = {name: value for name, value in options.items() if name != "blocks"}
+        choose_sampler(kind.samplers, own.pop("sampler", None), **own)
 
 
 @pytest.mark.parametrize("name", ["diffusion", "flow"])
@@ -93,7 +93,7 @@ def test_a_finished_block_never_changes(name, length, blocks):
     model = awake(name)
     x, known = canvas(length, [0])
     model.net = Watched(model.net)
-    _, *states = model.write(x, known, generator(), blocks=blocks, steps=3)
+    _, *states = model.generate(x, known, generator(), blocks=blocks, steps=3)
     assert max(z.shape[1] for z in model.net.seen) <= BLOCK
     windows = sorted({(seen.start, seen.stop) for _, seen in states})
     assert len(windows) >= (blocks or 4) and windows[-1][1] == length
@@ -163,7 +163,7 @@ def test_a_threshold_reveals_what_is_surer_and_at_least_one():
     def shown(threshold):
         options = dict(sampler="confidence", threshold=threshold)
         states = list(model.trajectory(x, known, generator(), **options))
-        return [(state[0] != model.blank).tolist() for state in states]
+        return [(state[0] != model.mask_id).tolist() for state in states]
 
     assert shown(0.0)[1] == [True] * 8
     assert shown(0.5)[1] == (sure > 0.5).tolist()
@@ -177,9 +177,9 @@ def test_a_cosine_begins_with_few_and_a_line_reveals_equal_parts():
     x, known = canvas(100, [])
 
     def left(reveal):
-        options = dict(sampler="random_order", steps=10, reveal=reveal)
+        options = dict(sampler="random_order", steps=10, unmasking=reveal)
         states = model.trajectory(x, known, generator(), **options)
-        return [int((state[0] == model.blank).sum()) for state in states]
+        return [int((state[0] == model.mask_id).sum()) for state in states]
 
     assert left("linear") == list(range(100, -1, -10))
     assert left("cosine") == [100, 98, 95, 89, 80, 70, 58, 45, 30, 15, 0]
@@ -191,7 +191,7 @@ def test_the_order_by_confidence_does_not_depend_on_the_temperature():
     x, known = canvas(BLOCK, [])
     options = dict(sampler="confidence", threshold=0.9, temperature=0.0)
     states = list(model.trajectory(x, known, generator(), **options))
-    assert (states[1] == model.blank).any()
+    assert (states[1] == model.mask_id).any()
 
 
 def test_a_long_text_of_a_short_memory_is_the_same_however_short_the_block():
@@ -262,9 +262,7 @@ def test_a_repair_draws_from_its_own_law(options):
     for a, b in itertools.pairwise(alpha):
         p = p @ exact.flow_step(model, L, a, b, **options)
         p = p @ torch.linalg.matrix_power(exact.correction(model, L, b), corrections)
-    canvas, known = text.expand(laws.DRAWS, L), torch.zeros(laws.DRAWS, L, dtype=torch.bool)
-    options = dict(begin=begin, steps=steps) | options
-    *_, x = model.trajectory(canvas, known, generator(), **options)
+    x = model.repair(text.expand(laws.DRAWS, L), begin, generator(), steps=steps, **options)
     assert exact.fits(x, p)
 
 
@@ -280,11 +278,10 @@ def test_planted_mistakes_are_repaired():
     def wrong(x):
         return sum(bool(mistakes) for mistakes in grammatical(x)) / len(x)
 
-    given = torch.zeros(60, 32, dtype=torch.bool)
-    *_, mended = model.trajectory(broken, given, g, begin=0.95, steps=8)
+    mended = model.repair(broken, 0.95, g, steps=8)
     assert wrong(broken) > 0.8 and wrong(mended) < 0.05
     assert (mended == clean).double().mean() > 0.95
-    *_, mended = model.trajectory(broken, given, g, begin=0.95, steps=8, corrections=6)
+    mended = model.repair(broken, 0.95, g, steps=8, corrections=6)
     assert wrong(mended) < 0.05
 
 
@@ -294,12 +291,18 @@ def test_planted_mistakes_are_repaired():
         ("diffusion", dict(blocks=0), "blocks is 0"),
         ("diffusion", dict(steps=0), "steps is 0"),
         ("flow", dict(steps=-1), "steps is -1"),
-        ("diffusion", dict(reveal="cosine"), "reveal goes with"),
-        ("diffusion", dict(threshold=0.5), "threshold goes with"),
+        ("diffusion", dict(unmasking="cosine"), "unmasking belongs to sampler random_order or"),
+        (
+            "diffusion",
+            dict(threshold=0.5),
+            "threshold belongs to sampler confidence, not ancestral",
+        ),
         ("diffusion", dict(sampler="confidence", threshold=1.5), "threshold is 1.5"),
-        ("diffusion", dict(sampler="confidence", reveal="sudden"), "unknown reveal"),
+        ("diffusion", dict(sampler="confidence", unmasking="sudden"), "unknown unmasking"),
         ("flow", dict(corrections=-1), "corrections is -1"),
-        ("flow", dict(begin=1.0), "begin is 1.0"),
+        ("flow", dict(threshold=0.5), "no sampler of this model has the option threshold"),
+        ("ar", dict(eta=0.5), "no sampler of this model has the option eta"),
+        ("flow", dict(eta=0.5), "eta belongs to sampler euler, not ancestral"),
     ],
     ids=str,
 )

@@ -19,8 +19,9 @@ from pathlib import Path
 
 import pytest
 
-from nanoparadigm import PRESETS, InputError, Settings, build, cli, corpora, tokenizers, train
-from nanoparadigm.tokenizers import BLANK
+from nanoparadigm import PRESETS, InputError, Settings, build, corpora, tokenizers, train
+from nanoparadigm.commands import main as cli
+from nanoparadigm.data.tokenizers import BLANK
 
 pytest.importorskip("gradio")
 
@@ -32,8 +33,8 @@ from gradio_client import Client  # noqa: E402
 from gradio_client.exceptions import AppError  # noqa: E402
 from helpers import presets  # noqa: E402
 
-from nanoparadigm import demo  # noqa: E402
-from nanoparadigm.answers import Answers, in_characters  # noqa: E402
+from nanoparadigm.show import demo_page
+from nanoparadigm.show.demo_handlers import Answers, in_characters
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of Gradio and pandas
 
@@ -61,7 +62,7 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def page(folder):
-    page = demo.start(folder, 0)
+    page = demo_page.start(folder, 0)
     yield page
     page.close(verbose=False)
 
@@ -194,7 +195,7 @@ RIGHT = dict(
 @pytest.fixture(scope="module")
 def answers(folder):
     """name -> what an endpoint of the page answers to a list of values, in this process."""
-    page = demo.app(folder)
+    page = demo_page.app(folder)
 
     def answer(function):
         async def answered(*sent):
@@ -213,7 +214,7 @@ def names_of(endpoint):
     return [name for name in taken if name not in ("self", "progress")]
 
 
-ENDPOINTS = [function.fn.__name__ for function in demo.app().fns.values()]
+ENDPOINTS = [function.fn.__name__ for function in demo_page.app().fns.values()]
 
 
 @pytest.mark.parametrize("endpoint", sorted({*ENDPOINTS}))
@@ -311,7 +312,7 @@ def test_nothing_is_stored_fetched_or_read_for_anybody(page, folder, tmp_path, m
 def door(path):
     """What the door says of a request for a route from this machine."""
     path = re.sub(r"\{.*?\}", "x", path)
-    return demo.refusal(dict(type="http", path=path, headers=[(b"host", b"localhost:1")]))
+    return demo_page.refusal(dict(type="http", path=path, headers=[(b"host", b"localhost:1")]))
 
 
 EVIL = "<img src=http://127.0.0.1:9/a.png> ![b](http://127.0.0.1:9/b.png) **c** [d](http://e)"
@@ -331,7 +332,9 @@ def test_the_page_shows_html_and_links_as_they_are_written(folder, tmp_path):
     assert shown.find("h3").text == str(home / "runs")
     cells = [cell.text for cell in shown(["th", "td", "p"])]
     assert cells == [EVIL, "n", EVIL, "<= 1", EVIL]
-    offer = [block.value for block in demo.app(home).blocks.values() if isinstance(block, gr.HTML)]
+    offer = [
+        block.value for block in demo_page.app(home).blocks.values() if isinstance(block, gr.HTML)
+    ]
     assert any(str(home) in BeautifulSoup(html, "html.parser").text for html in filter(None, offer))
 
 
@@ -376,11 +379,11 @@ def test_a_gap_within_a_word_is_said(ask):
 def test_a_port_that_is_taken_is_said(page, folder):
     for port in page.server_port, 2**16, -1:
         with pytest.raises(InputError, match=f"port {port} cannot be had"):
-            demo.start(folder, port)
+            demo_page.start(folder, port)
 
 
 def test_without_models_it_offers_to_train_them(tmp_path):
-    page = demo.start(tmp_path / "runs", 0, steps=3)
+    page = demo_page.start(tmp_path / "runs", 0, steps=3)
     try:
         client = Client(page.local_url, verbose=False)
         with pytest.raises(AppError, match="no trained model"):
@@ -401,9 +404,9 @@ def test_without_models_it_offers_to_train_them(tmp_path):
 
 
 def test_without_gradio_the_command_says_how_to_install_it(monkeypatch, capsys):
-    for module in "demo", "answers":
-        monkeypatch.delitem(sys.modules, f"nanoparadigm.{module}")
-        monkeypatch.delattr(f"nanoparadigm.{module}")
+    for module in "demo_page", "demo_handlers":
+        monkeypatch.delitem(sys.modules, f"nanoparadigm.show.{module}")
+        monkeypatch.delattr(f"nanoparadigm.show.{module}")
     monkeypatch.setitem(sys.modules, "gradio", None)
     assert cli.main(["demo"]) == 2
     assert "pip install gradio" in capsys.readouterr().err

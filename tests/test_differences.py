@@ -10,15 +10,17 @@ import pytest
 import torch
 from helpers import CELLS, ROOT, plant
 
-from nanoparadigm import PRESETS, InputError, cli, differences, shared_code
-from nanoparadigm.hollow import Hollow
-from nanoparadigm.network import Network
+from nanoparadigm import PRESETS, InputError
+from nanoparadigm.commands import main as cli
+from nanoparadigm.networks.base import Network
+from nanoparadigm.networks.hollow import Hollow
+from nanoparadigm.networks.transformer import Attention
 from nanoparadigm.paradigms import Autoregressive, DiscreteFlow, MaskedDiffusion
-from nanoparadigm.transformer import Attention
+from nanoparadigm.show import model_diff, shared_code
 
-answers, lines_run = cache(differences.answers), cache(shared_code.lines_run)
+answers, lines_run = cache(model_diff.answers), cache(shared_code.lines_run)
 pairs = pytest.mark.parametrize("one, other", [*permutations(PRESETS, 2)])
-L, STEPS = differences.L, differences.STEPS
+L, STEPS = model_diff.L, model_diff.STEPS
 LIBRARY = ROOT / "nanoparadigm"
 WRITES = f"{L} tokens in {STEPS} steps"
 
@@ -26,7 +28,7 @@ WRITES = f"{L} tokens in {STEPS} steps"
 @pytest.fixture
 def kept(monkeypatch):
     """What has been asked once is not asked again."""
-    monkeypatch.setattr(differences, "answers", answers)
+    monkeypatch.setattr(model_diff, "answers", answers)
     monkeypatch.setattr(shared_code, "lines_run", lines_run)
 
 
@@ -94,7 +96,7 @@ def test_the_answers_are_the_facts(name, network):
 
 def test_a_flow_replaces_and_goes_over_its_text_again_and_again():
     found = said("flow")
-    share = (1 - 1 / differences.V) / 2  # half of it is drawn anew, sometimes as it was
+    share = (1 - 1 / model_diff.V) / 2  # half of it is drawn anew, sometimes as it was
     assert found["training input"] in {
         f"the text, {100 * share + off:.0f} % of it replaced" for off in (-1, 0, 1)
     }
@@ -107,7 +109,7 @@ def test_how_a_text_comes_to_be_is_read_from_its_states():
     """By hand: two texts of three tokens, each state a row."""
 
     def order(*texts):
-        return differences.order(torch.tensor(texts).transpose(0, 1))
+        return model_diff.order(torch.tensor(texts).transpose(0, 1))
 
     left = [[9, 9, 9], [1, 9, 9], [1, 2, 9], [1, 2, 3]]
     right = [[9, 9, 9], [9, 9, 3], [9, 2, 3], [1, 2, 3]]
@@ -153,7 +155,7 @@ CHANGES = [
     (
         ("diffusion", "transformer"),
         {"positions that pay in training": "all"},
-        (MaskedDiffusion.loss_terms, "z == self.blank", "torch.ones_like(z, dtype=torch.bool)"),
+        (MaskedDiffusion.loss_terms, "z == self.mask_id", "torch.ones_like(z, dtype=torch.bool)"),
     ),
     (
         ("diffusion", None),
@@ -202,15 +204,15 @@ CHANGES = [
 def test_a_change_in_the_code_changes_the_answer(cell, then, change, monkeypatch):
     assert not then.items() & said(*cell).items()
     plant(monkeypatch, *change)
-    assert then.items() <= said(*cell, ask=differences.answers).items()
+    assert then.items() <= said(*cell, ask=model_diff.answers).items()
 
 
 @pairs
 def test_what_is_said_of_two_is_what_is_said_of_each(one, other, kept):
-    rows = differences.ask(one, other)
+    rows = model_diff.ask(one, other)
     assert {row.question: row.answers[0] for row in rows} == said(one)
     assert {row.question: row.answers[1] for row in rows} == said(other)
-    differs = differences.table(one, other).split("\n\n")[0].splitlines()[2:]
+    differs = model_diff.table(one, other).split("\n\n")[0].splitlines()[2:]
     assert [line.split("|")[1].strip() for line in differs] == [
         row.question for row in rows if row.answers[0] != row.answers[1]
     ]
@@ -218,7 +220,7 @@ def test_what_is_said_of_two_is_what_is_said_of_each(one, other, kept):
 
 @pairs
 def test_every_answer_names_code_that_is_there(one, other, kept):
-    for row in differences.ask(one, other):
+    for row in model_diff.ask(one, other):
         for place in row.where.split("; "):
             files, name = place.split(": ")
             for file in files.split(", "):
@@ -227,7 +229,7 @@ def test_every_answer_names_code_that_is_there(one, other, kept):
 
 
 def test_the_same_model_twice_differs_in_nothing(kept):
-    text = differences.table("flow", "flow")
+    text = model_diff.table("flow", "flow")
     assert "what differs" not in text and text.count("\n") == 2 + len(said("flow"))
     assert shared_code.table("flow", "flow").endswith("100 % run for both.\n")
 
@@ -254,20 +256,25 @@ def test_the_shared_code_adds_up_and_is_the_same_from_either_side(one, other, ke
 def test_each_reads_its_own_paradigm_and_network(one, other, kept):
     files = {"ar": "ar.py", "mamba": "ar.py", "diffusion": "mdlm.py", "flow": "flow.py"}
     _, _, alone = counts(shared_code.table(one, other))
-    paradigms = {file for file in alone if file.startswith("paradigms/")} - {"paradigms/base.py"}
+    shared = {"paradigms/base.py", "paradigms/schedules.py"}
+    paradigms = {file for file in alone if file.startswith("paradigms/")} - shared
     different = {files[one], files[other]} if files[one] != files[other] else set()
     assert paradigms == {f"paradigms/{file}" for file in different}
     if different:
         assert alone[f"paradigms/{files[one]}"][1] == alone[f"paradigms/{files[other]}"][0] == 0
     for network in "hollow", "mamba":
         uses = [PRESETS[name].network == network for name in (one, other)]
-        assert (f"{network}.py" in alone) == (uses[0] != uses[1])
+        assert (f"networks/{network}.py" in alone) == (uses[0] != uses[1])
 
 
 def test_the_lines_are_those_of_one_network_under_two_paradigms():
     mine, theirs = lines_run("diffusion", "transformer"), lines_run("flow", "transformer")
     files = {file for file, _ in mine ^ theirs}
-    assert files == {"paradigms/mdlm.py", "paradigms/flow.py", "network.py"}  # which tells the time
+    assert files == {
+        "paradigms/mdlm.py",
+        "paradigms/flow.py",
+        "networks/base.py",
+    }  # which tells the time
 
 
 def test_whoever_watched_before_watches_again():
@@ -335,7 +342,7 @@ def test_the_code_that_runs_counts_and_nothing_else():
 def test_the_command_says_it_all(one, other, kept, capsys):
     assert cli.main(["diff", one, other]) == 0
     out = capsys.readouterr().out
-    assert out == f"{differences.table(one, other)}\n{shared_code.table(one, other)}"
+    assert out == f"{model_diff.table(one, other)}\n{shared_code.table(one, other)}"
 
 
 def test_the_command_takes_another_network(kept, capsys):
@@ -345,5 +352,5 @@ def test_the_command_takes_another_network(kept, capsys):
 
 
 def test_the_readme_shows_what_the_command_prints():
-    differs = differences.table("ar", "diffusion").split("\n\n")[0]
+    differs = model_diff.table("ar", "diffusion").split("\n\n")[0]
     assert f"\n\n{differs}\n\n" in (ROOT / "README.md").read_text()

@@ -1,7 +1,6 @@
 """Several processes take the steps that one would take, and end and go on together."""
 
 import contextlib
-import importlib
 import io
 import itertools
 import multiprocessing
@@ -21,13 +20,15 @@ import pytest
 import torch
 from helpers import CELLS, ROOT, TINY, build, stir
 
-from nanoparadigm import InputError, checkpoint, cli, corpora, distributed, tokenizers, train
-from nanoparadigm.stopping import UNFINISHED
-from nanoparadigm.train import Settings, read_log
+from nanoparadigm import InputError, corpora, tokenizers, train
+from nanoparadigm.commands import main as cli
+from nanoparadigm.signals import UNFINISHED
+from nanoparadigm.training import checkpoint, distributed, trainer
+from nanoparadigm.training.log import read_log
+from nanoparadigm.training.settings import Settings
 
-trainer = importlib.import_module("nanoparadigm.train")
 processes = multiprocessing.get_context("forkserver")
-slow_to_load = ["nanoparadigm.cli", "torch._dynamo", "pytest", "yaml"]
+slow_to_load = ["nanoparadigm.commands.main", "torch._dynamo", "pytest", "yaml"]
 processes.set_forkserver_preload(slow_to_load)
 
 LINES = "the cat sat on the mat\n", "a dog ran to a red hut\n", "the hen hid in the hay\n"

@@ -12,26 +12,13 @@ import torch
 from helpers import LENGTH, TINY, generator, presets, stir, unknown
 from torch import nn
 
-from nanoparadigm import (
-    PRESETS,
-    InputError,
-    build,
-    corpora,
-    evaluate,
-    parameters,
-    race,
-    tokenizers,
-)
-from nanoparadigm.evaluate import (
-    Counted,
-    Estimate,
-    accuracy,
-    bits_per_character,
-    generation_speed,
-    measure,
-    nats_per_token,
-    table,
-)
+from nanoparadigm import PRESETS, InputError, build, corpora, evaluate, parameters, tokenizers
+from nanoparadigm.evaluate import comparison, cost, likelihood
+from nanoparadigm.evaluate.comparison import measure
+from nanoparadigm.evaluate.cost import Counted, generation_speed
+from nanoparadigm.evaluate.likelihood import Estimate, accuracy, bits_per_character, nats_per_token
+from nanoparadigm.evaluate.tables import table
+from nanoparadigm.show import animation
 
 
 def of_text(kind):
@@ -68,7 +55,7 @@ class Priced(nn.Module):
         super().__init__()
         self.shown = []
 
-    def nll_bound(self, x, generator, draws):
+    def nll_bound(self, x, generator, num_samples):
         first = len(self.shown)
         self.shown += x.tolist()
         return x.shape[1] * torch.arange(first + 1, first + len(x) + 1)
@@ -114,7 +101,7 @@ def test_bits_per_character_by_hand(name, data):
     tokens = data.tokenizer.encode(data.corpus.validation)
     bits = 0.0
     for start in range(0, len(tokens), LENGTH):
-        state, last = model.net.init_state(1), model.blank
+        state, last = model.net.init_state(1), model.bos_id
         for token in tokens[start : start + LENGTH]:
             logits, state = model.net.step(torch.tensor([[last]]), state)
             p = logits[0, 0, : model.vocab_size].double().exp()
@@ -156,7 +143,7 @@ def test_what_grows_with_the_vocabulary_is_asked_of_small_ones_only(monkeypatch)
     data = of_text("char")
     ids = data.tokenizer.vocab_size
     for most, answers in (ids, True), (ids - 1, False):
-        monkeypatch.setattr(evaluate, "CANDIDATES", most)
+        monkeypatch.setattr(comparison, "CANDIDATES", most)
         for name in "ar", "diffusion":
             row = measure(new(data, name), data, draws=1)
             assert (row["reverse"] is not None) == (answers or name == "diffusion")
@@ -165,7 +152,7 @@ def test_what_grows_with_the_vocabulary_is_asked_of_small_ones_only(monkeypatch)
 
 def test_of_a_very_long_text_the_baselines_count_the_beginning(monkeypatch):
     data = of_text("char")
-    monkeypatch.setattr(evaluate, "COUNTED", 50)
+    monkeypatch.setattr(comparison, "COUNTED", 50)
     some = evaluate.baselines(data)
     data.train = data.train[:50]
     assert some == evaluate.baselines(data)
@@ -292,7 +279,7 @@ def stopwatch(model, seconds):
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(model, "sample", timed)
-        patch.setattr(evaluate, "time", SimpleNamespace(perf_counter=lambda: now[0]))
+        patch.setattr(cost, "time", SimpleNamespace(perf_counter=lambda: now[0]))
         yield
 
 
@@ -378,7 +365,7 @@ def test_what_measure_is_asked_reaches_what_measures(monkeypatch):
     model = new(data, "diffusion")
 
     def noted(name, gives):
-        function = getattr(evaluate, name)
+        function = getattr(comparison, name)
 
         def note(*given, **options):
             bound = inspect.signature(function).bind(*given, **options)
@@ -386,7 +373,7 @@ def test_what_measure_is_asked_reaches_what_measures(monkeypatch):
             asked.setdefault(name, []).append(bound.arguments)
             return gives
 
-        monkeypatch.setattr(evaluate, name, note)
+        monkeypatch.setattr(comparison, name, note)
 
     nats = torch.tensor([1.0, 3.0], dtype=torch.float64) * LENGTH
     windows = [(data.validation[0][:2], nats)]
@@ -414,15 +401,15 @@ def test_what_measure_is_asked_reaches_what_measures(monkeypatch):
 
 def test_as_many_draws_as_are_asked_for_are_taken(data):
     class Drawn(Priced):
-        def nll_bound(self, x, generator, draws):
-            return torch.full((len(x),), float(draws * x.shape[1]))
+        def nll_bound(self, x, generator, num_samples):
+            return torch.full((len(x),), float(num_samples * x.shape[1]))
 
     for draws in (1, 5):
         assert nats_per_token(Drawn(), data, None, draws=draws).mean == pytest.approx(draws)
 
 
 def test_a_network_is_given_as_many_texts_as_its_logits_allow(monkeypatch):
-    monkeypatch.setattr(evaluate, "LOGITS", 1000)
+    monkeypatch.setattr(likelihood, "LOGITS", 1000)
     found = [evaluate.at_once(V, L, 12) for V, L in ((10, 10), (9, 10), (10, 20), (100, 11))]
     assert found == [10, 11, 5, 1]
     assert evaluate.at_once(2, 10, 12) == 12
@@ -468,7 +455,7 @@ def test_a_network_that_has_diverged_neither_writes_nor_is_measured(name):
     tasks = [
         lambda: model.sample(1, 3, generator(), steps=2),
         lambda: model.infill(1, [1], [2], 2, generator()),
-        lambda: race.record(name, model, data.tokenizer, [model.blank] * 3, generator()),
+        lambda: animation.record(name, model, data.tokenizer, [model.mask_id] * 3, generator()),
         lambda: measure(model, data, draws=1),
         lambda: nats_per_token(model, data, generator()),
     ]

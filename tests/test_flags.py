@@ -11,19 +11,13 @@ import pytest
 import torch
 from helpers import TINY
 
-from nanoparadigm import (
-    build,
-    checkpoint,
-    cli,
-    commands,
-    corpora,
-    evaluate,
-    race,
-    tokenizers,
-    viz,
-)
-from nanoparadigm.language import corpus, language
-from nanoparadigm.tokenizers import CharTokenizer
+from nanoparadigm import build, commands, corpora, evaluate, tokenizers
+from nanoparadigm.commands import main as cli
+from nanoparadigm.data.corpora import language_corpus
+from nanoparadigm.data.tokenizers import CharTokenizer
+from nanoparadigm.language import language
+from nanoparadigm.show import animation, figures
+from nanoparadigm.training import checkpoint
 
 LETTERS = CharTokenizer("abcdefg")
 MEASURED = dict(exact=True, bits_per_character=dict(mean=1.0, se=0.1), windows=[1.0, 2.0])
@@ -78,8 +72,8 @@ WRITING = [
     ("diffusion", "--sampler ancestral --eta 2.5", dict(sampler="ancestral", eta=2.5)),
     (
         "diffusion",
-        "--sampler confidence --reveal cosine",
-        dict(sampler="confidence", reveal="cosine"),
+        "--sampler confidence --unmasking cosine",
+        dict(sampler="confidence", unmasking="cosine"),
     ),
     (
         "diffusion",
@@ -104,20 +98,20 @@ def test_the_flags_of_writing_reach_the_model(command, name, flags, expected):
         notes, one = Notes(patch), saved(name)
         loads(patch, one)
         notes.of(one.model, "fill", torch.zeros(1, 1, dtype=torch.long))
-        notes.of(race, "record", race.Run("it", name, "", (), "", (frame(),)))
+        notes.of(animation, "record", animation.Run("it", name, "", (), "", (frame(),)))
         run(f"{command} --checkpoint it {flags}")
     (asked,) = notes
     options = asked.pop("options")
     template = asked["template"]
     found = {**asked, **options, "length": len(template), "seed": asked["generator"].initial_seed()}
-    found["prompt"] = [token for token in template if token != one.model.blank]
+    found["prompt"] = [token for token in template if token != one.model.mask_id]
     for option, value in expected.items():
         if command == "sample" or option != "n":
             assert found.get(option, "nothing") == value, option
 
 
 def frame():
-    return race.Frame({}, None, 1, 1, 0.5, None)
+    return animation.Frame({}, None, 1, 1, 0.5, None)
 
 
 def test_the_flags_of_infill_reach_the_model():
@@ -137,8 +131,8 @@ def test_the_clock_of_visualize_is_that_of_all_it_shows(tmp_path, capsys):
     with pytest.MonkeyPatch.context() as patch:
         notes, one = Notes(patch), saved("ar")
         loads(patch, one)
-        notes.of(race, "page", "a page")
-        notes.of(race, "gif", None)
+        notes.of(animation, "page", "a page")
+        notes.of(animation, "gif", None)
         flags = f"--clock seconds --html {tmp_path}/a.html --gif {tmp_path}/a.gif"
         run(f"visualize --checkpoint it --length 3 {flags}")
     assert [asked["clock"] for asked in notes] == ["seconds", "seconds"]
@@ -175,9 +169,9 @@ def test_the_flags_of_evaluate_reach_the_ways_of_writing():
     words = tokenizers.WordTokenizer(language().words)
     with pytest.MonkeyPatch.context() as patch:
         notes, truth = Notes(patch), Notes(patch)
-        one = saved("flow", words, text=corpus(5, 5), block_size=32)
+        one = saved("flow", words, text=language_corpus(5, 5), block_size=32)
         loads(patch, one)
-        patch.setattr(corpora, "load", lambda name, path=None: corpus(5, 5))
+        patch.setattr(corpora, "load", lambda name, path=None: language_corpus(5, 5))
         patch.setattr(evaluate, "decoding_table", lambda rows: "")
         notes.of(evaluate, "decoding", {})
         truth.of(evaluate, "decoding_of_the_truth", {})
@@ -199,7 +193,7 @@ def test_the_flags_of_compare_reach_the_measurement(tmp_path):
         patch.setattr(commands.compare, "read_log", lambda run: [])
         patch.setattr(evaluate, "baselines", lambda data: [])
         figure = SimpleNamespace(savefig=lambda path, dpi: None)
-        floors.of(viz, "learning_curves", figure)
+        floors.of(figures, "learning_curves", figure)
         rows = []
         patch.setattr(evaluate, "table", lambda given: rows.extend(given) or "")
         (tmp_path / "here").mkdir()

@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from helpers import Table, awake, generator
 
 from nanoparadigm import InputError
+from nanoparadigm.decoding.uniform import euler_step, posterior_step
 from nanoparadigm.paradigms import DiscreteFlow
 from nanoparadigm.paradigms.flow import phi
 
@@ -54,7 +55,7 @@ def test_the_reversal_is_bayes_for_every_pair_of_times(table):
             onward = a / b * torch.eye(K).double() + (1 - a / b) / K
             bayes = q(x, b) * onward[:, z]
             theta = F.one_hot(x, K).double()[None, None]
-            ours = model.reverse(
+            ours = posterior_step(
                 torch.tensor([[z]]), theta, torch.tensor(a), torch.tensor(b).double()
             ).flatten()
             assert torch.allclose(ours / ours.sum(), bayes / bayes.sum(), atol=1e-7)
@@ -71,7 +72,7 @@ def test_euler_steps_carry_one_marginal_to_the_next(table, eta):
         errors = []
         for h in (1e-3, 1e-4):
             a_, b_ = (torch.tensor(v, dtype=torch.float64) for v in (a, a + h))
-            step = model.euler(z, theta, a_, b_, eta)[0]
+            step = euler_step(z, theta, a_, b_, eta)[0]
             assert torch.allclose(step.sum(-1), torch.ones(K).double())
             errors.append((q(x, a) @ step - q(x, a + h)).abs().max().item())
         assert errors[1] < 0.02 * errors[0] + 1e-12
@@ -104,8 +105,8 @@ def test_the_integrand_is_the_rate_of_divergence_of_the_sampler_it_bounds(table)
         xs, zs = torch.tensor([[x]]), torch.tensor([[z]])
         limit = model.integrand(xs, zs, 0.6).item()
         for h in (1e-4, 1e-5):
-            true = model.reverse(zs, F.one_hot(xs, K).double(), a, a + h).flatten()
-            ours = model.reverse(zs, theta.expand(1, 1, K), a, a + h).flatten()
+            true = posterior_step(zs, F.one_hot(xs, K).double(), a, a + h).flatten()
+            ours = posterior_step(zs, theta.expand(1, 1, K), a, a + h).flatten()
             true, ours = true / true.sum(), ours / ours.sum()
             divergence = (true * (true / ours).log()).sum().item() / h
             assert divergence == pytest.approx(limit, rel=30 * h)
@@ -168,7 +169,7 @@ def test_the_samplers_reach_the_law_of_an_independent_model(table):
 def test_nll_bound_is_the_quadrature_in_the_mean(table):
     model, prior = table
     x = torch.randint(K, (1, 6), generator=generator())
-    estimates = model.nll_bound(x.expand(20_000, 6), generator(), draws=8)
+    estimates = model.nll_bound(x.expand(20_000, 6), generator(), num_samples=8)
     error = estimates.std() / 20_000**0.5
     assert abs(estimates.mean() + prior.log()[x].sum()) < 4 * error
 
@@ -180,7 +181,7 @@ def test_wrong_options_are_named():
             model.nll_bound(torch.zeros(1, 4, dtype=torch.long), generator(), end=end)
     for options, message in [
         ({"sampler": "eular"}, "did you mean 'euler'"),
-        ({"eta": 1.0}, "belongs to the Euler"),
+        ({"eta": 1.0}, "belongs to sampler euler"),
         ({"eta": -1.0, "sampler": "euler"}, "eta is -1"),
     ]:
         with pytest.raises(InputError, match=message):

@@ -7,7 +7,7 @@ from helpers import generator
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nanoparadigm.fused import rms_norm, short_conv, squared_relu
+from nanoparadigm.networks.fused_ops import rms_norm, short_conv, squared_relu
 
 
 def normal(*shape, seed=0):

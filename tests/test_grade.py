@@ -15,8 +15,7 @@ import pytest
 import torch
 from helpers import ROOT
 
-from nanoparadigm.check import check
-from nanoparadigm.exercises import ALL
+from nanoparadigm.exercises import ALL, check
 
 sys.path.insert(0, str(ROOT / "book"))
 
@@ -308,7 +307,7 @@ class Here(grade.Kernel):
 
 @pytest.mark.parametrize("name", ALL)
 def test_an_answer_that_is_called_elsewhere_is_told_the_same(name, tmp_path, monkeypatch):
-    monkeypatch.setattr("nanoparadigm.check.check", check)  # which that module sets otherwise
+    monkeypatch.setattr("nanoparadigm.exercises.check", check)  # which that module sets otherwise
     import handed_in
 
     exercise = ALL[name]

@@ -15,10 +15,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from test_cli import LINES, TEXT, Said, contents, main, quiet, table_rows, tiny
 
-from nanoparadigm import checkpoint, cli, corpora, evaluate, shards, study
-from nanoparadigm.corpora import Corpus, Data, of_run
+from nanoparadigm import atomic, corpora, evaluate
+from nanoparadigm.commands import main as cli
+from nanoparadigm.data import shards
+from nanoparadigm.data.corpora import of_run
+from nanoparadigm.data.corpus import Corpus, Data
+from nanoparadigm.data.tokenizers import BPETokenizer, CharTokenizer
 from nanoparadigm.errors import InputError
-from nanoparadigm.tokenizers import BPETokenizer, CharTokenizer
+from nanoparadigm.evaluate import comparison
+from nanoparadigm.studies.schedules import study
+from nanoparadigm.training import checkpoint
 
 OTHER = "".join(random.Random(1).choices(LINES, k=40))  # in the same characters and words
 KINDS = ["char", "bpe", "word", "shards"]
@@ -29,8 +35,8 @@ FAST = shlex.join(tiny(max_steps=2, eval_interval=1, batch_size=2))
 def quick(patch):
     """Without bars, and of a measurement no more than what depends on the text."""
     quiet(patch)
-    patch.setattr(evaluate, "accuracy", lambda *given: evaluate.Estimate(0.5, 0.1))
-    patch.setattr(evaluate, "generation_speed", lambda *given: evaluate.Speed(1.0, 1, 1))
+    patch.setattr(comparison, "accuracy", lambda *given: evaluate.Estimate(0.5, 0.1))
+    patch.setattr(comparison, "generation_speed", lambda *given: evaluate.Speed(1.0, 1, 1))
 
 
 def name_of(kind):
@@ -92,7 +98,7 @@ def lines(kind, at="."):
 
 def measured(kind, at="."):
     """The same in the demo."""
-    answers = pytest.importorskip("nanoparadigm.answers")
+    answers = pytest.importorskip("nanoparadigm.show.demo_handlers")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(answers.evaluate, "measure", lambda model, data, **options: dict(
             exact=True, bits_per_character=dict(mean=1.0, se=0.1), windows=[1.0, 2.0],
@@ -193,7 +199,7 @@ def test_one_text_is_one_whatever_it_is_called_and_two_are_two(home, say):
     said = say(f"{runs} runs/b")
     assert "different texts" in said.out and "uniform" not in said.out
     assert f"\nruns/b: on the validation split of {home}/b/text.txt.\n" in said.out
-    answers = pytest.importorskip("nanoparadigm.answers").Answers("runs", 1)
+    answers = pytest.importorskip("nanoparadigm.show.demo_handlers").Answers("runs", 1)
     for other in "it", "b":
         tables = answers.measure(["char", other], lambda *given, **named: None)
         assert ("different texts" in tables) == (other == "b")
@@ -309,7 +315,7 @@ def test_a_study_goes_on_with_its_own_texts_or_not_at_all(text, earlier, begun, 
     if earlier:
         facts = json.loads(Path("it/study.json").read_text())
         del facts["fingerprints"]
-        checkpoint.write_json("it/study.json", facts)
+        atomic.write_json("it/study.json", facts)
     name = getattr(begun, text)
     Path(name).rename("moved.txt")
     Path(name).write_text(OTHER)

@@ -12,9 +12,12 @@ import pytest
 import torch
 from helpers import awake, generator
 
-from nanoparadigm import InputError, cli, evaluate, judging, study, tokenizers
-from nanoparadigm.corpora import Corpus, Data
-from nanoparadigm.tokenizers import CharTokenizer
+from nanoparadigm import InputError, evaluate, tokenizers
+from nanoparadigm.commands import main as cli
+from nanoparadigm.data.corpus import Corpus, Data
+from nanoparadigm.data.tokenizers import CharTokenizer
+from nanoparadigm.evaluate import likelihood
+from nanoparadigm.studies.schedules import scorers, study
 
 TEXT = "".join("abcdefg"[i] for i in torch.randint(7, (600,), generator=generator()))
 
@@ -42,7 +45,7 @@ def asked(model, monkeypatch):
 
 
 def test_a_network_is_never_asked_for_more_than_it_may_be_at_once(data, monkeypatch):
-    monkeypatch.setattr(evaluate, "LOGITS", 2 * 12 * 7 + 1)
+    monkeypatch.setattr(likelihood, "LOGITS", 2 * 12 * 7 + 1)
     model = awake("diffusion", vocab_size=7, network="transformer", block_size=12)
     found = asked(model, monkeypatch)
     evaluate.window_nats(model, data, generator(), draws=1)
@@ -50,16 +53,16 @@ def test_a_network_is_never_asked_for_more_than_it_may_be_at_once(data, monkeypa
     study.gradient_snr(model, data, batch_size=5, draws=2)
     study.sample(model, 5, 12, steps=3)
     evaluate.accuracy(model, data, 0, generator())
-    judge = judging.Own(awake("ar", vocab_size=7, block_size=12), "a judge")
+    judge = scorers.Own(awake("ar", vocab_size=7, block_size=12), "a judge")
     ours = len(found)
-    judging.read(judge, data.validation[0])
+    scorers.read(judge, data.validation[0])
     assert ours > 20 and max(found) == 2 * 12 * 7
 
 
 def test_the_noise_of_the_gradient_is_that_of_whole_batches(data, monkeypatch):
     model = awake("diffusion", vocab_size=7, network="transformer", block_size=12)
     whole = study.gradient_snr(model, data, batch_size=5, draws=6)
-    monkeypatch.setattr(evaluate, "LOGITS", 2 * 12 * 7)
+    monkeypatch.setattr(likelihood, "LOGITS", 2 * 12 * 7)
     assert study.gradient_snr(model, data, batch_size=5, draws=6) == pytest.approx(whole, 1e-4)
     batches = study.corpora.Batches(data.train, 5, 12, generator(0))
     noise, gradients = generator(1), []
@@ -75,33 +78,33 @@ def test_the_noise_of_the_gradient_is_that_of_whole_batches(data, monkeypatch):
 
 def test_a_judge_reads_texts_in_parts_as_it_reads_them_at_once(data, monkeypatch):
     model, texts = awake("ar", vocab_size=7, block_size=12), data.validation[0]
-    judge = judging.Own(model, "a judge")
-    nats, endings = judging.read(judge, texts)
+    judge = scorers.Own(model, "a judge")
+    nats, endings = scorers.read(judge, texts)
     assert torch.allclose(nats, model.nll_bound(texts) / 12, atol=1e-5)
-    monkeypatch.setattr(evaluate, "LOGITS", 3 * 12 * 7)
-    for whole, parts in zip((nats, endings), judging.read(judge, texts), strict=True):
+    monkeypatch.setattr(likelihood, "LOGITS", 3 * 12 * 7)
+    for whole, parts in zip((nats, endings), scorers.read(judge, texts), strict=True):
         assert torch.allclose(whole, parts, atol=1e-5)
 
 
 def test_an_ending_is_what_the_last_prediction_is_read_from(data):
     model, texts = awake("ar", vocab_size=7, block_size=12), data.validation[0]
-    _, endings = judging.read(judging.Own(model, "a judge"), texts)
+    _, endings = scorers.read(scorers.Own(model, "a judge"), texts)
     assert torch.allclose(model.net.read(endings)[:, :7], model.logits(texts)[:, -1], atol=1e-5)
 
 
 def test_token_variety_is_the_entropy_of_what_a_text_holds():
     texts = torch.tensor([[0, 0, 0, 0], [0, 1, 2, 50_000], [3, 3, 9, 9]])
-    assert judging.token_variety(texts).tolist() == pytest.approx([0, math.log(4), math.log(2)])
-    assert judging.distinct(texts, 1) == 6 / 12 and judging.distinct(texts, 2) == 7 / 9
+    assert scorers.token_variety(texts).tolist() == pytest.approx([0, math.log(4), math.log(2)])
+    assert scorers.distinct(texts, 1) == 6 / 12 and scorers.distinct(texts, 2) == 7 / 9
 
 
 def test_mauve_tells_texts_from_others_and_says_of_what_it_is():
     pytest.importorskip("mauve")
-    judge = judging.Own(awake("ar", vocab_size=7), "somebody")
+    judge = scorers.Own(awake("ar", vocab_size=7), "somebody")
     human, same = torch.randn(2, 200, 8, generator=generator())
-    near = judging.mauve(human, same, judge, 32)
-    far = judging.mauve(human, same + 2, judge, 32)
-    assert near == judging.mauve(human, same, judge, 32)  # whatever was drawn before
+    near = scorers.mauve(human, same, judge, 32)
+    far = scorers.mauve(human, same + 2, judge, 32)
+    assert near == scorers.mauve(human, same, judge, 32)  # whatever was drawn before
     assert near["mean"] > 0.9 and far["mean"] < 0.1
     assert near | {"mean": 0} == dict(
         mean=0, n=200, length=32, embedder="the last hidden state of somebody"
@@ -111,15 +114,15 @@ def test_mauve_tells_texts_from_others_and_says_of_what_it_is():
 def test_texts_and_their_ceiling_are_measured_against_the_same_others(data, monkeypatch):
     seen = []
     monkeypatch.setattr(
-        judging, "mauve", lambda human, texts, judge, length: seen.append((human, texts, length))
+        scorers, "mauve", lambda human, texts, judge, length: seen.append((human, texts, length))
     )
-    judge = judging.Own(awake("ar", vocab_size=7, block_size=12), "a judge")
+    judge = scorers.Own(awake("ar", vocab_size=7, block_size=12), "a judge")
     samples = data.train[: 9 * 12].view(9, 12)
     study.opinions(samples, data, judge)
     (human, texts, length), (same, real, _) = seen
     assert torch.equal(human, same) and length == 12
     assert len(human) == len(texts) == len(real) == 5  # of the ten there are
-    endings = judging.read(judge, data.validation[0])[1]
+    endings = scorers.read(judge, data.validation[0])[1]
     both = torch.cat([human, real])
     places = (both[:, None] - endings).abs().sum(-1).argmin(-1)
     assert sorted(places.tolist()) == list(range(10))  # no text is in both
@@ -127,7 +130,7 @@ def test_texts_and_their_ceiling_are_measured_against_the_same_others(data, monk
 
 def test_without_mauve_nothing_is_said(monkeypatch):
     monkeypatch.setitem(sys.modules, "mauve", None)
-    assert judging.mauve(torch.zeros(3, 2), torch.zeros(3, 2), None, 5) is None
+    assert scorers.mauve(torch.zeros(3, 2), torch.zeros(3, 2), None, 5) is None
 
 
 def test_mauve_is_asked_of_what_is_written_against_what_is_human(monkeypatch):
@@ -141,7 +144,7 @@ def test_mauve_is_asked_of_what_is_written_against_what_is_human(monkeypatch):
     module = types.SimpleNamespace(compute_mauve=compute_mauve)
     monkeypatch.setitem(sys.modules, "mauve", module)
     human, written = torch.zeros(3, 2, dtype=torch.bfloat16), torch.ones(3, 2)
-    found = judging.mauve(human, written, types.SimpleNamespace(name="somebody"), 5)
+    found = scorers.mauve(human, written, types.SimpleNamespace(name="somebody"), 5)
     assert found == dict(mean=0.25, n=3, length=5, embedder="the last hidden state of somebody")
     assert asked[0].max() == 0 and asked[1].min() == 1
 
@@ -150,7 +153,7 @@ def test_an_opinion_is_what_its_parts_are_worked_to_be():
     """Shares of different tokens, pairs and triples among all of them, by sets; entropies by
     counting; means and standard errors by hand."""
     texts = torch.tensor([[1, 1, 2, 3], [1, 2, 3, 3], [5, 5, 5, 5]])
-    found = judging.opinion(texts, torch.tensor([1.0, 2.0, 6.0]))
+    found = scorers.opinion(texts, torch.tensor([1.0, 2.0, 6.0]))
     assert found["judged"] == dict(mean=3, se=pytest.approx(math.sqrt(7 / 3)))
     h = [1.5 * math.log(2), 1.5 * math.log(2), 0.0]
     mean = sum(h) / 3
@@ -179,7 +182,7 @@ class Prices:
 
 def test_a_judge_pays_every_place_of_a_text():
     judge, texts = Prices(12), torch.randint(7, (5, 12), generator=generator())
-    nats, endings = judging.read(judge, texts)
+    nats, endings = scorers.read(judge, texts)
     assert nats.tolist() == pytest.approx([judge.price(text) for text in texts], rel=1e-5)
     assert endings.shape == (5, 12)
 
@@ -187,7 +190,7 @@ def test_a_judge_pays_every_place_of_a_text():
 def test_texts_and_real_ones_are_each_judged_by_their_own_nats(data, monkeypatch):
     """What is written is judged as what is written, real texts as what is real, and MAUVE has
     their endings against the other half of the real ones."""
-    monkeypatch.setattr(judging, "mauve", lambda human, texts, judge, length: (human, texts))
+    monkeypatch.setattr(scorers, "mauve", lambda human, texts, judge, length: (human, texts))
     samples, judge = data.train[: 4 * 12].view(4, 12), Prices(12)
     found = study.opinions(samples, data, judge)
     (human, written), (same, real) = found["written"]["mauve"], found["real"]["mauve"]
@@ -264,9 +267,9 @@ def test_a_gpt2_in_a_folder_judges_a_study(gpt2, monkeypatch):
 
 
 def test_an_ending_of_gpt2_is_what_its_last_prediction_is_read_from(gpt2):
-    judge = judging.GPT2(source=str(gpt2 / "judge"))
+    judge = scorers.GPT2(source=str(gpt2 / "judge"))
     x = torch.randint(50_257, (3, 16), generator=generator())
-    nats, endings = judging.read(judge, x)
+    nats, endings = scorers.read(judge, x)
     with torch.no_grad():
         assert torch.allclose(judge.net.lm_head(endings), judge.logits(x)[:, -1], atol=1e-5)
         start = torch.cat([torch.full((3, 1), judge.net.config.bos_token_id), x], dim=1)[:, :-1]
@@ -300,8 +303,8 @@ def test_a_judge_that_cannot_read_a_study_ends_it_before_it_begins(
 def test_the_published_judge_wants_its_own_tokens(tmp_path, monkeypatch, capsys):
     """Said without the package transformers, too."""
     (tmp_path / "text.txt").write_text(TEXT)
-    main = plan(tmp_path, monkeypatch, tokenizer="char", judge="gpt2")
-    assert cli.main([*main.split(), "refused"]) == 2
+    command = plan(tmp_path, monkeypatch, tokenizer="char", judge="gpt2")
+    assert cli.main([*command.split(), "refused"]) == 2
     assert "reads tokens of GPT-2, and this study writes those of a char" in capsys.readouterr().err
 
 
@@ -315,4 +318,4 @@ def test_a_damaged_configuration_of_a_judge_is_named(text, tmp_path):
 @pytest.mark.parametrize("text", ["{}", '{"model_type": ["gpt2"]}', '{"model_type": "gpt3"}'])
 def test_another_model_in_a_folder_is_no_gpt2(text, tmp_path):
     (tmp_path / "config.json").write_text(text)
-    assert not judging.is_gpt2(str(tmp_path)) and not judging.is_gpt2("a\0b")
+    assert not scorers.is_gpt2(str(tmp_path)) and not scorers.is_gpt2("a\0b")

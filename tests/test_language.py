@@ -5,7 +5,7 @@ import torch
 from helpers import generator
 
 from nanoparadigm import corpora, tokenizers
-from nanoparadigm.language import LENGTH, NOUNS, VERBS, compiled, grammatical, language
+from nanoparadigm.language.grammar import LENGTH, NOUNS, VERBS, compiled, grammatical, language
 
 A = language()
 X = A.sample(2000, LENGTH, generator())

@@ -9,7 +9,7 @@ from helpers import Table, awake, generator
 
 from nanoparadigm import SCHEDULES
 from nanoparadigm.paradigms import MaskedDiffusion
-from nanoparadigm.paradigms.mdlm import entropy_weights
+from nanoparadigm.studies.schedules import bounds
 
 V, L = 5, 4
 UNCLIPPED = [name for name, s in SCHEDULES.items() if not s.clipped]
@@ -54,7 +54,7 @@ def test_corruption_masks_at_the_rate_of_the_schedule():
 def test_masking_by_entropy_masks_what_is_easy_more():
     x = torch.randint(V, (2, 40_000), generator=generator())
     model = MaskedDiffusion(None, V, masking="entropy")
-    model.weights = entropy_weights(torch.tensor([0.0, 0.5, 1.0, 1.3, 2.2]))
+    model.weights = bounds.entropy_weights(torch.tensor([0.0, 0.5, 1.0, 1.3, 2.2]))
     assert torch.allclose(model.weights, torch.tensor([1.5, 1.5, 1.0, 0.7, 0.5]))
     t = torch.tensor([0.3, 0.9], dtype=torch.float64)
     z = model.corrupt(x, t, generator(1))
@@ -70,7 +70,7 @@ def test_the_own_exam_is_not_the_bound():
     model = awake("diffusion", vocab_size=V)
     x = torch.randint(V, (1, L), generator=generator()).expand(4000, L)
     with torch.no_grad():
-        marks = model.own_exam(x, generator(1))
+        marks = bounds.in_schedule_cross_entropy(model, x, generator(1))
     exact = 0.0
     for mask in all_masks()[1:]:
         k = int(mask.sum())
@@ -104,14 +104,14 @@ def test_the_own_exam_is_under_the_models_own_schedule_and_masking(schedule, mas
         model.weights = torch.tensor([0.5, 1.4, 1.0, 0.7, 1.3])
     x, n = torch.tensor([[1, 0, 4, 2]]), 3000
     with torch.no_grad():
-        marks = model.own_exam(x.expand(n, L), generator(1), draws=3)
+        marks = bounds.in_schedule_cross_entropy(model, x.expand(n, L), generator(1), num_samples=3)
         expected = exam(model, x)
     assert abs(marks.mean() - expected) < 4.5 * marks.std() / n**0.5 + 1e-3
 
 
 def test_weights_are_one_at_the_mean_and_as_far_from_it_as_the_entropy():
     """By hand, with a mean, 8 / 5 = 1.6, that is not the median."""
-    found = entropy_weights(torch.tensor([0.0, 1.0, 2.0, 1.0, 4.0]))
+    found = bounds.entropy_weights(torch.tensor([0.0, 1.0, 2.0, 1.0, 4.0]))
     assert found.tolist() == pytest.approx([1.5, 1.375, 0.75, 1.375, 0.5])
 
 
@@ -163,7 +163,7 @@ def test_the_estimator_has_the_mean_that_enumeration_gives():
     with torch.no_grad():
         n = 8000
         for draws in (1, 3, 4, 8):
-            estimates = model.nll_bound(x.expand(n, L), generator(draws), draws=draws)
+            estimates = model.nll_bound(x.expand(n, L), generator(draws), num_samples=draws)
             error = estimates.std() / n**0.5
             assert abs(estimates.mean() - exact) < 4 * error
 
@@ -172,7 +172,7 @@ def test_an_independent_model_is_bounded_by_its_own_likelihood(independent):
     """Mask counts 1 ... L in equal shares give -log p(x) exactly, whatever the subset means."""
     logits, x, nll = independent
     model = MaskedDiffusion(Table(logits), V)
-    estimates = model.nll_bound(x.expand(5000, L), generator(), draws=4)
+    estimates = model.nll_bound(x.expand(5000, L), generator(), num_samples=4)
     assert abs(estimates.mean() - nll) < 4 * estimates.std() / 5000**0.5
 
 
@@ -182,7 +182,7 @@ def test_the_bound_under_its_own_schedule_is_never_below(independent, schedule):
     logits, x, nll = independent
     model = MaskedDiffusion(Table(logits), V, schedule)
     with torch.no_grad():
-        estimates = model.nelbo(x.expand(40_000, L), generator(), draws=4)
+        estimates = bounds.nelbo(model, x.expand(40_000, L), generator(), num_samples=4)
     error = estimates.std() / 40_000**0.5
     difference = estimates.mean() - nll
     if schedule in UNCLIPPED:
@@ -213,9 +213,9 @@ def test_the_number_revealed_follows_the_clock():
     model = awake("diffusion", vocab_size=V)
     model.net = Table(torch.zeros(V + 1, dtype=torch.float64))
     for schedule in UNCLIPPED:
-        model.clock = SCHEDULES[schedule]
+        model.sampling_schedule = SCHEDULES[schedule]
         blank = torch.full((200, 50), V)
         states = list(model.trajectory(blank, blank != V, generator(), steps=4))
         for k, state in enumerate(states):
-            alpha = model.clock.alpha(torch.tensor(1 - k / 4, dtype=torch.float64))
+            alpha = model.sampling_schedule.alpha(torch.tensor(1 - k / 4, dtype=torch.float64))
             assert abs((state != V).double().mean() - alpha) < 0.02

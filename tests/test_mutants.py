@@ -17,11 +17,19 @@ import test_schedules
 import torch
 from helpers import plant
 
-from nanoparadigm import automaton, scan, schedules
-from nanoparadigm.hollow import Hollow
-from nanoparadigm.mamba import Mixer
-from nanoparadigm.paradigms import Autoregressive, DiscreteFlow, MaskedDiffusion, Paradigm, base
-from nanoparadigm.transformer import Attention, Cache
+from nanoparadigm.decoding import autoregressive, blocks, categorical, masked, uniform
+from nanoparadigm.language import automaton
+from nanoparadigm.networks import selective_scan
+from nanoparadigm.networks.hollow import Hollow
+from nanoparadigm.networks.mamba import Mixer
+from nanoparadigm.networks.transformer import Attention, Cache
+from nanoparadigm.paradigms import (
+    Autoregressive,
+    DiscreteFlow,
+    MaskedDiffusion,
+    schedules,
+)
+from nanoparadigm.studies.schedules import bounds
 
 
 def scan_law(form):
@@ -43,7 +51,7 @@ def flow_is_tight():
 
 BERNOULLI = """u = torch.rand(len(x), 1, dtype=torch.float64, generator=generator)
     masked = torch.rand(x.shape, dtype=torch.float64, generator=generator) < u
-    ce = self.cross_entropy(x, torch.where(masked, self.blank, x), u.squeeze(-1))
+    ce = self.cross_entropy(x, torch.where(masked, self.mask_id, x), u.squeeze(-1))
     """
 
 # name: function, what its source says, what the mutant says, the law that must fail
@@ -61,7 +69,7 @@ MUTANTS = {
         laws.masked_integrand_is_tight_with_the_posterior,
     ),
     "wrong sign of the derivative": (
-        DiscreteFlow._integrand,
+        DiscreteFlow.integrand,
         "-schedule.dalpha(t)",
         "schedule.dalpha(t)",
         flow_is_tight,
@@ -110,137 +118,137 @@ MUTANTS = {
         test_masked.test_corruption_masks_at_the_rate_of_the_schedule,
     ),
     "hides the survivors": (
-        MaskedDiffusion.hide,
+        bounds.hide,
         "noise < u",
         "noise > u",
         laws.clipped_estimate_has_its_terms,
     ),
     "a singular weight, and times that are uniform": (
-        MaskedDiffusion.nelbo,
-        "ce = self.cross_entropy(x, self.hide(x, s[:, None] ** 2, generator), s**2).sum(-1)",
-        "t = stratum(d, draws, len(x), generator).clamp(1e-12, 1 - 1e-12)\n"
-        "        ce = self.integrand(x, self.corrupt(x, t, generator), t).sum(-1)\n"
+        bounds.nelbo,
+        "ce = model.cross_entropy(x, z, s**2).sum(-1)",
+        "t = torch.rand(len(x), generator=generator, dtype=s.dtype).clamp(1e-12, 1 - 1e-12)\n"
+        "        ce = model.integrand(x, model.corrupt(x, t, generator), t).sum(-1)\n"
         "        ce = ce * s / 2 / (high - low)",
         laws.nelbo_has_an_honest_error,
     ),
     "clipped schedule without its prior": (
-        MaskedDiffusion.nelbo,
-        "self.schedule.alpha1 * x.shape[1] * math.log(self.vocab_size)",
+        bounds.nelbo,
+        "model.schedule.alpha1 * x.shape[1] * math.log(model.vocab_size)",
         "0.0",
         laws.clipped_estimate_has_its_terms,
     ),
     "clipped schedule without its reconstruction": (
-        MaskedDiffusion.nelbo,
+        bounds.nelbo,
         "if u0 > 0:",
         "if False:",
         laws.clipped_estimate_has_its_terms,
     ),
     "reveals t - s instead of (t - s) / t": (
-        MaskedDiffusion.ancestral,
+        masked.Ancestral.__call__,
         "(alpha_s - (1 - sigma) * alpha_t) / (1 - alpha_t)",
         "(alpha_s - alpha_t)",
         laws.ancestral_samples_its_own_law,
     ),
     "reveals everything at once": (
-        MaskedDiffusion.ancestral,
+        masked.Ancestral.__call__,
         "(alpha_s - (1 - sigma) * alpha_t) / (1 - alpha_t)",
         "1.0",
         laws.ancestral_samples_its_own_law,
     ),
     "last step leaves masks": (
-        MaskedDiffusion.ancestral,
+        masked.Ancestral.__call__,
         "torch.linspace(1, 0,",
         "torch.linspace(1, 0.02,",
         laws.ancestral_samples_its_own_law,
     ),
     "time reversed in sampling": (
-        MaskedDiffusion.ancestral,
-        "zip(alpha[:-1], alpha[1:], strict=True)",
-        "zip((1 - alpha)[:-1], (1 - alpha)[1:], strict=True)",
+        masked.Ancestral.__call__,
+        "pairwise(model.sampling_schedule.alpha(t))",
+        "pairwise(1 - model.sampling_schedule.alpha(t))",
         laws.ancestral_samples_its_own_law,
     ),
     "visible tokens masked again": (
-        MaskedDiffusion.trajectory,
-        "if shown.any():",
-        "z = torch.where(torch.rand(z.shape, generator=generator) < 0.1, self.blank, z)\n"
-        "        if shown.any():",
+        masked.Ancestral.__call__,
+        "yield z",
+        "yield z\n"
+        "        z = torch.where(torch.rand(z.shape, generator=generator) < 0.1, model.mask_id, z)",
         laws.ancestral_samples_its_own_law,
     ),
     "takes words back and reveals no more for it": (
-        MaskedDiffusion.ancestral,
+        masked.Ancestral.__call__,
         "(alpha_s - (1 - sigma) * alpha_t)",
         "(alpha_s - alpha_t)",
         laws.remasking_samples_its_own_law,
     ),
     "reveals one more than its share": (
-        MaskedDiffusion.in_order,
-        "argsort(-1) < part",
-        "argsort(-1) <= part",
+        masked.Ordered.__call__,
+        "rank < count",
+        "rank <= count",
         laws.every_order_with_the_posterior_draws_the_language,
     ),
     "gives a token the word of another": (
-        MaskedDiffusion.in_order,
-        "logits[shown[masked]]",
-        "logits[shown[masked].flip(0)]",
+        masked.Ordered.__call__,
+        "logits[revealed[masked]]",
+        "logits[revealed[masked].flip(0)]",
         laws.left_to_right_samples_the_chain_rule,
     ),
     "later words seen from the left": (
-        MaskedDiffusion.left_to_right_nll,
+        masked.left_to_right_nll,
         "z[:, i:]",
         "z[:, i : i + 1]",
         laws.left_to_right_has_a_likelihood,
     ),
     "a block changes when it is finished": (
-        Paradigm.write,
+        blocks.in_blocks,
         "known[:, start:end] = True",
         "known[:, start:end] = (torch.arange(start, end) % 2 == 0)",
         lambda: test_decoding.test_a_finished_block_never_changes("diffusion", 12, 3),
     ),
     "a block sees nothing after it": (
-        Paradigm.write,
+        blocks.window,
         "after = min(given, max(room // 2, room - start))",
         "after = 0",
         lambda: test_decoding.test_the_text_after_a_gap_is_in_sight("flow"),
     ),
     "corrects without noise": (
-        DiscreteFlow.correct,
-        "+ (1 - alpha) / self.vocab_size",
+        uniform.gibbs_step,
+        "+ (1 - alpha) / theta.shape[-1]",
         "",
         laws.correcting_leaves_the_noisy_law_as_it_is,
     ),
     "corrects with too little noise left": (
-        DiscreteFlow.trajectory,
-        "read(z, b), b, generator",
-        "read(z, a), a, generator",
+        uniform.Ancestral.__call__,
+        "theta(model, z, b, draw), b, generator",
+        "theta(model, z, a, draw), a, generator",
         laws.corrected_samples_its_own_law,
     ),
     "candidates ranked by all their words": (
-        Autoregressive.infill,
+        autoregressive.infill_by_ranking,
         "len(prefix) if greedy else filled",
         "len(prefix)",
         laws.candidates_are_drawn_by_what_follows,
     ),
     "always reveals the first mask": (
-        MaskedDiffusion.first,
-        "torch.where(masked, u, -1.0)",
+        masked.FirstHitting.__call__,
+        "torch.where(masked, uniform(z, generator), -1.0)",
         "torch.where(masked, 1.0, -1.0)",
         laws.first_hitting_samples_the_random_order_law,
     ),
     "argmax instead of sampling": (
-        base.draw,
+        categorical.sample_categorical,
         "cdf = p.cumsum(-1)",
         "return p.argmax(-1)",
         laws.ar_samples_the_language,
     ),
     "Gumbel noise in float32": (
-        base.draw,
+        categorical.sample_categorical,
         "cdf = p.cumsum(-1)",
         "u = torch.rand(p.shape, generator=generator)\n"
         "    return (p.log().float() - (-u.log()).log()).argmax(-1)",
         test_sampling.test_the_tail_is_reached,
     ),
     "probabilities in float32": (
-        base.probabilities,
+        categorical.Categorical.probabilities,
         "logits.double()",
         "logits.float()",
         test_sampling.test_the_tail_keeps_its_share,
@@ -251,43 +259,43 @@ MUTANTS = {
         "alpha",
         flow_is_tight,
     ),
-    "bump forgotten": (
+    "copy logit forgotten": (
         DiscreteFlow.posterior,
-        "return f.scatter_add(-1, z[..., None], bump.expand(*z.shape, 1))",
+        "return f.scatter_add(-1, z[..., None], copy_logit.expand(*z.shape, 1))",
         "return f",
         laws.flow_posterior_is_the_exact_one,
     ),
-    "bump at the wrong alpha": (
-        DiscreteFlow.bump,
-        "self.odds(alpha)",
-        "self.odds(1 - alpha)",
+    "copy logit at the wrong alpha": (
+        DiscreteFlow.posterior,
+        "self.likelihood_ratio(alpha)",
+        "self.likelihood_ratio(1 - alpha)",
         laws.flow_posterior_is_the_exact_one,
     ),
     "posterior where leave-one-out belongs": (
-        DiscreteFlow._integrand,
+        DiscreteFlow.integrand,
         "self.leave_one_out(z, alpha)",
         "self.posterior(z, alpha)",
         flow_is_tight,
     ),
     "mask counted in the vocabulary": (
-        DiscreteFlow.odds,
+        DiscreteFlow.likelihood_ratio,
         "self.vocab_size",
         "(self.vocab_size + 1)",
         flow_is_tight,
     ),
     "density of the times left out": (
         DiscreteFlow.nll_bound,
-        "2 * s * (1 - low) * self._integrand",
-        "self._integrand",
+        "2 * s * (1 - low) * self.integrand",
+        "self.integrand",
         laws.flow_estimate_is_right,
     ),
     "an integral that is cut, and nothing in the place of what is cut": (
         DiscreteFlow.nll_bound,
-        "total / draws + self.decoding_nll(x, z, alpha).sum(-1)",
-        "total / draws",
+        "total / num_samples + self.decoding_nll(x, z, alpha).sum(-1)",
+        "total / num_samples",
         laws.flow_bound_holds_where_the_network_is_sure_and_wrong,
     ),
-    "decoded without the bump": (
+    "decoded without the copy logit": (
         DiscreteFlow.decoding_nll,
         "self.posterior(z, alpha)",
         "self.leave_one_out(z, alpha)",
@@ -306,26 +314,26 @@ MUTANTS = {
         laws.flow_bound_holds_where_the_network_is_sure_and_wrong,
     ),
     "posterior in the reversal": (
-        DiscreteFlow.trajectory,
-        "f = self.leave_one_out(z,",
-        "f = self.posterior(z,",
+        uniform.theta,
+        "model.leave_one_out(z,",
+        "model.posterior(z,",
         laws.flow_samples_its_own_law,
     ),
     "reversal without Bayes": (
-        DiscreteFlow.reverse,
+        uniform.posterior_step,
         "K * a * theta * here +",
         "",
         laws.flow_sampling_with_the_posterior_draws_the_language,
     ),
     "Euler from leave-one-out": (
-        DiscreteFlow.euler,
+        uniform.euler_step,
         "theta * (1 + K * a / (1 - a) * here)",
         "theta",
         lambda: laws.flow_sampling_with_the_posterior_draws_the_language(sampler="euler"),
     ),
     "shift missing": (
         Autoregressive.logits,
-        "torch.cat([start, x[:, :-1]], dim=1)",
+        "torch.cat([bos, x[:, :-1]], dim=1)",
         "x",
         laws.ar_is_exact_with_the_posterior,
     ),
@@ -343,8 +351,8 @@ MUTANTS = {
     ),
     "only masked tokens pay, unweighted, in a loss called the bound": (
         MaskedDiffusion.loss_terms,
-        "torch.ones_like(z, dtype=torch.bool) if self.hollow else z == self.blank",
-        "z == self.blank",
+        "torch.ones_like(z, dtype=torch.bool) if self.hollow else z == self.mask_id",
+        "z == self.mask_id",
         laws.hollow_masked_loss_is_the_bound,
     ),
     "a target that the network sees": (
@@ -384,25 +392,25 @@ MUTANTS = {
         lambda: test_networks.test_steps_equal_the_parallel_pass("ar", [5, 1, 1, 5]),
     ),
     "scan operator swapped": (
-        scan.scan_log_depth,
+        selective_scan.scan_log_depth,
         "a[:, :, shift:] * b[:, :, :-shift] + b[:, :, shift:]",
         "a[:, :, :-shift] * b[:, :, shift:] + b[:, :, :-shift]",
         scan_law("log depth"),
     ),
     "reverse scan not shifted": (
-        scan.BlockedScan.backward,
+        selective_scan.BlockedScan.backward,
         "decays[i + 1]",
         "decays[i]",
         scan_law("blocked"),
     ),
     "states of a block start from zero": (
-        scan.BlockedScan.forward,
+        selective_scan.BlockedScan.forward,
         "advance(a, x, h[block])",
         "advance(a, x, h[0] * 0)",
         lambda: small_blocks(scan_law("blocked")),
     ),
     "softplus missing": (
-        scan.selective_scan,
+        selective_scan.selective_scan,
         "F.softplus(delta)",
         "delta",
         test_scan.test_the_options_are_what_they_say,
@@ -459,11 +467,11 @@ MUTANTS = {
 
 
 def small_blocks(law):
-    before, scan.BUFFER = scan.BUFFER, 5 * 2 * 3 * 4
+    before, selective_scan.BUFFER = selective_scan.BUFFER, 5 * 2 * 3 * 4
     try:
         law()
     finally:
-        scan.BUFFER = before
+        selective_scan.BUFFER = before
 
 
 def holds(law):

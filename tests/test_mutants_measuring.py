@@ -19,21 +19,15 @@ import test_viz
 import torch
 from helpers import dies, patched
 
-from nanoparadigm import (
-    automaton,
-    differences,
-    evaluate,
-    judging,
-    language,
-    ngram,
-    race,
-    shared_code,
-    viz,
-)
+from nanoparadigm import evaluate
 from nanoparadigm.commands import Compare, Evaluate, Infill, Sample, Visualize
 from nanoparadigm.commands.sample import Decoding
-from nanoparadigm.paradigms import Autoregressive, DiscreteFlow, MaskedDiffusion, Paradigm, base
-from nanoparadigm.paradigms import mdlm as masked
+from nanoparadigm.decoding import autoregressive, blocks, categorical, masked, uniform
+from nanoparadigm.evaluate import ngram
+from nanoparadigm.language import automaton, grammar
+from nanoparadigm.paradigms import Autoregressive, DiscreteFlow, MaskedDiffusion
+from nanoparadigm.show import animation, figures, model_diff, shared_code
+from nanoparadigm.studies.schedules import scorers
 
 
 def accuracy_of(kind):
@@ -114,7 +108,7 @@ def flag(command, name, flags):
 
 def named_mistakes():
     """With the language compiled anew, and as it was again afterwards."""
-    language.compiled.cache_clear()
+    grammar.compiled.cache_clear()
     try:
         for text, kind in (
             ("la a hen run .", "agreement"),
@@ -122,11 +116,11 @@ def named_mistakes():
             ("la a hen runs lo", "echo"),
             ("la hen runs .", "order"),
         ):
-            words = language.language().words
+            words = grammar.language().words
             ids = torch.tensor([[words.index(word) for word in text.split()]])
-            assert language.grammatical(ids)[0][0].kind == kind
+            assert grammar.grammatical(ids)[0][0].kind == kind
     finally:
-        language.compiled.cache_clear()
+        grammar.compiled.cache_clear()
 
 
 worth = test_ruler.test_texts_are_worth_what_their_mistakes_and_their_words_say
@@ -241,8 +235,8 @@ MUTANTS = {
     ),
     "one draw whatever was asked for": (
         evaluate.window_nats,
-        "draws=draws",
-        "draws=1",
+        "num_samples=draws",
+        "num_samples=1",
         on_cats(test_evaluate.test_as_many_draws_as_are_asked_for_are_taken),
     ),
     "logits of a text counted as those of a token": (
@@ -340,7 +334,7 @@ MUTANTS = {
         worth,
     ),
     "a wrong topic called a wrong number": (
-        language.mistake,
+        grammar.mistake,
         '("topic" if right_number else "agreement")',
         '("agreement" if right_number else "topic")',
         named_mistakes,
@@ -481,179 +475,179 @@ MUTANTS = {
     ),
     # ------------------------------------------------------------- sharpening, for every paradigm
     "a temperature applied twice in masked diffusion": (
-        MaskedDiffusion.trajectory,
-        "probabilities(logits, temperature,",
-        "probabilities(logits / (temperature or 1), temperature,",
+        masked.reveal,
+        "draw(model.denoise(z, where, noise_level),",
+        "draw(model.denoise(z, where, noise_level) / (draw.temperature or 1),",
         constant(MaskedDiffusion),
     ),
     "no top_k in masked diffusion": (
-        MaskedDiffusion.trajectory,
-        "temperature, top_k, top_p), generator",
-        "temperature, None, top_p), generator",
+        masked.reveal,
+        "draw(model",
+        "replace(draw, top_k=None)(model",
         constant(MaskedDiffusion, "first_hitting"),
     ),
     "no top_p in masked diffusion": (
-        MaskedDiffusion.trajectory,
-        "temperature, top_k, top_p), generator",
-        "temperature, top_k), generator",
+        masked.reveal,
+        "draw(model",
+        "replace(draw, top_p=None)(model",
         sharpened(MaskedDiffusion, "remasking"),
     ),
     "no top_p from left to right": (
-        Autoregressive.trajectory,
-        "temperature, top_k, top_p)",
-        "temperature, top_k)",
+        autoregressive.LeftToRight.__call__,
+        "draw(logits",
+        "replace(draw, top_p=None)(logits",
         sharpened(Autoregressive, "plain"),
     ),
     "a temperature applied twice from left to right": (
-        Autoregressive.trajectory,
-        ": self.vocab_size], temperature,",
-        ": self.vocab_size] / (temperature or 1), temperature,",
+        autoregressive.LeftToRight.__call__,
+        ": model.vocab_size],",
+        ": model.vocab_size] / (draw.temperature or 1),",
         constant(Autoregressive),
     ),
     "a temperature applied twice in a flow": (
-        DiscreteFlow.trajectory,
-        "probabilities(f, temperature",
-        "probabilities(f / (temperature or 1), temperature",
+        uniform.theta,
+        "alpha.expand(len(z)))",
+        "alpha.expand(len(z))) / (draw.temperature or 1)",
         sharpened(DiscreteFlow, "euler"),
     ),
     "a nucleus of a token too few": (
-        base.probabilities,
-        "ordered.cumsum(-1) - ordered < top_p",
-        "ordered.cumsum(-1) < max(top_p, float(ordered[..., 0].max()) + 1e-9)",
+        categorical.Categorical.probabilities,
+        "ordered.cumsum(-1) - ordered < self.top_p",
+        "ordered.cumsum(-1) < max(self.top_p, float(ordered[..., 0].max()) + 1e-9)",
         word_by_word(top_p=0.95),
     ),
     "a nucleus of a token too many": (
-        base.probabilities,
-        "ordered.cumsum(-1) - ordered < top_p",
-        "ordered.cumsum(-1) - ordered - ordered.roll(1, -1) < top_p",
+        categorical.Categorical.probabilities,
+        "ordered.cumsum(-1) - ordered < self.top_p",
+        "ordered.cumsum(-1) - ordered - ordered.roll(1, -1) < self.top_p",
         word_by_word(top_p=0.6),
     ),
     "a nucleus chosen before the temperature": (
-        base.probabilities,
+        categorical.Categorical.probabilities,
         "ordered, order = p.sort(descending=True)\n",
-        "plain, order = (logits * (temperature or 1)).softmax(-1).sort(descending=True)\n"
-        "        kept = (plain.cumsum(-1) - plain < top_p).double()\n"
+        "plain, order = (logits * (self.temperature or 1)).softmax(-1).sort(descending=True)\n"
+        "        kept = (plain.cumsum(-1) - plain < self.top_p).double()\n"
         "        p = p * torch.zeros_like(p).scatter(-1, order, kept)\n"
         "        return p / p.sum(-1, keepdim=True)\n",
         word_by_word(0.3, None, 0.6),
     ),
     "a nucleus of all words where top_k has cut some": (
-        base.probabilities,
-        "ordered * (ordered.cumsum(-1) - ordered < top_p)",
-        "ordered * (ordered.cumsum(-1) - ordered < (top_p if top_k is None else top_p * 0.8))",
+        categorical.Categorical.probabilities,
+        "ordered * (ordered.cumsum(-1) - ordered < self.top_p)",
+        "ordered * (ordered.cumsum(-1) - ordered < self.top_p * (1 if top_k is None else 0.8))",
         word_by_word(1.0, 4, 0.95),
     ),
     "ties with the last of top_k kept": (
-        base.probabilities,
+        categorical.Categorical.probabilities,
         "logits = torch.full_like(logits, -torch.inf).scatter(-1, best, logits.gather(-1, best))",
         "logits = logits.masked_fill(logits < logits.gather(-1, best).amin(-1, True), -torch.inf)",
         test_sampling.test_top_k_keeps_k_and_their_proportions,
     ),
     "an order by the probability of a word drawn": (
-        masked.confidence,
+        masked.Confidence.score,
         "p.max(-1).values",
-        "p.gather(-1, draw(p, generator)[:, None])[:, 0]",
+        "p.gather(-1, torch.multinomial(p, 1, generator=generator))[:, 0]",
         by_confidence(steps=3),
     ),
     "an order by the margin over the next best": (
-        masked.confidence,
+        masked.Confidence.score,
         "p.max(-1).values",
         "-p.topk(2).values.diff(dim=-1)[:, 0]",
         by_confidence(steps=2),
     ),
     "an order by sharpened confidence": (
-        MaskedDiffusion.in_order,
-        "p = probabilities(logits)  # as",
-        "p = probabilities(logits, top_p=0.5)  # as",
+        masked.Ordered.__call__,
+        "Categorical().probabilities",
+        "Categorical(top_p=0.5).probabilities",
         by_confidence(steps=3),
     ),
     "a threshold that is reached is enough": (
-        MaskedDiffusion.in_order,
-        "first > threshold",
-        "first >= threshold",
+        masked.Ordered.__call__,
+        "scores > self.threshold",
+        "scores >= self.threshold",
         test_sampling.test_a_threshold_asks_for_more_than_itself,
     ),
     "a cosine upside down": (
-        MaskedDiffusion.in_order,
-        "stays((steps - k) / steps)",
-        "(1 - stays(k / steps))",
-        by_confidence(steps=2, reveal="cosine"),
+        masked.Ordered.__call__,
+        "left((steps - k) / steps)",
+        "(1 - left(k / steps))",
+        by_confidence(steps=2, unmasking="cosine"),
     ),
     "the share still masked rounded up": (
-        MaskedDiffusion.in_order,
+        masked.Ordered.__call__,
         "+ 1e-9).floor()",
         "- 1e-9).ceil()",
         by_confidence(steps=2),
     ),
     "no word taken back": (
-        MaskedDiffusion.trajectory,
-        "known=known, eta=eta",
-        "known=known",
+        masked.Ancestral.__call__,
+        "self.eta * (alpha_s - alpha_t)",
+        "0.0 * (alpha_s - alpha_t)",
         lambda: laws.remasking_samples_its_own_law(steps=(3,)),
     ),
     "a block fewer than asked for": (
-        Paradigm.write,
+        blocks.in_blocks,
         "else length, blocks or 1",
         "else length, max((blocks or 1) - 1, 1)",
         in_blocks(12, 3, [4, 4, 4]),
     ),
     "blocks that no longer grow smaller": (
-        Paradigm.write,
+        blocks.cut,
         "left = gaps[len(block) :], left - 1",
         "left = gaps[len(block) :], left",
         in_blocks(12, 3, [4, 4, 4]),
     ),
     "blocks as large as what the network reads": (
-        Paradigm.write,
-        "max(reach // 2, 1)",
-        "reach",
+        blocks.in_blocks,
+        "max(context // 2, 1)",
+        "context",
         in_blocks(30, 2, [6] * 5),
     ),
     "a repair that starts from noise": (
-        DiscreteFlow.trajectory,
-        "z = canvas if begin else",
-        "z = canvas if begin > 1 else",
+        uniform.repair,
+        "move(model, text, known",
+        "move(model, torch.randint_like(text, 3), known",
         repair(),
     ),
     "a repair on the whole clock": (
-        DiscreteFlow.trajectory,
-        "begin + (1 - begin) * self",
-        "self",
+        uniform.Ancestral.__call__,
+        "start + (1 - start) * model",
+        "model",
         repair(),
     ),
     "a correction too few": (
-        DiscreteFlow.trajectory,
-        "range(corrections)",
-        "range(corrections - 1)",
+        uniform.Ancestral.__call__,
+        "range(self.corrections)",
+        "range(self.corrections - 1)",
         repair(corrections=2),
     ),
     # ------------------------------------------------------------------------ from left to right
     "candidates weighed by the first token after the gap alone": (
-        Autoregressive.infill,
+        autoregressive.infill_by_ranking,
         "weight = log_p[:, max(first - seen.start, 0) :]",
         "weight = log_p[:, max(first - seen.start, 0) :][:, :1]",
         candidates,
     ),
     "candidates weighed without the end of what follows": (
-        Autoregressive.infill,
+        autoregressive.infill_by_ranking,
         "weight = log_p[:, max(first - seen.start, 0) :]",
         "weight = log_p[:, max(first - seen.start, 0) : -1]",
         candidates,
     ),
     "candidates of a long text ranked where they do not differ": (
-        Autoregressive.infill,
-        "slice(max(0, end - reach), end)",
-        "slice(0, min(reach, end))",
+        autoregressive.infill_by_ranking,
+        "slice(max(0, end - context), end)",
+        "slice(0, min(context, end))",
         ranked,
     ),
     "a token is lost where the block is full": (
-        Autoregressive.trajectory,
-        "x[:, i - kept : i]",
-        "x[:, i - kept : max(i - 1, i - kept)]",
+        autoregressive.LeftToRight.__call__,
+        "z[:, i - kept : i]",
+        "z[:, i - kept : max(i - 1, i - kept)]",
         seams,
     ),
     "the block is never begun anew": (
-        Autoregressive.trajectory,
+        autoregressive.LeftToRight.__call__,
         "held = 0",
         "held = -(10**9)",
         seams,
@@ -697,58 +691,58 @@ MUTANTS = {
         partial(test_automaton.test_k_gram_entropy_is_that_of_the_best_table, 2),
     ),
     "different n-grams as a share of the tokens": (
-        judging.distinct,
+        scorers.distinct,
         "/ len(grams)",
         "/ texts.numel()",
         test_judging.test_token_variety_is_the_entropy_of_what_a_text_holds,
     ),
     # ------------------------------------------------------------------------ races and figures
     "a clock that runs while frames are kept": (
-        race.record,
+        animation.record,
         "calls, began = counted.calls, time.perf_counter()",
         "calls, began = counted.calls, began if frames else time.perf_counter(); seconds = 0.0",
         clock_of("flow", test_race.EMPTY, steps=9),
     ),
     "the time of the last call for that of all": (
-        race.record,
+        animation.record,
         "seconds += time.perf_counter() - began",
         "seconds = time.perf_counter() - began",
         clock_of("ar", test_race.EMPTY),
     ),
     "calls for seconds on the page": (
-        race.outline,
+        animation.outline,
         "seconds=frame.seconds",
         "seconds=frame.positions",
         clock_of("flow", test_race.EMPTY, steps=9),
     ),
     "tokens that were never asked for count as doubtful": (
-        race.surety,
+        animation.surety,
         "len(known) if known",
         "len(sure) if known",
         test_race.test_surety_is_the_mean_of_the_tokens_that_the_network_was_asked_for,
     ),
     "calls and positions swapped in what a text took": (
-        race.costs,
+        animation.costs,
         '(frame.calls, "call"), (frame.positions, "position")',
         '(frame.positions, "call"), (frame.calls, "position")',
         test_race.test_a_frame_says_what_it_took,
     ),
     "a share of the time since the clock began": (
-        race.still,
+        animation.still,
         "first + share * (last - first)",
         "share * last",
         test_race.test_a_still_is_the_last_moment_before_its_share_of_the_time,
     ),
     "new for a call too long": (
-        race.piece,
+        animation.piece,
         "< RECENT",
         "<= RECENT",
         test_race.test_a_token_is_new_for_as_many_calls_as_the_legend_says,
     ),
     "the probability of the token that was there before": (
-        race.record,
-        "tokens = [ids[i] if ids[i] != model.blank",
-        "tokens = [before[i] if before[i] != model.blank",
+        animation.record,
+        "tokens = [ids[i] if ids[i] != model.mask_id",
+        "tokens = [before[i] if before[i] != model.mask_id",
         partial(
             test_race.test_a_token_is_as_sure_as_the_network_that_saw_the_state_before_it,
             "flow",
@@ -756,74 +750,74 @@ MUTANTS = {
         ),
     ),
     "errors in nats on a curve in bits": (
-        viz.learning_curves,
+        figures.learning_curves,
         'of["val_se"] / nats_per_bit',
         'of["val_se"]',
         curves,
     ),
     "tokens and seconds swapped": (
-        viz.learning_curves,
+        figures.learning_curves,
         '("tokens", "seconds")',
         '("seconds", "tokens")',
         curves,
     ),
     "floors in nats under curves in bits": (
-        viz.learning_curves,
+        figures.learning_curves,
         "axes.axhline(nats / nats_per_bit,",
         "axes.axhline(nats,",
         curves,
     ),
     "a figure upside down": (
-        viz.follow,
+        figures.follow,
         "BOTTOM - (BOTTOM - TOP)",
         "TOP + (BOTTOM - TOP)",
         points,
     ),
     "a point behind the slider": (
-        viz.follow,
+        figures.follow,
         "curves[name][i - 1]",
         "curves[name][max(i - 2, 0)]",
         points,
     ),
     "a ground that does not know the highest": (
-        viz.heat,
+        figures.heat,
         "value / highest",
         "value",
         test_viz.test_the_ground_of_a_token_is_its_share_of_the_highest,
     ),
     # ------------------------------------------------------------------- what two models differ in
     "positions for calls in what two differ in": (
-        differences.answers,
+        model_diff.answers,
         '"network calls": (str(counted.calls)',
         '"network calls": (str(counted.positions)',
         facts("flow"),
     ),
     "moved the other way": (
-        differences.moved,
+        model_diff.moved,
         "a.roll(-s, 1)",
         "a.roll(s, 1)",
         facts("ar"),
     ),
     "the visible tokens for those that pay": (
-        differences.paying,
+        model_diff.paying,
         "pays == (z == V)",
         "pays == (z != V)",
         facts("diffusion"),
     ),
     "how often the token is written that is written most": (
-        differences.order,
+        model_diff.order,
         "{times.mean():.1f}",
         "{times.amax():.1f}",
         test_differences.test_how_a_text_comes_to_be_is_read_from_its_states,
     ),
     "tokens at a time counted over the states, not the steps": (
-        differences.order,
+        model_diff.order,
         "at_once.mean():.1f",
         "at_once.sum(0).mean() / len(states):.1f",
         test_differences.test_how_a_text_comes_to_be_is_read_from_its_states,
     ),
     "a level of noise that makes no difference": (
-        differences.told,
+        model_diff.told,
         "logits(net, z, 0.8)",
         "logits(net, z, 0.2)",
         facts("flow"),
@@ -932,23 +926,23 @@ MUTANTS = {
 if find_spec("gradio"):
     import test_answers
 
-    from nanoparadigm import answers
+    from nanoparadigm.show import demo_handlers
 
     MUTANTS |= {
         "the demo measures on every window": (
-            answers.Answers.tables,
+            demo_handlers.Answers.tables,
             ", max_windows=WINDOWS",
             "",
             patched(test_answers.test_what_is_measured_is_the_windows_that_the_button_names),
         ),
         "a demo of one temperature": (
-            answers.sampling,
+            demo_handlers.sampling,
             "temperature=temperature,",
             "temperature=1.0,",
             test_answers.test_what_is_to_be_written_reaches_the_model,
         ),
         "a gap of the demo filled in the way of nobody": (
-            answers.Answers.fill,
+            demo_handlers.Answers.fill,
             "(paradigm, steps, temperature, seed, decoding)",
             "(paradigm, steps, temperature, seed)",
             test_answers.test_what_is_to_be_filled_reaches_the_model,
@@ -958,5 +952,5 @@ if find_spec("gradio"):
 
 @pytest.mark.parametrize("name", MUTANTS)
 def test_every_mutant_dies(name, monkeypatch, tmp_path):
-    with torch.set_grad_enabled(MUTANTS[name][0].__module__ == differences.__name__):
+    with torch.set_grad_enabled(MUTANTS[name][0].__module__ == model_diff.__name__):
         dies(monkeypatch, MUTANTS[name], tmp_path)

@@ -6,8 +6,8 @@ import test_ruler
 from helpers import dies
 
 from nanoparadigm import evaluate
-from nanoparadigm.corpora import Data
-from nanoparadigm.evaluate import Estimate
+from nanoparadigm.data.corpus import Data
+from nanoparadigm.evaluate.likelihood import Estimate
 
 MUTANTS = {
     "windows of a text taken for independent": (

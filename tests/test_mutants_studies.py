@@ -19,20 +19,14 @@ import test_viz
 import torch
 from helpers import dies, patched
 
-from nanoparadigm import (
-    check,
-    checkpoint,
-    cluster,
-    entropy,
-    judging,
-    report,
-    statistics,
-    study,
-    viz,
-)
+from nanoparadigm import atomic, exercises
 from nanoparadigm.commands import shared
 from nanoparadigm.commands.study import Study as Command
-from nanoparadigm.paradigms import MaskedDiffusion, mdlm
+from nanoparadigm.evaluate import token_entropy
+from nanoparadigm.exercises import grader
+from nanoparadigm.show import figures
+from nanoparadigm.studies.schedules import bounds, report, scorers, significance, slurm, study
+from nanoparadigm.training import checkpoint
 
 
 def on_cluster(law):
@@ -42,7 +36,7 @@ def on_cluster(law):
         Path(out).mkdir()
         ids = [trial.id for trial in plan.trials]
         facts = dict(hash=plan.hash, trials=ids, study=asdict(plan))
-        checkpoint.write_json(Path(out) / "study.json", facts)
+        atomic.write_json(Path(out) / "study.json", facts)
 
     def holds(folder):
         with pytest.MonkeyPatch.context() as patch:
@@ -148,8 +142,8 @@ MUTANTS = {
     ),
     "masked alike, whatever the entropies": (
         study.train_trial,
-        "model.weights.copy_(entropy_weights(hard))",
-        "entropy_weights(hard)",
+        "model.weights.copy_(bounds.entropy_weights(hard))",
+        "bounds.entropy_weights(hard)",
         test_study.test_a_trial_learns_the_half_that_the_judge_does_not_by_its_own_seed,
     ),
     "measured before the last step": (
@@ -227,8 +221,8 @@ MUTANTS = {
     ),
     "eight draws in the own exam, whatever is asked": (
         study.own_exam,
-        "model.own_exam(part, noise, draws)",
-        "model.own_exam(part, noise, 8)",
+        "bounds.in_schedule_cross_entropy(model, part, noise, draws)",
+        "bounds.in_schedule_cross_entropy(model, part, noise, 8)",
         test_study.test_the_own_exam_takes_the_draws_it_is_asked_for,
     ),
     "sampling steps ignored": (
@@ -311,19 +305,19 @@ MUTANTS = {
         ),
     ),
     "MAUVE the other way round": (
-        judging.mauve,
+        scorers.mauve,
         "p_features=human.float().numpy(), q_features=endings.float().numpy()",
         "p_features=endings.float().numpy(), q_features=human.float().numpy()",
         patched(test_judging.test_mauve_is_asked_of_what_is_written_against_what_is_human),
     ),
     "texts judged by what comes after": (
-        judging.read,
+        scorers.read,
         "judge.logits(x).mT, x,",
         "judge.logits(x).roll(1, 1).mT, x,",
         test_judging.test_a_judge_pays_every_place_of_a_text,
     ),
     "an ending that has not read the last prediction": (
-        judging.Own.endings,
+        scorers.Own.endings,
         "torch.cat([start, x[:, :-1]], dim=1)",
         "x",
         lambda: test_judging.test_an_ending_is_what_the_last_prediction_is_read_from(
@@ -331,117 +325,116 @@ MUTANTS = {
         ),
     ),
     "the first place of a text costs nothing": (
-        judging.read,
+        scorers.read,
         'reduction="none").mean(1)',
         'reduction="none")[:, 1:].mean(1)',
         test_judging.test_a_judge_pays_every_place_of_a_text,
     ),
     "different n-grams over all tokens": (
-        judging.distinct,
+        scorers.distinct,
         "/ len(grams)",
         "/ texts.numel()",
         test_judging.test_an_opinion_is_what_its_parts_are_worked_to_be,
     ),
     "n-grams within each text": (
-        judging.distinct,
+        scorers.distinct,
         "len(grams.unique(dim=0))",
         "sum(len(text.unfold(0, n, 1).unique(dim=0)) for text in texts)",
         test_judging.test_an_opinion_is_what_its_parts_are_worked_to_be,
     ),
     "variety in bits": (
-        judging.token_variety,
+        scorers.token_variety,
         "p.log()",
         "p.log2()",
         test_judging.test_an_opinion_is_what_its_parts_are_worked_to_be,
     ),
     "entropies in bits": (
-        entropy.token_entropy,
+        token_entropy.token_entropy,
         "(log_p.exp() * log_p)",
         "(log_p.exp() * log_p / 0.6931471805599453)",
         test_study.test_the_judge_learns_the_half_that_no_trial_reads,
     ),
     "absent tokens get the mean over kinds": (
-        entropy.token_entropy,
+        token_entropy.token_entropy,
         "default = (sums.sum() / counts.sum()).item()",
         "default = (sums / counts).nanmean().item()",
         test_study.test_the_judge_learns_the_half_that_no_trial_reads,
     ),
     "kinds counted for places": (
-        entropy.TokenEntropy.save,
+        token_entropy.TokenEntropy.save,
         "self.counts.sum().item()",
         "(self.counts > 0).sum().item()",
         test_study.test_the_judge_learns_the_half_that_no_trial_reads,
     ),
     "weights of one at the median": (
-        mdlm.entropy_weights,
+        bounds.entropy_weights,
         "entropy.mean()",
         "entropy.median()",
         test_masked.test_weights_are_one_at_the_mean_and_as_far_from_it_as_the_entropy,
     ),
     "the harder, the more it is masked": (
-        mdlm.entropy_weights,
+        bounds.entropy_weights,
         "2 - entropy / entropy.mean()",
         "entropy / entropy.mean()",
         test_masked.test_weights_are_one_at_the_mean_and_as_far_from_it_as_the_entropy,
     ),
     "weights without their limits": (
-        mdlm.entropy_weights,
+        bounds.entropy_weights,
         ".clamp(0.5, 1.5)",
         "",
         test_masked.test_weights_are_one_at_the_mean_and_as_far_from_it_as_the_entropy,
     ),
     "the own exam masks by time, under no schedule": (
-        MaskedDiffusion.own_exam,
-        "self.corrupt(x, stratum(d, draws, len(x), generator, x.device), generator)",
-        "torch.where(torch.rand(x.shape, generator=generator)"
-        " < stratum(d, draws, len(x), generator, x.device)[:, None], self.blank, x)",
+        bounds.in_schedule_cross_entropy,
+        "model.corrupt(x, t, generator)",
+        "torch.where(torch.rand(x.shape, generator=generator) < t[:, None], model.mask_id, x)",
         clipped_exam,
     ),
     "the own exam at the times of the last draw": (
-        MaskedDiffusion.own_exam,
-        "stratum(d, draws,",
-        "stratum(draws - 1, draws,",
+        bounds.strata,
+        "stratified_uniform(d, num_samples,",
+        "stratified_uniform(num_samples - 1, num_samples,",
         clipped_exam,
     ),
     "tokens that may be seen for sure pay too": (
-        MaskedDiffusion.weighted_nelbo,
+        bounds.token_masked_nelbo,
         " * (c * s**2 < 1)",
         "",
         weighted,
     ),
     "half of the start tokens are masks, whatever is asked": (
-        MaskedDiffusion.weighted_nelbo,
+        bounds.token_masked_nelbo,
         "a * (a / start).log()",
         "a * (a / 0.5).log()",
         weighted,
     ),
     "every start token is a mask": (
-        MaskedDiffusion.weighted_nelbo,
+        bounds.token_masked_nelbo,
         "a * (a / start).log()",
         "(a / start).log()",
         weighted,
     ),
     # -------------------------------------------------------------------------- what is ranked
     "an interval of 90 per cent": (
-        statistics.bootstrap,
+        significance.bootstrap,
         "[(1 - INSIDE) / 2, (1 + INSIDE) / 2]",
         "[1 - INSIDE, INSIDE]",
         test_statistics.test_the_interval_of_three_seeds_is_that_of_their_27_resamples,
     ),
     "resamples of half the seeds": (
-        statistics.bootstrap,
+        significance.bootstrap,
         "(repeats, len(d))",
         "(repeats, len(d) // 2)",
         test_statistics.test_the_interval_of_many_seeds_is_1_96_standard_errors_wide,
     ),
     "medians of the resamples": (
-        statistics.bootstrap,
+        significance.bootstrap,
         "d[chosen].mean(1)",
         "np.median(d[chosen], 1)",
         test_statistics.test_the_interval_of_many_seeds_is_1_96_standard_errors_wide,
     ),
     "seeds shuffled within a treatment": (
-        statistics.permutation_p,
+        significance.permutation_p,
         ".argsort(-1).numpy()\n    shuffled = np.take_along_axis("
         "np.broadcast_to(values, order.shape), order, -1)",
         ".argsort(-2).numpy()\n    shuffled = np.take_along_axis("
@@ -449,92 +442,92 @@ MUTANTS = {
         shuffled(0),
     ),
     "every seed shuffled alike": (
-        statistics.permutation_p,
+        significance.permutation_p,
         "torch.rand(repeats, *values.shape, generator=generator).argsort(-1).numpy()",
         "torch.rand(repeats, 1, values.shape[1], generator=generator).argsort(-1)"
         ".expand(-1, *values.shape).numpy()",
         shuffled(0),
     ),
     "only larger differences count": (
-        statistics.permutation_p,
+        significance.permutation_p,
         "~(between(shuffled) < between(values) * (1 - 1e-12))",
         "between(shuffled) > between(values)",
         test_statistics.test_a_chance_is_never_nought_and_a_tie_counts,
     ),
     "what was seen is no shuffling": (
-        statistics.permutation_p,
+        significance.permutation_p,
         "(1 + as_far.sum()) / (1 + repeats)",
         "as_far.sum() / repeats",
         test_statistics.test_a_chance_is_never_nought_and_a_tie_counts,
     ),
     "the range of medians": (
-        statistics.between,
+        significance.between,
         "values.mean(-2).var(-1)",
         "np.median(values, -2).var(-1)",
         shuffled(1),
     ),
     "degrees of freedom of unpaired runs": (
-        statistics.tukey_threshold,
+        significance.tukey_threshold,
         "(S - 1) * (K - 1)",
         "(S - 1) * K",
         tukey,
     ),
     "Tukey's threshold for single runs": (
-        statistics.tukey_threshold,
+        significance.tukey_threshold,
         "spread / math.sqrt(S)",
         "spread",
         tukey,
     ),
     "a scale that is known for sure": (
-        statistics.tukey_threshold,
+        significance.tukey_threshold,
         "range_ / scale",
         "range_",
         tukey,
     ),
     "noise with the levels of the seeds in it": (
-        statistics.tukey_threshold,
+        significance.tukey_threshold,
         " - values.mean(1, keepdims=True) + values.mean()",
         "",
         tukey,
     ),
     "the smaller of floor and threshold": (
-        statistics.rank,
+        significance.rank,
         "max(floor, threshold)",
         "min(floor, threshold)",
         test_statistics.test_a_pair_is_ranked_beyond_both_the_twins_and_the_threshold,
     ),
     "the floor alone": (
-        statistics.rank,
+        significance.rank,
         "max(floor, threshold)",
         "floor",
         test_statistics.test_a_pair_is_ranked_beyond_both_the_twins_and_the_threshold,
     ),
     "a floor that may be below nought": (
-        statistics.rank,
+        significance.rank,
         "abs(means[twins[0]] - means[twins[1]])",
         "means[twins[0]] - means[twins[1]]",
         test_statistics.test_a_pair_is_ranked_beyond_both_the_twins_and_the_threshold,
     ),
     "twins are left out with all their pairs": (
-        statistics.rank,
+        significance.rank,
         "if {*pair} != {*twins}",
         "if not {*pair} & {*twins}",
         test_statistics.test_twins_are_no_pair_however_far_apart,
     ),
     "the higher mean is the better": (
-        statistics.rank,
+        significance.rank,
         "means[b] - means[a] > least",
         "means[a] - means[b] > least",
         test_statistics.test_a_pair_is_ranked_beyond_both_the_twins_and_the_threshold,
     ),
     "a threshold at another level than asked": (
-        statistics.rank,
+        significance.rank,
         "tukey_threshold(values, generator, level)",
         "tukey_threshold(values, generator, LEVEL)",
         test_statistics.test_a_pair_is_ranked_beyond_both_the_twins_and_the_threshold,
     ),
     "a chance at another level than asked": (
-        statistics.rank,
+        significance.rank,
         "if p < level",
         "if p < LEVEL",
         test_statistics.test_where_the_treatments_are_one_as_a_whole_no_pair_is_ranked,
@@ -692,13 +685,13 @@ MUTANTS = {
         test_report.test_a_forest_shows_every_interval_and_how_far_noise_may_go,
     ),
     "tokens in the panel of seconds": (
-        viz.learning_curves,
+        figures.learning_curves,
         '("tokens", "seconds")',
         '("seconds", "tokens")',
         test_viz.test_learning_curves_are_bits_of_the_validation_against_tokens_and_seconds,
     ),
     "errors in nats beside bits": (
-        viz.learning_curves,
+        figures.learning_curves,
         'of["val_se"] / nats_per_bit',
         'of["val_se"]',
         test_viz.test_learning_curves_are_bits_of_the_validation_against_tokens_and_seconds,
@@ -751,116 +744,116 @@ MUTANTS = {
         on_cluster(test_cluster.test_patience_is_in_minutes),
     ),
     "tasks counted from one": (
-        cluster.submit,
+        slurm.submit,
         "[i for i, trial",
         "[i + 1 for i, trial",
         on_cluster(test_cluster.test_the_array_waits_for_the_judge_and_its_number_is_the_one_kept),
     ),
     "a judge that is done is trained again": (
-        cluster.submit,
+        slurm.submit,
         'if not (out / "entropy.npy").exists():',
         "if True:",
         on_cluster(test_cluster.test_a_judge_that_is_done_is_not_trained_again),
     ),
     "the number of the judge is kept": (
-        cluster.submit,
+        slurm.submit,
         "dict(job=job)",
         "dict(job=judge)",
         on_cluster(test_cluster.test_the_array_waits_for_the_judge_and_its_number_is_the_one_kept),
     ),
     "the name of the cluster in the number of a job": (
-        cluster.submit,
+        slurm.submit,
         'slurm(*send, array, str(file)).split(";")[0]',
         "slurm(*send, array, str(file))",
         on_cluster(test_cluster.test_the_array_waits_for_the_judge_and_its_number_is_the_one_kept),
     ),
     "a judge that failed is good enough": (
-        cluster.submit,
+        slurm.submit,
         "--dependency=afterok:",
         "--dependency=afterany:",
         on_cluster(test_cluster.test_the_array_waits_for_the_judge_and_its_number_is_the_one_kept),
     ),
     "all tasks at a time": (
-        cluster.submit,
+        slurm.submit,
         "%{cap}",
         "",
         on_cluster(test_cluster.test_the_array_waits_for_the_judge_and_its_number_is_the_one_kept),
     ),
     "the trial of the next number is queued again": (
-        cluster.requeue,
+        slurm.requeue,
         "_{number}",
         "_{number + 1}",
         on_cluster(test_cluster.test_the_array_waits_for_the_judge_and_its_number_is_the_one_kept),
     ),
     "silent since somebody last looked": (
-        cluster.standings,
+        slurm.standings,
         "log.stat().st_mtime",
         "log.stat().st_atime",
         on_cluster(test_cluster.test_a_standing_has_the_last_saved_step_and_the_age_of_the_log),
     ),
     "silent since the last checkpoint": (
-        cluster.standings,
+        slurm.standings,
         "log.stat().st_mtime",
         "folder.stat().st_mtime",
         on_cluster(test_cluster.test_a_standing_has_the_last_saved_step_and_the_age_of_the_log),
     ),
     # -------------------------------------------------------------------------- what is graded
     "one right number is enough": (
-        check.same,
+        grader.same,
         ".all()",
         ".any()",
         test_check.test_one_wrong_number_is_told_with_its_case_and_place_and_how_many_are_right,
     ),
     "a tolerance that large numbers have no share of": (
-        check.close,
+        grader.close,
         "rtol=tolerance",
         "rtol=0",
         a_tolerance,
     ),
     "one tolerance for all exercises": (
-        check.close,
+        grader.close,
         "tolerance = exercise.tolerance",
         "tolerance = 1e-5",
         a_tolerance,
     ),
     "a mistake that was made once": (
-        check.makes,
+        grader.makes,
         "zip(cases, said, strict=True)",
         "zip(cases[-1:], said[-1:], strict=True)",
         test_check.test_a_mistake_is_named_only_if_it_is_made_on_every_case,
     ),
     "the place of the last difference": (
-        check.difference,
+        grader.difference,
         "nonzero()[0]",
         "nonzero()[-1]",
         test_check.test_one_wrong_number_is_told_with_its_case_and_place_and_how_many_are_right,
     ),
     "the answer for the truth": (
-        check.difference,
+        grader.difference,
         "it says {ours[place]:.6g}; {right[place]:.6g} is right",
         "it says {right[place]:.6g}; {ours[place]:.6g} is right",
         test_check.test_one_wrong_number_is_told_with_its_case_and_place_and_how_many_are_right,
     ),
     "wrong cases counted as right": (
-        check.check,
+        exercises.check,
         "{len(cases) - len(wrong)} of",
         "{len(wrong)} of",
         test_check.test_one_wrong_number_is_told_with_its_case_and_place_and_how_many_are_right,
     ),
     "the last wrong case": (
-        check.check,
+        exercises.check,
         "wrong[0]",
         "wrong[-1]",
         test_check.test_one_wrong_number_is_told_with_its_case_and_place_and_how_many_are_right,
     ),
     "the book's cases whatever the seed": (
-        check.check,
+        exercises.check,
         "exercise.cases(seed)",
         "exercise.cases()",
         test_check.test_what_is_known_by_heart_is_wrong_on_fresh_cases,
     ),
     "cases counted from nought": (
-        check.check,
+        exercises.check,
         "enumerate(cases, 1)",
         "enumerate(cases)",
         test_check.test_no_answer_is_told_with_the_number_of_its_case,

@@ -16,29 +16,21 @@ import test_tokenizers
 import test_train
 from helpers import dies
 
-from nanoparadigm import (
-    checkpoint,
-    corpora,
-    distributed,
-    encoding,
-    network,
-    optimizer,
-    schedules,
-    shards,
-    stopping,
-    tokenizers,
-    transformer,
-)
+from nanoparadigm import corpora, signals, tokenizers
 from nanoparadigm.commands.prepare import PrepareFineweb
 from nanoparadigm.commands.shared import Text
 from nanoparadigm.commands.train import Train
-from nanoparadigm.hollow import Hollow
-from nanoparadigm.mamba import Block as MambaBlock
-from nanoparadigm.mamba import Mixer
-from nanoparadigm.network import Network, TimeFeatures
-from nanoparadigm.optimizer import Muon
-from nanoparadigm.tokenizers import BPETokenizer
-from nanoparadigm.transformer import Attention, Block, SquaredReLU, SwiGLU, Transformer
+from nanoparadigm.data import encode_parallel, shards
+from nanoparadigm.data.tokenizers import BPETokenizer
+from nanoparadigm.networks import base, transformer
+from nanoparadigm.networks.base import Network, TimeFeatures
+from nanoparadigm.networks.hollow import Hollow
+from nanoparadigm.networks.mamba import Block as MambaBlock
+from nanoparadigm.networks.mamba import Mixer
+from nanoparadigm.networks.transformer import Attention, Block, SquaredReLU, SwiGLU, Transformer
+from nanoparadigm.paradigms import schedules
+from nanoparadigm.training import checkpoint, distributed, optimizer
+from nanoparadigm.training.optimizer import Muon
 
 trainer = test_train.trainer
 steps_of_muon = test_optimizer.test_three_steps_of_muon_by_hand
@@ -431,7 +423,7 @@ MUTANTS = {
         partial(test_networks.test_a_fresh_transformer_begins_with_the_token_itself, "ar", 4),
     ),
     "weights as large as the outputs ask": (
-        network.linear,
+        base.linear,
         "math.sqrt(d_in)",
         "math.sqrt(d_out)",
         sizes,
@@ -511,9 +503,9 @@ MUTANTS = {
         two_mambas,
     ),
     "a stratum as wide as all": (
-        schedules.stratum,
-        "(d + u) / draws",
-        "(d + u * draws) / draws % 1",
+        schedules.stratified_uniform,
+        "(d + u) / num_samples",
+        "(d + u * num_samples) / num_samples % 1",
         test_schedules.test_a_stratum_is_uniform_within_its_own_part,
     ),
     # ---------------------------------------------------------------------- texts and tokenizers
@@ -633,19 +625,19 @@ MUTANTS = {
     ),
     # --------------------------------------------------------------------------------- shards
     "documents that nothing ends": (
-        encoding._encode,
+        encode_parallel._encode,
         "[*tokenizer.encode(text), end]",
         "tokenizer.encode(text)",
         shards_by_hand,
     ),
     "the end of a document at its head": (
-        encoding._encode,
+        encode_parallel._encode,
         "[*tokenizer.encode(text), end]",
         "[end, *tokenizer.encode(text)]",
         shards_by_hand,
     ),
     "characters counted in bytes": (
-        encoding._encode,
+        encode_parallel._encode,
         "len(text)",
         "len(text.encode())",
         shards_by_hand,
@@ -719,7 +711,7 @@ MUTANTS = {
         prepared,
     ),
     "a job told to end by SIGTERM takes itself for finished": (
-        stopping.heed_signals,
+        signals.heed_signals,
         "number == signal.SIGINT else UNFINISHED",
         "number != signal.SIGUSR1 else UNFINISHED",
         partial(test_cli.test_what_asked_a_training_to_stop_decides_its_status, "SIGTERM", 75),

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from nanoparadigm import corpora, tokenizers
-from nanoparadigm.ngram import token_nll
+from nanoparadigm.evaluate.ngram import token_nll
 
 
 def by_hand(train, context, word, order, vocab_size):

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nanoparadigm import build
-from nanoparadigm.optimizer import Muon, make_optimizers, orthogonalize
+from nanoparadigm.training.optimizer import Muon, make_optimizers, orthogonalize
 
 
 def matrix(*shape, seed=0):

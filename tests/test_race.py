@@ -17,11 +17,13 @@ from hypothesis import strategies as st
 from PIL import Image
 from rich.console import Console
 
-from nanoparadigm import InputError, race
-from nanoparadigm.evaluate import counting
-from nanoparadigm.race import Frame, Moment, Run, Token
-from nanoparadigm.tokenizers import BLANK, CharTokenizer, WordTokenizer
-from nanoparadigm.viz import PALETTE
+from nanoparadigm import InputError
+from nanoparadigm.data.tokenizers import BLANK, CharTokenizer, WordTokenizer
+from nanoparadigm.decoding.masked import left_to_right_nll
+from nanoparadigm.evaluate.cost import counting
+from nanoparadigm.show import animation
+from nanoparadigm.show.animation import Frame, Moment, Run, Token
+from nanoparadigm.show.figures import PALETTE
 
 LETTERS = CharTokenizer("abcdefg")
 WORDS = WordTokenizer("a bee can do every fine game".split())
@@ -46,7 +48,7 @@ decodings = pytest.mark.parametrize("name, template, options", DECODINGS, ids=st
 
 
 def written(name, template=EMPTY, tokenizer=LETTERS, seed=0, **options):
-    return race.record(name, awake(name), tokenizer, template, generator(seed), **options)
+    return animation.record(name, awake(name), tokenizer, template, generator(seed), **options)
 
 
 def symbols(frame):
@@ -64,13 +66,13 @@ def sure(frame):
 def whole(symbols, changed, sure, calls, positions, seconds, before=None):
     """A Frame in which all tokens are new."""
     new = dict(enumerate(map(Token, symbols, changed, sure)))
-    return Frame(new, before, calls, positions, seconds, race.surety(sure))
+    return Frame(new, before, calls, positions, seconds, animation.surety(sure))
 
 
 def states(model, template, options):
     """What `record` saw: each state as a list, and the slice of it that the network reads."""
     with torch.no_grad():
-        for state, window in model.write(*model.canvas(template, 1), generator(), **options):
+        for state, window in model.generate(*model.canvas(template, 1), generator(), **options):
             yield state[0].tolist(), window
 
 
@@ -79,11 +81,11 @@ def test_a_run_is_the_text_that_the_model_writes_and_every_state_on_the_way(
     name, template, options
 ):
     model = awake(name)
-    run = race.record("it", model, LETTERS, template, generator(), **options)
+    run = animation.record("it", model, LETTERS, template, generator(), **options)
     with counting(model) as counted:
         text = model.fill(template, 1, generator(), **options)[0]
     assert run.text == LETTERS.decode(text) == "".join(symbols(run.frames[-1]))
-    assert run.given == tuple(token != model.blank for token in template)
+    assert run.given == tuple(token != model.mask_id for token in template)
     assert (run.name, run.kind) == ("it", name)
     last = run.frames[-1]
     assert (last.calls, last.positions) == (counted.calls, counted.positions)
@@ -92,7 +94,7 @@ def test_a_run_is_the_text_that_the_model_writes_and_every_state_on_the_way(
     assert len(run.frames) == len(seen)
     for frame, (ids, _) in zip(run.frames, seen, strict=True):
         shown = [LETTERS.decode([i]) for i in ids]
-        assert [s if s != race.UNWRITTEN else BLANK for s in symbols(frame)] == shown
+        assert [s if s != animation.UNWRITTEN else BLANK for s in symbols(frame)] == shown
     for a, b in pairwise(run.frames):
         assert a.calls <= b.calls and a.positions <= b.positions and a.seconds < b.seconds
 
@@ -100,11 +102,11 @@ def test_a_run_is_the_text_that_the_model_writes_and_every_state_on_the_way(
 @decodings
 def test_a_token_says_when_it_changed_and_nothing_else_does(name, template, options):
     model = awake(name)
-    run = race.record(name, model, LETTERS, template, generator(), **options)
+    run = animation.record(name, model, LETTERS, template, generator(), **options)
     before, last = template, None
     for frame, (ids, _) in zip(run.frames, states(model, template, options), strict=True):
         for i, token in enumerate(ids):
-            if token == model.blank or run.given[i]:
+            if token == model.mask_id or run.given[i]:
                 assert changed(frame)[i] is None and sure(frame)[i] is None
             elif token != before[i]:
                 assert changed(frame)[i] == frame.calls
@@ -122,7 +124,7 @@ def test_a_token_says_when_it_changed_and_nothing_else_does(name, template, opti
 def test_an_autoregressive_model_is_as_sure_as_its_likelihood_says(name, prompt, options):
     model = awake(name)
     template = model.template(L, prompt)
-    run = race.record(name, model, LETTERS, template, generator(), **options)
+    run = animation.record(name, model, LETTERS, template, generator(), **options)
     with torch.no_grad():
         p = (-model.token_nll(torch.tensor([LETTERS.encode(run.text)]))).exp()[0]
     found = torch.tensor(sure(run.frames[-1])[len(prompt) :], dtype=p.dtype)
@@ -132,9 +134,9 @@ def test_an_autoregressive_model_is_as_sure_as_its_likelihood_says(name, prompt,
 def test_from_left_to_right_masked_diffusion_is_as_sure_as_that_likelihood_says():
     model = awake("diffusion")
     options = dict(sampler="left_to_right", steps=L)
-    run = race.record("it", model, LETTERS, EMPTY, generator(), **options)
+    run = animation.record("it", model, LETTERS, EMPTY, generator(), **options)
     with torch.no_grad():
-        nll = model.left_to_right_nll(torch.tensor([LETTERS.encode(run.text)]))
+        nll = left_to_right_nll(model, torch.tensor([LETTERS.encode(run.text)]))
     found = torch.tensor(sure(run.frames[-1]), dtype=nll.dtype)
     torch.testing.assert_close(-found.log().sum()[None], nll)
 
@@ -144,8 +146,8 @@ def test_from_left_to_right_masked_diffusion_is_as_sure_as_that_likelihood_says(
 def test_a_token_is_as_sure_as_the_network_that_saw_the_state_before_it(name, template):
     model, steps = awake(name), 9
     options = dict(sampler="first_hitting") if name == "diffusion" else dict(steps=steps)
-    run = race.record(name, model, LETTERS, template, generator(), **options)
-    grid = model.clock.alpha(torch.linspace(1, 0, steps + 1, dtype=torch.float64))
+    run = animation.record(name, model, LETTERS, template, generator(), **options)
+    grid = model.sampling_schedule.alpha(torch.linspace(1, 0, steps + 1, dtype=torch.float64))
     level, checked = 0, 0
     pairs = pairwise(zip(run.frames, states(model, template, options), strict=True))
     for (a, (before, _)), (b, (after, window)) in pairs:
@@ -158,7 +160,7 @@ def test_a_token_is_as_sure_as_the_network_that_saw_the_state_before_it(name, te
                 p = model.leave_one_out(z, grid[level : level + 1]).softmax(-1)[0]
                 level += 1
             else:
-                p = model.log_probs(z, (z == model.blank).double().mean(-1)).exp()[0]
+                p = model.log_probs(z, (z == model.mask_id).double().mean(-1)).exp()[0]
         for i, (old, new) in enumerate(zip(before, after, strict=True)):
             if old != new:
                 assert sure(b)[i] == pytest.approx(p[i - window.start, new].item())
@@ -189,29 +191,29 @@ def test_what_is_kept_grows_with_the_length_and_not_with_its_square(name, option
     short, long = (written(name, EMPTY[:1] * n, seed=0, **options) for n in (20, 80))
     assert len(long.frames) == 81 or name != "ar"
     assert kept(long) < 5 * kept(short)
-    assert len(json.dumps(race.outline(long))) < 5 * len(json.dumps(race.outline(short)))
+    assert len(json.dumps(animation.outline(long))) < 5 * len(json.dumps(animation.outline(short)))
 
 
 def test_a_mask_and_a_place_not_begun_are_told_apart():
     first, *_, last = written("diffusion", EMPTY * 2, blocks=4).frames[1:]
-    assert symbols(first) == (BLANK,) * 6 + (race.UNWRITTEN,) * 18
-    assert not {BLANK, race.UNWRITTEN} & {*symbols(last)}
-    assert set(symbols(written("ar").frames[0])) == {race.UNWRITTEN}
+    assert symbols(first) == (BLANK,) * 6 + (animation.UNWRITTEN,) * 18
+    assert not {BLANK, animation.UNWRITTEN} & {*symbols(last)}
+    assert set(symbols(written("ar").frames[0])) == {animation.UNWRITTEN}
     noise = symbols(written("flow", EMPTY * 2, blocks=4).frames[1])
-    assert race.UNWRITTEN not in noise[:6] and noise[6:] == (race.UNWRITTEN,) * 18
+    assert animation.UNWRITTEN not in noise[:6] and noise[6:] == (animation.UNWRITTEN,) * 18
 
 
 def test_what_cannot_be_asked_is_refused_and_the_network_is_put_back():
     model = awake("ar")
     net = model.net
     with pytest.raises(InputError, match="left to right"):
-        race.record("it", model, LETTERS, GAP, generator())
+        animation.record("it", model, LETTERS, GAP, generator())
     assert model.net is net
 
 
 @given(st.text(st.characters(), max_size=30))
 def test_nothing_is_shown_that_a_terminal_might_obey(text):
-    shown = race.shown(text)
+    shown = animation.shown(text)
     assert "".join(filter(str.isprintable, text)) == "".join(
         c for c, was in zip(shown.replace("↵\n", "↵"), text, strict=True) if was.isprintable()
     )
@@ -221,7 +223,7 @@ def test_nothing_is_shown_that_a_terminal_might_obey(text):
 
 
 def test_what_cannot_be_seen_has_a_sign():
-    assert race.shown("a\t\0\x7f\n\u202e\ud800é") == "a␉␀␡↵\n\ufffd\ufffdé"
+    assert animation.shown("a\t\0\x7f\n\u202e\ud800é") == "a␉␀␡↵\n\ufffd\ufffdé"
 
 
 def run_of(times):
@@ -233,10 +235,10 @@ def run_of(times):
 counts = st.lists(st.integers(0, 9), min_size=1, max_size=6)
 
 
-@given(st.lists(counts.map(sorted), min_size=1, max_size=4), st.sampled_from([*race.CLOCKS]))
+@given(st.lists(counts.map(sorted), min_size=1, max_size=4), st.sampled_from([*animation.CLOCKS]))
 def test_at_every_moment_each_run_has_come_as_far_as_its_clock_says(times, clock):
     runs = [run_of([(n, n / 8) for n in its]) for its in times]
-    found = race.moments(runs, clock)
+    found = animation.moments(runs, clock)
     own = [[getattr(frame, clock) for frame in run.frames] for run in runs]
     assert [moment.at for moment in found] == sorted(set(sum(own, [])))
     for at, frames in found:
@@ -248,7 +250,7 @@ def test_at_every_moment_each_run_has_come_as_far_as_its_clock_says(times, clock
 @decodings
 def test_the_clock_of_a_run_is_the_time_of_the_model_and_of_nothing_else(name, template, options):
     """A second for each call of the network; a hundred, that nobody pays, for each frame kept."""
-    model, now, look = awake(name), [0.0], race.symbols
+    model, now, look = awake(name), [0.0], animation.symbols
 
     def kept(*given):
         now[0] += 100
@@ -258,12 +260,12 @@ def test_the_clock_of_a_run_is_the_time_of_the_model_and_of_nothing_else(name, t
         for method in "forward", "step":
             if run := getattr(model.net, method, None):
                 patch.setattr(model.net, method, partial(after_a_second, now, run))
-        patch.setattr(race, "symbols", kept)
-        patch.setattr(race, "time", SimpleNamespace(perf_counter=lambda: now[0]))
-        run = race.record("it", model, LETTERS, template, generator(), **options)
+        patch.setattr(animation, "symbols", kept)
+        patch.setattr(animation, "time", SimpleNamespace(perf_counter=lambda: now[0]))
+        run = animation.record("it", model, LETTERS, template, generator(), **options)
     assert [frame.seconds for frame in run.frames] == [frame.calls for frame in run.frames]
     assert run.frames[-1].seconds > 0
-    page = BeautifulSoup(race.page([run]), "html.parser").find(id="race").string
+    page = BeautifulSoup(animation.page([run]), "html.parser").find(id="race").string
     frames = json.loads(page)["runs"][0]["frames"]
     assert [frame["seconds"] for frame in frames] == [frame.seconds for frame in run.frames]
     assert [frame["surety"] for frame in frames] == [frame.surety for frame in run.frames]
@@ -275,30 +277,30 @@ def after_a_second(now, run, *given):
 
 
 def test_surety_is_the_mean_of_the_tokens_that_the_network_was_asked_for():
-    assert race.surety((None, 0.25, None, 0.75)) == 0.5
-    assert race.surety((None,)) is None
+    assert animation.surety((None, 0.25, None, 0.75)) == 0.5
+    assert animation.surety((None,)) is None
 
 
 @decodings
 def test_a_frame_says_how_sure_the_network_was_in_the_mean(name, template, options):
     for frame in written(name, template, **options).frames:
-        assert frame.surety == race.surety(sure(frame))
+        assert frame.surety == animation.surety(sure(frame))
 
 
 def test_a_frame_says_what_it_took():
     frame = whole("a", (1,), (0.25,), 1, 2_345, 0.5)
-    assert race.costs(frame) == "1 call, 2,345 positions, 0.500 s"
-    assert race.standing(frame) == "1 call, 2,345 positions, 0.500 s, mean p 0.25"
-    assert [race.heading(Moment(2, ()), clock) for clock in race.CLOCKS] == [
+    assert animation.costs(frame) == "1 call, 2,345 positions, 0.500 s"
+    assert animation.standing(frame) == "1 call, 2,345 positions, 0.500 s, mean p 0.25"
+    assert [animation.heading(Moment(2, ()), clock) for clock in animation.CLOCKS] == [
         "network calls: 2", "seconds: 2.000"
     ]  # fmt: skip
 
 
 def test_a_still_is_the_last_moment_before_its_share_of_the_time():
-    found = race.moments([run_of([(t, t) for t in (10, 11, 14, 20)])])
+    found = animation.moments([run_of([(t, t) for t in (10, 11, 14, 20)])])
     for share, at in (0, 10), (0.09, 10), (0.1, 11), (0.39, 11), (0.4, 14), (0.99, 14), (1, 20):
-        assert race.still(found, share).at == at
-    assert [moment.at for moment in race.stills(found, 3)] == [10, 14, 20]
+        assert animation.still(found, share).at == at
+    assert [moment.at for moment in animation.stills(found, 3)] == [10, 14, 20]
 
 
 def test_a_token_is_new_for_as_many_calls_as_the_legend_says():
@@ -306,22 +308,22 @@ def test_a_token_is_new_for_as_many_calls_as_the_legend_says():
     for calls in range(5, 12):
         frame = whole("a", (5,), (0.5,), calls, calls, 1.0)
         run = Run("it", "ar", "", (False,), "a", (frame,))
-        ages.append(race.lines(run, frame, 9)[0][0].new)
-    assert ages == [True] * race.RECENT + [False] * (7 - race.RECENT)
+        ages.append(animation.lines(run, frame, 9)[0][0].new)
+    assert ages == [True] * animation.RECENT + [False] * (7 - animation.RECENT)
 
 
 def test_an_unknown_clock_is_answered_with_those_there_are():
     with pytest.raises(InputError, match="did you mean 'calls'"):
-        race.moments([run_of([(0, 0)])], "call")
+        animation.moments([run_of([(0, 0)])], "call")
     with pytest.raises(InputError, match="calls, seconds"):
-        race.page([run_of([(0, 0)])], "hours")
+        animation.page([run_of([(0, 0)])], "hours")
 
 
 @given(st.lists(st.floats(0, 9), min_size=1, max_size=30).map(sorted), st.integers(2, 9))
 @example([1.3, 3.4], 2)  # where 1.3 + (3.4 - 1.3) comes out below 3.4
 def test_stills_are_spread_evenly_and_have_both_ends(times, n):
-    found = race.moments([run_of([(t, t) for t in times])])
-    chosen = race.stills(found, n)
+    found = animation.moments([run_of([(t, t) for t in times])])
+    chosen = animation.stills(found, n)
     assert chosen[0] is found[0] and chosen[-1] is found[-1]
     assert len(chosen) <= n and chosen == sorted(set(chosen), key=lambda moment: moment.at)
     even = (found[-1].at - found[0].at) / (n - 1)
@@ -340,7 +342,9 @@ EVIL = ["</script><script>document.title = 'evil'</script>", "[red]", "\x1b[2J",
 
 def evil(name="<i>evil</i>[bold]"):
     """A model whose every symbol is an attack on what shows it."""
-    return race.record(name, awake("flow", 5), WordTokenizer(EVIL), [5] * 9, generator(), steps=5)
+    return animation.record(
+        name, awake("flow", 5), WordTokenizer(EVIL), [5] * 9, generator(), steps=5
+    )
 
 
 def four(**options):
@@ -355,15 +359,15 @@ def test_lines_hold_all_tokens_in_order_and_no_more_than_fits(
 ):
     run = written(name, template, tokenizer, **options)
     for frame in run.frames:
-        rows = race.lines(run, frame, width)
+        rows = animation.lines(run, frame, width)
         assert all(sum(len(piece.text) for piece in row) <= width for row in rows)
         text = run.joiner.join("".join(piece.text for piece in row) for row in rows)
         assert text == run.joiner.join(symbols(frame))
 
 
 def test_a_line_ends_where_the_text_says_so():
-    run = race.record("it", awake("ar", 1), CharTokenizer("\n"), [1, 1, 1], generator())
-    assert [[piece.text for piece in row] for row in race.lines(run, run.frames[-1], 9)] == [
+    run = animation.record("it", awake("ar", 1), CharTokenizer("\n"), [1, 1, 1], generator())
+    assert [[piece.text for piece in row] for row in animation.lines(run, run.frames[-1], 9)] == [
         ["↵"], ["↵"], ["↵"], []
     ]  # fmt: skip
 
@@ -379,25 +383,32 @@ def on_a_terminal(shown, width=120, colour="truecolor"):
 def test_the_terminal_tells_confidence_by_the_ground_and_age_by_weight():
     frame = whole("abcd·", (None, 2, 9, 0, None), (None, 0.5, 1.0, None, None), 9, 9, 1.0)
     run = Run("it", "ar", "", (True, *[False] * 4), "abcd", (frame,))
-    (row,) = race.lines(run, frame, 9)
+    (row,) = animation.lines(run, frame, 9)
     grounds, new, given_, begun = (
         [getattr(piece, name) for piece in row] for name in ("ground", "new", "given", "ink")
     )
     assert [bool(ground) for ground in grounds] == [False, True, True, False, False]
     assert new == [False, False, True, False, False] and given_ == [True] + [False] * 4
-    assert begun[3] == begun[4] == race.DIM
-    red, green, blue = race.rgb(race.hue(run))
-    strong = race.rgb(row[2].ground)
-    assert strong[2] - strong[0] > race.rgb(row[1].ground)[2] - race.rgb(row[1].ground)[0] > 0
-    said = on_a_terminal(race.terminal([run], Moment(9, (frame,))))
+    assert begun[3] == begun[4] == animation.DIM
+    red, green, blue = animation.rgb(animation.hue(run))
+    strong = animation.rgb(row[2].ground)
+    assert (
+        strong[2] - strong[0]
+        > animation.rgb(row[1].ground)[2] - animation.rgb(row[1].ground)[0]
+        > 0
+    )
+    said = on_a_terminal(animation.terminal([run], Moment(9, (frame,))))
     assert "\x1b[1;4;" in said and "48;2;{};{};{}m".format(*strong) in said
-    assert "\x1b[38;2;{};{};{};".format(*race.rgb(race.DIM)) in said
+    assert "\x1b[38;2;{};{};{};".format(*animation.rgb(animation.DIM)) in said
 
 
 def test_every_view_says_in_numbers_and_words_what_colours_say():
     runs = four(steps=6)
-    moment = race.moments(runs)[-1]
-    views = [race.plain(runs, moment), on_a_terminal(race.terminal(runs, moment), 140, None)]
+    moment = animation.moments(runs)[-1]
+    views = [
+        animation.plain(runs, moment),
+        on_a_terminal(animation.terminal(runs, moment), 140, None),
+    ]
     for view in views:
         assert "network calls: 12" in view
         assert "\x1b" not in view
@@ -413,12 +424,12 @@ def test_every_view_says_in_numbers_and_words_what_colours_say():
 @pytest.mark.parametrize("width, columns", [(50, 1), (80, 1), (140, 2)])
 def test_a_wide_terminal_shows_two_side_by_side_and_none_is_written_beyond(width, columns):
     runs = four(steps=6)
-    for moment in race.moments(runs):
-        said = on_a_terminal(race.terminal(runs, moment, "calls", width), width, None)
+    for moment in animation.moments(runs):
+        said = on_a_terminal(animation.terminal(runs, moment, "calls", width), width, None)
         lines = said.splitlines()
         assert max(map(len, lines)) <= width
         high = [
-            max(len(race.lines(run, f, width // columns - 4)) for f in (frame, run.frames[-1]))
+            max(len(animation.lines(run, f, width // columns - 4)) for f in (frame, run.frames[-1]))
             for run, frame in zip(runs, moment.frames, strict=True)
         ]
         inside = sum("│" in line for line in lines)
@@ -433,12 +444,15 @@ def test_a_wide_terminal_shows_two_side_by_side_and_none_is_written_beyond(width
 
 def test_what_a_model_writes_cannot_harm_what_shows_it():
     run = evil()
-    moment = race.moments([run])[-1]
-    for view in race.plain([run], moment), on_a_terminal(race.terminal([run], moment), 200, None):
+    moment = animation.moments([run])[-1]
+    for view in (
+        animation.plain([run], moment),
+        on_a_terminal(animation.terminal([run], moment), 200, None),
+    ):
         assert "\x1b[2J" not in view
-    shown = [race.shown(piece) for piece in EVIL]
+    shown = [animation.shown(piece) for piece in EVIL]
     assert set(symbols(run.frames[-1])) <= set(shown)
-    soup = BeautifulSoup(race.page([run], title="<u>$title</u>"), "html.parser")
+    soup = BeautifulSoup(animation.page([run], title="<u>$title</u>"), "html.parser")
     assert len(soup("script")) == 2 and soup.find("title").text == "<u>$title</u> · nanoParadigm"
     assert not soup("b") and not soup("i") and not soup("u")
     assert soup.find("h2").text.endswith(run.name)
@@ -448,7 +462,7 @@ def test_what_a_model_writes_cannot_harm_what_shows_it():
 @decodings
 def test_the_page_holds_every_frame(name, template, options):
     run = written(name, template, **options)
-    html = race.page([run, run_of([(1, 0.5), (2, 0.7)])], "seconds")
+    html = animation.page([run, run_of([(1, 0.5), (2, 0.7)])], "seconds")
     data = json.loads(BeautifulSoup(html, "html.parser").find(id="race").string)
     assert data["clock"] == "seconds" and "http" not in html
     second = data["runs"][1]["frames"]
@@ -466,28 +480,28 @@ def test_the_page_holds_every_frame(name, template, options):
 @decodings
 def test_a_legend_holds_the_signs_that_occur_and_no_other(name, template, options):
     run = written(name, template, WORDS, **options)
-    seen = {race.UNWRITTEN, BLANK} & {s for frame in run.frames for s in symbols(frame)}
+    seen = {animation.UNWRITTEN, BLANK} & {s for frame in run.frames for s in symbols(frame)}
     seen |= {"given"} if any(run.given) else set()
     seen |= {"noise"} if name == "flow" else set()
-    assert {*race.signs([run])} == seen
-    soup = BeautifulSoup(race.page([run]), "html.parser").find("dl")
-    assert {dt.text for dt in soup("dt")} & {*race.SIGNS} == seen
-    said = "".join(piece.text for row in race.legend([run]) for piece in row)
-    assert {sign for sign in race.SIGNS if sign in said} == seen
+    assert {*animation.signs([run])} == seen
+    soup = BeautifulSoup(animation.page([run]), "html.parser").find("dl")
+    assert {dt.text for dt in soup("dt")} & {*animation.SIGNS} == seen
+    said = "".join(piece.text for row in animation.legend([run]) for piece in row)
+    assert {sign for sign in animation.SIGNS if sign in said} == seen
 
 
 def test_the_end_of_a_line_is_in_the_legend_where_there_is_one():
     frames = [whole((text,), (1,), (0.5,), 1, 1, 0.5) for text in ("a", "↵\n")]
     runs = [Run("it", "ar", "", (False,), "", (frame,)) for frame in frames]
-    assert [race.key([run]) for run in runs] == ["", "↵ end of a line"] and race.key(
+    assert [animation.key([run]) for run in runs] == ["", "↵ end of a line"] and animation.key(
         runs
     ) == "↵ end of a line"
 
 
 def test_a_page_leads_back_to_the_project():
     run = written("ar")
-    assert not BeautifulSoup(race.page([run]), "html.parser")("a")
-    (link,) = BeautifulSoup(race.page([run], home='https://x.org/"&'), "html.parser")("a")
+    assert not BeautifulSoup(animation.page([run]), "html.parser")("a")
+    (link,) = BeautifulSoup(animation.page([run], home='https://x.org/"&'), "html.parser")("a")
     assert (link["href"], link.text) == ('https://x.org/"&', "nanoParadigm")
 
 
@@ -505,26 +519,26 @@ def contrast(a, b):
 @presets
 def test_letters_can_be_read_on_every_ground(name):
     for p in (0, 0.5, 1):
-        under = race.rgb(race.ground(PALETTE[name], p))
-        assert contrast(race.rgb(race.INK), under) >= 4.5
-    assert contrast(race.rgb(race.DIM), race.rgb(race.PAPER)) >= 4.5
+        under = animation.rgb(animation.ground(PALETTE[name], p))
+        assert contrast(animation.rgb(animation.INK), under) >= 4.5
+    assert contrast(animation.rgb(animation.DIM), animation.rgb(animation.PAPER)) >= 4.5
 
 
 def test_the_show_ends_on_the_last_moment():
     stream = io.StringIO()
     console = Console(file=stream, width=80, force_terminal=True, color_system=None)
     runs = four(steps=6)
-    race.play(runs, "seconds", 0.01, console)
+    animation.play(runs, "seconds", 0.01, console)
     last = stream.getvalue().rpartition("\x1b[2K")[2]
     assert all(f"{run.name}, finished" in last.replace("\x1b[1m", "") for run in runs)
 
 
 def test_the_picture_moves_and_keeps_its_size(tmp_path):
     runs = [*four(steps=6), evil()]
-    race.gif(runs, "calls", tmp_path / "race.any", seconds=1, n=20)
+    animation.gif(runs, "calls", tmp_path / "race.any", seconds=1, n=20)
     with Image.open(tmp_path / "race.any") as picture:
         assert picture.info["loop"] == 0  # for ever
-        assert picture.format == "GIF" and picture.n_frames == 13 == len(race.moments(runs))
+        assert picture.format == "GIF" and picture.n_frames == 13 == len(animation.moments(runs))
         shows = []
         for k in range(picture.n_frames):
             picture.seek(k)
@@ -538,7 +552,10 @@ def test_the_picture_shows_the_letters():
         return Run("it", "ar", "", (False, False), text, (frame,))
 
     one, other = run("ab"), run("ba")
-    drawn = [race.picture([r], race.moments([r])[0], "calls", 30, [1]) for r in (one, other, one)]
+    drawn = [
+        animation.picture([r], animation.moments([r])[0], "calls", 30, [1])
+        for r in (one, other, one)
+    ]
     assert drawn[0] == drawn[2] != drawn[1]
 
 
@@ -546,17 +563,17 @@ def test_there_is_room_for_every_line_of_the_picture(tmp_path, monkeypatch):
     three = (1,) * 3, (0.5,) * 3
     frames = [whole((c,) * 3, *three, n, n, n / 2) for n, c in enumerate(["↵\n", "a"], 1)]
     shrinking = Run("it", "ar", "", (False,) * 3, "aaa", tuple(frames))
-    draw, runs = race.picture, [shrinking, evil()]
+    draw, runs = animation.picture, [shrinking, evil()]
 
     def checked(runs, moment, clock, width, high):
         for run, frame, room in zip(runs, moment.frames, high, strict=True):
-            assert len(race.lines(run, frame, width)) <= room
+            assert len(animation.lines(run, frame, width)) <= room
         return draw(runs, moment, clock, width, high)
 
-    monkeypatch.setattr(race, "picture", checked)
-    race.gif(runs, "calls", tmp_path / "race.gif", n=9, width=30)
-    tall, low = (draw(runs, race.moments(runs)[0], "calls", 30, [n, n]).height for n in (9, 8))
-    assert tall - low == race.LEADING
+    monkeypatch.setattr(animation, "picture", checked)
+    animation.gif(runs, "calls", tmp_path / "race.gif", n=9, width=30)
+    tall, low = (draw(runs, animation.moments(runs)[0], "calls", 30, [n, n]).height for n in (9, 8))
+    assert tall - low == animation.LEADING
 
 
 @pytest.fixture(scope="module")
@@ -574,7 +591,7 @@ def opened(browser, tmp_path):
 
     def opened(runs, clock="calls", **media):
         path = tmp_path / "race.html"
-        path.write_text(race.page(runs, clock), encoding="utf-8")
+        path.write_text(animation.page(runs, clock), encoding="utf-8")
         features = [dict(name=f"prefers-{k.replace('_', '-')}", value=v) for k, v in media.items()]
         browser.call("Emulation.setEmulatedMedia", features=features)
         browser.open(path.as_uri())
@@ -624,7 +641,7 @@ def test_nothing_moves_for_a_reader_who_wants_that(opened):
 def test_the_keyboard_steps_through_every_moment(opened):
     runs = four(steps=6)
     browser = opened(runs, **STILL)
-    found = race.moments(runs)
+    found = animation.moments(runs)
     browser.press("Home")
     for moment in found:
         assert texts(browser) == [
@@ -655,7 +672,7 @@ def test_the_clock_can_be_changed(opened):
     runs = four(steps=6)
     browser = opened(runs, **STILL)
     browser.ask("document.querySelector('[value=seconds]').click()")
-    assert browser.ask("+slider.max") == len(race.moments(runs, "seconds")) - 1
+    assert browser.ask("+slider.max") == len(animation.moments(runs, "seconds")) - 1
     assert browser.ask("output.textContent").startswith("seconds: ")
     assert browser.ask("slider.value === slider.max")
     assert opened(runs, "seconds", **STILL).ask("document.querySelector('[value=seconds]').checked")
@@ -699,7 +716,7 @@ def test_the_page_can_be_read_in_both_schemes(scheme, opened):
 
 def test_controls_have_names_and_a_page_without_scripts_has_the_texts():
     runs = four(steps=6)
-    soup = BeautifulSoup(race.page(runs), "html.parser")
+    soup = BeautifulSoup(animation.page(runs), "html.parser")
     assert soup.find("div", class_="controls").has_attr("hidden")
     assert soup.find(id="slider")["aria-label"] and soup.find("html")["lang"] == "en"
     for run, section in zip(runs, soup("section"), strict=True):

@@ -11,10 +11,11 @@ import pytest
 from helpers import generator, hostile, unknown
 from test_study import measured
 
-from nanoparadigm import SCHEDULES, InputError, checkpoint, report, study
+from nanoparadigm import SCHEDULES, InputError, atomic
 from nanoparadigm.language import KINDS
 from nanoparadigm.paradigms.mdlm import MASKINGS
-from nanoparadigm.statistics import Interval, Ranking
+from nanoparadigm.studies.schedules import report, study
+from nanoparadigm.studies.schedules.significance import Interval, Ranking
 
 
 def trial(rng, schedule, masking, seed, known):
@@ -287,14 +288,14 @@ def test_what_is_known_of_a_trial_is_what_its_files_say(tmp_path):
     name; of those alone that are measured."""
     plan = replace(study.load("tiny"), seeds=(0, 12))
     names = [t.id for t in plan.trials]
-    checkpoint.write_json(tmp_path / "study.json", dict(hash="h", trials=names, study=asdict(plan)))
+    atomic.write_json(tmp_path / "study.json", dict(hash="h", trials=names, study=asdict(plan)))
     wanted = {"clipped_cosine-entropy-12": 2.0, "sqrt-uniform-0": 5.0}
     for name, first in wanted.items():
         folder = tmp_path / "runs" / name
         folder.mkdir(parents=True)
         lists = dict(bound=[first, 3.0, 10.0], own_exam=[first, 0.5], zero_shot=[1.0, 1.0, 7.0])
         rest = dict(seconds=4, independent=dict(bound=True, zero_shot=False))
-        checkpoint.write_json(folder / "measures.json", measured() | rest | lists)
+        atomic.write_json(folder / "measures.json", measured() | rest | lists)
         lines = [
             dict(step=10, loss=9.0, lr=1, seconds=1.5),
             dict(step=20, loss=8.0, lr=1, seconds=2.5, val=first, val_se=0.1),
@@ -303,7 +304,7 @@ def test_what_is_known_of_a_trial_is_what_its_files_say(tmp_path):
         (folder / "log.jsonl").write_text("".join(f"{json.dumps(line)}\n" for line in lines))
     unmeasured = tmp_path / "runs/linear-uniform-0"
     unmeasured.mkdir()
-    checkpoint.write_json(unmeasured / "measures.json", dict(bound=[1.0, 2.0]))
+    atomic.write_json(unmeasured / "measures.json", dict(bound=[1.0, 2.0]))
     found = report.collect(tmp_path)
     assert {*found} == {*wanted}
     for name, first in wanted.items():
@@ -324,9 +325,9 @@ def one_trial(folder, **changes):
     run = folder / "runs" / plan.trials[0].id
     run.mkdir(parents=True)
     facts = dict(hash=plan.hash, trials=[t.id for t in plan.trials], study=asdict(plan))
-    checkpoint.write_json(folder / "study.json", facts)
+    atomic.write_json(folder / "study.json", facts)
     lists = dict(bound=[1.5, 2.5], own_exam=[1.0, 2.0], zero_shot=[2.0, 3.0], seconds=3.0)
-    checkpoint.write_json(run / "measures.json", measured() | lists | changes)
+    atomic.write_json(run / "measures.json", measured() | lists | changes)
     point = dict(step=20, loss=1.5, lr=0.1, seconds=2.5, val=1.25, val_se=0.1)
     (run / "log.jsonl").write_text(json.dumps(point) + "\n")
     return run

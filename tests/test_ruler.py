@@ -11,8 +11,7 @@ import torch
 from helpers import TINY, Table, generator
 
 from nanoparadigm import PRESETS, build, corpora, evaluate, tokenizers
-from nanoparadigm.automaton import Automaton, oracle
-from nanoparadigm.language import KINDS, LENGTH, language, tiny
+from nanoparadigm.language import KINDS, LENGTH, Automaton, language, oracle, tiny
 from nanoparadigm.paradigms import Autoregressive, DiscreteFlow, MaskedDiffusion
 
 

@@ -9,8 +9,8 @@ import torch
 from helpers import Table, generator
 
 from nanoparadigm import PRESETS, InputError
+from nanoparadigm.decoding.categorical import Categorical, sample_categorical
 from nanoparadigm.paradigms import MaskedDiffusion
-from nanoparadigm.paradigms.base import draw, probabilities
 
 LOGITS = torch.tensor([2.0, 1.0, 0.5, -1.0, -3.0])
 WAYS = [
@@ -49,30 +49,30 @@ def by_hand(logits, temperature=1.0, top_k=None, top_p=None, **others):
 
 
 def test_plain_probabilities_are_a_float64_softmax():
-    p = probabilities(LOGITS)
+    p = Categorical().probabilities(LOGITS)
     assert p.dtype == torch.float64
     assert torch.allclose(p, LOGITS.double().softmax(-1))
 
 
 def test_temperature_divides_logits_and_zero_is_the_most_probable():
-    assert torch.allclose(probabilities(LOGITS, 0.5), (LOGITS.double() * 2).softmax(-1))
-    assert probabilities(LOGITS, 0.0).tolist() == [1, 0, 0, 0, 0]
+    assert torch.allclose(Categorical(0.5).probabilities(LOGITS), (LOGITS.double() * 2).softmax(-1))
+    assert Categorical(0.0).probabilities(LOGITS).tolist() == [1, 0, 0, 0, 0]
 
 
 def test_top_k_keeps_k_and_their_proportions():
-    full = probabilities(LOGITS)
+    full = Categorical().probabilities(LOGITS)
     for k in range(1, 8):
-        p = probabilities(LOGITS, top_k=k)
+        p = Categorical(top_k=k).probabilities(LOGITS)
         assert (p > 0).sum() == min(k, 5)
         assert torch.allclose(p[: min(k, 5)], full[: min(k, 5)] / full[: min(k, 5)].sum())
-    ties = probabilities(torch.zeros(6), top_k=2)
+    ties = Categorical(top_k=2).probabilities(torch.zeros(6))
     assert (ties > 0).sum() == 2
 
 
 def test_top_p_keeps_the_fewest_that_reach_the_share():
-    full = probabilities(LOGITS)
+    full = Categorical().probabilities(LOGITS)
     for top_p in (0.01, 0.5, 0.62, 0.9, 0.999, 1.0):
-        p = probabilities(LOGITS, top_p=top_p)
+        p = Categorical(top_p=top_p).probabilities(LOGITS)
         kept = int((p > 0).sum())
         assert full[:kept].sum() >= top_p - 1e-12
         assert kept == 1 or full[: kept - 1].sum() < top_p
@@ -81,7 +81,7 @@ def test_top_p_keeps_the_fewest_that_reach_the_share():
 
 def test_draws_follow_the_probabilities_and_never_reach_a_token_of_probability_zero():
     p = torch.tensor([0.0, 0.5, 0.0, 0.3, 0.2, 0.0], dtype=torch.float64)
-    x = draw(p.expand(200_000, 6), generator())
+    x = sample_categorical(p.expand(200_000, 6), generator())
     frequency = x.bincount(minlength=6) / 200_000
     assert (frequency[[0, 2, 5]] == 0).all()
     assert torch.allclose(frequency.double(), p, atol=0.005)
@@ -90,7 +90,7 @@ def test_draws_follow_the_probabilities_and_never_reach_a_token_of_probability_z
 def test_the_tail_keeps_its_share():
     """In float32 the first of these two tokens would fill the whole unit interval."""
     logits = torch.tensor([20.7, 0.0])
-    cut = probabilities(logits).cumsum(0)[0]
+    cut = Categorical().probabilities(logits).cumsum(0)[0]
     assert 0.9e-9 < 1 - cut < 1.1e-9
     assert cut.float() == 1
 
@@ -103,7 +103,7 @@ def test_the_tail_is_reached():
         torch.rand = lambda *shape, dtype=torch.float32, **_: torch.full(
             shape if isinstance(shape[0], int) else shape[0], 1 - 1e-12, dtype=torch.float64
         ).to(dtype)
-        assert draw(p, None).item() == 1
+        assert sample_categorical(p, None).item() == 1
     finally:
         torch.rand = rand
 
@@ -119,7 +119,7 @@ def test_the_tail_is_reached():
 )
 def test_options_that_cannot_be_are_named(options, message):
     with pytest.raises(InputError, match=message):
-        probabilities(LOGITS, **options)
+        Categorical(**options).probabilities(LOGITS)
 
 
 @pytest.mark.parametrize("temperature", [0.0, 0.3, 1.0, 1.7])
@@ -129,7 +129,9 @@ def test_probabilities_are_those_worked_out_word_by_word(temperature, top_k, top
     logits = 2 * torch.randn(50, 6, generator=generator(), dtype=torch.float64)
     options = dict(temperature=temperature, top_k=top_k, top_p=top_p)
     expected = torch.tensor([by_hand(row, **options) for row in logits.tolist()])
-    assert torch.allclose(probabilities(logits, **options), expected.double(), atol=1e-6)
+    assert torch.allclose(
+        Categorical(**options).probabilities(logits), expected.double(), atol=1e-6
+    )
 
 
 # ------------------------------------------------- the laws of what is written, for every paradigm
@@ -219,7 +221,7 @@ def law_by_confidence(table, steps, share=None, threshold=None, **sharper):
     [
         dict(steps=3),
         dict(steps=2),
-        dict(steps=2, reveal="cosine"),
+        dict(steps=2, unmasking="cosine"),
         dict(steps=3, threshold=0.5),
     ],
     ids=str,
@@ -230,7 +232,7 @@ def test_an_order_by_confidence_has_its_own_law(options, sharper):
     net = exact.RandomTable(4, 3, 3, seed=2, scale=0.7)  # where margin and entropy order otherwise
     states = itertools.product(range(4), repeat=3)
     table = dict(zip(states, net.table.tolist(), strict=True))
-    share = (lambda left: math.sin(math.pi / 2 * left)) if "reveal" in options else float
+    share = (lambda left: math.sin(math.pi / 2 * left)) if "unmasking" in options else float
     threshold = options.get("threshold")
     p = law_by_confidence(table, options["steps"], share, threshold, **sharper)
     assert p.sum().item() == pytest.approx(1)

@@ -9,8 +9,13 @@ from helpers import generator
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nanoparadigm import scan
-from nanoparadigm.scan import BlockedScan, scan_log_depth, scan_loop, selective_scan
+from nanoparadigm.networks import selective_scan as scan
+from nanoparadigm.networks.selective_scan import (
+    BlockedScan,
+    scan_log_depth,
+    scan_loop,
+    selective_scan,
+)
 
 LENGTHS = [1, 2, 37, 128, 257]
 
@@ -136,7 +141,7 @@ def test_half_precision_inputs_are_computed_in_the_precision_of_A():
 
 
 def test_dividing_by_the_cumulative_product_would_fail_here():
-    """The popular shortcut, on the hot case: why no form in scan.py uses it."""
+    """The popular shortcut, on the hot case: why no form in selective_scan.py uses it."""
     u, delta, A, B, C = (x.detach().float() for x in inputs(128, hot=True))
     decay = torch.exp((delta[..., None] * A[:, None]).cumsum(2))
     drive = (delta * u)[..., None] * B.mT[:, None]

@@ -5,7 +5,7 @@ import torch
 from helpers import generator
 
 from nanoparadigm import SCHEDULES
-from nanoparadigm.schedules import stratified_times, stratum
+from nanoparadigm.paradigms.schedules import stratified_times, stratified_uniform
 
 each = pytest.mark.parametrize("schedule", SCHEDULES.values(), ids=SCHEDULES)
 TIMES = torch.linspace(0.001, 0.999, 999, dtype=torch.float64)
@@ -67,7 +67,7 @@ def test_stratified_times_are_uniform_one_by_one():
 def test_a_stratum_is_uniform_within_its_own_part():
     n = 20_000
     for d, draws in [(0, 1), (0, 4), (3, 4)]:
-        t = stratum(d, draws, n, generator()) * draws - d
+        t = stratified_uniform(d, draws, n, generator()) * draws - d
         assert t.dtype == torch.float64 and t.shape == (n,)
         assert 0 <= t.min() < 0.001 and 0.999 < t.max() < 1
         assert abs(t.mean() - 0.5) < 4.5 / (12 * n) ** 0.5

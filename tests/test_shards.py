@@ -25,13 +25,16 @@ from helpers import ROOT, awake, generator, hostile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nanoparadigm import build, cli, corpora, documents, encoding, shards, tokenizers
-from nanoparadigm.corpora import Batches, Data
-from nanoparadigm.entropy import spread, token_entropy
+from nanoparadigm import build, corpora, tokenizers
+from nanoparadigm.commands import main as cli
+from nanoparadigm.data import encode_parallel, readers, shards
+from nanoparadigm.data.corpus import Batches, Data
+from nanoparadigm.data.shards import VALIDATION, Shards, Stream, write
 from nanoparadigm.errors import InputError
-from nanoparadigm.judging import GPT2
-from nanoparadigm.shards import VALIDATION, Shards, Stream, write
-from nanoparadigm.train import Settings, train
+from nanoparadigm.evaluate.token_entropy import spread, token_entropy
+from nanoparadigm.studies.schedules.scorers import GPT2
+from nanoparadigm.training.settings import Settings
+from nanoparadigm.training.trainer import train
 
 TEXT = "the cat sat on the café mat\nand 猫 the hat <|endoftext|> \U0001f600\r\n\t"
 TOKENIZER = tokenizers.BPETokenizer.train(TEXT * 3, 280).with_end_of_text()
@@ -88,7 +91,7 @@ def refusal(call, *args, **options):
 def small_chunks():
     """A few documents at a time go to a worker, and a few are lost where the writing stops."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(encoding, "CHUNK", 100)
+        patch.setattr(encode_parallel, "CHUNK", 100)
         yield
 
 
@@ -175,8 +178,8 @@ def test_a_worker_that_dies_is_told(tmp_path, monkeypatch):
     def die(*_):
         raise BrokenProcessPool
 
-    monkeypatch.setattr(encoding, "ProcessPoolExecutor", threads)
-    monkeypatch.setattr(encoding, "_encode_apart", die)
+    monkeypatch.setattr(encode_parallel, "ProcessPoolExecutor", threads)
+    monkeypatch.setattr(encode_parallel, "_encode_apart", die)
     with pytest.raises(OSError, match="a process that encodes died"):
         put(some_documents(60), tmp_path, workers=2)
 
@@ -310,7 +313,7 @@ def test_documents_that_have_changed_are_noticed(tmp_path):
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_documents_are_read_no_further_than_wanted(workers, tmp_path, monkeypatch):
-    monkeypatch.setattr(encoding, "ProcessPoolExecutor", threads)
+    monkeypatch.setattr(encode_parallel, "ProcessPoolExecutor", threads)
     served = itertools.count()
     texts = (f"the cat {next(served)}" * 1000 for _ in range(300))
     assert put(texts, tmp_path, workers=workers)[1] == 6000
@@ -528,7 +531,7 @@ LINES = "".join(json.dumps({"text": text, "id": 3}) + "\n" for text in TEXTS)
 
 
 def read(*sources):
-    return [*documents.Texts(documents.find(map(str, sources)))]
+    return [*readers.Texts(readers.find(map(str, sources)))]
 
 
 @pytest.fixture
@@ -552,7 +555,7 @@ def test_documents_come_in_the_order_of_their_sources(parts):
 
 def test_a_source_is_told_from_others(parts):
     def line(*sources):
-        return documents.describe(documents.find(sources))
+        return readers.describe(readers.find(sources))
 
     assert line("parts/c.txt") == "c.txt (18 bytes)"
     lines = {line("parts"), line("parts/b.jsonl", "parts/a.jsonl.gz"), line("parts/[ab]*")}
@@ -585,7 +588,7 @@ def test_a_document_without_a_text_is_left_out_and_counted(parts):
     """A column of another name is not: none of the documents has a text then."""
     lines = [json.dumps(line) + "\n" for line in ({"text": None}, {"id": 3}, {"body": "a"})]
     (parts / "b.jsonl").write_text(LINES + "".join(lines) + LINES)
-    texts = documents.Texts(documents.find(["parts"]))
+    texts = readers.Texts(readers.find(["parts"]))
     for _ in range(2):
         assert [*texts] == ["first", "second", *TEXTS, *TEXTS, "all of it\n\nat once"]
         assert texts.skipped == 3

@@ -7,8 +7,13 @@ import numpy as np
 import pytest
 from helpers import generator
 
-from nanoparadigm import statistics
-from nanoparadigm.statistics import bootstrap, permutation_p, rank, tukey_threshold
+from nanoparadigm.studies.schedules import significance
+from nanoparadigm.studies.schedules.significance import (
+    bootstrap,
+    permutation_p,
+    rank,
+    tukey_threshold,
+)
 
 NAMES = ["linear", "cosine", "loglinear", "sqrt", "clipped", "sigmoid"]
 TWINS = ("linear", "loglinear")
@@ -106,7 +111,7 @@ def test_the_interval_of_three_seeds_is_that_of_their_27_resamples():
 
 
 def test_an_interval_is_said_with_its_signs():
-    assert str(statistics.Interval(0.12346, -1, 2.5)) == "+0.1235 [-1.0000, +2.5000]"
+    assert str(significance.Interval(0.12346, -1, 2.5)) == "+0.1235 [-1.0000, +2.5000]"
 
 
 def test_the_interval_of_many_seeds_is_1_96_standard_errors_wide():
@@ -167,9 +172,9 @@ def ranked(means, p, threshold, level=0.04):
     and the levels that the threshold was asked for."""
     asked = []
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(statistics, "permutation_p", lambda values, generator: p)
+        patch.setattr(significance, "permutation_p", lambda values, generator: p)
         patch.setattr(
-            statistics, "tukey_threshold", lambda v, g, level: asked.append(level) or threshold
+            significance, "tukey_threshold", lambda v, g, level: asked.append(level) or threshold
         )
         values = np.array([means, means]) + [[1], [-1]]
         return rank("abcde", values, "bd", generator(), level), asked

@@ -12,7 +12,7 @@ from helpers import ROOT, make
 from jupyterlab.commands import get_app_dir
 from jupyterlab_server.settings_utils import get_settings
 
-from nanoparadigm.viz import WIDGET
+from nanoparadigm.show.figures import WIDGET
 
 sys.path.insert(0, str(ROOT / "book"))
 

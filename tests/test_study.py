@@ -23,26 +23,20 @@ import pytest
 import torch
 from helpers import generator, hostile
 
-from nanoparadigm import (
-    SCHEDULES,
-    InputError,
-    build,
-    checkpoint,
-    cli,
-    corpora,
-    evaluate,
-    parameters,
-    report,
-    study,
-)
+from nanoparadigm import SCHEDULES, InputError, atomic, build, corpora, evaluate, parameters
+from nanoparadigm.commands import main as cli
 from nanoparadigm.commands.study import Study as Command
-from nanoparadigm.entropy import load
-from nanoparadigm.evaluate import Estimate
-from nanoparadigm.language import corpus, flat, grammatical, language
+from nanoparadigm.data.corpora import language_corpus
+from nanoparadigm.data.tokenizers import CharTokenizer
+from nanoparadigm.evaluate import likelihood
+from nanoparadigm.evaluate.likelihood import Estimate
+from nanoparadigm.evaluate.token_entropy import load
+from nanoparadigm.language import flat, grammatical, language
 from nanoparadigm.paradigms.mdlm import MASKINGS
-from nanoparadigm.stopping import UNFINISHED
-from nanoparadigm.tokenizers import CharTokenizer
-from nanoparadigm.train import read_log
+from nanoparadigm.signals import UNFINISHED
+from nanoparadigm.studies.schedules import bounds, report, study
+from nanoparadigm.training import checkpoint
+from nanoparadigm.training.log import read_log
 
 MINI = """
 dataset = "language"
@@ -282,9 +276,9 @@ def done(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(home)
         Path("mini.toml").write_text(MINI)
-        main = "study --preset mini.toml --out mini"
-        assert cli.main(shlex.split(f"{main} --trial sqrt-entropy-1")) == 0
-        assert cli.main(shlex.split(main)) == 0
+        command = "study --preset mini.toml --out mini"
+        assert cli.main(shlex.split(f"{command} --trial sqrt-entropy-1")) == 0
+        assert cli.main(shlex.split(command)) == 0
     return home / "mini"
 
 
@@ -297,7 +291,7 @@ def test_every_trial_is_measured_on_the_same_windows_by_one_estimator(done):
     x = study.Texts.of(study.load(done.parent / "mini.toml")).ours.validation[0]
     full = x[torch.linspace(0, len(x) - 1, 8).round().long()]
     with torch.no_grad():
-        nats = one.nll_bound(full, torch.Generator().manual_seed(0), draws=2) / 32
+        nats = one.nll_bound(full, torch.Generator().manual_seed(0), num_samples=2) / 32
     assert trials["sigmoid-entropy-1"]["bound"] == pytest.approx(nats.tolist(), rel=1e-6)
 
 
@@ -420,7 +414,7 @@ def test_a_trial_that_fails_leaves_the_others_alone(done, tmp_path, capsys):
     for run in (held, other):
         (run / "measures.json").unlink()
     line = f"study --preset {done.parent}/mini.toml --out {tmp_path}/mini"
-    with checkpoint.sole_writer(held), pytest.raises(SystemExit, match="1"):
+    with atomic.sole_writer(held), pytest.raises(SystemExit, match="1"):
         cli.main(shlex.split(line))
     said = capsys.readouterr()
     assert said.err.startswith(f"{names[0]} failed: ") and said.err.count("\n") == 1
@@ -438,14 +432,14 @@ def test_what_an_earlier_version_measured_is_measured_again(done, tmp_path, monk
     shutil.copytree(done, tmp_path / "mini")
     file = tmp_path / "mini/runs/sqrt-uniform-0/measures.json"
     whole = json.loads(file.read_text())
-    checkpoint.write_json(file, {k: v for k, v in whole.items() if k != "excess"})
+    atomic.write_json(file, {k: v for k, v in whole.items() if k != "excess"})
     plan = study.load(done.parent / "mini.toml")
     left = [trial.id for trial in plan.trials if not study.is_done(tmp_path / "mini", trial)]
     assert left == ["sqrt-uniform-0"]
     assert " 23 trials, " in report.write(tmp_path / "mini")
     monkeypatch.chdir(tmp_path)
-    main = f"study --preset {done.parent}/mini.toml --out mini --trial sqrt-uniform-0"
-    assert cli.main(shlex.split(main)) == 0
+    command = f"study --preset {done.parent}/mini.toml --out mini --trial sqrt-uniform-0"
+    assert cli.main(shlex.split(command)) == 0
     assert json.loads(file.read_text()) == whole
 
 
@@ -616,8 +610,8 @@ def test_a_trial_is_measured_once_at_its_last_step(tmp_path):
         best, last = next(steps)
         for step in filter(None, (best, last)):
             (run / f"step-{step}").mkdir(parents=True, exist_ok=True)
-            checkpoint.write_json(run / f"step-{step}/config.json", dict(step=step))
-        checkpoint.write_json(run / "run.json", dict(best="step-9", last=f"step-{last}"))
+            atomic.write_json(run / f"step-{step}/config.json", dict(step=step))
+        atomic.write_json(run / "run.json", dict(best="step-9", last=f"step-{last}"))
 
     def measure(*arguments):
         measured.append(arguments)
@@ -673,9 +667,9 @@ def test_what_is_measured_is_the_last_checkpoint_and_each_number_its_own(tmp_pat
         return torch.tensor([[*map(LETTERS.index, text)] for text in windows])
 
     with torch.no_grad():
-        bound = last.nll_bound(tokens(first), noise(0), draws=2) / 16
-        other = last.nll_bound(tokens(second), noise(0), draws=2) / 16
-        marks = last.own_exam(tokens(first), noise(0), draws=2) / 16
+        bound = last.nll_bound(tokens(first), noise(0), num_samples=2) / 16
+        other = last.nll_bound(tokens(second), noise(0), num_samples=2) / 16
+        marks = bounds.in_schedule_cross_entropy(last, tokens(first), noise(0), num_samples=2) / 16
     assert found["bound"] == pytest.approx(bound.tolist(), rel=1e-5)
     assert found["zero_shot"] == pytest.approx(other.tolist(), rel=1e-5)
     assert found["own_exam"] == pytest.approx(marks.tolist(), rel=1e-5)
@@ -695,7 +689,7 @@ def test_the_excess_is_over_what_walking_through_the_language_costs(tmp_path):
     sizes = study.Sizes(n_layer=1, n_head=1, n_embd=8, block_size=32)
     plan = study.Study("language", windows=3, draws=1, sizes=sizes)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(corpora, "load", lambda name: corpus(n_train=100, n_validation=41))
+        patch.setattr(corpora, "load", lambda name: language_corpus(n_train=100, n_validation=41))
         texts, folder = study.Texts.of(plan), tmp_path / "run"
     model = plan.model(plan.trials[0], 32)
     checkpoint.save(folder, model, texts.ours.tokenizer, dict(step=1, seconds=1), {}, best=True)
@@ -751,7 +745,7 @@ def test_samples_go_on_with_one_noise_in_as_many_steps_as_are_asked(monkeypatch)
         return torch.randint(7, (n, length), generator=noise)
 
     model.sample = sample
-    monkeypatch.setattr(evaluate, "LOGITS", 2 * 16 * 7)
+    monkeypatch.setattr(likelihood, "LOGITS", 2 * 16 * 7)
     found, noise = study.sample(model, 5, 16, 9), generator(0)
     assert asked == [(2, 16, 9), (2, 16, 9), (1, 16, 9)]
     expected = [torch.randint(7, (n, 16), generator=noise) for n in (2, 2, 1)]
@@ -985,9 +979,9 @@ def synthetic(rng, effects, seeds=4, noise=0.01):
     return found
 
 
-@pytest.mark.parametrize("file", sorted(study.STUDIES.glob("*.json")), ids=lambda file: file.stem)
-def test_what_is_stored_is_the_whole_study_of_the_preset_as_it_stands(file):
-    stored, plan = report.stored(file.stem), study.load(file.stem)
+@pytest.mark.parametrize("name", report.STORED)
+def test_what_is_stored_is_the_whole_study_of_the_preset_as_it_stands(name):
+    stored, plan = report.stored(name), study.load(name)
     now, then = asdict(plan), stored["study"]
     for part in ("sizes", "settings", "judge"):
         assert then[part].items() <= now.pop(part).items()

@@ -10,10 +10,12 @@ from helpers import TINY
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nanoparadigm import InputError, build, checkpoint, cli
+from nanoparadigm import InputError, build
+from nanoparadigm.commands import main as cli
 from nanoparadigm.commands import shared
+from nanoparadigm.data.tokenizers import WordTokenizer
 from nanoparadigm.terminal import harmless
-from nanoparadigm.tokenizers import WordTokenizer
+from nanoparadigm.training import checkpoint
 
 EVIL = "\x1b[2J", "\x9b2J", "a\rb", "\x1b]0;title\x07", "\u202eabc", "\x7f", "tab\there\nand here"
 OBEYED = {*map(chr, range(32)), *map(chr, range(127, 160)), *"\u202a\u202b\u202d\u202e\u2066\u2067"}

@@ -16,10 +16,10 @@ import torch
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from nanoparadigm import corpora, files, tokenizers
-from nanoparadigm.corpora import Corpus
-from nanoparadigm.errors import InputError
-from nanoparadigm.tokenizers import (
+from nanoparadigm import corpora, tokenizers
+from nanoparadigm.data import download
+from nanoparadigm.data.corpus import Corpus
+from nanoparadigm.data.tokenizers import (
     BLANK,
     BPETokenizer,
     CharTokenizer,
@@ -30,6 +30,7 @@ from nanoparadigm.tokenizers import (
     hide,
     load,
 )
+from nanoparadigm.errors import InputError
 
 STRINGS = st.text(st.characters(exclude_categories=()))  # lone surrogates too
 UNICODE = st.text()
@@ -493,7 +494,7 @@ def test_gpt2_is_refused_where_it_is_damaged_or_not_to_be_had(tmp_path, monkeypa
 
 def test_gpt2_is_downloaded_to_the_cache_once(published, tmp_path, monkeypatch):
     names = {"encoder.json": "gpt2/vocab.json", "vocab.bpe": "gpt2/merges.txt"}
-    source, asked = files.folder_with(names.values()), []
+    source, asked = download.folder_with(names.values()), []
 
     def fetch(url, path, pooch):
         asked.append(url)

@@ -5,7 +5,6 @@ import itertools
 import json
 import math
 import re
-import sys
 import warnings
 from contextlib import nullcontext
 from dataclasses import asdict, replace
@@ -17,22 +16,16 @@ import pytest
 import torch
 from helpers import CELLS, LENGTH, TINY, presets, stir
 
-from nanoparadigm import PRESETS, InputError, build, checkpoint, corpora, tokenizers
-from nanoparadigm.evaluate import measure, nats_per_token
-from nanoparadigm.network import Dropout, Sizes
-from nanoparadigm.optimizer import make_optimizers
-from nanoparadigm.train import (
-    FREE,
-    Log,
-    Settings,
-    peak_share,
-    read_lines,
-    read_log,
-    total_steps,
-    train,
-)
+from nanoparadigm import PRESETS, InputError, build, corpora, tokenizers
+from nanoparadigm.evaluate.comparison import measure
+from nanoparadigm.evaluate.likelihood import nats_per_token
+from nanoparadigm.networks.base import Dropout, Sizes
+from nanoparadigm.training import checkpoint, trainer
+from nanoparadigm.training.log import Log, read_lines, read_log
+from nanoparadigm.training.optimizer import make_optimizers
+from nanoparadigm.training.settings import FREE, Settings, peak_share, total_steps
+from nanoparadigm.training.trainer import train
 
-trainer = sys.modules["nanoparadigm.train"]  # the package's `train` is the function
 SETTINGS = Settings(max_steps=20, batch_size=4, eval_interval=100, eval_windows=8, log_interval=1)
 
 # build's options, and what is different in the settings

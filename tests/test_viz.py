@@ -10,7 +10,7 @@ import pytest
 from bs4 import BeautifulSoup
 from helpers import ROOT
 
-from nanoparadigm import viz
+from nanoparadigm.show import figures
 
 sys.path.insert(0, str(ROOT / "book"))
 
@@ -27,12 +27,12 @@ explore(lambda k: "*" * k, [1, 3, 5], "Stars")"""
 
 
 def stars():
-    return viz.explore(lambda k: f"<b>{'*' * k}</b>", [1, 3, 5], "Stars", "{} of them".format)
+    return figures.explore(lambda k: f"<b>{'*' * k}</b>", [1, 3, 5], "Stars", "{} of them".format)
 
 
 def learning():
     names = dict(x="tokens", y="nats per word")
-    return viz.follow(CURVES, "Learning", levels=LEVELS, **names)
+    return figures.follow(CURVES, "Learning", levels=LEVELS, **names)
 
 
 @pytest.mark.parametrize("view", [stars(), learning()], ids=["explore", "follow"])
@@ -63,12 +63,12 @@ def test_a_point_says_where_it_is_and_waits_where_its_curve_has_no_point():
 def test_a_curve_and_its_point_are_drawn_where_they_are():
     """Left and right, top and bottom, by hand: x from 0 to 8, y from 1, a level line, to 3."""
     curves = {"ar": [(0, 3.0), (4, 2.0), (8, 1.5)], "flow": [(2, 2.5), (8, 1.25)]}
-    view = viz.follow(curves, "Learning", levels={"entropy": 1.0})
+    view = figures.follow(curves, "Learning", levels={"entropy": 1.0})
     soup = BeautifulSoup(view.html, "html.parser")
 
     def at(x, y):
-        across = viz.LEFT + (viz.RIGHT - viz.LEFT) * x / 8
-        return across, viz.BOTTOM - (viz.BOTTOM - viz.TOP) * (y - 1) / 2
+        across = figures.LEFT + (figures.RIGHT - figures.LEFT) * x / 8
+        return across, figures.BOTTOM - (figures.BOTTOM - figures.TOP) * (y - 1) / 2
 
     def said(point):
         return "{:.1f},{:.1f}".format(*at(*point))
@@ -82,10 +82,10 @@ def test_a_curve_and_its_point_are_drawn_where_they_are():
     ]
     expected = [[(0, 3.0)], [(0, 3.0), (2, 2.5)], [(4, 2.0), (2, 2.5)], [(8, 1.5), (8, 1.25)]]
     for dots, points in zip(seen, expected, strict=True):
-        colours = [viz.PALETTE[name] for name in ("ar", "flow")][: len(points)]
+        colours = [figures.PALETTE[name] for name in ("ar", "flow")][: len(points)]
         assert dots == list(zip(map(said, points), colours, strict=True))
     level = soup.find("path", attrs={"stroke-dasharray": "2 4"})["d"]
-    assert level == f"M{viz.LEFT} {viz.BOTTOM:.1f}H{viz.RIGHT}"
+    assert level == f"M{figures.LEFT} {figures.BOTTOM:.1f}H{figures.RIGHT}"
 
 
 def test_learning_curves_are_bits_over_tokens_and_over_seconds():
@@ -96,7 +96,7 @@ def test_learning_curves_are_bits_over_tokens_and_over_seconds():
         dict(tokens=30, seconds=4.0, val=1.5, val_se=0.6),
     ]
     floors = {"3-gram": 1.2, "entropy": 0.9}
-    panels = viz.learning_curves({"ar": records}, floors, nats_per_bit=0.75).axes
+    panels = figures.learning_curves({"ar": records}, floors, nats_per_bit=0.75).axes
     for axes, x in zip(panels, ([10, 30], [1.5, 4.0]), strict=True):
         (bars,) = axes.containers
         line, (low, high), _ = bars.lines
@@ -104,7 +104,7 @@ def test_learning_curves_are_bits_over_tokens_and_over_seconds():
         assert line.get_ydata() == pytest.approx([4.0, 2.0])
         assert low.get_ydata() == pytest.approx([3.6, 1.2])
         assert high.get_ydata() == pytest.approx([4.4, 2.8])
-        assert line.get_color() == viz.PALETTE["ar"]
+        assert line.get_color() == figures.PALETTE["ar"]
         levels = [line for line in axes.lines if list(line.get_xdata()) == [0, 1]]
         assert [line.get_ydata()[0] for line in levels] == pytest.approx([1.6, 1.2])
         assert [line.get_linestyle() for line in levels] == [":", "-"]
@@ -116,7 +116,7 @@ def test_learning_curves_are_bits_over_tokens_and_over_seconds():
 
 
 def test_the_ground_of_a_token_is_its_share_of_the_highest():
-    soup = BeautifulSoup(viz.heat("abcd", [0.5, 2.0, None, -0.1], highest=2.0), "html.parser")
+    soup = BeautifulSoup(figures.heat("abcd", [0.5, 2.0, None, -0.1], highest=2.0), "html.parser")
     assert [(span.text, span.get("title")) for span in soup("span")] == [
         ("a", "0.50"), ("b", "2.00"), ("c", None), ("d", "0.00")
     ]  # fmt: skip
@@ -137,7 +137,7 @@ def test_with_a_kernel_the_slider_stops_between_the_values_too():
     assert (moved.min, moved.max, moved.step, moved.value) == (1, 5, 1, 1)
     moved.value = 4
     assert "<b>****</b>" in shown.value and said.value == "4 of them"
-    between = viz.explore(str, [0.0, 0.5, 1.0], "Numbers").live().children[1].children[0]
+    between = figures.explore(str, [0.0, 0.5, 1.0], "Numbers").live().children[1].children[0]
     assert between.step == 0.005
 
 
@@ -155,11 +155,11 @@ def test_one_call_gives_both_and_the_page_keeps_what_needs_no_kernel(tmp_path, m
     chapters.execute(text)
     stored = nbformat.read(text.with_suffix(".ipynb"), as_version=4)
     (output,) = stored.cells[-1].outputs
-    assert live == [{viz.WIDGET, "text/html", "text/plain"}]
+    assert live == [{figures.WIDGET, "text/html", "text/plain"}]
     assert set(output.data) == {"text/html", "text/plain"} and "widgets" not in stored.metadata
 
     assert chapters.stale(text) is None
-    output.data[viz.WIDGET] = {"model_id": "gone"}
+    output.data[figures.WIDGET] = {"model_id": "gone"}
     nbformat.write(stored, text.with_suffix(".ipynb"))
     assert "widget" in chapters.stale(text)
 
@@ -167,16 +167,18 @@ def test_one_call_gives_both_and_the_page_keeps_what_needs_no_kernel(tmp_path, m
 def test_a_live_view_is_what_ipywidgets_shows_and_asks_no_newer_one_for_it():
     """Colab has ipywidgets 7, whose widgets have no _repr_mimebundle_."""
     widget = stars().live()
-    shown = viz.View("", "", lambda: widget)._repr_mimebundle_()
-    assert shown[viz.WIDGET] == widget._repr_mimebundle_()[viz.WIDGET]
+    shown = figures.View("", "", lambda: widget)._repr_mimebundle_()
+    assert shown[figures.WIDGET] == widget._repr_mimebundle_()[figures.WIDGET]
     older = SimpleNamespace(model_id="7")
-    assert viz.View("", "", lambda: older)._repr_mimebundle_()[viz.WIDGET]["model_id"] == "7"
+    assert (
+        figures.View("", "", lambda: older)._repr_mimebundle_()[figures.WIDGET]["model_id"] == "7"
+    )
 
 
 def test_without_ipywidgets_there_is_still_the_html(monkeypatch):
     monkeypatch.setitem(sys.modules, "ipywidgets", None)
     assert stars()._repr_mimebundle_() == {} and "input" in stars()._repr_html_()
-    assert viz.slider(["a", "b"], ["1", "2"], "Two")._repr_mimebundle_() == {}
+    assert figures.slider(["a", "b"], ["1", "2"], "Two")._repr_mimebundle_() == {}
 
 
 def test_learning_curves_are_bits_of_the_validation_against_tokens_and_seconds():
@@ -188,7 +190,7 @@ def test_learning_curves_are_bits_of_the_validation_against_tokens_and_seconds()
     ]
     records.insert(1, dict(tokens=200, seconds=2.0, loss=8.0))
     floors = {"3-gram": 0.75, "entropy": 0.5}
-    panels = viz.learning_curves({"ar": records}, floors, 0.5).axes
+    panels = figures.learning_curves({"ar": records}, floors, 0.5).axes
     for axes, x, said in zip(
         panels, [(100, 300), (1.5, 4.0)], ["tokens read", "seconds of training"], strict=True
     ):
@@ -211,9 +213,9 @@ def test_curves_and_floors_that_are_not_known_are_left_out(tmp_path):
     lost = [{name: value for name in known} for value in (math.nan, None)]
     records = [known, *lost, dict(tokens=9, seconds=2.0, loss=1.0)]
     floors = {"3-gram": math.nan, "entropy": 0.5}
-    viz.save(tmp_path / "figure.png", viz.learning_curves, {"ar": records}, floors, 0.5)
+    figures.save(tmp_path / "figure.png", figures.learning_curves, {"ar": records}, floors, 0.5)
     assert (tmp_path / "figure.png").read_bytes().startswith(b"\x89PNG")
-    panels = viz.learning_curves({"ar": records}, floors, 0.5).axes
+    panels = figures.learning_curves({"ar": records}, floors, 0.5).axes
     assert [text.get_text() for text in panels[1].texts] == ["entropy"]
     assert panels[0].containers[0].lines[0].get_ydata()[0] == 6.0
 
@@ -223,4 +225,4 @@ def test_a_figure_that_cannot_be_drawn_is_told_in_a_sentence(tmp_path):
         raise ValueError("no such colour")
 
     with pytest.raises(OSError, match=r"^could not draw .*figure.png \(ValueError: no such col"):
-        viz.save(tmp_path / "figure.png", broken)
+        figures.save(tmp_path / "figure.png", broken)

@@ -4,26 +4,24 @@ from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
-from .. import checkpoint, evaluate, viz
+from .. import atomic, evaluate
 from ..errors import at_least_one, choose
-from ..network import Sizes
-from ..paradigms import PRESETS, build, build_alike, parameters
-from ..stopping import stop_signals
-from ..train import Settings, check_same, read_log, total_steps, usable
-from .shared import (
-    Command,
-    Text,
-    fit,
-    goes_with_networks,
-    goes_with_paradigms,
-    make_room,
-    working,
-)
+from ..networks.base import Sizes
+from ..paradigms import PRESETS, build, parameters
+from ..show import figures
+from ..signals import stop_signals
+from ..training import checkpoint
+from ..training.log import read_log
+from ..training.matching import build_alike
+from ..training.resume import check_same
+from ..training.settings import Settings, total_steps, usable
+from .registry import IN_STEPS, flag
+from .shared import Command, Text, fit, goes_with_networks, goes_with_paradigms, make_room, working
 
 
 @dataclass(frozen=True)
 class Compare(Command):
-    """Train all four models on the same data at the same size, and put them side by side.
+    """Train several models on the same data at the same size, and put them side by side.
 
     Same data order, steps and batches; parameters equal within 2 %. Writes a run for each model,
     table.md, figure.png and results.json. Examples:
@@ -33,8 +31,9 @@ class Compare(Command):
       nanoparadigm compare --models ar diffusion --dataset pydocs
     """
 
-    models: tuple[str, ...] = tuple(PRESETS)
-    """which, of ar, diffusion, flow, mamba"""
+    models: flag(tuple[str, ...], f"which, of {', '.join(PRESETS)}") = tuple(
+        name for name, preset in PRESETS.items() if preset.compared
+    )
     out: str | None = None
     """folder (default: runs/compare-DATASET)"""
     resume: bool = False
@@ -45,8 +44,7 @@ class Compare(Command):
     """change depth and width so that all have the parameters of the first"""
     draws: int = 8
     """noisy copies of each window in the final evaluation, for the bounds"""
-    sampling_steps: int = 64
-    """steps of diffusion and flow when their speed is measured"""
+    sampling_steps: flag(int, f"steps of {IN_STEPS} when their speed is measured") = 64
     text: Text = field(default_factory=Text)
     sizes: Sizes = field(default_factory=lambda: Sizes(n_layer=2, n_embd=64))
     settings: Settings = field(default_factory=lambda: Settings(max_steps=1000, eval_interval=100))
@@ -111,11 +109,11 @@ class Compare(Command):
         evaluate.add_differences(rows, data)
         table = "\n".join(filter(None, (evaluate.table(rows), evaluate.truth_table(rows))))
         (out / "table.md").write_text(table, encoding="utf-8")
-        checkpoint.write_json(out / "results.json", rows)
+        atomic.write_json(out / "results.json", rows)
         print(table, end="")
-        viz.save(
+        figures.save(
             out / "figure.png",
-            viz.learning_curves,
+            figures.learning_curves,
             {name: read_log(out / name) for name in models},
             evaluate.floors(data, rows),
             evaluate.nats_per_bit(data),

@@ -30,7 +30,7 @@ class Demo(Command):
 
     def run(self):
         try:
-            from .. import demo
+            from ..show import demo_page
         except ModuleNotFoundError as error:
             if error.name != "gradio":
                 raise
@@ -41,7 +41,7 @@ class Demo(Command):
         # Gradio asks its own page whether it is there, which no proxy can tell
         beside = os.environ.get("no_proxy") or os.environ.get("NO_PROXY") or "localhost"
         os.environ["no_proxy"] = f"{beside},127.0.0.1"
-        page = demo.start(self.folder, self.port)
+        page = demo_page.start(self.folder, self.port)
         print(f"the demo is at {page.local_url} (Ctrl-C ends it)", flush=True)
         page.block_thread()
         sys.stdout.flush()

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 import tyro
 
-from .. import differences, shared_code
+from ..show import model_diff, shared_code
+from .registry import MODELS, NETWORK_NAMES, flag
 from .shared import Command
 
 
@@ -19,11 +20,9 @@ class Diff(Command):
       nanoparadigm diff ar mamba
     """
 
-    models: tyro.conf.Positional[tuple[str, str]]
-    """two of ar, diffusion, flow, mamba"""
-    network: str | None = None
-    """of both, instead of their own: transformer, mamba, hollow or hollow_mamba"""
+    models: tyro.conf.Positional[flag(tuple[str, str], f"two of {MODELS}")]
+    network: flag(str | None, f"of both, instead of their own: {NETWORK_NAMES}") = None
 
     def run(self):
-        print(differences.table(*self.models, self.network))
+        print(model_diff.table(*self.models, self.network))
         print(shared_code.table(*self.models, self.network), end="")

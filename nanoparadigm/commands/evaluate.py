@@ -4,9 +4,12 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from .. import checkpoint, corpora, evaluate
+from .. import atomic, evaluate
+from ..data import corpora
 from ..errors import InputError, at_least_one, check_seed, choose
 from ..paradigms import PRESETS
+from ..training import checkpoint
+from .registry import DECODINGS, IN_STEPS, flag
 from .shared import Command, check_output, goes_with_paradigms, paradigms, progress, working
 
 
@@ -32,12 +35,11 @@ class Evaluate(Command):
     """validation windows to use (default: all)"""
     draws: int = 8
     """noisy copies of each window, for the bounds"""
-    sampling_steps: int = 64
-    """steps of diffusion and flow when they write"""
-    decoding: tuple[str, ...] = ()
-    """compare ways of writing instead, on the language: all, or some of ancestral, remasking,
-    first_hitting, random_order, left_to_right, confidence, cosine, threshold, blocks, euler,
-    euler_eta, corrected, plain, temperature, top_k, top_p"""
+    sampling_steps: flag(int, f"steps of {IN_STEPS} when they write") = 64
+    decoding: flag(
+        tuple[str, ...],
+        f"compare decoding strategies instead, on the language: all, or some of {DECODINGS}",
+    ) = ()
     n: int = 512
     """texts that each way writes"""
     baselines: bool = True
@@ -142,4 +144,4 @@ class Evaluate(Command):
 
     def save(self, rows):
         if self.json:
-            checkpoint.write_json(self.json, rows)
+            atomic.write_json(self.json, rows)

@@ -8,11 +8,15 @@ from typing import Annotated
 import torch
 import tyro
 
-from .. import checkpoint, corpora, documents, entropy, judging, shards, tokenizers
+from ..data import corpora, readers, shards, tokenizers
 from ..errors import InputError, at_least_one
+from ..evaluate import token_entropy
+from ..networks.base import check_weights
 from ..paradigms import Autoregressive
-from ..paradigms.base import check_weights
-from ..train import usable
+from ..studies.schedules import scorers
+from ..training import checkpoint
+from ..training.settings import usable
+from .registry import LEFT_TO_RIGHT, flag
 from .shared import Command, progress
 
 
@@ -65,8 +69,8 @@ class PrepareFineweb(Command):
     """processes that encode: as many as there are cores, unless told"""
 
     def run(self):
-        found = documents.find(self.source)
-        texts = documents.Texts(found)
+        found = readers.find(self.source)
+        texts = readers.Texts(found)
         tokenizer = self.load_tokenizer()
         with progress(None, "preparing", total=self.tokens, unit="tok", unit_scale=True) as bar:
             for done in shards.write(
@@ -74,7 +78,7 @@ class PrepareFineweb(Command):
                 tokenizer,
                 self.out,
                 self.tokens,
-                documents.describe(found),
+                readers.describe(found),
                 self.shard_tokens,
                 self.validation_tokens,
                 self.workers,
@@ -94,6 +98,12 @@ class PrepareFineweb(Command):
         return tokenizer.with_end_of_text() if tokenizer.kind == "bpe" else tokenizer
 
 
+READERS = (
+    f"folder of a run of {LEFT_TO_RIGHT}, or gpt2, the published model, or a folder with a GPT-2 "
+    "that transformers saved"
+)
+
+
 @dataclass(frozen=True)
 class PrepareEntropy(Command):
     """Measure how uncertain a left-to-right model is before each token of its vocabulary.
@@ -105,9 +115,7 @@ class PrepareEntropy(Command):
       nanoparadigm prepare entropy --checkpoint gpt2 --dataset data/fineweb --device cuda
     """
 
-    checkpoint: str
-    """folder of a run of ar or mamba, or gpt2, the published model, or a folder with a GPT-2 that
-    transformers saved"""
+    checkpoint: flag(str, READERS)
     dataset: str | None = None
     """text to read, as in train (default: the one the model was trained on)"""
     tokens: Count = 10**6
@@ -123,10 +131,10 @@ class PrepareEntropy(Command):
         if out.suffix != ".npy":
             raise InputError(f"--out is {self.out}: give a name that ends in .npy")
         usable(self.device)
-        if judging.is_gpt2(self.checkpoint):
+        if scorers.is_gpt2(self.checkpoint):
             if self.dataset is None:
                 raise InputError("gpt2 has no text of its own here: name one with --dataset")
-            model = judging.GPT2(self.device, self.checkpoint)
+            model = scorers.GPT2(self.device, self.checkpoint)
             tokenizer, length = tokenizers.gpt2(), model.length
         else:
             saved = checkpoint.load(self.checkpoint, device=self.device)
@@ -134,8 +142,8 @@ class PrepareEntropy(Command):
             length = saved.config["recipe"]["block_size"]
             if not isinstance(model, Autoregressive):
                 raise InputError(
-                    f"{self.checkpoint} does not predict from left to right: give a run of ar or "
-                    "mamba, or gpt2"
+                    f"{self.checkpoint} does not predict from left to right: give a run of "
+                    f"{LEFT_TO_RIGHT}, or gpt2"
                 )
             check_weights(model)
         data = (
@@ -143,9 +151,9 @@ class PrepareEntropy(Command):
             if self.dataset
             else corpora.of_run(saved)
         )
-        starts = progress(entropy.spread(data.train, length, self.tokens).split(8), "reading")
+        starts = progress(token_entropy.spread(data.train, length, self.tokens).split(8), "reading")
         batches = (data.train[part[:, None] + torch.arange(length)] for part in starts)
-        found = entropy.token_entropy(model, batches, tokenizer.vocab_size)
+        found = token_entropy.token_entropy(model, batches, tokenizer.vocab_size)
         held_out = found.coverage_of(torch.cat([part.flatten() for part in data.validation]))
         found.save(
             out, dict(model=self.checkpoint, corpus=data.corpus.name, coverage_of_text=held_out)

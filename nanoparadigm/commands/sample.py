@@ -6,18 +6,23 @@ from dataclasses import dataclass, field
 
 import torch
 
-from .. import checkpoint
+from ..data.tokenizers import encode
+from ..decoding.categorical import choose_sampler
 from ..errors import at_least_one, check_seed
-from ..tokenizers import encode
+from ..training import checkpoint
+from .registry import IN_STEPS, LEFT_TO_RIGHT, as_flags, flag, sampler_options
 from .shared import Command, goes_with_paradigms, paradigms, seeded, taken
+
+CANDIDATES = (
+    f"{LEFT_TO_RIGHT}: how many texts to write for the gap, to choose one that fits (default: 64)"
+)
 
 
 @dataclass(frozen=True)
-class Decoding:
-    """How to write."""
+class Common:
+    """How to write, whatever the model."""
 
-    sampling_steps: int = 64
-    """steps of diffusion and flow"""
+    sampling_steps: flag(int, f"steps of {IN_STEPS}") = 64
     temperature: float = 1.0
     """below 1 sharpens, 0 takes the most probable token"""
     top_k: int | None = None
@@ -26,29 +31,20 @@ class Decoding:
     """draw from the most probable tokens that make up this share only"""
     blocks: int | None = None
     """write in N blocks from left to right, each finished before the next is begun; the default
-    length is then N halves of the model's block, at least one block (ar and mamba go from token to
+    length is then N halves of the model's block, at least one block (causal models go from token to
     token by themselves)"""
-    sampler: str | None = None
-    """ancestral (default); diffusion: or first_hitting, random_order, left_to_right, confidence;
-    flow: or euler"""
-    eta: float | None = None
-    """flow, euler: extra jumps that correct mistakes; diffusion, ancestral: how often a
-    word that has been revealed is taken back"""
-    reveal: str | None = None
-    """diffusion, samplers with an order: linear (default), as many tokens in each step, or cosine,
-    few at first"""
-    threshold: float | None = None
-    """diffusion, confidence: in each step reveal what is more probable than this"""
-    corrections: int | None = None
-    """flow: after each step, how often to draw one token anew, given all others"""
 
     def options(self, saved):
-        """What `write` of a Checkpoint's model is to be given; InputError for what it has not."""
+        """Return the options of `generate` for a Checkpoint's model. Raises InputError for those
+        that none of its samplers takes."""
         at_least_one(self, ["sampling_steps"])
         mine = vars(self).copy()
         every = {name: mine.pop(name) for name in ("temperature", "top_k", "top_p", "blocks")}
         every["steps"] = mine.pop("sampling_steps")
-        return every | taken(saved, saved.model.trajectory, **mine)
+        mine = {name: value for name, value in mine.items() if value is not None}
+        sampler, rest = mine.get("sampler"), {k: v for k, v in mine.items() if k != "sampler"}
+        choose_sampler(saved.model.samplers, sampler, **rest)
+        return every | mine
 
     @staticmethod
     def goes(paths, length):
@@ -63,6 +59,10 @@ class Decoding:
         """Tokens in a text whose length is not asked for."""
         block = saved.config["recipe"]["block_size"]
         return max(block, (self.blocks or 0) * block // 2)
+
+
+Decoding = as_flags("Decoding", sampler_options(), bases=(Common,))
+"""How to write: what every model can, and the options of the samplers of each."""
 
 
 @dataclass(frozen=True)
@@ -97,8 +97,7 @@ class Sample(Command):
     """text after the gap"""
     fill_length: int = 30
     """tokens in the gap"""
-    candidates: int | None = None
-    """ar, mamba: how many texts to write for the gap, to choose one that fits (default: 64)"""
+    candidates: flag(int | None, CANDIDATES) = None
     decoding: Decoding = field(default_factory=Decoding)
 
     def goes(self):
@@ -143,8 +142,8 @@ class Sample(Command):
 class Infill(Command):
     """Fill a gap in a text; what is on either side stays, character for character.
 
-    Diffusion and flow see both sides. ar and mamba write candidates after the first side and choose
-    one by how probable it makes the second. Example:
+    A model of masks or of noise sees both sides. One that goes from left to right writes candidates
+    after the first side and chooses one by how probable it makes the second. Example:
 
       nanoparadigm infill --checkpoint runs/diffusion --prefix "To be" \\
           --suffix "that is the question" --fill_length 30
@@ -162,8 +161,7 @@ class Infill(Command):
     """texts"""
     seed: int = 0
     """same seed, same text"""
-    candidates: int | None = None
-    """ar, mamba: how many texts to write for the gap, to choose one that fits (default: 64)"""
+    candidates: flag(int | None, CANDIDATES) = None
     decoding: Decoding = field(default_factory=Decoding)
 
     def goes(self):

@@ -11,13 +11,18 @@ from pathlib import Path
 import torch
 from tqdm import tqdm
 
-from .. import checkpoint, corpora, distributed, files, tokenizers
+from .. import atomic, files
+from ..data import corpora, tokenizers
 from ..errors import InputError
-from ..evaluate import said
-from ..network import Sizes
+from ..evaluate.tables import said
+from ..networks.base import Sizes
 from ..paradigms import PRESETS
 from ..terminal import harmless, unguarded
-from ..train import read_lines, total_steps, train
+from ..training import checkpoint, distributed
+from ..training.log import read_lines
+from ..training.settings import total_steps
+from ..training.trainer import train
+from .registry import BOUNDED
 
 
 class Command:
@@ -75,8 +80,8 @@ def goes_with_paradigms(found):
     steps = not found or any(not paradigm.causal for paradigm in found)
     bounds = not found or any(not paradigm.exact for paradigm in found)
     return dict(
-        sampling_steps=(steps, "with diffusion or flow"),
-        draws=(bounds, "with diffusion or flow"),
+        sampling_steps=(steps, f"with {BOUNDED}"),
+        draws=(bounds, f"with {BOUNDED}"),
     )
 
 
@@ -192,7 +197,7 @@ def make_room(folder, runs, overwrite):
         return
     with ExitStack() as stack:
         there = [run for run in runs if Path(run).exists()]
-        locks = {run: stack.enter_context(checkpoint.sole_writer(run)) for run in there}
+        locks = {run: stack.enter_context(atomic.sole_writer(run)) for run in there}
         if overwrite:
             checkpoint.remove(*there)
             yield locks

@@ -5,9 +5,10 @@ import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from .. import cluster, evaluate, report, study
+from .. import evaluate
 from ..errors import at_least_one, check_seed, choose
-from ..stopping import stop_signals
+from ..signals import stop_signals
+from ..studies.schedules import report, slurm, study
 from .shared import Command, duration, progress, tell_damage
 
 
@@ -95,7 +96,7 @@ class Study(Command):
         study.begin(plan, self.folder)
         flags = ["--preset", self.preset, "--out", self.folder]
         flags += ["--seeds", *map(str, self.seeds)] if self.seeds else []
-        job = cluster.submit(plan, self.folder, flags, self.cap, shlex.split(self.sbatch))
+        job = slurm.submit(plan, self.folder, flags, self.cap, shlex.split(self.sbatch))
         look = shlex.join(["nanoparadigm", "study", *flags[:4], "--status"])
         print(f"submitted as job {job}; look with: {look}")
 
@@ -138,7 +139,7 @@ class Study(Command):
 
     def tell(self, plan):
         """Print where every trial stands."""
-        found = cluster.standings(plan, self.folder, 60 * self.patience)
+        found = slurm.standings(plan, self.folder, 60 * self.patience)
         rows = [
             [s.trial, s.state, f"{s.step:,}", "" if s.silent is None else duration(s.silent)]
             for s in found
@@ -146,7 +147,7 @@ class Study(Command):
         print(evaluate.markdown(["trial", "state", "saved at step", "silent for"], rows), end="")
         for i, standing in enumerate(found):
             if self.requeue_stalled and standing.state == "stalled":
-                cluster.requeue(self.folder, i)
+                slurm.requeue(self.folder, i)
                 print(f"requeued: {standing.trial}")
 
     def chosen(self, plan):

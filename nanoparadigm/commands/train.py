@@ -5,13 +5,20 @@ from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 
-from .. import checkpoint, corpora, distributed
+from ..data import corpora
 from ..errors import InputError, choose
-from ..network import Sizes
+from ..networks.base import Sizes
 from ..paradigms import PRESETS, build, parameters
-from ..stopping import stop_signals
-from ..train import FREE, Began, Settings, rows_of_each, total_steps, usable
+from ..signals import stop_signals
+from ..training import checkpoint, distributed
+from ..training.resume import Began
+from ..training.settings import FREE, Settings, total_steps, usable
+from ..training.trainer import rows_of_each
+from .registry import MODELS, NETWORK_NAMES, as_flags, flag, paradigm_options
 from .shared import Command, Text, fit, flat, goes_with_networks, make_room, say, working
+
+Options = as_flags("Options", paradigm_options())
+"""What the constructors of paradigms take."""
 
 
 @dataclass(frozen=True)
@@ -28,12 +35,8 @@ class Train(Command):
       torchrun --nproc_per_node 2 -m nanoparadigm train --model flow --dataset shakespeare --resume
     """
 
-    model: str = "ar"
-    """ar, diffusion, flow or mamba"""
-    network: str | None = None
-    """another network under the same paradigm: transformer, mamba, hollow or hollow_mamba"""
-    schedule: str | None = None
-    """of the noise, linear, cosine, loglinear, sqrt, clipped_cosine or sigmoid (diffusion, flow)"""
+    model: flag(str, MODELS) = "ar"
+    network: flag(str | None, f"another network under the same paradigm: {NETWORK_NAMES}") = None
     out: str | None = None
     """folder of the run (default: runs/MODEL)"""
     resume: bool = False
@@ -41,6 +44,7 @@ class Train(Command):
     is saved there yet"""
     overwrite: bool = False
     """replace an earlier run in that folder; otherwise it is kept as MODEL.1, MODEL.2 ..."""
+    paradigm: Options = field(default_factory=Options)
     text: Text = field(default_factory=Text)
     sizes: Sizes = field(default_factory=Sizes)
     settings: Settings = field(default_factory=Settings)
@@ -67,10 +71,10 @@ class Train(Command):
         return Train(
             model=recipe["name"],
             network=recipe["network"],
-            schedule=recipe["schedule"],
             out=self.folder,
             resume=True,
             text=text,
+            paradigm=Options(**{f.name: recipe.get(f.name) for f in fields(Options)}),
             sizes=Sizes(**{f.name: recipe[f.name] for f in fields(Sizes)}),
             settings=began.settings,
         )
@@ -99,8 +103,8 @@ class Train(Command):
             self.model,
             data.tokenizer.vocab_size,
             network=self.network,
-            schedule=self.schedule,
             seed=self.settings.seed,
+            **vars(self.paradigm),
             **asdict(replace(self.sizes, block_size=data.length)),
         )
         usable(self.settings.device)

@@ -8,12 +8,13 @@ from pathlib import Path
 
 from rich.console import Console
 
-from .. import checkpoint, race
+from ..data.tokenizers import encode
 from ..errors import InputError, check_seed, choose
+from ..show import animation
 from ..terminal import unguarded
-from ..tokenizers import encode
+from ..training import checkpoint
 from .sample import Decoding
-from .shared import Command, check_output, seeded
+from .shared import Command, seeded
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,7 @@ class Visualize(Command):
 
     Each writes its text first; the show then takes as long as is asked for. Where the output is no
     terminal, a few stills are printed instead. A call of the network does not cost the same
-    everywhere: diffusion and flow compute all positions they read in every call, ar and mamba
+    everywhere: models of masks and noise compute all positions they read in every call, the others
     hardly more than the new one. Examples:
 
       nanoparadigm visualize --checkpoint runs/ar runs/diffusion runs/flow runs/mamba
@@ -53,9 +54,7 @@ class Visualize(Command):
 
     def run(self):
         check_seed(self.seed)
-        choose("clock", self.clock, race.CLOCKS)
-        check_output("html", self.html)
-        check_output("gif", self.gif)
+        choose("clock", self.clock, animation.CLOCKS)
         if not 0 <= self.seconds < math.inf:
             raise InputError(f"seconds is {self.seconds}: give 0 (stills) or more")
         for path in filter(None, (self.html, self.gif)):
@@ -75,21 +74,23 @@ class Visualize(Command):
         names = kinds if len(set(kinds)) == len(kinds) else self.checkpoint
         runs = []
         for name, (model, tokenizer, template, options) in zip(names, entries, strict=True):
-            runs.append(race.record(name, model, tokenizer, template, seeded(self.seed), **options))
+            runs.append(
+                animation.record(name, model, tokenizer, template, seeded(self.seed), **options)
+            )
         if self.html:
-            Path(self.html).write_text(race.page(runs, self.clock), encoding="utf-8")
+            Path(self.html).write_text(animation.page(runs, self.clock), encoding="utf-8")
         if self.gif:
             pace = dict(seconds=self.seconds) if self.seconds else {}
-            race.gif(runs, self.clock, self.gif, **pace)
+            animation.gif(runs, self.clock, self.gif, **pace)
         console = Console(file=unguarded(sys.stdout))
         if self.seconds and sys.stdout.isatty() and console.is_interactive:
             with suppress(KeyboardInterrupt):
-                race.play(runs, self.clock, self.seconds, console)
+                animation.play(runs, self.clock, self.seconds, console)
         else:
-            stills = race.stills(race.moments(runs, self.clock), 6)
-            print(*(race.plain(runs, moment, self.clock) for moment in stills), sep="\n\n")
-            print("", race.key(runs), *race.NOTES, "", sep="\n")
+            stills = animation.stills(animation.moments(runs, self.clock), 6)
+            print(*(animation.plain(runs, moment, self.clock) for moment in stills), sep="\n\n")
+            print("", animation.key(runs), *animation.NOTES, "", sep="\n")
         for run in runs:
-            print(f"{run.name}: {race.costs(run.frames[-1])}")
+            print(f"{run.name}: {animation.costs(run.frames[-1])}")
         for path in filter(None, (self.html, self.gif)):
             print(f"saved in {path}")

@@ -10,9 +10,9 @@ from math import comb
 
 import torch
 
-from ..check import Exercise, Mistake
-from ..language import tiny
+from ..language.grammar import tiny
 from .fresh import varied
+from .grader import Exercise, Mistake
 
 L, V = 5, 3
 TEXTS = torch.tensor([[0, 1, 2, 2, 1], [0, 0, 0, 0, 0], [2, 1, 0, 2, 2], [1, 1, 2, 0, 1]])

@@ -7,10 +7,10 @@ z without z_i), and p (L, V) the posterior p(x_i = v | z).
 import torch
 from torch.nn.functional import one_hot
 
-from ..check import Exercise, Mistake
-from ..language import tiny
+from ..language.grammar import tiny
 from ..paradigms.flow import phi
 from .fresh import varied, varied_rows
+from .grader import Exercise, Mistake
 
 V = 3
 X = torch.tensor([[0, 1, 2, 2, 1], [2, 1, 0, 2, 2], [1, 1, 2, 0, 1]])

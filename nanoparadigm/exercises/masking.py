@@ -4,8 +4,8 @@ import math
 
 import torch
 
-from ..check import Exercise, Mistake
 from .fresh import varied
+from .grader import Exercise, Mistake
 
 V = 3
 TIMES = torch.tensor([0.05, 0.3, 0.5, 0.8, 0.97], dtype=torch.float64)

@@ -3,8 +3,8 @@
 import torch
 import torch.nn.functional as F
 
-from ..check import Exercise, Mistake
 from .fresh import varied
+from .grader import Exercise, Mistake
 
 V = 3
 

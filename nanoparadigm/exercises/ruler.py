@@ -4,8 +4,8 @@ import math
 
 import torch
 
-from ..check import Exercise, Mistake
 from .fresh import varied
+from .grader import Exercise, Mistake
 
 # ------------------------------------------------------------------------------ a mean, its error
 

@@ -9,7 +9,7 @@ import math
 import torch
 import torch.nn.functional as F
 
-from ..check import Exercise, Mistake, Unusable
+from .grader import Exercise, Mistake, Unusable
 
 # ------------------------------------------------------------------------------------ discretise
 

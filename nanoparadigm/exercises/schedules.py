@@ -8,9 +8,9 @@ import math
 
 import torch
 
-from ..check import Exercise, Mistake
 from .bound import PATTERNS, L, V, cross_entropies
 from .fresh import varied
+from .grader import Exercise, Mistake
 
 TIMES = torch.tensor([0.05, 0.2, 0.4, 0.7, 0.95], dtype=torch.float64)
 MIDDLES = (torch.arange(1000, dtype=torch.float64) + 0.5) / 1000

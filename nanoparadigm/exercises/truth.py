@@ -5,10 +5,10 @@ import math
 
 import torch
 
-from ..automaton import Automaton
-from ..check import Exercise, Mistake
-from ..language import tiny
+from ..language.automaton import Automaton
+from ..language.grammar import tiny
 from .fresh import varied, varied_rows
+from .grader import Exercise, Mistake
 
 # --------------------------------------------------------------------------------- log_prob
 

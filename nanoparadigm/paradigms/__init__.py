@@ -1,62 +1,71 @@
-"""The registry: four models on the grid of paradigm x network, and `build`, which makes one."""
+"""The registry: models on the grid of paradigm x network, and `build`, which makes one.
+
+A new paradigm is one file beside these, one row of PRESETS, and one row of the contract test.
+"""
 
 import inspect
-from dataclasses import asdict, dataclass
-from functools import partial
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, fields
+from typing import Any
 
 import torch
+from torch import nn
 
 from ..errors import InputError, choose
-from ..hollow import Hollow
-from ..mamba import Mamba
-from ..network import Sizes
-from ..transformer import Transformer
+from ..networks import NETWORKS
+from ..networks.base import Sizes
 from .ar import Autoregressive
 from .base import Paradigm
 from .flow import DiscreteFlow
 from .mdlm import MaskedDiffusion
 
-NETWORKS = {
-    "transformer": Transformer,
-    "mamba": Mamba,
-    "hollow": partial(Hollow, Transformer),
-    "hollow_mamba": partial(Hollow, Mamba),
-}
-
 
 @dataclass(frozen=True)
 class Preset:
+    """A paradigm with the network it usually runs on, and how both are shown."""
+
     paradigm: type[Paradigm]
     network: str
     title: str
+    colour: str
+    marker: str
+    """of matplotlib"""
+    compared: bool = True
+    """`compare` trains it unless told otherwise"""
 
 
 PRESETS = {
-    "ar": Preset(Autoregressive, "transformer", "autoregressive (GPT)"),
-    "diffusion": Preset(MaskedDiffusion, "hollow", "masked diffusion (MDLM)"),
-    "flow": Preset(DiscreteFlow, "hollow", "discrete flow, uniform noise"),
-    "mamba": Preset(Autoregressive, "mamba", "autoregressive (Mamba)"),
+    "ar": Preset(Autoregressive, "transformer", "autoregressive (GPT)", "#0072B2", "o"),
+    "diffusion": Preset(MaskedDiffusion, "hollow", "masked diffusion (MDLM)", "#D55E00", "s"),
+    "flow": Preset(DiscreteFlow, "hollow", "discrete flow, uniform noise", "#009E73", "^"),
+    "mamba": Preset(Autoregressive, "mamba", "autoregressive (Mamba)", "#CC79A7", "D"),
 }
 
 
-def build(name, vocab_size, *, network=None, schedule=None, masking=None, seed=0, **sizes):
-    """One of PRESETS over `vocab_size` symbols, freshly initialised from `seed`.
+def build(
+    name: str, vocab_size: int, *, network: str | None = None, seed: int = 0, **options: Any
+) -> Paradigm:
+    """Return one of PRESETS over `vocab_size` symbols, freshly initialised from `seed`.
 
-    network: another of NETWORKS under the same paradigm. schedule: one of SCHEDULES, for the
-    paradigms that have a noise level. masking: "uniform" or "entropy", for the one that masks.
-    sizes: see `Sizes`. The recipe stays on the model as
-    `model.recipe`, so that `build(**model.recipe)` makes its twin. Raises InputError.
+    network: another of NETWORKS under the same paradigm. options: fields of `Sizes`, and what the
+    paradigm's constructor takes (`options_of`); None stands for the usual value. What was given
+    stays as `model.recipe`, so that `build(**model.recipe)` makes a twin. Raises InputError.
     """
     preset = choose("model", name, PRESETS)
-    network = network or preset.network
+    kind, network = preset.paradigm, network or preset.network
     make = choose("network", network, NETWORKS)
-    kind = preset.paradigm
-    given = dict(schedule=schedule, masking=masking)
-    options = {option: value for option, value in given.items() if value is not None}
-    for option in options:
-        if option not in inspect.signature(kind).parameters:
-            raise InputError(f"{name} has no {option}: drop --{option}")
-    sizes = Sizes(**sizes)
+    options = {option: value for option, value in options.items() if value is not None}
+    own, sizes = options_of(kind), {f.name for f in fields(Sizes)}
+    given = {option: options.pop(option) for option in own if option in options}
+    for option, value in given.items():
+        if not isinstance(value, own[option].annotation) or isinstance(value, bool):
+            wanted = own[option].annotation.__name__
+            raise InputError(f"`{option}` is {value!r}: give a value of type {wanted}")
+    for option in options.keys() - sizes:
+        if any(option in options_of(other.paradigm) for other in PRESETS.values()):
+            raise InputError(f"{name} has no {option}: drop `{option}`")
+        choose("option", option, dict.fromkeys([*sizes, *own]))
+    sizes = Sizes(**options)
     if vocab_size < 1:
         raise InputError(f"vocab_size is {vocab_size}: give the number of symbols, 1 or more")
     net = make(
@@ -67,74 +76,24 @@ def build(name, vocab_size, *, network=None, schedule=None, masking=None, seed=0
         tied=kind.tied,
         generator=torch.Generator().manual_seed(seed),
     )
-    model = kind(net, vocab_size, **options)
-    model.recipe = dict(
-        name=name,
-        vocab_size=vocab_size,
-        network=network,
-        schedule=schedule,
-        masking=masking,
-        seed=seed,
-        **asdict(sizes),
-    )
+    model = kind(net, vocab_size, **given)
+    what = dict(name=name, vocab_size=vocab_size, network=network, seed=seed)
+    model.recipe = what | given | asdict(sizes)
     return model
 
 
-def parameters(model):
-    """Number of trained numbers."""
+def options_of(paradigm: type[Paradigm]) -> dict[str, inspect.Parameter]:
+    """Return name -> Parameter of what a constructor takes besides net and vocab_size."""
+    _, _, *rest = inspect.signature(paradigm).parameters.values()
+    return {parameter.name: parameter for parameter in rest}
+
+
+def parameters(model: nn.Module) -> int:
+    """Return the number of trained numbers."""
     return sum(p.numel() for p in model.parameters())
 
 
-def matched(name, vocab_size, target, tolerance=0.02, **options):
-    """`build` with its shape changed, as little as need be, to `target` parameters.
-
-    By the inner width of the MLP if up to half more or less of it is enough, else by depth and
-    width as well. Used to compare models at equal size. Raises InputError where no size within the
-    tolerance fits.
-    """
-    for shape in _shapes(name, vocab_size, target, options):
-        for model in _inner_widths(name, vocab_size, target, shape):
-            if abs(parameters(model) / target - 1) <= tolerance:
-                return model
-    raise InputError(f"no {name} of about {target:,} parameters: choose a larger --n_embd")
-
-
-def _shapes(name, vocab_size, target, options):
-    """The options as they are, then for every width, the nearest first, with the best depth."""
-    yield options
-    sizes = Sizes(**{k: v for k, v in options.items() if k in Sizes.__dataclass_fields__})
-    grain = 2 * sizes.n_head
-    for change in range(0, sizes.n_embd // grain):
-        for width in (sizes.n_embd + change * grain, sizes.n_embd - change * grain):
-            shape = {**options, "n_embd": width}
-            # parameters grow by the same number with every two layers: two depths tell which fits
-            one, three = (
-                parameters(build(name, vocab_size, **{**shape, "n_layer": n})) for n in (1, 3)
-            )
-            depth = max(1, round(1 + 2 * (target - one) / (three - one)))
-            yield {**shape, "n_layer": depth}
-
-
-def _inner_widths(name, vocab_size, target, options):
-    """The model as it is, then with the inner width that gives `target`, if not far from usual."""
-    model = build(name, vocab_size, **options)
-    yield model
-    # parameters grow by the same number with every unit of it: two widths give all
-    one, two = (parameters(build(name, vocab_size, **{**options, "n_inner": n})) for n in (1, 2))
-    if two > one:  # a Mamba has no MLP
-        usual = 1 + (parameters(model) - one) / (two - one)
-        inner = round(1 + (target - one) / (two - one))
-        if abs(inner / usual - 1) <= 0.5:
-            yield build(name, vocab_size, **{**options, "n_inner": inner})
-
-
-def build_alike(names, vocab_size, **options):
-    """name -> model: the first as `build` makes it, the others `matched` to its parameters."""
-    models = {}
-    for name in names:
-        if not models:
-            models[name] = build(name, vocab_size, **options)
-            target = parameters(models[name])
-        else:
-            models[name] = matched(name, vocab_size, target, **options)
-    return models
+def names(test: Callable[[type[Paradigm]], bool] = lambda paradigm: True, last: str = "or") -> str:
+    """Return the PRESETS whose paradigm passes the test, in words: "ar, diffusion or flow"."""
+    *first, end = [name for name, preset in PRESETS.items() if test(preset.paradigm)]
+    return f"{', '.join(first)} {last} {end}" if first else end

@@ -13,13 +13,12 @@ from rule import Case
 from workspace import RUNS
 
 from nanoparadigm import build, corpora, tokenizers
-from nanoparadigm.answers import Answers, checked
-from nanoparadigm.check import check
-from nanoparadigm.cli import sentence
+from nanoparadigm.commands.main import sentence
 from nanoparadigm.errors import InputError
-from nanoparadigm.exercises import ALL
-from nanoparadigm.network import Sizes
-from nanoparadigm.train import Settings
+from nanoparadigm.exercises import ALL, check
+from nanoparadigm.networks.base import Sizes
+from nanoparadigm.show.demo_handlers import Answers, checked
+from nanoparadigm.training.settings import Settings
 
 INTS = [0, -1, 1, 2, 3, 7, 2**31, 2**63 - 1, 2**63, 10**30]
 REALS = [0.0, -0.0, -1.0, 0.5, 1.0, 1e-320, 1e300, math.nan, math.inf, -math.inf]

@@ -8,9 +8,10 @@ from pathlib import Path
 from rule import Case
 from workspace import RUNS, STUDY, TINY, words
 
-from nanoparadigm import cli, corpora
+from nanoparadigm import corpora
+from nanoparadigm.commands import main as cli
 from nanoparadigm.errors import InputError
-from nanoparadigm.train import read_log
+from nanoparadigm.training.log import read_log
 
 LOOKS = {
     "sample": "sample --checkpoint runs/{run} --length 12 {steps}",

@@ -7,9 +7,10 @@ from pathlib import Path
 from rule import Case
 from workspace import RUNS, TINY, words
 
-from nanoparadigm import checkpoint, cli
 from nanoparadigm.commands import COMMANDS
-from nanoparadigm.train import read_log
+from nanoparadigm.commands import main as cli
+from nanoparadigm.training import checkpoint
+from nanoparadigm.training.log import read_log
 
 NUMBERS = "0 -1 1 2 3 7 2147483648 4294967297 9223372036854775807 9223372036854775808".split()
 NUMBERS += "-9223372036854775809 1e3 1e30 1e999 0.5 -0.0 1e-320 nan inf -inf 1_0 0x10".split()

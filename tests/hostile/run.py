@@ -26,7 +26,8 @@ from notebooks import notebooks  # noqa: E402
 from rule import broken  # noqa: E402
 from tqdm import tqdm  # noqa: E402
 
-from nanoparadigm import PRESETS, build, cli  # noqa: E402
+from nanoparadigm import PRESETS, build  # noqa: E402
+from nanoparadigm.commands import main as cli  # noqa: E402
 
 FAMILIES = {
     lines: 550, flips: 350, edits: 350, studies: 200, shards: 150, api: 250, demo: 144, notebooks: 6

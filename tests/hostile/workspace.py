@@ -47,7 +47,7 @@ max_steps = 2
 
 def make(folder):
     """Fill an empty folder, by the commands themselves; the current folder must be it."""
-    from nanoparadigm import cli
+    from nanoparadigm.commands import main as cli
 
     rng = random.Random(0)
     text = "".join(rng.choices(LINES, k=120))

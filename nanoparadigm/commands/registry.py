@@ -1,0 +1,98 @@
+"""Flags that are read off the registry: a new paradigm brings its own, and no command is edited."""
+
+import ast
+import inspect
+import textwrap
+from dataclasses import field, fields, make_dataclass
+from typing import Annotated
+
+import tyro
+
+from ..networks import NETWORKS
+from ..paradigms import PRESETS, names, options_of
+from ..paradigms.schedules import SCHEDULES
+
+BOTH_SIDES = names(lambda paradigm: paradigm.infills)
+LEFT_TO_RIGHT = names(lambda paradigm: not paradigm.infills, "and")
+BOUNDED = names(lambda paradigm: not paradigm.exact)
+IN_STEPS = names(lambda paradigm: not paradigm.causal, "and")
+NOT_FLAGS = {"masking"}  # whose weights the study of schedules fills in
+TOLD = {"schedule": f"of the noise: {', '.join(SCHEDULES)}"}
+
+
+def listed(options):
+    """Return names as in "transformer, mamba, hollow or hollow_mamba"."""
+    *first, last = options
+    return f"{', '.join(first)} or {last}" if first else last
+
+
+def flag(kind, text):
+    """Return the type of a flag whose help is not a fixed text."""
+    return Annotated[kind, tyro.conf.arg(help=text)]
+
+
+def kind(f):
+    """Return the type of a field, without its help."""
+    return f.type.__origin__ if hasattr(f.type, "__metadata__") else f.type
+
+
+def paradigm_options():
+    """Return name -> (type, help) of what constructors of paradigms take."""
+    found = {}
+    for name, preset in PRESETS.items():
+        for option, parameter in options_of(preset.paradigm).items():
+            if option not in NOT_FLAGS:
+                found.setdefault(option, (parameter, []))[1].append(name)
+    return {
+        option: (
+            parameter.annotation,
+            f"{', '.join(models)}: {TOLD.get(option, option.replace('_', ' '))} "
+            f"(usually {parameter.default})",
+        )
+        for option, (parameter, models) in found.items()
+    }
+
+
+def sampler_options():
+    """Return name -> (type, help) of the fields of samplers, and of `sampler` itself."""
+    found, choices = {}, []
+    kinds = {preset.paradigm: name for name, preset in reversed(PRESETS.items())}
+    for kind, name in reversed(kinds.items()):
+        if len(kind.samplers) > 1:
+            first, *rest = kind.samplers
+            choices.append(f"{name}: {', '.join([f'{first} (default)', *rest])}")
+        for sampler, make in kind.samplers.items():
+            for f in fields(make):
+                kind_of, told = found.setdefault(f.name, (f.type, {}))
+                told.setdefault(documented(make, f.name), []).append(f"{name} {sampler}")
+    return {"sampler": (str, "; ".join(choices))} | {
+        option: (kind, "; ".join(f"{', '.join(owners)}: {text}" for text, owners in told.items()))
+        for option, (kind, told) in found.items()
+    }
+
+
+def documented(cls, name):
+    """Return the string below the field of that name in the class, or in one it inherits from."""
+    for owner in cls.__mro__:
+        if name in vars(owner).get("__annotations__", {}):
+            body = ast.parse(textwrap.dedent(inspect.getsource(owner))).body[0].body
+            for node, after in zip(body, body[1:], strict=False):
+                if isinstance(node, ast.AnnAssign) and node.target.id == name:
+                    return " ".join(ast.literal_eval(after.value).split())
+    return name
+
+
+def as_flags(name, options, bases=()):
+    """Return a frozen dataclass with a field for each option, None where it is not given."""
+    rows = [
+        (option, flag(kind | None, text), field(default=None))
+        for option, (kind, text) in options.items()
+    ]
+    return make_dataclass(name, rows, bases=bases, frozen=True)
+
+
+MODELS = listed(PRESETS)
+DECODINGS = ", ".join(
+    {name: None for preset in PRESETS.values() for name in preset.paradigm.decodings}
+)
+NETWORK_NAMES = listed(NETWORKS)

@@ -1,0 +1,188 @@
+"""A text in its splits, as tokens, as windows, and as an endless stream of batches."""
+
+import hashlib
+import zlib
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import torch
+
+from ..errors import InputError
+from ..language.automaton import Automaton
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """The splits of a corpus as one tokenizer writes them."""
+
+    train: torch.Tensor
+    """LongTensor (T,), or anything that has a length and turns indices into LongTensors"""
+    validation: torch.Tensor
+    """LongTensor"""
+    characters: int
+    """of the validation split"""
+    fingerprint: int
+    """tells these tokens from others: a CRC-32, against accidents and not against malice"""
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """A text in its splits."""
+
+    name: str
+    train: str
+    validation: str
+    test: str = ""
+    """a third split, where the corpus comes with one"""
+    sequence_length: int | None = None
+    """words in each sequence, where the corpus is made of sequences of one fixed length"""
+    truth: Automaton | None = None
+    """the language the corpus was drawn from, where it is known"""
+    path: str | None = field(default=None, compare=False)
+    """the file it was read from, where it is no text of DATASETS"""
+
+    tokenizer = None
+    """a text is written in no tokens yet"""
+
+    @cached_property
+    def fingerprint(self):
+        """The SHA-256 of the two splits that are read, and of where one ends, in hexadecimal."""
+        text = f"{len(self.train)} {self.train}{self.validation}"
+        return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+    def tokens(self, tokenizer):
+        """The Tokens of the text; InputError for a tokenizer that cannot read it."""
+        unseen = {*tokenizer.unseen(self.train), *tokenizer.unseen(self.validation)}
+        if unseen:
+            some = ", ".join(map(repr, sorted(unseen)[:5]))
+            raise InputError(
+                f"{self.name} holds {some}, which this tokenizer has "
+                "never seen: use the corpus it was made for, or train with `tokenizer` bpe"
+            )
+        train, validation = (
+            torch.tensor(tokenizer.encode(text), dtype=torch.long)
+            for text in (self.train, self.validation)
+        )
+        fingerprint = zlib.crc32(torch.cat([train, validation]).numpy())
+        return Tokens(train, validation, len(self.validation), fingerprint)
+
+
+def windows(tokens, length):
+    """The fixed windows a text is scored in: in order, side by side, every token in exactly one.
+
+    tokens (T,) -> a list of LongTensors, (T // length, length) and, where the end is left over,
+    (1, T % length). Either is left out where it would be empty.
+    """
+    whole = len(tokens) // length * length
+    parts = [tokens[:whole].view(-1, length), tokens[whole:].view(1, -1)]
+    return [part for part in parts if part.numel()]
+
+
+class Data:
+    """A corpus as one tokenizer writes it, cut for windows of `length` tokens.
+
+    train (T,): the tokens to draw batches from. validation: the fixed windows every paradigm is
+    scored on. aligned: each window is one of the sequences that the corpus is made of. truth: the
+    language of the corpus, an Automaton, where it is known and its words are the tokens.
+    characters_per_token: of the validation split, what turns nats per token into bits per
+    character. fingerprint: a number that tells this text, as tokens, from others. Raises InputError
+    for a text with no window to train or to score on, and for a tokenizer that cannot read the
+    text.
+    """
+
+    def __init__(self, corpus, tokenizer, length):
+        if length < 1:
+            raise InputError(f"a window of {length} tokens holds none: ask for 1 or more")
+        self.corpus = corpus
+        self.tokenizer = tokenizer
+        self.length = length
+        # cut into other tokens than its words, a language is a text like any other
+        in_words = tokenizer.kind == "word"
+        self.aligned = corpus.sequence_length is not None and in_words
+        known = in_words and corpus.truth and [*corpus.truth.words] == tokenizer.vocabulary
+        self.truth = corpus.truth if known else None
+        if self.aligned and length != corpus.sequence_length:
+            raise InputError(
+                f"the texts of {corpus.name} are {corpus.sequence_length} tokens long and are not "
+                f"cut: use `block_size` {corpus.sequence_length}"
+            )
+        tokens = corpus.tokens(tokenizer)
+        self.train = tokens.train
+        for name, split in ("training", tokens.train), ("validation", tokens.validation):
+            if len(split) < length:
+                raise InputError(
+                    f"the {name} split of {corpus.name} holds {len(split)} of the {length} tokens "
+                    "that one window needs: use a smaller `block_size` or a longer text"
+                )
+        self.validation = windows(tokens.validation, length)
+        self.characters_per_token = tokens.characters / len(tokens.validation)
+        self.fingerprint = tokens.fingerprint
+
+
+class Batches:
+    """An endless iterator over random batches, LongTensors (batch_size, length), of a text (T,).
+
+    Every epoch cuts the text into windows side by side, from a new random offset below `length`,
+    and serves each once in a new random order. A batch that an epoch cannot fill goes on in the
+    next one, so every batch is full. With `aligned` the offset stays 0: windows are then the
+    sequences of a corpus of fixed-length sequences.
+
+    The generator belongs to this object: nothing else may draw from it. Raises InputError if the
+    text is shorter than one window.
+    """
+
+    def __init__(self, tokens, batch_size, length, generator, aligned=False):
+        if len(tokens) < length:
+            raise InputError(
+                f"the training text holds only {len(tokens)} of the {length} tokens that one "
+                "window needs: use a smaller `block_size` or a longer text"
+            )
+        self.tokens = tokens
+        self.batch_size = batch_size
+        self.length = length
+        self.generator = generator
+        self.aligned = aligned
+        self._begin(epoch=0)
+
+    def _begin(self, epoch):
+        self._epoch = epoch
+        self._position = 0
+        self._generator_state = self.generator.get_state()
+        # A text of less than two windows leaves less room to shift: one window must always fit.
+        room = 1 if self.aligned else min(self.length, len(self.tokens) - self.length + 1)
+        offset = torch.randint(room, (), generator=self.generator).item()
+        count = (len(self.tokens) - offset) // self.length
+        order = torch.randperm(count, generator=self.generator)
+        self._starts = offset + self.length * order
+
+    def _next_start(self):
+        if self._position == len(self._starts):
+            self._begin(self._epoch + 1)
+        self._position += 1
+        return self._starts[self._position - 1].item()
+
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        starts = torch.tensor([self._next_start() for _ in range(self.batch_size)])
+        return self.tokens[starts[:, None] + torch.arange(self.length)]
+
+    @property
+    def epoch(self):
+        """How often the text has been served so far, a float."""
+        return self._epoch + self._position / len(self._starts)
+
+    def state_dict(self):
+        """The place in the stream, as ints and one tensor."""
+        return {
+            "epoch": self._epoch,
+            "position": self._position,
+            "generator": self._generator_state,
+        }
+
+    def load_state_dict(self, state):
+        """Go on where the `state_dict` of a Batches over the same text and sizes was taken."""
+        self.generator.set_state(state["generator"])
+        self._begin(state["epoch"])
+        self._position = state["position"]

@@ -1,0 +1,79 @@
+"""Documents to token ids in several processes, in the order they came.
+
+Every worker is a fresh Python, which takes seconds to import the package; a script that asks for
+more than one must do so under `if __name__ == "__main__":`.
+"""
+
+import functools
+import multiprocessing
+import os
+import signal
+from collections import deque
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+
+import numpy as np
+
+from ..signals import after_parent
+from . import tokenizers
+
+ID = np.dtype("<u2")
+CHUNK = 2**19  # characters that a worker gets at a time: enough to outweigh the way there
+
+
+def encode(documents, tokenizer, saved, workers):
+    """Yield ids (T,), uint16 with the end of text, and characters of every document, in order.
+
+    saved: the path of the tokenizer's file, which the workers (processes, if more than one) read.
+    Documents are asked for only as fast as they are encoded. OSError where a worker dies.
+    """
+    chunks = _chunks(documents)
+    if workers == 1:
+        for texts in chunks:
+            yield from _encode(tokenizer, texts)
+        return
+    context = multiprocessing.get_context("spawn")
+    pool = ProcessPoolExecutor(workers, context, initializer=_end_with_parent)
+    pending = deque()
+    try:
+        for texts in chunks:
+            pending.append(pool.submit(_encode_apart, saved, texts))
+            if len(pending) > 3 * workers:  # no more: the documents may have no end
+                yield from pending.popleft().result()
+        while pending:
+            yield from pending.popleft().result()
+    except BrokenProcessPool as error:
+        raise OSError("a process that encodes died (too little memory for `workers`?)") from error
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _chunks(documents):
+    """Lists of documents that take about the same time to encode."""
+    chunk, size = [], 0
+    for text in documents:
+        chunk.append(text)
+        size += len(text) + 1
+        if size >= CHUNK:
+            yield chunk
+            chunk, size = [], 0
+    if chunk:
+        yield chunk
+
+
+def _encode(tokenizer, texts):
+    end = tokenizer.end_of_text
+    return [(np.array([*tokenizer.encode(text), end], ID), len(text)) for text in texts]
+
+
+def _encode_apart(path, texts):
+    return _encode(_tokenizer(path), texts)
+
+
+_tokenizer = functools.cache(tokenizers.load)  # a worker lives for one call of `encode`
+
+
+def _end_with_parent():
+    """A worker leaves Ctrl-C to its parent, and ends when that is killed."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    after_parent(lambda: os._exit(1))

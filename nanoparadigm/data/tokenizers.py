@@ -1,0 +1,361 @@
+"""Text to token ids and back, by characters, by words, or by byte pairs.
+
+Ids run from 0 to vocab_size - 1. The id vocab_size itself is the one symbol a model may add (mask,
+blank); every tokenizer shows it as BLANK.
+"""
+
+import codecs
+import hashlib
+import json
+import re
+import threading
+from concurrent.futures import Future, wait
+from dataclasses import dataclass
+from functools import cache
+from itertools import groupby
+from pathlib import Path
+from typing import Protocol
+
+import tokenizers as library
+import torch
+
+from .. import files
+from ..errors import InputError, choose
+from . import download
+
+BLANK = "░"
+END_OF_TEXT = "<|endoftext|>"
+PIECE = 1024  # bytes: merges are learned from pieces of words no longer than that
+
+
+class Tokenizer(Protocol):
+    """What all tokenizers share. `vocabulary`, as JSON can hold it, is all that one is made of."""
+
+    kind: str
+    vocabulary: list[str] | str
+    vocab_size: int
+    end_of_text: int | None = None
+    """the id that separates texts and that no text encodes to, where there is one"""
+    joiner = ""
+    """what stands between the texts of two ids"""
+
+    def encode(self, text):
+        """The ids of the text, a list of ints."""
+
+    def decode(self, ids):
+        """The text of the ids, a list of ints or a tensor (L,)."""
+        return self.joiner.join(self.pieces(ids))
+
+    def pieces(self, ids):
+        """The text of each of the ids, a list of str: joined, they are `decode(ids)`."""
+
+    def unseen(self, text):
+        """The distinct pieces of the text that no model over this vocabulary can read, sorted."""
+
+    def save(self, path):
+        """Write the tokenizer to a JSON file, for `load`."""
+        data = {"kind": self.kind, "vocabulary": self.vocabulary}
+        Path(path).write_text(json.dumps(data), encoding="utf-8")
+
+
+class CharTokenizer(Tokenizer):
+    """One id for every character of an alphabet. decode(encode(s)) == s for every string s.
+
+    A character c outside the alphabet gets the id vocab_size + 1 + ord(c), which no model reads.
+    """
+
+    kind = "char"
+
+    def __init__(self, vocabulary):
+        # A list: JSON would join two lone surrogates that follow each other in a string.
+        self.vocabulary = list(vocabulary)
+        self.vocab_size = len(self.vocabulary)
+        self._ids = {c: i for i, c in enumerate(self.vocabulary)}
+
+    @classmethod
+    def train(cls, *texts):
+        """The distinct characters of the texts, sorted."""
+        return cls(sorted(set().union(*texts)))
+
+    def encode(self, text):
+        beyond = self.vocab_size + 1
+        return [self._ids.get(c, beyond + ord(c)) for c in text]
+
+    def pieces(self, ids):
+        beyond = self.vocab_size + 1
+        symbols = [*self.vocabulary, BLANK]
+        return [symbols[i] if i < beyond else chr(i - beyond) for i in _ints(ids)]
+
+    def unseen(self, text):
+        return sorted(set(text) - set(self.vocabulary))
+
+
+class WordTokenizer(Tokenizer):
+    """One id for every word, where words are what single spaces separate."""
+
+    kind, joiner = "word", " "
+
+    def __init__(self, vocabulary):
+        self.vocabulary = list(vocabulary)
+        self.vocab_size = len(self.vocabulary)
+        self._ids = {word: i for i, word in enumerate(self.vocabulary)}
+
+    @classmethod
+    def train(cls, *texts):
+        """The distinct words of the texts, sorted."""
+        return cls(sorted(set().union(*map(_words, texts))))
+
+    def encode(self, text):
+        """The ids of the text's words; InputError for a word outside the vocabulary."""
+        return [choose("word", word, self._ids) for word in _words(text)]
+
+    def pieces(self, ids):
+        symbols = [*self.vocabulary, BLANK]
+        return [symbols[i] for i in _ints(ids)]
+
+    def unseen(self, text):
+        return sorted(set(_words(text)) - set(self.vocabulary))
+
+
+class BPETokenizer(Tokenizer):
+    """Byte-level byte-pair encoding. decode(encode(s)) == s for every string s of valid Unicode.
+
+    Every byte has an id of its own, so no text is unseen. Ids that cut a character of several bytes
+    in two decode to U+FFFD there.
+    """
+
+    kind = "bpe"
+
+    def __init__(self, vocabulary):
+        self.vocabulary = vocabulary
+        self._bpe = library.Tokenizer.from_str(vocabulary)
+        self.vocab_size = self._bpe.get_vocab_size()
+        # No merge ever makes this symbol, so its letters in a text are encoded as letters.
+        self.end_of_text = self._bpe.token_to_id(END_OF_TEXT)
+
+    @classmethod
+    def train(cls, text, vocab_size, waiting=lambda: None):
+        """The most frequent pairs of the text, merged until there are vocab_size ids.
+
+        A short text may hold fewer pairs than asked for. waiting: called twice a second until it is
+        done. InputError if vocab_size is below 257.
+        """
+        if vocab_size < 257:
+            raise InputError(
+                f"a BPE vocabulary of {vocab_size} has no room for the 256 bytes and one merge: "
+                "ask for 257 or more, or use the char tokenizer"
+            )
+        _check_utf8(text)
+        bpe = library.Tokenizer(library.models.BPE())
+        words = library.pre_tokenizers.ByteLevel(add_prefix_space=False)
+        # Its time is quadratic in the longest word, and some scripts write no spaces.
+        pieces = library.pre_tokenizers.FixedLength(PIECE)
+        bpe.pre_tokenizer = library.pre_tokenizers.Sequence([words, pieces])
+        trainer = library.trainers.BpeTrainer(
+            vocab_size=vocab_size,
+            initial_alphabet=library.pre_tokenizers.ByteLevel.alphabet(),
+            show_progress=False,
+        )
+        _beside(lambda: bpe.train_from_iterator([text], trainer), waiting)
+        bpe.pre_tokenizer, bpe.decoder = words, library.decoders.ByteLevel()
+        return cls(bpe.to_str())
+
+    def encode(self, text):
+        """The ids of the text; InputError for half a surrogate pair, which UTF-8 cannot write."""
+        _check_utf8(text)
+        # Plain `encode` also keeps every token's place in the text and takes twice as long.
+        return self._bpe.encode_batch_fast([text])[0].ids
+
+    def decode(self, ids):
+        runs = groupby(_ints(ids), key=lambda i: i == self.vocab_size)
+        return "".join(
+            BLANK * len(list(run)) if blank else self._bpe.decode(list(run)) for blank, run in runs
+        )
+
+    def pieces(self, ids):
+        """A character that several ids share is the last one's; what is left of a broken one is
+        U+FFFD."""
+        texts = []
+        for blank, run in groupby(_ints(ids), key=lambda i: i == self.vocab_size):
+            if blank:
+                texts += [BLANK for _ in run]
+                continue
+            reader = codecs.getincrementaldecoder("utf-8")("replace")
+            texts += [reader.decode(_bytes(self._bpe.id_to_token(i))) for i in run]
+            texts[-1] += reader.decode(b"", final=True)
+        return texts
+
+    def unseen(self, text):
+        return []
+
+    def with_end_of_text(self):
+        """The same with one id more, the end of a text; itself where it has that one already."""
+        if self.end_of_text is not None:
+            return self
+        data = json.loads(self.vocabulary)
+        data["model"]["vocab"][END_OF_TEXT] = self.vocab_size
+        return BPETokenizer(json.dumps(data))
+
+
+class GPT2Tokenizer(BPETokenizer):
+    """GPT-2's: 50,257 ids, of which 50,256 is the end of a text. `gpt2` makes one."""
+
+    kind = "gpt2"
+
+
+TOKENIZERS = {
+    kind.kind: kind for kind in (BPETokenizer, CharTokenizer, GPT2Tokenizer, WordTokenizer)
+}
+
+
+def build(name, corpus, bpe_vocab_size=500, waiting=lambda: None):
+    """The tokenizer of that kind for a Corpus; InputError for an unknown kind. Without a name the
+    usual one: of words for sequences of one length, of characters for other texts. waiting: called
+    twice a second while byte pairs are learned.
+
+    Byte pairs are learned from the train split alone. Characters and words come from all splits: an
+    alphabet is not a statistic, and without all of it the other splits could not be scored.
+    """
+    name = name or ("word" if corpus.sequence_length else "char")
+    kind = choose("tokenizer", name, TOKENIZERS)
+    if kind is GPT2Tokenizer:
+        return gpt2()
+    if kind is BPETokenizer:
+        return kind.train(corpus.train, bpe_vocab_size, waiting)
+    return kind.train(corpus.train, corpus.validation, corpus.test)
+
+
+def gpt2():
+    """The GPT2Tokenizer, made from the published files.
+
+    They are looked for as the texts of `corpora` are, in a folder gpt2/. Raises InputError where
+    they are damaged or not to be had.
+    """
+    published = {
+        "gpt2/vocab.json": (
+            "encoder.json",
+            "196139668be63f3b5d6574427317ae82f612a97c5d1cdaf36ed2256dbf636783",
+        ),
+        "gpt2/merges.txt": (
+            "vocab.bpe",
+            "1ce1664773c50f3e0cc8842619a93edc4624525b728b188a9e0be33b7726adc5",
+        ),
+    }
+    folder, paths = download.folder_with(published), []
+    for name, (file, sha256) in published.items():
+        url = f"https://openaipublic.blob.core.windows.net/gpt-2/encodings/main/{file}"
+        instead = "use a tokenizer that you have saved"
+        path = (
+            folder / name
+            if folder
+            else download.download("GPT-2's vocabulary", published, url, sha256, name, instead)
+        )
+        if hashlib.sha256(files.read(path)).hexdigest() != sha256:
+            raise InputError(f"{path} is not GPT-2's (its SHA-256 differs): delete or replace it")
+        paths.append(str(path))
+    bpe = library.Tokenizer(library.models.BPE.from_file(*paths))
+    bpe.pre_tokenizer = library.pre_tokenizers.ByteLevel(add_prefix_space=False)
+    bpe.decoder = library.decoders.ByteLevel()
+    return GPT2Tokenizer(bpe.to_str())
+
+
+def encode(tokenizer, text):
+    """Token ids; InputError for a character the model has never seen."""
+    unseen = tokenizer.unseen(text)
+    if unseen:
+        raise InputError(
+            f"this model has never seen {', '.join(map(repr, unseen[:5]))}: leave it out of the "
+            "text given, or train a model with `tokenizer` bpe, which can read anything"
+        )
+    return tokenizer.encode(text)
+
+
+def encode_gaps(tokenizer, text):
+    """`encode`, with every BLANK in the text as one token that is not given: the id vocab_size."""
+    if not text or not tokenizer.joiner:
+        pieces = re.split(f"({BLANK})", text)
+    elif "" in (pieces := text.split(tokenizer.joiner)):
+        raise InputError("words are separated by single spaces: take out the other spaces")
+    blank = [tokenizer.vocab_size]
+    return [i for piece in pieces for i in (blank if piece == BLANK else encode(tokenizer, piece))]
+
+
+def hide(tokenizer, text, start, end):
+    """The text with as many BLANKs as text[start:end] has tokens in its place, for `encode_gaps`.
+    A word is hidden as a whole."""
+    if tokenizer.joiner:
+
+        def hidden(word):
+            return BLANK if max(word.start(), start) < min(word.end(), end) else word[0]
+
+        return re.sub(f"[^{tokenizer.joiner}]+", hidden, text)
+    pieces = text[start:end].split(BLANK)
+    count = len(pieces) - 1 + sum(len(tokenizer.encode(piece)) for piece in pieces)
+    return text[:start] + BLANK * count + text[end:]
+
+
+@dataclass(frozen=True)
+class Saved:
+    """What `Tokenizer.save` writes."""
+
+    kind: str
+    vocabulary: list[str] | str
+
+
+def load(path):
+    """The tokenizer in a file that `save` wrote; InputError if there is none."""
+    try:
+        saved = files.read_json(path, Saved)
+        return TOKENIZERS[saved.kind](saved.vocabulary)
+    except Exception as error:  # the library raises no narrower one for a vocabulary it cannot read
+        if isinstance(cause := error.__cause__, OSError):
+            reason = cause.strerror or cause
+            raise InputError(f"cannot read {path} ({reason}): give a saved tokenizer") from cause
+        raise InputError(f"{path} is damaged or not a tokenizer: give a saved tokenizer") from error
+
+
+def _beside(call, waiting):
+    """Make the call in a thread of its own: the main one alone hears Ctrl-C, and only in Python."""
+    done = Future()
+
+    def work():
+        try:
+            done.set_result(call())
+        except BaseException as error:
+            done.set_exception(error)
+
+    threading.Thread(target=work, daemon=True).start()
+    while not wait([done], timeout=0.5).done:
+        waiting()
+    return done.result()
+
+
+def _bytes(symbol):
+    return bytes(map(_byte_of().get, symbol))
+
+
+@cache
+def _byte_of():
+    """The byte each letter of byte-level symbols stands for: its own below 256; those above stand,
+    in their order, for the bytes that are no visible character."""
+    letters = sorted(library.pre_tokenizers.ByteLevel.alphabet())
+    hidden = [byte for byte in range(256) if chr(byte) not in letters]
+    return {c: ord(c) if ord(c) < 256 else hidden[ord(c) - 256] for c in letters}
+
+
+def _ints(ids):
+    return torch.as_tensor(ids).tolist()  # a tensor on an accelerator comes over at once
+
+
+def _words(text):
+    return text.split(" ") if text else []
+
+
+def _check_utf8(text):
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise InputError(
+            f"character {error.start} of the text is half a surrogate pair, which is not valid "
+            "Unicode: remove it, or use the char tokenizer"
+        ) from error

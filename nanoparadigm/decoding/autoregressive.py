@@ -1,0 +1,106 @@
+"""From left to right: each token is drawn given those before it, and a gap is filled by ranking."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ..errors import InputError
+from .categorical import sample_categorical
+
+
+@dataclass(frozen=True)
+class LeftToRight:
+    """Draw one token after another, equation (4) of `paradigms/ar.py`; `steps` is ignored.
+
+    A text longer than the network's context is continued from the last half of its context.
+    """
+
+    def __call__(self, model, z, known, steps, draw, generator) -> Iterator[Tensor]:
+        net = model.net if hasattr(model.net, "step") else Recompute(model.net)
+        context = getattr(model.net, "max_length", None) or z.shape[1]
+        held = context
+        for i in range(prefix_length(known), z.shape[1]):
+            if held == context:
+                kept = i if i < context else context // 2
+                state = net.init_state(len(z))
+                bos = z.new_full((len(z), 1), model.bos_id)
+                new = torch.cat([bos, z[:, i - kept : i]], dim=1)
+                held = 0
+            else:
+                new = z[:, i - 1 : i]
+            logits, state = net.step(new, state)
+            held += new.shape[1]
+            z = z.clone()
+            z[:, i] = draw(logits[:, -1, : model.vocab_size], generator)
+            yield z
+
+
+SAMPLERS = {"left_to_right": LeftToRight}
+
+DECODINGS = {
+    "plain": {},
+    "temperature": dict(temperature=0.8),
+    "top_k": dict(top_k=4),
+    "top_p": dict(top_p=0.9),
+}
+
+
+def prefix_length(known: Tensor) -> int:
+    """Return how many tokens are given on the left. Raises InputError if others are given too."""
+    n = int(known[0].sum())
+    if not (known == (torch.arange(known.shape[1], device=known.device) < n)).all():
+        raise InputError(
+            "an autoregressive model writes from left to right and cannot be given text after a "
+            "gap: use a model that sees both sides, or `infill`, which ranks candidates for one gap"
+        )
+    return n
+
+
+class Recompute:
+    """Steps for a network that has none: keeps the text and reads it anew each time."""
+
+    def __init__(self, net):
+        self.net = net
+
+    def init_state(self, batch):
+        return None
+
+    def step(self, z, state):
+        text = z if state is None else torch.cat([state, z], dim=1)
+        return self.net(text, None)[:, -z.shape[1] :], text
+
+
+def infill_by_ranking(
+    model, n, prefix, suffix, fill_length, generator, candidates=64, **options
+) -> Tensor:
+    """Return n texts (n, L): the prefix, `fill_length` new tokens, the suffix.
+
+    What comes after a gap cannot be seen while it is filled. So for each text as many `candidates`
+    are written after the prefix alone, and one of them is drawn in proportion to p(suffix | prefix,
+    candidate): sampling by importance, which comes to p(fill | both sides) as the candidates grow
+    in number. At temperature 0 the candidates are drawn as they are and the most probable text is
+    taken. Where the network reads less than the whole, the ends of it are left out of the sum.
+    """
+    if candidates < 1:
+        raise InputError(f"candidates is {candidates}: give a whole number of 1 or more")
+    greedy = options.get("temperature") == 0
+    if greedy:
+        options = {**options, "temperature": 1.0}
+    filled = len(prefix) + fill_length
+    texts = model.sample(n * candidates, filled, generator, prompt=prefix, **options)
+    after = torch.tensor(suffix, dtype=texts.dtype, device=texts.device)
+    texts = torch.cat([texts, after.expand(len(texts), -1)], dim=1)
+    context = getattr(model.net, "max_length", None) or texts.shape[1]
+    end = min(texts.shape[1], filled + max(context - fill_length, context // 2))
+    seen = slice(max(0, end - context), end)
+    with torch.inference_mode():
+        log_p = -model.token_nll(texts[:, seen])
+    first = len(prefix) if greedy else filled
+    weight = log_p[:, max(first - seen.start, 0) :].sum(-1).double().view(n, candidates)
+    if greedy:
+        chosen = weight.argmax(-1)
+    else:
+        chosen = sample_categorical(weight.softmax(-1), generator)
+    return texts.view(n, candidates, -1)[torch.arange(n, device=texts.device), chosen]

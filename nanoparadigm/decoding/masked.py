@@ -1,0 +1,196 @@
+"""Samplers of masked diffusion: which masks to reveal next, and which tokens to mask again.
+
+A sampler is called as `sampler(model, z, known, steps, draw, generator)` and yields the states
+(B, L) that follow z; tokens where `known` (B, L) is true never change. Its fields are its options,
+so an option that a sampler does not have cannot be given to it. Of `model` it asks for `mask_id`,
+`sampling_schedule` and `denoise`, nothing else.
+"""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+
+import torch
+from torch import Generator, Tensor
+
+from ..errors import InputError, choose
+from .categorical import Categorical, uniform
+
+
+@dataclass(frozen=True)
+class Ancestral:
+    """Reveal each mask by a coin of its own: equation (5) of `paradigms/mdlm.py`.
+
+    The tokens of one step do not see each other: few steps are fast and wrong, many are the model
+    that `nll_bound` bounds. Where nothing is revealed the network is not called.
+
+    eta > 0 masks a visible token again with probability sigma = eta (alpha_s - alpha_t), as far as
+    that leaves alpha_s visible at all, and reveals so many more, so that mistakes can be taken back
+    (Wang et al. 2025, 2503.00307; with sigma in proportion to the step the limit of many steps
+    exists: Campbell et al. 2024, 2402.04997). The exact posterior still samples the language;
+    `nll_bound` is no bound of this sampler with a network.
+    """
+
+    eta: float = 0.0
+    """how often a revealed token is masked again"""
+
+    def __post_init__(self):
+        if not 0 <= self.eta < math.inf:
+            raise InputError(f"eta is {self.eta}: give 0 (no token is masked again) or more")
+
+    def __call__(self, model, z, known, steps, draw, generator) -> Iterator[Tensor]:
+        t = torch.linspace(1, 0, steps + 1, dtype=torch.float64, device=z.device)
+        for alpha_t, alpha_s in pairwise(model.sampling_schedule.alpha(t)):
+            masked, u = z == model.mask_id, uniform(z, generator)
+            room = (1 - alpha_s) / alpha_t.clamp(min=1e-300)
+            sigma = (self.eta * (alpha_s - alpha_t)).clamp(max=room)
+            revealed = masked & (u < (alpha_s - (1 - sigma) * alpha_t) / (1 - alpha_t))
+            remasked = ~masked & ~known & (u < sigma)
+            z = reveal(model, z, revealed, (1 - alpha_t).expand(len(z)), draw, generator)
+            z = torch.where(remasked, model.mask_id, z)
+            yield z
+
+
+@dataclass(frozen=True)
+class FirstHitting:
+    """Reveal one mask after another, in uniformly random order; `steps` is ignored.
+
+    Exactly the limit of many ancestral steps, in as many network calls as there are masks
+    (Zheng et al. 2024, 2409.02908).
+    """
+
+    def __call__(self, model, z, known, steps, draw, generator) -> Iterator[Tensor]:
+        while (masked := z == model.mask_id).any():
+            chosen = torch.where(masked, uniform(z, generator), -1.0).argmax(-1, keepdim=True)
+            revealed = torch.zeros_like(masked).scatter(-1, chosen, True) & masked
+            z = reveal(model, z, revealed, masked.double().mean(-1), draw, generator)
+            yield z
+
+
+@dataclass(frozen=True)
+class Ordered:
+    """Reveal the masks in `steps` parts, those of the highest `score` first.
+
+    The tokens of one part do not see each other. One at a time, each is drawn given all that is
+    revealed, so with the exact posterior any order samples the language. With a network each order
+    samples a law of its own: in single steps that of a random order is the one `nll_bound` bounds,
+    that of left to right has the likelihood `left_to_right_nll`, and that of confidence has one
+    too, but of its own; in larger parts none has one here.
+    """
+
+    unmasking: str = "linear"
+    """as many tokens in every step (linear), or few at first (cosine, Chang et al. 2022)"""
+    threshold = None
+
+    def __post_init__(self):
+        choose("unmasking", self.unmasking, UNMASKING)
+
+    def __call__(self, model, z, known, steps, draw, generator) -> Iterator[Tensor]:
+        left = UNMASKING[self.unmasking]
+        total = (z == model.mask_id).sum(-1, keepdim=True)
+        for k in range(1, 1 + (steps if self.threshold is None else int(total.max()))):
+            masked = z == model.mask_id
+            count = (
+                masked.sum(-1, keepdim=True) - (total * left((steps - k) / steps) + 1e-9).floor()
+            )
+            if masked.any() and (self.threshold is not None or (count > 0).any()):
+                logits = model.denoise(z, masked, masked.double().mean(-1))
+                p = Categorical().probabilities(logits)  # a sharpened one would be sure of all
+                scores = torch.full(z.shape, -torch.inf, dtype=p.dtype, device=z.device)
+                scores[masked] = self.score(p, masked, generator)
+                if self.threshold is not None:
+                    count = (scores > self.threshold).sum(-1, keepdim=True).clamp(min=1)
+                rank = scores.argsort(-1, descending=True).argsort(-1)
+                revealed = masked & (rank < count)
+                z = z.clone()
+                z[revealed] = draw(logits[revealed[masked]], generator)
+            yield z
+
+
+class RandomOrder(Ordered):
+    """Reveal the masks in uniformly random order, as many at a time as the steps ask for."""
+
+    def score(self, p, masked, generator):
+        return torch.rand(len(p), dtype=p.dtype, device=p.device, generator=generator)
+
+
+class LeftToRight(Ordered):
+    """Reveal the masks from left to right."""
+
+    def score(self, p, masked, generator):
+        return -masked.nonzero()[:, 1].to(p.dtype)
+
+
+@dataclass(frozen=True)
+class Confidence(Ordered):
+    """Reveal first what the network is surest of, or, with a threshold, all that it is surer of
+    than that, and at least one token (Wu et al. 2025, 2505.22618)."""
+
+    threshold: float | None = None
+    """in each step reveal what is more probable than this"""
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.threshold is None:
+            return
+        if not 0 <= self.threshold <= 1:
+            raise InputError(f"threshold is {self.threshold}: give a probability, from 0 to 1")
+        if self.unmasking != "linear":
+            raise InputError("threshold decides how many are revealed: drop unmasking, or drop it")
+
+    def score(self, p, masked, generator):
+        """The largest probability, not that of the token drawn: an order that looks at the token
+        would favour probable ones."""
+        return p.max(-1).values
+
+
+UNMASKING = {"linear": lambda left: left, "cosine": lambda left: math.sin(math.pi / 2 * left)}
+"""name -> the share still masked, from the share of the steps still to come"""
+
+SAMPLERS = {
+    "ancestral": Ancestral,
+    "first_hitting": FirstHitting,
+    "random_order": RandomOrder,
+    "left_to_right": LeftToRight,
+    "confidence": Confidence,
+}
+
+DECODINGS = {
+    "ancestral": {},
+    "remasking": dict(eta=4.0),
+    "first_hitting": dict(sampler="first_hitting"),
+    "random_order": dict(sampler="random_order"),
+    "left_to_right": dict(sampler="left_to_right"),
+    "confidence": dict(sampler="confidence"),
+    "cosine": dict(sampler="confidence", unmasking="cosine"),
+    "threshold": dict(sampler="confidence", threshold=0.9),
+    "blocks": dict(sampler="confidence", blocks=4),
+    "temperature": dict(temperature=0.8),
+}
+
+
+def reveal(
+    model, z: Tensor, where: Tensor, noise_level: Tensor, draw: Categorical, generator: Generator
+) -> Tensor:
+    """Return z (B, L) with the tokens at `where` (B, L) drawn, each given z as it is."""
+    if not where.any():
+        return z
+    after = z.clone()
+    after[where] = draw(model.denoise(z, where, noise_level), generator)
+    return after
+
+
+def left_to_right_nll(model, x: Tensor) -> Tensor:
+    """Return -log p(x), exactly, (B,) nats, of the sampler `left_to_right` in single steps.
+
+    The chain rule with every later token masked: L passes over x (B, L). Another law than the one
+    `nll_bound` is of, from the same network.
+    """
+    nll, last = 0.0, x.shape[1]
+    for i in range(last):
+        z = x.clone()
+        z[:, i:] = model.mask_id
+        noise_level = torch.full((len(x),), 1 - i / last, dtype=torch.float64, device=x.device)
+        nll = nll + model.cross_entropy(x, z, noise_level)[:, i]
+    return nll

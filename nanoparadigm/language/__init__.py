@@ -1,0 +1,26 @@
+"""The truth: a small language of which everything is known, exactly."""
+
+from .automaton import Automaton
+from .grammar import (
+    KINDS,
+    LENGTH,
+    Mistake,
+    flat,
+    grammatical,
+    language,
+    tiny,
+)
+from .oracle import Posterior, oracle
+
+__all__ = [
+    "KINDS",
+    "LENGTH",
+    "Automaton",
+    "Mistake",
+    "Posterior",
+    "flat",
+    "grammatical",
+    "language",
+    "oracle",
+    "tiny",
+]

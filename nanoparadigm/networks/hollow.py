@@ -1,0 +1,60 @@
+"""Hollow: a network whose logits at i depend on every token but the i-th.
+
+    a_i = left(start, z_1 ... z_{i-1}),     b_i = right(start, z_L ... z_{i+1})
+    h_i = norm(a_i) + norm(b_i),     h <- h + W_2 f(W_1 norm(h)),     logits = W norm(h)
+
+Two causal networks of one kind read the text from its two ends, each shifted by one token so that
+neither has seen z_i when they meet at i. What comes out can be a leave-one-out probability,
+p(x_i | z without z_i), exactly, whatever the weights are; a network that sees z_i and shall
+predict x_i would learn to copy it. So every token of a text can be a target at once.
+
+The hollow transformer of Sun et al. 2023 (2211.16750), with a sum where they attend to both sides.
+"""
+
+from dataclasses import replace
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from ..errors import InputError
+from .base import Dropout
+from .fused_ops import rms_norm
+from .transformer import inner_width, make_mlp
+
+
+class Hollow(nn.Module):
+    """network: the class of the two readers, each with half of the `n_layer` blocks, rounded up.
+    The read-out is its own. Raises InputError if it shall be causal."""
+
+    hollow = True
+
+    def __init__(self, network, vocab_size, sizes, causal, timed, tied, generator):
+        super().__init__()
+        if causal:
+            raise InputError(
+                "a hollow network reads from both ends, and this model from left to right alone: "
+                "choose another `network`"
+            )
+        half = replace(sizes, n_layer=(sizes.n_layer + 1) // 2)
+        if not sizes.n_inner:  # all so much narrower that the joining MLP costs nothing
+            blocks = 2 * half.n_layer
+            half = replace(half, n_inner=8 * round(inner_width(sizes) / 8 * blocks / (blocks + 1)))
+        self.start = vocab_size
+        options = dict(causal=True, timed=timed, tied=True, generator=generator)
+        self.left, self.right = (network(vocab_size + 1, half, **options) for _ in "lr")
+        self.max_length = self.left.max_length
+        self.mlp = make_mlp(half, generator)
+        self.dropout = Dropout(sizes.dropout)
+        self.readout = nn.Parameter(torch.zeros(vocab_size, sizes.n_embd))
+
+    def forward(self, z, t=None):
+        """Token ids z (B, L), noise level t (B,) or None -> logits (B, L, vocab_size)."""
+        before = self.left.hidden(self.shifted(z), t)
+        after = self.right.hidden(self.shifted(z.flip(1)), t).flip(1)
+        h = rms_norm(before) + rms_norm(after)
+        h = h + self.dropout(self.mlp(rms_norm(h)))
+        return F.linear(rms_norm(h), self.readout)
+
+    def shifted(self, z):
+        return F.pad(z[:, :-1], (1, 0), value=self.start)

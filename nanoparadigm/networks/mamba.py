@@ -1,0 +1,113 @@
+"""Mamba: a state space model whose step size, input and output maps depend on the input.
+
+    x, z = W_in h                         x <- SiLU(conv(x))      (depthwise, causal, d_conv taps)
+    r, B_t, C_t = W_x x_t                 delta_t = softplus(W_delta r_t + b)
+    s_t = exp(delta_t A) s_{t-1} + delta_t B_t x_t,    y_t = <C_t, s_t> + D x_t
+    h <- h + W_out (y * SiLU(z))
+
+Gu & Dao 2023, 2312.00752, section 3.4 and appendix C. Code <-> paper: E = expand x D, the inner
+width (the paper's ED); N the state size; R = ceil(D / 16), the rank of the step size.
+Causal it is one recurrence; bidirectional it is two, one from either end, whose outputs add up.
+Inside, time comes first, (L, B, D), which is how the scan goes through memory.
+"""
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from .base import Dropout, Network, linear
+from .fused_ops import rms_norm, short_conv
+from .selective_scan import selective_scan, selective_step
+
+DELTA_MIN, DELTA_MAX, DELTA_FLOOR = 1e-3, 0.1, 1e-4
+
+
+class Mixer(nn.Module):
+    """The selective state space model between two linear maps."""
+
+    def __init__(self, sizes, generator):
+        super().__init__()
+        D, N, K = sizes.n_embd, sizes.d_state, sizes.d_conv
+        E, R = sizes.expand_factor * D, math.ceil(D / 16)
+        self.split = [R, N, N]
+        self.in_proj = linear(D, 2 * E, generator, maps=2)
+        conv = torch.empty(K, E).uniform_(-(K**-0.5), K**-0.5, generator=generator)
+        self.conv = nn.Parameter(conv)
+        self.conv_bias = nn.Parameter(torch.zeros(E))
+        self.x_proj = linear(E, R + 2 * N, generator)
+        self.delta_proj = linear(R, E, generator)
+        # the step sizes start log-uniform between two time scales; the bias is softplus inverted
+        scale = torch.rand(E, generator=generator) * math.log(DELTA_MAX / DELTA_MIN)
+        delta = (scale.exp() * DELTA_MIN).clamp(min=DELTA_FLOOR)
+        self.delta_bias = nn.Parameter(delta + torch.log(-torch.expm1(-delta)))
+        # S4D-real: A = -1, ..., -N in every channel
+        self.A_log = nn.Parameter(torch.arange(1, N + 1).float().log().repeat(E, 1))
+        self.D = nn.Parameter(torch.ones(E))
+        self.out_proj = linear(E, D, generator, scale=0)
+
+    def forward(self, h, state=None):
+        """h (L, B, D) -> (L, B, D). state: the last d_conv - 1 inputs of the convolution
+        (d_conv - 1, B, E) and the state of the recurrence (B, E, N), or None to start from zero."""
+        x, z = self.in_proj(h).chunk(2, dim=-1)
+        before, recurrent = state or (x.new_zeros(len(self.conv) - 1, *x.shape[1:]), None)
+        padded = torch.cat([before, x])
+        x = F.silu(short_conv(padded, self.conv, self.conv_bias))
+        delta, A, B, C = self.selected(x)
+        u, delta, B, C = (v.permute(1, 2, 0) for v in (x, delta, B, C))  # nothing is moved
+        y, recurrent = selective_scan(
+            u, delta, A, B, C, return_last_state=True, initial_state=recurrent
+        )
+        y = torch.addcmul(y.permute(2, 0, 1), self.D, x) * F.silu(z)
+        return self.out_proj(y), (padded[len(h) :], recurrent)
+
+    def step(self, h, state):
+        """The same for one token, h (B, D)."""
+        x, z = self.in_proj(h).chunk(2, dim=-1)
+        before, recurrent = state
+        window = torch.cat([before, x[None]])
+        x = F.silu((window * self.conv[:, None]).sum(0) + self.conv_bias)
+        y, recurrent = selective_step(x, *self.selected(x), recurrent)
+        y = torch.addcmul(y, self.D, x) * F.silu(z)
+        return self.out_proj(y), (window[1:], recurrent)
+
+    def selected(self, x):
+        """What the input x (..., E) chooses: delta (..., E), B and C (..., N); and the fixed A."""
+        r, B, C = self.x_proj(x).split(self.split, dim=-1)
+        delta = F.softplus(F.linear(r, self.delta_proj.weight, self.delta_bias))
+        return delta, -torch.exp(self.A_log), B, C
+
+    def init_state(self, batch):
+        K, E = self.conv.shape
+        return self.conv.new_zeros(K - 1, batch, E), self.A_log.new_zeros(batch, *self.A_log.shape)
+
+
+class Block(nn.Module):
+    def __init__(self, sizes, causal, generator):
+        super().__init__()
+        self.forwards = Mixer(sizes, generator)
+        self.backwards = None if causal else Mixer(sizes, generator)
+        self.dropout = Dropout(sizes.dropout)
+
+    def forward(self, h, state=None):
+        x = rms_norm(h)
+        if state and len(x) == 1:
+            y, state = self.forwards.step(x[0], state)
+        else:
+            y, state = self.forwards(x, state)
+        if self.backwards is not None:
+            y = y + self.backwards(x.flip(0))[0].flip(0)
+        return h + self.dropout(y), state
+
+    def init_state(self, batch):
+        return self.forwards.init_state(batch)
+
+
+class Mamba(Network):
+    def block(self, sizes, causal, generator):
+        return Block(sizes, causal, generator)
+
+    def run(self, h, states):
+        h, states = super().run(h.transpose(0, 1).contiguous(), states)
+        return h.transpose(0, 1), states

@@ -1,0 +1,218 @@
+"""The demo: a page on which the trained models in a folder write, fill gaps, and race.
+
+It is made with Gradio, an optional extra, so only the command `nanoparadigm demo` imports this
+file. The page is served to this machine alone and takes nothing from the network. Its buttons are
+also endpoints, /write, /fill, /compare, /measure and /train, which `gradio_client` can call.
+
+Any other page that is open in the browser can send requests here too. `Door` lets in only what the
+page itself and a program on this machine would send, and `Page` only values of the right types.
+"""
+
+import re
+from html import escape
+
+import gradio as gr
+from starlette.datastructures import Headers
+from starlette.middleware import Middleware
+from starlette.responses import PlainTextResponse
+
+from ..data.tokenizers import BLANK
+from ..errors import InputError
+from ..paradigms import names
+from .demo_handlers import WINDOWS, Answers, checked
+
+HEAD = "# nanoParadigm\nFour ways a machine can model language, at work on this machine."
+FILL = f"""
+Mark a part of the text and hide it, or write {BLANK} yourself: each {BLANK} stands for one token (a
+character, a word or a byte pair) to be written anew. All else stays as it is.
+{names(lambda p: p.infills, "and")} fill any gaps. {names(lambda p: not p.infills, "and")} cannot
+see what comes after a gap: they fill one, by writing 64 candidates and drawing one of them in
+proportion to how probable it makes the rest.
+"""
+RULER = "Bits per character: `=` is exact, `<=` an upper bound, ± one standard error."
+NOTHING = (
+    "<p>There is no trained model in {} yet. Four tiny ones can be trained here, on the built-in "
+    "language, in a minute or two; <code>nanoparadigm train</code> makes larger ones.</p>"
+)
+THEME = gr.themes.Default(primary_hue="blue").set(  # whose own colours are hard to read
+    button_primary_background_fill="*primary_700",
+    button_primary_background_fill_dark="*primary_700",
+    block_info_text_color="*neutral_600",
+    block_info_text_color_dark="*neutral_300",
+)
+SELECTION = """(model, text) => {
+    const area = document.querySelector("#gaps textarea");
+    return [model, area.value, [area.selectionStart, area.selectionEnd]];
+}"""
+CSS = """
+iframe { width: 100%; height: calc(26rem + 8rem * var(--texts)); border: 0; resize: vertical; }
+@media (max-width: 40rem) { iframe { height: calc(40rem + 20rem * var(--texts)); } }
+.numbers { overflow-x: auto; }
+.numbers table { white-space: nowrap; font-variant-numeric: tabular-nums; }
+.numbers :is(td, th) { padding: 0.4rem 0.6rem !important; }
+.numbers :is(td, th):not(:first-child) { text-align: right; }
+"""
+
+
+HOSTS = "localhost", "127.0.0.1", "[::1]"
+# What the page and `gradio_client` ask for. Gradio has more, which stores, fetches or reads files.
+ROUTES = re.compile(
+    r"/|/config|/theme\.css|/favicon\.ico|/robots\.txt|/manifest\.json|/(assets|static|svelte)/.+"
+    r"|/gradio_api/(info|openapi\.json|app_id|startup-events|theme\.css|heartbeat/\w+)"
+    r"|/gradio_api/(call/(v2/)?\w+(/\w+)?|queue/(join|data)|cancel|reset)"
+)
+
+
+class Door:
+    """ASGI middleware that refuses what neither the page nor a program on this machine asks for:
+    another host, a name that was bent to point here; another origin, which is a page of somebody
+    else; any route but ROUTES."""
+
+    def __init__(self, app):
+        self.app = app
+
+    async def __call__(self, scope, receive, send):
+        said = refusal(scope) if scope["type"] != "lifespan" else None
+        app = PlainTextResponse(said, status_code=403) if said else self.app
+        await app(scope, receive, send)
+
+
+def refusal(scope):
+    """Why a request is not let in, or None."""
+    headers = Headers(scope=scope)
+    host, origin = headers.get("host", ""), headers.get("origin")
+    if re.sub(r":\d+$", "", host) not in HOSTS:
+        return "this page is for its own machine alone: open it as 127.0.0.1 or localhost"
+    if origin not in (None, f"http://{host}"):
+        return "another page may not use this one"
+    if not ROUTES.fullmatch(scope["path"].removesuffix("/") or "/"):
+        return "the demo has nothing here"
+    return None
+
+
+class Page(gr.Blocks):
+    async def preprocess_data(self, block_fn, inputs, *_, **__):
+        """What was sent to an answer, checked. Gradio instead would convert what it can, fail at
+        the rest, and copy the files and fetch the addresses that a value may name."""
+        return checked(block_fn.fn, inputs)
+
+
+def start(folder, port, steps=500):
+    """Serve `app` on the loopback, until `close` is called on what is returned.
+
+    port: 0 for a free one. Raises InputError for a port that cannot be had.
+    """
+    page = app(folder, steps)
+    try:
+        page.launch(
+            server_name="127.0.0.1",
+            server_port=port or None,
+            share=False,
+            ssr_mode=False,
+            run_history=False,
+            footer_links=["api", "settings"],
+            theme=THEME,
+            css=CSS,
+            quiet=True,
+            app_kwargs=dict(middleware=[Middleware(Door)]),
+            prevent_thread_lock=True,
+        )
+    except (OSError, OverflowError) as error:
+        raise InputError(
+            f"port {port} cannot be had: give another with `port`, or 0 for a free one"
+        ) from error
+    return page
+
+
+def app(folder="runs", steps=500):
+    """The page, as gradio.Blocks. steps: of the training that it offers where there is no model."""
+    answers = Answers(folder, steps)
+    with Page(title="nanoParadigm", analytics_enabled=False) as page:
+        gr.Markdown(HEAD)
+        notice = gr.HTML()
+        with gr.Column(visible=False) as offer:
+            gr.HTML(NOTHING.format(escape(str(folder))))
+            begin = gr.Button("Train four tiny ones", variant="primary")
+            bar = gr.HTML(min_height=96)
+        with gr.Tabs(visible=False) as tabs:
+            with gr.Tab("Compare"):
+                with gr.Row():
+                    with gr.Column():
+                        racers = one_of("models", multiselect=True)
+                        compare_task = task()
+                        compare_how = knobs()
+                        compare = gr.Button("Race", variant="primary")
+                    with gr.Column(scale=2):
+                        racing = gr.HTML(label="animation")
+                numbers = gr.HTML(elem_classes="numbers")
+                gr.Markdown(RULER)
+                measure = gr.Button(f"Measure these models on {WINDOWS} windows")
+            with gr.Tab("Write"), gr.Row():
+                with gr.Column():
+                    writer, decoding = one_of("model"), one_of("decoding", value="")
+                    prompt, length = task()
+                    words = gr.HTML()
+                    how = knobs()
+                    write = gr.Button("Write", variant="primary")
+                with gr.Column(scale=2):
+                    written = gr.Textbox("", label="text", lines=3, buttons=["copy"])
+                    writing = gr.HTML(label="animation")
+            with gr.Tab("Fill"), gr.Row():
+                with gr.Column():
+                    filler, fill_decoding = one_of("model"), one_of("decoding", value="")
+                    text = gr.Textbox("", label="text", lines=4, elem_id="gaps")
+                    with gr.Row():
+                        take = gr.Button("Take the text written", size="md")
+                        hide = gr.Button("Hide the selection", size="md")
+                    fill_words = gr.HTML()
+                    gr.Markdown(FILL)
+                    fill_how = knobs()
+                    fill = gr.Button("Fill", variant="primary")
+                with gr.Column(scale=2):
+                    filled = gr.Textbox("", label="filled", lines=3, buttons=["copy"])
+                    filling = gr.HTML(label="animation")
+        selection = gr.JSON(visible=False)
+        lists = [notice, offer, tabs, writer, filler, racers, numbers]
+        silent = dict(api_visibility="private", show_progress="hidden")
+        opened = page.load(answers.models, None, lists, **silent)
+        trained = begin.click(answers.train, None, lists, api_name="train", show_progress_on=bar)
+        given = [racers, *compare_task, *compare_how]
+        compare.click(answers.compare, given, racing, api_name="compare")
+        for ready in opened, trained:
+            ready.success(answers.opening, given, racing, api_visibility="private")
+            examples = [writer, filler, prompt, text], [prompt, text]
+            ready.success(answers.examples, *examples, **silent)
+        writer.change(answers.decodings, writer, [decoding, words], **silent)
+        filler.change(answers.decodings, filler, [fill_decoding, fill_words], **silent)
+        given = [writer, prompt, length, *how, decoding]
+        write.click(answers.write, given, [written, writing], api_name="write")
+        take.click(answers.take, written, text, **silent)
+        hide.click(answers.hide, [filler, text, selection], text, js=SELECTION, **silent)
+        given = [filler, text, *fill_how, fill_decoding]
+        fill.click(answers.fill, given, [filled, filling], api_name="fill")
+        measure.click(answers.measure, racers, numbers, api_name="measure")
+    return page
+
+
+def one_of(label, **options):
+    """A list that is filled later. `choose` checks what is sent, and says it better than Gradio."""
+    return gr.Dropdown(label=label, allow_custom_value=True, **options)
+
+
+def task():
+    prompt = gr.Textbox("", label="prompt", info="what the text begins with")
+    return prompt, number("length", 32, "tokens, the prompt's included")
+
+
+def knobs():
+    with gr.Row():
+        return (
+            number("steps", 32, f"of {names(lambda p: not p.causal, 'and')}"),
+            number("temperature", 1, "0 takes the likeliest", precision=None, step=0.1),
+            number("seed", 0, "same seed, same text"),
+        )
+
+
+def number(label, value, info, precision=0, **options):
+    options |= dict(label=label, info=info, precision=precision, min_width=110)
+    return gr.Number(value, **options)

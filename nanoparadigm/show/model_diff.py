@@ -1,0 +1,201 @@
+"""What two models differ in, asked of the living code: none of them is known by its name here.
+
+Each is built small, with no weight left at zero, and watched: what its network is given, which
+positions move a prediction, where the objective pulls and towards what, how a text comes to be.
+How much of the code they share: `shared_code.py`.
+"""
+
+import inspect
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from ..errors import InputError
+from ..evaluate.cost import counting
+from ..evaluate.tables import markdown
+from ..paradigms import build
+
+V, L, STEPS, TEXTS = 11, 16, 8, 256  # symbols, tokens in a text, steps of writing, texts watched
+SIZES = dict(n_layer=2, n_head=2, n_embd=16, block_size=L, d_state=4)
+ROUNDING = 1e-9
+
+
+@dataclass(frozen=True)
+class Row:
+    question: str
+    answers: tuple[str, str]
+    where: str
+    """the code that was asked, file: name"""
+
+
+def ask(one, other, network=None):
+    """A Row for each question, answered by two of PRESETS, on their own networks or on another.
+
+    Raises InputError for an unknown name, and for a network that does not fit.
+    """
+    pairs = zip(answers(one, network).items(), answers(other, network).values(), strict=True)
+    return [Row(q, (a, b), where(here, there)) for (q, (a, here)), (b, there) in pairs]
+
+
+def table(one, other, network=None):
+    """The rows of `ask` in Markdown: what differs, then what is the same in both."""
+    rows = ask(one, other, network)
+    differs = [[r.question, *r.answers, r.where] for r in rows if len({*r.answers}) == 2]
+    same = [[r.question, r.answers[0], r.where] for r in rows if len({*r.answers}) == 1]
+    heads = ["what differs", one, other, "see"], ["the same in both", "", "see"]
+    both = zip(heads, (differs, same), strict=True)
+    return "\n".join(markdown(head, lines, texts=True) for head, lines in both if lines)
+
+
+def answers(name, network=None):
+    """question -> its answer for one of PRESETS, and the class or function that was asked."""
+    model, generator = awake(name, network), torch.Generator().manual_seed(1)
+    kind, net = type(model), type(model.net)
+    x = torch.randint(V, (TEXTS, L), generator=generator)
+    z, pull = pulls(model, lambda: model.loss(x, generator))
+    noisy, counts = pulls(model, lambda: model.nll_bound(x, generator, num_samples=1).sum())
+    blank, known = torch.full_like(x, V), torch.zeros_like(x, dtype=torch.bool)
+    with torch.no_grad():
+        states = torch.stack([*model.trajectory(blank, known, generator, steps=STEPS)])
+        with counting(model) as counted:
+            model.sample(1, L, generator, steps=STEPS)
+    empty = (states[0] == blank).all()
+    return {
+        "paradigm": (kind.__name__, kind),
+        "network": (model.recipe["network"], net),
+        "vocabulary": (vocabulary(z), kind.loss_terms),
+        "a prediction sees": (attention(model.net), net),
+        "told the noise level": (told(model.net, z), net),
+        "training input": (given(z, x), kind.loss_terms),
+        "training target": (target(z, pull, x), kind.loss_terms),
+        "positions that pay in training": (paying(z, pull), kind.loss_terms),
+        "positions that pay in its number": (paying(noisy, counts), kind.nll_bound),
+        "its number": ("-log p(x) itself" if model.exact else "an upper bound", kind.nll_bound),
+        "writing begins with": ("nothing" if empty else "random symbols", kind.trajectory),
+        f"{L} tokens in {STEPS} steps": (order(states), kind.trajectory),
+        "network calls": (str(counted.calls), kind.trajectory),
+        "positions computed": (str(counted.positions), kind.trajectory),
+        "a gap is filled": (gap(model, x, generator), kind.infill),
+        "reads at once": (reach(model.net), net),
+    }
+
+
+def awake(name, network):
+    """A small model none of whose weights is zero: a fresh one passes its input on unchanged."""
+    model = build(name, V, network=network, **SIZES).double().eval()
+    generator = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for p in model.parameters():
+            p += 0.3 * torch.randn(p.shape, generator=generator)
+    return model
+
+
+def pulls(model, objective):
+    """What the network is given (B, L), and how the objective pulls at its logits (B, L, V), one
+    call after another."""
+    noted = []
+
+    def note(net, inputs, logits):
+        logits.retain_grad()
+        noted.append((inputs[0], logits))
+
+    hook = model.net.register_forward_hook(note)
+    objective().backward()
+    hook.remove()
+    z, logits = zip(*noted, strict=True)
+    return torch.cat(z), -torch.cat([each.grad for each in logits])[..., :V]
+
+
+def logits(net, z, noise_level):
+    with torch.no_grad():
+        return net(z, torch.full((len(z),), noise_level, dtype=torch.float64))
+
+
+def vocabulary(z):
+    at = (z == V).any(0).nonzero().flatten().tolist()
+    return f"V and a {'start' if at == [0] else 'mask'} symbol" if at else "V"
+
+
+def attention(net):
+    """Which positions j of the text move the logits at i."""
+    z = torch.zeros(L + 1, L, dtype=torch.long)
+    z[range(L), range(L)] = 1  # in each text one other token, in the last none
+    said = logits(net, z, 0.5)
+    sees = ((said[:L] - said[L]).abs().amax(-1) > ROUNDING).mT
+    if (sees == torch.ones_like(sees).tril()).all():
+        return "positions up to its own"
+    if (sees == ~torch.eye(L, dtype=torch.bool)).all():
+        return "every position but its own"
+    return "every position" if sees.all() else f"{percent(sees)} of the positions"
+
+
+def told(net, z):
+    change = logits(net, z, 0.2) - logits(net, z, 0.8)
+    return "yes" if change.abs().max() > ROUNDING else "no"
+
+
+def moved(a, x):
+    """How many positions further right a (B, L) shows the text x (B, L)."""
+    return max((0, 1, -1), key=lambda s: (a.roll(-s, 1) == x).double().mean())
+
+
+def given(z, x):
+    s = moved(z, x)
+    masked, wrong = z == V, z != x.roll(s, 1)
+    if s:
+        return "the text, moved by one"
+    for changed, word in (masked, "masked"), (wrong & ~masked, "replaced"):
+        if changed.any():
+            return f"the text, {percent(changed)} of it {word}"
+    return "the text"
+
+
+def target(z, pull, x):
+    """The token that the objective pulls up, as seen from the one given at that position."""
+    token = torch.where(pull.any(-1), pull.argmax(-1), V)
+    ahead = moved(z, x) - moved(token, x)
+    return {0: "the token in its place", 1: "the next token"}.get(ahead, f"the token {ahead} ahead")
+
+
+def paying(z, pull):
+    pays = pull.any(-1)
+    if pays.all():
+        return "all"
+    return f"{'the masked' if (pays == (z == V)).all() else 'some'}, {percent(pays)}"
+
+
+def order(states):
+    """From the states (T, B, L) of a trajectory."""
+    changed = (states[1:] != states[:-1]).double()
+    at_once, times = changed.sum(-1), changed.sum(0)
+    many = "one" if (at_once == 1).all() else f"{at_once.mean():.1f}"
+    way = "from left to right" if (changed.argmax(0).diff() > 0).all() else "in any order"
+    often = "once" if (times <= 1).all() else f"{times.mean():.1f} times"
+    return f"{many} at a time, {way}, each {often}"
+
+
+def gap(model, x, generator):
+    try:
+        next(model.trajectory(x, torch.arange(L).expand_as(x) % 4 != 1, generator))
+    except InputError:
+        return "from its left; candidates are ranked"
+    return "with both sides in view"
+
+
+def reach(net):
+    return "a text of any length" if getattr(net, "max_length", None) is None else "its block"
+
+
+def percent(share):
+    return f"{100 * share.double().mean():.0f} %"
+
+
+def where(*things):
+    """Classes or functions as "file: name", the name once if it is the same."""
+    files = {}
+    for thing in things:
+        path = Path(inspect.getsourcefile(thing))
+        file = f"{path.parent.name}/{path.name}" if path.name == "base.py" else path.name
+        files.setdefault(thing.__name__, {})[file] = None
+    return "; ".join(f"{', '.join(names)}: {name}" for name, names in files.items())

@@ -1,0 +1,399 @@
+"""What a study found: one table, curves, intervals, and a ranking only where there is one."""
+
+import json
+import math
+from collections import Counter
+from dataclasses import asdict
+from operator import itemgetter
+from pathlib import Path
+
+import numpy as np
+import torch
+from matplotlib.figure import Figure
+
+from ... import atomic
+from ...data.download import download
+from ...errors import InputError, choose
+from ...evaluate.likelihood import of_windows
+from ...evaluate.tables import markdown, said
+from ...files import read_json
+from ...paradigms.schedules import SCHEDULES
+from ...show.figures import COLOURS, GREY, save
+from ...training.log import read_log
+from .significance import bootstrap, rank
+from .study import MASKINGS, TWINS, begun, is_measured, read_measures
+
+MARKERS = {"uniform": "o", "entropy": "s"}
+DASHES = ["-", ":", "--", "-.", (0, (5, 1)), (0, (1, 1))]
+STORED = "tiny", "shakespeare"
+BOOK = Path(__file__).parents[3] / "book" / "studies"  # in a checkout, no part of the package
+STYLES = dict(zip(SCHEDULES, zip(COLOURS, DASHES, strict=True), strict=True))
+
+
+def collect(out):
+    """id -> what is known of every trial of the study in that folder that has been measured: its
+    measures, windows averaged, the standard errors of these as NAME_se, and its learning curve.
+    Raises InputError where there is none."""
+    found = {}
+    for name in begun(out).trials:
+        folder = Path(out) / "runs" / name
+        if is_measured(folder):
+            measures = read_measures(folder)
+            lists = {k: np.array(v, float) for k, v in measures.items() if isinstance(v, list)}
+            means = {k: float(np.mean(v)) for k, v in lists.items()}
+            errors = {
+                f"{k}_se": se
+                for k, v in lists.items()
+                if not np.isnan(se := standard_error(v, measures["independent"], k))
+            }
+            schedule, masking, seed = name.rsplit("-", 2)
+            trial = dict(schedule=schedule, masking=masking, seed=int(seed))
+            points = [r for r in read_log(folder) if "val" in r]
+            if not points:
+                raise InputError(f"{folder}/log.jsonl holds no evaluation: train it anew")
+            curve = [{k: r[k] for k in ("step", "seconds", "val")} for r in points]
+            found[name] = trial | measures | means | errors | dict(curve=curve)
+    if not found:
+        raise InputError(
+            f"no trial of {out} is done and measured as this version measures: the command that "
+            "began it goes on with it"
+        )
+    return found
+
+
+def standard_error(values, independent, name):
+    """Of the mean of a measure of every window, in the order of the text."""
+    alone = independent["zero_shot" if name == "zero_shot" else "bound"]
+    return of_windows(alone)(torch.as_tensor(values, dtype=torch.float64)).se
+
+
+def stored(preset):
+    """Return what the study of a preset has found on the machine of its authors: the dict that
+    `write` leaves in results.json, and that machine.
+
+    It comes with the book, and is downloaded where that is not at hand. Raises InputError for a
+    preset that was not run, and where the download fails.
+    """
+    choose("stored study", preset, dict.fromkeys(STORED))
+    path = BOOK / f"{preset}.json"
+    if not path.is_file():
+        url = f"https://raw.githubusercontent.com/nanoparadigm/nanoparadigm/main/book/studies/{path.name}"
+        instead = "run the study"
+        path = download(f"the study {preset}", [path.name], url, None, path.name, instead)
+    return read_json(path)
+
+
+def values(trials, masking, measure):
+    """measure(trial) as (S, K): the seeds that have every schedule under this masking, by the
+    schedules."""
+    mine = [t for t in trials if t["masking"] == masking and not math.isnan(measure(t))]
+    table = {(t["seed"], t["schedule"]): measure(t) for t in mine}
+    seeds = sorted({seed for seed, _ in table})
+    whole = [s for s in seeds if all((s, schedule) in table for schedule in SCHEDULES)]
+    rows = [[table[seed, schedule] for schedule in SCHEDULES] for seed in whole]
+    return np.array(rows).reshape(len(rows), len(SCHEDULES))
+
+
+def target(trials):
+    """The lowest bound that all of them have reached: the highest of their last ones; nan where
+    none is known."""
+    return max((last for t in trials if (last := t["curve"][-1]["val"]) == last), default=math.nan)
+
+
+def reached(trial, nats):
+    """The first point of a learning curve that is as low; where none is, nothing is known of it."""
+    points = (point for point in trial["curve"] if point["val"] <= nats)
+    return next(points, dict(step=math.nan, seconds=math.nan))
+
+
+def analyse(trials, generator):
+    """What may be said, as a dict that JSON can hold. trials: those of `collect`."""
+    trials, names = list(trials.values()), list(SCHEDULES)
+    found = {}
+    for masking in MASKINGS:
+        scores = values(trials, masking, itemgetter("bound"))
+        if not len(scores):
+            continue
+        exams = values(trials, masking, itemgetter("own_exam"))
+        base = scores[:, names.index(TWINS[0])]
+        differences = {n: bootstrap(scores[:, i] - base, generator) for i, n in enumerate(names)}
+        ranking = rank(names, scores, TWINS, generator)
+        found[masking] = dict(
+            seeds=len(scores),
+            means=dict(zip(names, scores.mean(0).tolist(), strict=True)),
+            own_exams=dict(zip(names, exams.mean(0).tolist(), strict=True)),
+            against_linear={n: vars(d) for n, d in differences.items()},
+            **vars(ranking),
+        )
+    done = Counter(t["seed"] for t in trials)
+    shared = [t for t in trials if done[t["seed"]] == len(MASKINGS) * len(SCHEDULES)]
+    both = [values(shared, masking, itemgetter("bound")) for masking in MASKINGS]
+    if len(both[0]):
+        effect = [bootstrap(both[1][:, i] - both[0][:, i], generator) for i in range(len(names))]
+        found["entropy_minus_uniform"] = {
+            n: vars(e) for n, e in zip(names, effect, strict=True)
+        } | {"all": vars(bootstrap((both[1] - both[0]).mean(1), generator))}
+    return found
+
+
+def verdict(found):
+    """The findings in sentences."""
+    lines = []
+    for masking in MASKINGS:
+        if masking not in found:
+            continue
+        f = found[masking]
+        easiest = sorted(f["own_exams"], key=f["own_exams"].get)
+        best = sorted(f["means"], key=f["means"].get)
+        seeds = f"{f['seeds']} seed{'s' * (f['seeds'] > 1)}"
+        least = max(f["floor"], f["threshold"])
+        told = "no difference can be told from noise with so few"
+        if math.isfinite(least):
+            told = f"a difference must exceed {least:.4f} to be told from noise"
+        lines.append(
+            f"Masking {masking}, {seeds}: the twins {TWINS[0]} and {TWINS[1]} lie "
+            f"{f['floor']:.4f} nats per token apart, and {told} (schedules as a whole: "
+            f"p <= {f['p']:.4f})."
+        )
+        if f["better"]:
+            pairs = "; ".join(f"{a} is better than {b}" for a, b in f["better"])
+            lines.append(f"Outside the noise: {pairs}. Of all other pairs nothing can be said.")
+        else:
+            lines.append("No ranking: what separates them is not outside the noise.")
+        lines.append(
+            f"By their own exams the order would be {', '.join(easiest)}; by the common bound it "
+            f"is {', '.join(best)}."
+        )
+    if "entropy_minus_uniform" in found:
+        e = found["entropy_minus_uniform"]["all"]
+        lines.append(
+            f"Masking by entropy changes the bound by {e['mean']:+.4f} nats per token "
+            f"({e['low']:+.4f} to {e['high']:+.4f} over seeds)."
+        )
+    return "\n\n".join(lines)
+
+
+def kinds(trials):
+    """Each schedule and masking that there is, and its trials."""
+    for masking in MASKINGS:
+        for schedule in SCHEDULES:
+            kind = [
+                t for t in trials.values() if (t["schedule"], t["masking"]) == (schedule, masking)
+            ]
+            if kind:
+                yield schedule, masking, kind
+
+
+def cell(kind, measure, digits=3, scale=1.0, before="", after=""):
+    """The mean over trials of measure(trial), a number or an Estimate as a dict, ± its standard
+    error: over seeds, or of the one there is."""
+    found = [f if isinstance(f, dict) else dict(mean=f) for f in map(measure, kind)]
+    means = np.array([f["mean"] for f in found], float)
+    se = found[0].get("se") if len(found) == 1 else means.std(ddof=1) / len(means) ** 0.5
+    return said(dict(mean=means.mean(), se=se), f".{digits}f", scale, before, after)
+
+
+def over_windows(name):
+    return lambda t: dict(mean=t[name], se=t.get(f"{name}_se"))
+
+
+def worth_table(trials):
+    """What a model of each kind is worth, a row each, in Markdown."""
+    first, nats = next(iter(trials.values())), target(trials.values())
+    columns = {"seeds": lambda kind: f"{len(kind)}"}
+    columns["bound"] = lambda kind: cell(kind, over_windows("bound"), before="<= ")
+    if first["excess"] is not None:
+        columns["excess"] = lambda kind: cell(kind, over_windows("excess"), before="<= ")
+    else:
+        bit = first["nats_per_bit"]["bound"]
+        columns["bits per character"] = lambda kind: cell(
+            kind, over_windows("bound"), scale=1 / bit, before="<= "
+        )
+    columns["own exam"] = lambda kind: cell(kind, over_windows("own_exam"))
+    if first["zero_shot"] is not None:
+        columns["zero-shot"] = lambda kind: cell(kind, over_windows("zero_shot"), before="<= ")
+    columns["gradient SNR"] = lambda kind: cell(kind, itemgetter("gradient_snr"))
+    columns[f"steps to {said(nats)}"] = lambda kind: cell(
+        kind, lambda t: reached(t, nats)["step"], 0
+    )
+    if "seconds" in first["curve"][0]:
+        columns[f"seconds to {said(nats)}"] = lambda kind: cell(
+            kind, lambda t: reached(t, nats)["seconds"], 1
+        )
+    lines = [[s, m, *(column(kind) for column in columns.values())] for s, m, kind in kinds(trials)]
+    return markdown(["schedule", "masking", *columns], lines)
+
+
+def writing_table(trials):
+    """What a model of each kind writes, a row each and one of real texts, in Markdown."""
+    first = next(iter(trials.values()))
+    known = "ungrammatical" in first["real"]
+    columns = {"judged": lambda kind: cell(kind, itemgetter("judged"))}
+    columns["entropy"] = lambda kind: cell(kind, itemgetter("entropy" if known else "tokens"))
+    columns["distinct-1, 2, 3"] = lambda kind: ", ".join(
+        said(np.mean([written["distinct"][n] for written in kind])) for n in "123"
+    )
+    if all(t["written"]["mauve"] for t in trials.values()):
+        columns["MAUVE"] = lambda kind: cell(kind, itemgetter("mauve"))
+    if known:
+        columns["ungrammatical"] = lambda kind: cell(
+            kind, itemgetter("ungrammatical"), 1, scale=100, after=" %"
+        )
+        columns["mistakes"] = lambda kind: cell(kind, lambda w: sum(w["mistakes"].values()), 1)
+        columns["surprise"] = lambda kind: cell(kind, itemgetter("surprise"))
+        columns["divergence"] = lambda kind: cell(kind, itemgetter("excess"), before=">= ")
+    rows = [(s, m, [t["written"] for t in kind]) for s, m, kind in kinds(trials)]
+    rows.append(("real texts", "", [first["real"]]))
+    lines = [[s, m, *(column(kind) for column in columns.values())] for s, m, kind in rows]
+    return markdown(["schedule", "masking", *columns], lines)
+
+
+def worth_notes(trials):
+    """What the columns of `worth_table` mean."""
+    first, bits = next(iter(trials.values())), {}
+    for name, nats in first["nats_per_bit"].items():
+        bits[name] = nats and f"{1 / nats:.4f} bits per character"
+    errors = [t["bound_se"] for t in trials.values() if "bound_se" in t]
+    lines = [
+        "Nats per token. `bound` is `nll_bound` under uniform masks, the same windows and noise "
+        "for all, whatever a model was trained with; `own exam` the mean cross-entropy of what its "
+        "own schedule and masking hide, which ranks the exams. ± is the standard error over seeds, "
+        "and where there is one seed, over windows or texts; over the windows of one model that of "
+        f"the bound is {said(np.median(errors or [math.nan])) or 'not known'}"
+        + (
+            "."
+            if first["independent"]["bound"]
+            else ", taken from blocks of windows, because neighbours in a text are alike. All read "
+            "the same windows, so that most of this cancels in a difference between two."
+        )
+    ]
+    if first["excess"] is not None:
+        lines.append(
+            "`excess` is the bound minus the exact -log p of the same windows: the divergence "
+            f"KL(language || model) and the slack of the bound. The entropy of the language is "
+            f"{first['entropy']:.3f}."
+        )
+    else:
+        lines.append(f"One nat per token is {bits['bound']}.")
+        if bits["zero_shot"] and bits["zero_shot"] != bits["bound"]:
+            lines.append(f"On the second text it is {bits['zero_shot']}.")
+    if first["left_out"]:
+        lines.append(
+            f"That text was read without {first['left_out']:.1%} of its characters, which the "
+            "alphabet of the first has not."
+        )
+    lines.append(
+        "`gradient SNR` is the signal to noise of a batch's gradient, |E g|^2 / E |g - E g|^2, "
+        "at the end of training. The steps are those until the bound, as it is measured while "
+        "training, was as low as all models came."
+    )
+    if "seconds" in first["curve"][0]:
+        lines.append(
+            "The seconds, of training alone, compare only if the machine did nothing else, and "
+            "the same at a time; the steps always do."
+        )
+    return "".join(f"- {line}\n" for line in lines)
+
+
+def writing_notes(trials):
+    """What the columns of `writing_table` mean."""
+    first = next(iter(trials.values()))
+    mauve = first["written"]["mauve"]
+    lines = [
+        f"`judged` is the nats per token that {first['judge']} finds in what was written, and says "
+        "nothing without `entropy`, how varied that is, and `distinct`, the share of different "
+        "tokens, pairs and triples; the last row is what real texts get."
+    ]
+    if all(t["written"]["mauve"] for t in trials.values()):
+        lines.append(
+            f"`MAUVE` compares {mauve['n']} texts of {mauve['length']} tokens with as many real "
+            f"ones, by {mauve['embedder']}. It sees no more than that does, and rises and falls "
+            "with the number of texts: hold it against the last row, two sets of real ones."
+        )
+    else:
+        lines.append(
+            "MAUVE was not measured: pip install 'nanoparadigm[mauve]', delete the files "
+            "runs/*/measures.json, and give the same command once more."
+        )
+    if first["entropy"] is not None:
+        lines.append(
+            "`mistakes` are those in a text; `surprise` is E[-log p] under the language, in which "
+            "a mistake is a slip, against its entropy; `divergence` the part of KL(model || "
+            "language) that can be counted, and `entropy` that of the next event in its state."
+        )
+    return "".join(f"- {line}\n" for line in lines)
+
+
+def curves(trials):
+    """The bound while training: the mean over seeds, and their range."""
+    figure = Figure(figsize=(10, 4.5), layout="constrained")
+    panels = dict(zip(MASKINGS, figure.subplots(1, len(MASKINGS), sharey=True), strict=True))
+    for schedule, masking, kind in kinds(trials):
+        colour, dashes = STYLES[schedule]
+        steps = [point["step"] for point in kind[0]["curve"]]
+        y = np.array([[point["val"] for point in trial["curve"]] for trial in kind], dtype=float)
+        panels[masking].plot(steps, y.mean(0), color=colour, ls=dashes, label=schedule)
+        panels[masking].fill_between(steps, y.min(0), y.max(0), color=colour, alpha=0.12, lw=0)
+    for masking, axes in panels.items():
+        axes.set(title=f"masking {masking}", xlabel="steps")
+        axes.grid(alpha=0.3)
+        axes.spines[["top", "right"]].set_visible(False)
+    panels["uniform"].set_ylabel("nll_bound, nats per token")
+    panels["uniform"].legend(frameon=False)
+    return figure
+
+
+def forest(found):
+    """Differences from linear with their intervals; the band is what noise may be."""
+    maskings = [m for m in MASKINGS if m in found]
+    figure = Figure(figsize=(10, 3.2), layout="constrained")
+    panels = np.atleast_1d(figure.subplots(1, len(maskings), sharex=True, sharey=True))
+    for axes, masking in zip(panels, maskings, strict=True):
+        f = found[masking]
+        least = max(f["floor"], f["threshold"])
+        if np.isfinite(least):
+            axes.axvspan(-least, least, color=GREY, alpha=0.25, lw=0)
+        for i, (schedule, d) in enumerate(f["against_linear"].items()):
+            colour, _ = STYLES[schedule]
+            axes.plot([d["low"], d["high"]], [i, i], color=colour, lw=2)
+            axes.plot(d["mean"], i, MARKERS[masking], color=colour)
+        axes.set_yticks(range(len(f["against_linear"])), list(f["against_linear"]))
+        axes.axvline(0, color=GREY, lw=1)
+        axes.set(title=f"masking {masking}", xlabel="nats per token more than linear")
+        axes.spines[["top", "right"]].set_visible(False)
+    panels[0].invert_yaxis()
+    return figure
+
+
+def text(facts):
+    """What was found, in Markdown: tables and sentences. facts: the dict of results.json."""
+    trials = facts["trials"]
+    return (
+        f"{len(trials)} trials, configuration {facts['hash']}.\n\n"
+        f"What the models are worth:\n\n{worth_table(trials)}\n{worth_notes(trials)}\n"
+        f"What they write:\n\n{writing_table(trials)}\n{writing_notes(trials)}\n"
+        f"{verdict(facts['found'])}\n\nIntervals are of paired differences, resampled over seeds.\n"
+    )
+
+
+def write(out):
+    """report.md and results.json in the folder of a study; returns what report.md says."""
+    out, trials = Path(out), collect(out)
+    plan = begun(out)
+    planned, facts = len(plan.trials), dict(hash=plan.hash, study=asdict(plan.study))
+    facts |= dict(found=analyse(trials, torch.Generator().manual_seed(0)), trials=trials)
+    report = f"# A study of noise schedules on {facts['study']['dataset']}\n\n"
+    missing = planned - len(trials)
+    report += f"Not done yet: {missing} of {planned} trials. " if missing else ""
+    report += text(facts)
+    (out / "report.md").write_text(report, encoding="utf-8")
+    atomic.write_json(out / "results.json", facts)
+    return report
+
+
+def draw(out):
+    """curves.png and forest.png in the folder of a study, of what `write` left there."""
+    facts = json.loads((Path(out) / "results.json").read_text(encoding="utf-8"))
+    save(Path(out) / "curves.png", curves, facts["trials"])
+    if not {*MASKINGS}.isdisjoint(facts["found"]):
+        save(Path(out) / "forest.png", forest, facts["found"])

@@ -1,0 +1,131 @@
+"""What written texts are worth to a judge, who reads from left to right, and beside it how varied
+they are: nobody writes well who always says the same.
+
+A judge has `logits` (B, L, V) of x_i given x_<i and `endings` (B, D), what it makes of texts (B, L)
+up to their last token, both for x on its `device`; and a `name` to be printed beside all it says.
+"""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+
+from ... import files
+from ...data.readers import INSTALL
+from ...errors import InputError
+from ...evaluate.likelihood import Estimate, at_once
+
+
+class Own:
+    """An autoregressive model of ours."""
+
+    def __init__(self, model, name):
+        self.model, self.name = model.eval(), name
+        self.vocab_size = model.vocab_size
+
+    @property
+    def device(self):
+        return self.model.device
+
+    def logits(self, x):
+        return self.model.logits(x)
+
+    def endings(self, x):
+        start = x.new_full((len(x), 1), self.model.bos_id)
+        return self.model.net.hidden(torch.cat([start, x[:, :-1]], dim=1))[:, -1]
+
+
+def is_gpt2(source):
+    """It is "gpt2", the published model, or a folder with a GPT-2 that transformers saved."""
+    file = Path(source) / "config.json"
+    if not file.is_file():
+        return source == "gpt2"
+    return files.read_json(file, dict[str, Any]).get("model_type") == "gpt2"
+
+
+class GPT2:
+    """The published GPT-2, or the one in a folder, by the package transformers."""
+
+    def __init__(self, device="cpu", source="gpt2"):
+        try:
+            from transformers import AutoModelForCausalLM
+        except ImportError as error:
+            raise InputError(f"GPT-2 needs transformers: {INSTALL}") from error
+        try:
+            net = AutoModelForCausalLM.from_pretrained(source, use_safetensors=True)
+        except OSError as error:
+            raise InputError(
+                f"{source} is not on this machine and its download failed: connect and try again, "
+                "or give the folder of a GPT-2 in safetensors, or a run of your own"
+            ) from error
+        except Exception as error:  # of many kinds, for a file of that folder that is damaged
+            said = files.reason(error)
+            raise InputError(
+                f"{source} holds no GPT-2 that can be loaded ({said}): get it anew"
+            ) from error
+        self.net, self.device, self.name = net.to(device).eval(), device, source
+        self.length, self.vocab_size = net.config.n_positions, net.config.vocab_size
+
+    def logits(self, x):
+        """x (B, L) -> logits (B, L, V): at i, those of x_i given the end of a text and x_<i."""
+        return self.net(self.shifted(x)).logits
+
+    def endings(self, x):
+        return self.net.base_model(self.shifted(x)).last_hidden_state[:, -1]
+
+    def shifted(self, x):
+        end = x.new_full((len(x), 1), self.net.config.bos_token_id)
+        return torch.cat([end, x[:, :-1]], dim=1)
+
+
+@torch.no_grad()
+def read(judge, texts):
+    """Nats per token of every text (n, L) to the judge, (n,), and their endings (n, D)."""
+    size, nats, endings = at_once(judge.vocab_size, texts.shape[1], len(texts)), [], []
+    for x in texts.to(judge.device).split(size):
+        nats.append(F.cross_entropy(judge.logits(x).mT, x, reduction="none").mean(1).cpu())
+        endings.append(judge.endings(x).cpu())
+    return torch.cat(nats), torch.cat(endings)
+
+
+def opinion(texts, nats, estimate=Estimate.of):
+    """What is to be said of texts (n, L), and of their nats per token to a judge (n,), as a dict:
+    judged, tokens (`token_variety`), distinct (n -> `distinct`). estimate: makes an Estimate of
+    the values of the texts."""
+    return dict(
+        judged=asdict(estimate(nats)),
+        tokens=asdict(estimate(token_variety(texts))),
+        distinct={n: distinct(texts, n) for n in (1, 2, 3)},
+    )
+
+
+def mauve(human, endings, judge, length):
+    """MAUVE of texts by their endings (n, D), against those of as many human texts, as a dict; None
+    without the package mauve-text. 1 is the best, though not even human texts get it.
+
+    The area under the curve of divergences between the two as histograms over n / 10 clusters
+    (Pillutla et al. 2021, 2102.01454). It depends on n, on the length of the texts and on the
+    judge: compare nothing of which these differ.
+    """
+    try:
+        from mauve import compute_mauve
+    except ImportError:
+        return None
+    found = compute_mauve(p_features=human.float().numpy(), q_features=endings.float().numpy())
+    embedder = f"the last hidden state of {judge.name}"
+    return dict(mean=float(found.mauve), n=len(human), length=length, embedder=embedder)
+
+
+def token_variety(texts):
+    """The entropy (n,) of the tokens within each text (n, L), nats: what the field calls sample
+    entropy. The same text again and again may have a high one."""
+    shares = [text.unique(return_counts=True)[1].double() / len(text) for text in texts]
+    return torch.stack([-(p * p.log()).sum() for p in shares])
+
+
+def distinct(texts, n):
+    """The share of different n-grams among all that the texts (B, L) hold."""
+    grams = texts.unfold(1, n, 1).reshape(-1, n)
+    return len(grams.unique(dim=0)) / len(grams)

@@ -1,0 +1,147 @@
+"""A study on a SLURM cluster: one array job, a task for each trial, each requeued until it is done.
+
+A task is told by SIGUSR1 that its time will soon be over. The trial then saves and ends with
+status 75, and the task puts itself back into the queue, as often as it takes. Nothing is lost by a
+task that fails or is killed: what is not done is submitted again by the same command.
+"""
+
+import shlex
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from string import Template
+
+from ... import files
+from ...atomic import write_json
+from ...errors import InputError
+from ...signals import UNFINISHED
+from ...training.checkpoint import steps_done
+from .study import is_done
+
+NOTICE = 120  # seconds before the end of its time at which a task is told
+SCRIPT = Template("""\
+#!/usr/bin/env bash
+#SBATCH --job-name=$name
+#SBATCH --signal=B:USR1@$notice
+#SBATCH --requeue
+#SBATCH --open-mode=append
+# bash heeds a signal only while it waits: so the trial runs beside it
+$command --trial "$${SLURM_ARRAY_TASK_ID:-judge}" &
+trial=$$!
+trap 'kill -USR1 "$$trial"' USR1
+trap 'kill -TERM "$$trial"' TERM
+while wait "$$trial"; status=$$?; kill -0 "$$trial" 2>/dev/null; do :; done
+if [ "$$status" = $unfinished ]; then
+    task=$${SLURM_ARRAY_TASK_ID:+_$$SLURM_ARRAY_TASK_ID}
+    scontrol requeue "$${SLURM_ARRAY_JOB_ID:-$$SLURM_JOB_ID}$$task"
+fi
+exit "$$status"
+""")
+
+
+def script(study_flags, name):
+    """The text of the job script; study_flags: of the command, a list of strings."""
+    command = shlex.join([sys.executable, "-m", "nanoparadigm", "study", *study_flags])
+    return SCRIPT.substitute(name=name, notice=NOTICE, command=command, unfinished=UNFINISHED)
+
+
+def slurm(*words):
+    """What one of SLURM's commands answers; InputError where there is none or it refuses."""
+    try:
+        said = subprocess.run(words, capture_output=True, text=True, check=True)
+    except FileNotFoundError as error:
+        raise InputError(
+            f"there is no {words[0]} here: do this on a machine of a SLURM cluster"
+        ) from error
+    except subprocess.CalledProcessError as error:
+        raise InputError(f"{words[0]} refused: {error.stderr.strip() or error}") from error
+    return said.stdout.strip()
+
+
+def submit(study, out, flags, cap=4, options=()):
+    """Submit all trials that are not done, at most `cap` at a time, after the judge; returns the
+    number of the array job. options: of sbatch, strings. InputError if they are in the queue."""
+    out = Path(out)
+    queued = in_queue(out)
+    if queued:
+        raise InputError(
+            f"job {submitted(out)} of this study is still in the queue ({len(queued)} tasks): "
+            "wait for it, or end it with scancel"
+        )
+    waiting = [i for i, trial in enumerate(study.trials) if not is_done(out, trial)]
+    if not waiting:
+        raise InputError(f"every trial of {out} is done: leave out `submit` for the report")
+    file = out / "study.sbatch"
+    file.write_text(script(flags, out.name), encoding="utf-8")
+    log = f"--output={out.resolve()}/slurm-%A_%a.log"
+    send = ["sbatch", "--parsable", log, *options]
+    if not (out / "entropy.npy").exists():
+        judge = slurm(*send, str(file)).split(";")[0]
+        send += [f"--dependency=afterok:{judge}", "--kill-on-invalid-dep=yes"]
+    array = f"--array={','.join(map(str, waiting))}%{cap}"
+    job = slurm(*send, array, str(file)).split(";")[0]
+    write_json(out / "cluster.json", dict(job=job))
+    return job
+
+
+@dataclass(frozen=True)
+class Submitted:
+    """What cluster.json says."""
+
+    job: str
+
+
+def submitted(out):
+    """The number of the study's last array job, or None."""
+    file = Path(out) / "cluster.json"
+    return files.read_json(file, Submitted, "delete it").job if file.exists() else None
+
+
+def in_queue(out):
+    """number of a trial -> SLURM's state of its task, of all that are in the queue."""
+    job = submitted(out)
+    if job is None:
+        return {}
+    try:
+        lines = slurm("squeue", "-h", "-r", "-j", job, "-o", "%K %T").splitlines()
+    except InputError as error:
+        if "Invalid job id" in str(error):  # so long done that SLURM has forgotten it
+            return {}
+        raise
+    return {int(task): state.lower() for task, state in map(str.split, lines)}
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Where a trial stands."""
+
+    trial: str
+    state: str
+    """done, running, stalled, pending (or another of SLURM's states), stopped, or not begun"""
+    step: int
+    silent: float | None
+    """seconds since it last wrote to its log"""
+
+
+def standings(study, out, patience):
+    """The Standing of every trial. patience: seconds of silence after which a running one counts
+    as stalled."""
+    found, queued = [], in_queue(out)
+    for i, trial in enumerate(study.trials):
+        folder = Path(out) / "runs" / trial.id
+        log, step = folder / "log.jsonl", steps_done(folder)
+        silent = time.time() - log.stat().st_mtime if log.exists() else None
+        state = queued.get(i, "stopped" if log.exists() else "not begun")
+        if is_done(out, trial):
+            state = "done"
+        elif state == "running" and silent is not None and silent > patience:
+            state = "stalled"
+        found.append(Standing(trial.id, state, step, silent))
+    return found
+
+
+def requeue(out, number):
+    """Put the task of a trial that has stalled back into the queue."""
+    slurm("scontrol", "requeue", f"{submitted(out)}_{number}")

@@ -1,0 +1,646 @@
+"""The study of noise schedules: six schedules x two maskings x seeds, under one estimator.
+
+A study is data, a TOML file of `presets/`: a text, a network and a budget that all trials share.
+What tells them apart is the schedule, the masking and the seed, and nothing else. Every checkpoint
+is measured alike: `nll_bound` under uniform masks on the same windows with the same noise, whatever
+it was trained with; beside it what it would get under its own exam, to show why that ranks nothing.
+
+    study/study.json             what it is
+    study/judge/                 an autoregressive model of the half of the text no trial reads
+    study/entropy.npy            from it: how hard each token is to predict, for the masking
+    study/runs/ID/               a run, as any other
+    study/runs/ID/measures.json  what it was found to be worth
+
+"linear" and "loglinear" differ by a thousandth: they are twins, and what tells them apart is noise.
+"""
+
+import hashlib
+import json
+import multiprocessing
+import os
+import threading
+import time
+from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from copy import copy
+from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
+from importlib import resources
+from pathlib import Path
+from typing import Annotated, Any, NotRequired, TypedDict
+
+import torch
+from msgspec import Meta
+
+from ... import atomic, evaluate, files
+from ...data import corpora, tokenizers
+from ...errors import InputError, at_least_one, check_seed, choose
+from ...evaluate import token_entropy
+from ...evaluate.likelihood import at_once
+from ...networks.base import Sizes
+from ...paradigms import build, parameters
+from ...paradigms.schedules import SCHEDULES
+from ...signals import UNFINISHED, after_parent, heed_signals
+from ...training import checkpoint
+from ...training.checkpoint import steps_done
+from ...training.settings import Settings
+from ...training.trainer import train
+from . import bounds, scorers
+
+MASKINGS = ("uniform", "entropy")
+TWINS = ("linear", "loglinear")
+ENTROPY_TOKENS = 2**20  # of the judge's text, to say how hard each token is
+UNREADABLE = 0.1  # share of a second text's characters that may be left out, at most
+FOLDER = resources.files(__package__) / "presets"
+PRESETS = tuple(sorted(f.name.removesuffix(".toml") for f in FOLDER.iterdir()))
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One run of a study."""
+
+    schedule: str
+    masking: str
+    seed: int
+
+    @property
+    def id(self):
+        return f"{self.schedule}-{self.masking}-{self.seed}"
+
+
+@dataclass(frozen=True)
+class Judge:
+    """The autoregressive model that judges what the trials write."""
+
+    model: str = "ar"
+    """ar, trained on the half of the text that no trial reads; or gpt2, through transformers, or a
+    folder with a GPT-2 that transformers saved: these for texts in tokens of GPT-2"""
+    max_steps: int = 300
+
+
+@dataclass(frozen=True)
+class Study:
+    """What all trials share, and what tells them apart."""
+
+    dataset: str
+    zero_shot: str = ""
+    """a second text, on which nobody was trained; "" for none. Characters that a tokenizer of
+    characters has not are left out of it"""
+    tokenizer: str = ""
+    """as in `train`; "" for the usual one of the dataset"""
+    network: str = "transformer"
+    seeds: tuple[int, ...] = (0,)
+    windows: int = 256
+    """validation windows in every measurement"""
+    draws: int = 8
+    """noisy copies of each"""
+    samples: int = 256
+    """texts that each model writes"""
+    sampling_steps: int = 64
+    sizes: Sizes = field(default_factory=Sizes)
+    settings: Settings = field(default_factory=Settings)
+    judge: Judge = field(default_factory=Judge)
+
+    def __post_init__(self):
+        if self.windows == 1:
+            raise InputError("windows is 1, which has no standard error: give 2 or more")
+        at_least_one(self, ["windows", "draws", "samples", "sampling_steps"])
+        if not scorers.is_gpt2(self.judge.model):
+            choose("judge", self.judge.model, {"ar": "", "gpt2": ""})
+        if not self.seeds:
+            raise InputError("a study needs a seed: give seeds = [0], or more")
+        for seed in self.seeds:
+            check_seed(seed)
+
+    @property
+    def trials(self):
+        """All of them, seed by seed, so that what is there first is one of each kind."""
+        return [Trial(s, m, seed) for seed in self.seeds for m in MASKINGS for s in SCHEDULES]
+
+    @property
+    def hash(self):
+        """A name for what all trials share."""
+        shared = {k: v for k, v in asdict(self).items() if k != "seeds"}
+        return hashlib.sha256(json.dumps(shared, sort_keys=True).encode()).hexdigest()[:12]
+
+    def model(self, trial, vocab_size):
+        """The freshly initialised model of a trial."""
+        return build(
+            "diffusion",
+            vocab_size,
+            network=self.network,
+            schedule=trial.schedule,
+            masking=trial.masking,
+            seed=trial.seed,
+            **asdict(self.sizes),
+        )
+
+
+def load(name):
+    """The Study of that name in PRESETS, or in the TOML file of that path."""
+    path = Path(name)
+    if path.suffix == ".toml" and path.exists():
+        return filled(Study, files.read_toml(path), name)
+    choose("study", name, dict.fromkeys(PRESETS))
+    text = FOLDER.joinpath(f"{name}.toml").read_text(encoding="utf-8")
+    return filled(Study, files.parse_toml(text), name)
+
+
+def filled(kind, values, where):
+    """A dataclass from a table of TOML, its nested ones too; InputError for what it has not, and
+    for what it cannot be."""
+    check_keys(kind, values, where)
+    return files.typed(values, kind, where, "mend that key")
+
+
+def check_keys(kind, values, where):
+    """InputError for a key that is none of the fields, or holds a number beyond 64 bits."""
+    known = {f.name: f.type for f in fields(kind)}
+    for key, value in values.items():
+        choose(f"key of {where}", key, known)
+        if isinstance(value, dict) and is_dataclass(known[key]):
+            check_keys(known[key], value, f"{where}, [{key}]")
+        if isinstance(value, int) and abs(value) >= 2**63:
+            raise InputError(f"{where}: {key} has more than 64 bits: give a smaller number")
+
+
+# ------------------------------------------------------------------------------------- its texts
+
+
+def halves(data):
+    """The Data with the first half of its training text, and with the second. A folder of shards
+    is too long to cut: its judge is a published model."""
+    if data.corpus.tokenizer:
+        return data, data
+    middle = len(data.train) // 2 // data.length * data.length
+    first, second = copy(data), copy(data)
+    first.train, second.train = data.train[:middle], data.train[middle:]
+    return first, second
+
+
+@dataclass(frozen=True)
+class Texts:
+    """What a study reads, as `Data`: the trials' half, the judge's half, and the second text."""
+
+    ours: corpora.Data
+    judges: corpora.Data
+    zero_shot: corpora.Data | None
+    left_out: float
+    """the share of the second text's characters that the alphabet of the first has not"""
+
+    @classmethod
+    def of(cls, study):
+        corpus, length = corpora.load(study.dataset), study.sizes.block_size
+        tokenizer = corpus.tokenizer or tokenizers.build(study.tokenizer, corpus)
+        ours, judges = halves(corpora.Data(corpus, tokenizer, length))
+        if not study.zero_shot:
+            return cls(ours, judges, None, 0.0)
+        other, left_out = readable(corpora.held_out(study.zero_shot), tokenizer)
+        return cls(ours, judges, corpora.Data(other, tokenizer, length), left_out)
+
+    @property
+    def fingerprints(self):
+        """Tells these texts from others, each by the name it has in a study."""
+        other = self.zero_shot and self.zero_shot.corpus.fingerprint
+        return dict(dataset=self.ours.corpus.fingerprint, zero_shot=other)
+
+
+def readable(corpus, tokenizer):
+    """The held-out Corpus without the characters that a tokenizer of characters has not, and the
+    share of them. InputError if there are too many to leave out: it would be another text."""
+    if tokenizer.kind != "char" or corpus.tokenizer:
+        return corpus, 0.0
+    unseen = {*tokenizer.unseen(corpus.validation)}
+    kept = "".join(c for c in corpus.validation if c not in unseen)
+    left_out = 1 - len(kept) / len(corpus.validation)
+    if left_out > UNREADABLE:
+        raise InputError(
+            f"{left_out:.0%} of the characters of {corpus.name} are not in the alphabet of the "
+            'text to train on: give another zero_shot, or tokenizer = "bpe", which reads anything'
+        )
+    return replace(corpus, train=kept, validation=kept), left_out
+
+
+def vocab_size(study):
+    if study.tokenizer == "gpt2":
+        return tokenizers.gpt2().vocab_size  # known before the text is
+    return Texts.of(study).ours.tokenizer.vocab_size
+
+
+# --------------------------------------------------------------------------------------- running
+
+
+def begin(study, out, texts=None):
+    """Write down what the study is; InputError if another one is in that folder, or one of other
+    texts, or if its texts (read here unless they have been) or its judge cannot be read."""
+    file, texts = Path(out) / "study.json", texts or Texts.of(study)
+    there = begun(out) if file.exists() else None
+    if there is None:
+        check(study, texts)
+    else:
+        check_same(study, texts, there, out)
+    ids = [trial.id for trial in study.trials]
+    facts = dict(hash=study.hash, trials=ids, fingerprints=texts.fingerprints)
+    # only where they are new: the tasks of a cluster begin all at once
+    if there is None or not facts.items() <= vars(there).items():
+        file.parent.mkdir(parents=True, exist_ok=True)
+        atomic.write_json(file, dict(facts, study=asdict(study)))
+
+
+def check_same(study, texts, there, out):
+    """InputError if the study in that folder, of which `there` is the Begun, would go on as another
+    one or with other texts. A text may have another name by now."""
+    named = {text: getattr(there.study, text) for text in texts.fingerprints}
+    if there.hash != (as_named := replace(study, **named)).hash:
+        raise InputError(
+            f"{out} holds another study ({there.hash}, not {as_named.hash}): "
+            "give `out` another folder"
+        )
+    known = there.fingerprints
+    if not known:  # an earlier version began it: its runs say what they have read
+        runs = [checkpoint.load(file.parent, "last") for file in Path(out).glob("**/run.json")]
+        if any(run.config["text"] != texts.ours.fingerprint for run in runs):
+            known = dict(dataset=None)
+    for text, fingerprint in texts.fingerprints.items():
+        if known.get(text, fingerprint) != fingerprint:
+            raise InputError(
+                f"{getattr(study, text) or 'none'} is not the {text} that the study in {out} began "
+                "with: put that text back, or give `out` another folder"
+            )
+
+
+def check(study, texts):
+    """InputError if there are too few texts to measure with, or if the judge cannot read what the
+    trials will write or has read their text."""
+    if len(texts.ours.validation[0]) < 2:
+        raise InputError(
+            f"the validation split of {study.dataset} holds a single window: give a longer text, "
+            "or a smaller block_size"
+        )
+    tokenizer, length = texts.ours.tokenizer, texts.ours.length
+    if study.judge.model == "ar":
+        if texts.ours.corpus.tokenizer:
+            raise InputError(
+                f"a judge must not read the text of those it judges, and {study.dataset} is too "
+                'long to cut in two: give [judge] model = "gpt2"'
+            )
+        return
+    if tokenizer.kind != "gpt2":
+        raise InputError(
+            f"the judge {study.judge.model} reads tokens of GPT-2, and this study writes those of "
+            f'a {tokenizer.kind} tokenizer: give tokenizer = "gpt2", or [judge] model = "ar"'
+        )
+    judge = scorers.GPT2(source=study.judge.model)
+    if judge.vocab_size != tokenizer.vocab_size or judge.length < length:
+        raise InputError(
+            f"the judge {study.judge.model} reads {judge.length} tokens of {judge.vocab_size:,} "
+            f"kinds, and this study writes {length} of {tokenizer.vocab_size:,}: give another judge"
+        )
+
+
+@dataclass(frozen=True)
+class Begun:
+    """What study.json says."""
+
+    hash: str
+    trials: list[str]
+    """their ids"""
+    study: Study
+    fingerprints: dict[str, str | None] = field(default_factory=dict)
+    """those of its `Texts`; none of a study that an earlier version began"""
+
+    def __post_init__(self):
+        strange = {*self.trials} - {trial.id for trial in self.study.trials}
+        if strange:
+            raise InputError(f"{min(strange)!r} is no trial of its study: leave it out")
+
+
+def begun(out):
+    """What study.json of a folder says, as a Begun. InputError if there is none."""
+    file = Path(out) / "study.json"
+    if not file.exists():
+        raise InputError(f"{out} holds no study: nanoparadigm study --out {out} makes one")
+    return files.read_json(file, Begun)
+
+
+def train_judge(study, texts, out, stop=lambda: False):
+    """Yield the records of training the judge, if it is one of ours; token entropies by it, unless
+    it was stopped."""
+    if study.judge.model == "ar":
+        model = build("ar", texts.ours.tokenizer.vocab_size, **asdict(study.sizes))
+        settings = replace(study.settings, max_steps=study.judge.max_steps, seed=0)
+        folder = Path(out) / "judge"
+        resume = (folder / "run.json").exists()
+        yield from train(model, texts.judges, settings, folder, resume, stop)
+        if stop():
+            return
+    tokens, length = texts.judges.train[:ENTROPY_TOKENS], texts.ours.length
+    vocab_size = texts.ours.tokenizer.vocab_size
+    batches = corpora.windows(tokens, length)[0].split(at_once(vocab_size, length, 32))
+    found = token_entropy.token_entropy(judge(study, out), batches, vocab_size)
+    found.save(Path(out) / "entropy.npy", dict(model=study.judge.model, corpus=study.dataset))
+
+
+def judge(study, out):
+    """The judge of a study, as `judging` describes one."""
+    device = study.settings.device
+    if study.judge.model != "ar":
+        return scorers.GPT2(device, study.judge.model)
+    name = f"an autoregressive model of the other half of the text ({study.judge.max_steps} steps)"
+    return scorers.Own(checkpoint.load(Path(out) / "judge", device=device).model, name)
+
+
+def train_trial(study, trial, texts, out, stop=lambda: False):
+    """Yield the records of training a trial, from where it stands; measured once it is done."""
+    folder = Path(out) / "runs" / trial.id
+    model = study.model(trial, texts.ours.tokenizer.vocab_size)
+    if model.weights is not None:
+        hard = token_entropy.load(Path(out) / "entropy.npy", len(model.weights))
+        model.weights.copy_(bounds.entropy_weights(hard))
+    settings = replace(study.settings, seed=trial.seed)
+    yield from train(model, texts.ours, settings, folder, (folder / "run.json").exists(), stop)
+    if steps_done(folder) == settings.max_steps and not is_measured(folder):
+        atomic.write_json(folder / "measures.json", measure(study, folder, texts, out))
+
+
+def size_and_seconds(study, tokens):
+    """The parameters of a trial's model, and about how long training on so many tokens takes here:
+    6 operations for each parameter and token, at half the speed of a matrix product. An order of
+    magnitude."""
+    size = parameters(study.model(study.trials[0], vocab_size(study)))
+    a = torch.randn(1024, 1024)
+    a @ a
+    began = time.perf_counter()
+    for _ in range(5):
+        a @ a
+    speed = 5 * 2 * 1024**3 / (time.perf_counter() - began)
+    return size, 6 * size * tokens / (speed / 2)
+
+
+def is_done(out, trial):
+    return is_measured(Path(out) / "runs" / trial.id)
+
+
+def is_measured(folder):
+    """The trial in that folder is trained, and all that `measure` finds is there; an earlier
+    version found less."""
+    file = Path(folder) / "measures.json"
+    return file.exists() and MEASURED <= {*files.read_json(file, dict[str, Any], REMEASURE)}
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How the training of a trial has ended."""
+
+    trial: Trial
+    problem: str = ""
+    """the sentence that says why it cannot go on"""
+
+
+def train_all(study, trials, out, workers, stop=lambda: False):
+    """Train the trials, `workers` at a time, each in a process on one thread; yield an Ended for
+    each. One that fails leaves the others alone. stop: asked all the time; once it says yes, all
+    that are being trained save and end. OSError if a process is killed.
+    """
+    context, told = multiprocessing.get_context("spawn"), False
+    with ProcessPoolExecutor(workers, context, _enter, (study, out)) as pool:
+        jobs = {pool.submit(_train_one, trial): trial for trial in trials}
+        while jobs:
+            if stop() and not told:
+                told = True
+                for worker in multiprocessing.active_children():
+                    worker.terminate()  # SIGTERM, which it heeds
+            for job in wait(jobs, timeout=0.5, return_when=FIRST_COMPLETED).done:
+                trial = jobs.pop(job)
+                try:
+                    job.result()
+                    yield Ended(trial)
+                except (InputError, OSError) as error:
+                    yield Ended(trial, str(error))
+                except BrokenProcessPool as error:
+                    if stop():  # it was told before it could listen
+                        return
+                    raise OSError(
+                        "a process of the study was killed, perhaps for want of memory: the same "
+                        "command goes on, with fewer `workers` if need be"
+                    ) from error
+
+
+def _enter(study, out):
+    torch.set_num_threads(1)
+    global _here  # of a worker's own process, so that it reads the texts once
+    stop, _ = heed_signals()
+    _here = study, Texts.of(study), out, stop, threading.Lock()
+    after_parent(_save_and_end)
+
+
+def _save_and_end():
+    *_, stop, training = _here
+    stop.asked = True
+    with training:
+        os._exit(UNFINISHED)
+
+
+def _train_one(trial):
+    study, texts, out, stop, training = _here
+    with training:
+        if not stop():
+            for _ in train_trial(study, trial, texts, out, stop):
+                pass
+
+
+# ------------------------------------------------------------------------------------- measuring
+
+REMEASURE = "delete it, and give the command of the study once more"
+Number = float | None  # null is how JSON writes NaN
+Windows = Annotated[list[Number], Meta(min_length=1)]
+
+
+class Mean(TypedDict):
+    """An Estimate."""
+
+    mean: Number
+    se: Number
+
+
+class Mauve(TypedDict):
+    mean: Number
+    n: int
+    length: int
+    embedder: str
+
+
+Distinct = TypedDict("Distinct", {"1": float, "2": float, "3": float})
+
+
+class Opinion(TypedDict):
+    """What is known of texts; the last five of those of a language that is known."""
+
+    judged: Mean
+    tokens: Mean
+    distinct: Distinct
+    mauve: Mauve | None
+    surprise: NotRequired[Mean]
+    ungrammatical: NotRequired[Mean]
+    mistakes: NotRequired[dict[str, float]]
+    token_entropy: NotRequired[Mean]
+    excess: NotRequired[Mean]
+
+
+class Independent(TypedDict):
+    bound: bool
+    zero_shot: bool | None
+
+
+class NatsPerBit(TypedDict):
+    bound: Annotated[float, Meta(gt=0)]
+    zero_shot: Annotated[float, Meta(gt=0)] | None
+
+
+class Measures(TypedDict):
+    """What measures.json holds: see `measure`."""
+
+    bound: Windows
+    own_exam: Windows
+    excess: Windows | None
+    token_entropy: float | None
+    zero_shot: Windows | None
+    left_out: float
+    independent: Independent
+    gradient_snr: Number
+    written: Opinion
+    real: Opinion
+    nats_per_bit: NatsPerBit
+    judge: str
+    seconds: float
+
+
+MEASURED = {*Measures.__annotations__}
+
+
+def read_measures(folder):
+    """The Measures of the trial in that folder; InputError where they are damaged."""
+    file = Path(folder) / "measures.json"
+    found = files.read_json(file, Measures, REMEASURE)
+    lacking = [found[name] is None for name in ("excess", "entropy")]
+    for texts in found["written"], found["real"]:
+        lacking += [name not in texts for name in Opinion.__optional_keys__]
+    if any(lacking) and not all(lacking):
+        raise InputError(f"{file} tells some measures of a known language alone: {REMEASURE}")
+    return found
+
+
+def measure(study, folder, texts, out):
+    """What the last checkpoint of a trial is worth, as a dict that JSON can hold. Nats per token.
+
+    bound: `nll_bound` of every window, uniform masks, the same windows and noise for all trials.
+    own_exam: of the same windows, under the schedule and masking it was trained with. excess: the
+    bound minus the exact -log p, where the language is known, and its entropy. zero_shot: `bound`
+    on the second text, and the share of it that was `left_out`. independent: whether the windows of
+    either text are. gradient_snr: see below. written:
+    what its samples are worth; real: what validation texts are, which nobody wrote. nats_per_bit:
+    what a bit per character is in nats per token, of either text.
+    """
+    saved = checkpoint.load(folder, "last", study.settings.device)
+    model, data = saved.model.eval(), texts.ours
+
+    def bound(data):
+        noise = seeded(0, model)
+        windows, nats = evaluate.window_nats(model, data, noise, study.draws, study.windows)[0]
+        return windows, (nats / data.length).tolist()
+
+    windows, nats = bound(data)
+    truth, other = data.truth, texts.zero_shot
+    reader = judge(study, out)
+    samples = sample(model, study.samples, data.length, study.sampling_steps)
+    return dict(
+        bound=nats,
+        own_exam=own_exam(model, windows, study.draws),
+        excess=(torch.tensor(nats) + truth.log_prob(windows) / data.length).tolist()
+        if truth
+        else None,
+        entropy=truth.entropy(data.length) / data.length if truth else None,
+        zero_shot=bound(other)[1] if other else None,
+        left_out=texts.left_out,
+        independent=dict(bound=data.aligned, zero_shot=other.aligned if other else None),
+        gradient_snr=gradient_snr(model, data, study.settings.batch_size),
+        **opinions(samples, data, reader),
+        nats_per_bit=dict(
+            bound=evaluate.nats_per_bit(data),
+            zero_shot=evaluate.nats_per_bit(other) if other else None,
+        ),
+        judge=reader.name,
+        seconds=saved.config["seconds"],
+    )
+
+
+def seeded(seed, model):
+    return torch.Generator(model.device).manual_seed(seed)
+
+
+@torch.no_grad()
+def own_exam(model, windows, draws):
+    """Nats per token of every window (n, L) under the model's own exam, a list."""
+    noise, (n, length) = seeded(0, model), windows.shape
+    parts = windows.to(model.device).split(at_once(model.vocab_size, length, n))
+    nats = torch.cat(
+        [bounds.in_schedule_cross_entropy(model, part, noise, draws) for part in parts]
+    )
+    return (nats.cpu().double() / length).tolist()
+
+
+def gradient_snr(model, data, batch_size, draws=32):
+    """Signal to noise of the gradient g of a batch, |E g|^2 / E |g - E g|^2, estimated from so many
+    batches, without bias in the numerator: where there is no signal it may come out below 0.
+
+    At the model's own loss, its own corruption; the batches and the noise are the same for all.
+    """
+    batches = corpora.Batches(
+        data.train, batch_size, data.length, torch.Generator().manual_seed(0), data.aligned
+    )
+    noise, parameters = seeded(1, model), list(model.parameters())
+    size = at_once(model.vocab_size, data.length, batch_size)
+    total = squares = 0.0  # of the gradients, which together would not fit into memory
+    for _ in range(draws):
+        x = next(batches).to(model.device)
+        gradient = weight = 0.0
+        for part in zip(*(rows.split(size) for rows in (x, *model.noise(x, noise))), strict=True):
+            part_paid, part_weight = model.loss_terms(*part)
+            found = torch.autograd.grad(part_paid, parameters)
+            gradient = gradient + torch.cat([g.flatten() for g in found]).double()
+            weight += float(part_weight)
+        gradient = gradient / (weight or 1)
+        total, squares = total + gradient, squares + gradient.square().sum()
+    spread = (squares - total.square().sum() / draws) / (draws - 1)
+    signal = total.square().sum() / draws**2 - spread / draws  # without what is left of the noise
+    return (signal / spread).item()
+
+
+def sample(model, n, length, steps):
+    """n texts (n, length) of a model, by one noise."""
+    noise, size = seeded(0, model), at_once(model.vocab_size, length, n)
+    parts = [len(part) for part in torch.arange(n).split(size)]
+    return torch.cat([model.sample(part, length, noise, steps=steps).cpu() for part in parts])
+
+
+def opinions(samples, data, judge):
+    """What the judge says of samples (n, L), and the truth where it is known: `written`; and of as
+    many real texts, if the validation split has twice as many: `real`. MAUVE compares either with
+    the other half of these."""
+    full = data.validation[0]
+    n = min(len(samples), len(full) // 2)
+    order = torch.randperm(len(full), generator=torch.Generator().manual_seed(0))
+    real, human = (full[part.sort().values] for part in (order[:n], order[n : 2 * n]))
+    _, references = scorers.read(judge, human)
+
+    def opinion(texts, estimate):
+        nats, endings = scorers.read(judge, texts)
+        found = scorers.opinion(texts, nats, estimate)
+        found["mauve"] = scorers.mauve(references, endings[:n], judge, data.length)
+        if data.truth:
+            found |= evaluate.worth(texts, data.truth) | evaluate.variety(texts, data.truth)
+        return found
+
+    return dict(
+        written=opinion(samples, evaluate.Estimate.of),
+        real=opinion(real, evaluate.of_windows(data.aligned)),
+    )

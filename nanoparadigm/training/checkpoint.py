@@ -1,0 +1,413 @@
+"""A model on disk: safetensors and JSON in, the same model out. Nothing is ever half written.
+
+A run is a folder, and each of its checkpoints is a folder inside it:
+
+    runs/ar/run.json       which checkpoint is the best and which the last; replaced in one move
+    runs/ar/log.jsonl      one record a line
+    runs/ar/lock           held by the process that trains into it; never deleted
+    runs/ar/step-2000/     model.safetensors  config.json  tokenizer.json
+                           training.safetensors  training.json     what a resumed run needs
+
+config.json holds the SHA-256 of the other four files and of its own content, so that a damaged
+checkpoint is refused. Checkpoints of earlier versions hold none, and are loaded all the same.
+Folders named step-N and step-N.K belong to the run, which deletes those that it no longer needs:
+the five files by their names, and the folder if nothing else is in it.
+"""
+
+import hashlib
+import json
+import os
+import re
+import shutil
+import zlib
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass
+from itertools import count
+from pathlib import Path
+from typing import Annotated
+
+import torch
+from msgspec import Meta
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from .. import files
+from ..atomic import make, sync, without_nan, write_json
+from ..data import tokenizers
+from ..errors import InputError
+from ..networks.base import Sizes
+from ..paradigms import Paradigm, build
+
+FORMAT = "nanoparadigm-1"
+WEIGHTS = "model.safetensors", "tokenizer.json"
+TRAINING = "training.safetensors", "training.json"
+OURS = re.compile(r"step-[0-9]+(\.[0-9]+)?")
+MOST_IN_TABLES = 2**28
+"""numbers that a network may compute from its sizes and keep beside its weights"""
+VOUCHED = "files", "checksum"
+"""what a config says of its files and of itself; one of an earlier version has neither"""
+RESTART = "start a new run without `resume`"
+
+Count = Annotated[int, Meta(ge=0, le=2**63 - 1)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe(Sizes):
+    """What `build` was given."""
+
+    name: str
+    vocab_size: Annotated[int, Meta(ge=1)]
+    network: str | None = None
+    schedule: str | None = None
+    masking: str | None = None
+    seed: Count = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """What config.json must hold, and what it may; other keys are kept as they are."""
+
+    recipe: Recipe
+    step: Count
+    corpus: str | None = None
+    text: int | None = None
+    settings: dict | None = None
+    files: dict[str, str] | None = None
+    vocabulary: int | None = None
+    """CRC-32 of tokenizer.json, in checkpoints of earlier versions"""
+
+
+Name = Annotated[str, Meta(pattern=rf"^{OURS.pattern}\Z")]
+
+
+@dataclass(frozen=True)
+class Pointer:
+    """What run.json holds: folders of this run."""
+
+    last: Name
+    best: Name
+
+
+@dataclass
+class Checkpoint:
+    model: Paradigm
+    tokenizer: tokenizers.Tokenizer
+    config: dict
+    """format, recipe, step, corpus, tokens seen, the training settings, validation, numbers that
+    tell the text from others, and the SHA-256 of the files"""
+    folder: Path
+
+
+def save(run, model, tokenizer, config, training, best):
+    """Write checkpoint step-N of a run and make it its last, and its best if `best` says so.
+
+    training: nested dicts of tensors, numbers and strings. The folder is written under another
+    name first, and counts only once run.json names it, so that whatever interrupts this function,
+    a power cut included, the earlier checkpoints stay whole. Raises OSError where the disk refuses.
+    """
+    run = Path(run)
+    pointer = read_pointer(run)
+    name = f"step-{config['step']}"
+    if name not in pointer.values():
+        delete(run / name)  # of a run killed before run.json named it
+    if (run / name).exists():
+        name = free(run / name).name
+    unfinished = run / f"{name}.unfinished"
+    shutil.rmtree(unfinished, ignore_errors=True)
+    try:
+        make(unfinished)
+        outline = flatten(training, tensors := {})
+        write_json(unfinished / "training.json", outline)
+        tokenizer.save(unfinished / "tokenizer.json")
+        for file, content in zip(("model", "training"), (model.state_dict(), tensors), strict=True):
+            save_file(content, unfinished / f"{file}.safetensors")
+            shutil.copymode(unfinished / "training.json", unfinished / f"{file}.safetensors")
+        sums = {file: sha256(unfinished / file) for file in (*WEIGHTS, *TRAINING)}
+        vocabulary = zlib.crc32((unfinished / "tokenizer.json").read_bytes())
+        config = {**config, "vocabulary": vocabulary, "files": sums}
+        config = {"format": FORMAT, **config, "recipe": model.recipe}
+        write_json(unfinished / "config.json", config | {"checksum": checksum(config)})
+        for path in (*unfinished.iterdir(), unfinished, run / "log.jsonl"):
+            if path.exists():
+                sync(path)
+        unfinished.rename(run / name)
+        sync(run)
+        pointer["last"] = name
+        if best or "best" not in pointer:
+            pointer["best"] = name
+        write_json(run / "run.json", pointer)
+    except BaseException as error:
+        shutil.rmtree(unfinished, ignore_errors=True)
+        if isinstance(error, OSError | SafetensorError):
+            raise OSError(f"could not save {run / name}: {error}") from error
+        raise
+    for old in written(run):
+        if old.name not in pointer.values():
+            delete(old)
+    for old in run.glob("step-*.unfinished"):
+        if OURS.fullmatch(old.stem):
+            shutil.rmtree(old, ignore_errors=True)
+
+
+def load(path, which="best", device="cpu"):
+    """The Checkpoint in a run's folder ("best" or "last") or in a checkpoint's own folder.
+
+    Raises InputError for a folder that is missing, damaged, or not ours.
+    """
+    return newest(path, which, lambda folder: _load(folder, device))
+
+
+def newest(path, which, read):
+    """read(folder) of a checkpoint; again if a training has replaced the checkpoint meanwhile."""
+    folder = find(path, which)
+    while True:
+        try:
+            return read(folder)
+        except InputError:
+            if folder == (folder := find(path, which)):
+                raise
+
+
+def _load(folder, device):
+    with blame_checkpoint(folder):
+        config = read_config(folder)
+        check_files(folder, config, WEIGHTS)
+        recipe = config["recipe"]
+        tokenizer = tokenizers.load(folder / "tokenizer.json")
+        if (symbols := tokenizer.vocab_size) != recipe["vocab_size"]:
+            raise ValueError(
+                f"tokenizer.json has {symbols} symbols, the model {recipe['vocab_size']}"
+            )
+        weights = load_file(folder / "model.safetensors")
+        check_recipe(recipe, weights)
+    model = build(**recipe).to(device)
+    model.load_state_dict(weights)
+    return Checkpoint(model, tokenizer, config, folder)
+
+
+def load_tokenizer(path):
+    """The tokenizer alone of the checkpoint that `load` would read."""
+
+    def read(folder):
+        with blame_checkpoint(folder):
+            check_files(folder, read_config(folder), ["tokenizer.json"])
+            return tokenizers.load(folder / "tokenizer.json")
+
+    return newest(path, "best", read)
+
+
+@dataclass(frozen=True)
+class Step:
+    step: Count
+
+
+def steps_done(run):
+    """Of a run, as its last checkpoint has them; 0 where there is none."""
+    if not read_pointer(run):
+        return 0
+    return newest(run, "last", lambda folder: files.read_json(folder / "config.json", Step).step)
+
+
+def load_training(checkpoint):
+    """What `save` was given as `training`."""
+    folder = checkpoint.folder
+    with blame(f"{folder} cannot be resumed", RESTART):
+        check_files(folder, checkpoint.config, TRAINING)
+        outline = files.read_json(folder / "training.json")
+        return unflatten(outline, load_file(folder / "training.safetensors"))
+
+
+def shapes(tensors):
+    """name -> shape and dtype of each of these tensors."""
+    return {name: (tensor.shape, tensor.dtype) for name, tensor in tensors.items()}
+
+
+@contextmanager
+def blame(what, hint):
+    """Whatever goes wrong in the block becomes an InputError: what was wrong (why): hint."""
+    try:
+        yield
+    except Exception as error:  # a library may say anything of a file that it cannot read
+        cause = error.__cause__ or error
+        if isinstance(cause, PermissionError):
+            denied = f"{cause.filename} may not be read: ask its owner for the permission"
+            raise InputError(denied) from error
+        why = files.reason(error)
+        if isinstance(error, InputError):  # its own hint is not the one for here
+            why = why.rpartition(": ")[0]
+        raise InputError(f"{what} ({why}): {hint}") from error
+
+
+def blame_checkpoint(folder):
+    others = [str(path) for path in checkpoints(folder.parent) if path != folder]
+    hint = f"try {others[0]}, or train again" if others else "train again"
+    return blame(f"{folder} is damaged or not a checkpoint", hint)
+
+
+def read_config(folder):
+    """The dict in config.json, which fits `Config`; ValueError or InputError where it does not."""
+    path = folder / "config.json"
+    config = files.read_json(path, dict)
+    if config.get("format") != FORMAT:
+        raise ValueError(f"its format is {config.get('format')}, not {FORMAT}")
+    if not config.keys().isdisjoint(VOUCHED) and config.get("checksum") != checksum(config):
+        raise ValueError("config.json has changed since it was saved")
+    files.typed(config, Config, path, "")
+    return config
+
+
+def checksum(config):
+    """The SHA-256 of everything in a config but its checksum."""
+    rest = {key: value for key, value in config.items() if key != "checksum"}
+    return hashlib.sha256(json.dumps(without_nan(rest), sort_keys=True).encode()).hexdigest()
+
+
+def check_files(folder, config, names):
+    """ValueError for a file that is not the one saved with this config; OSError for none."""
+    for name in names:
+        found = sha256(folder / name)
+        if config.get("files", {name: found}).get(name) != found:
+            raise ValueError(f"{name} has changed since it was saved")
+    # all that earlier versions have kept of the files
+    if "vocabulary" in config:
+        found = zlib.crc32((folder / "tokenizer.json").read_bytes())
+        if config["vocabulary"] != found:
+            raise ValueError("tokenizer.json has another vocabulary than the model")
+
+
+def sha256(path):
+    with open(path, "rb") as f:
+        return hashlib.file_digest(f, "sha256").hexdigest()
+
+
+def check_recipe(recipe, weights):
+    """ValueError or InputError if a model of this recipe has other weights than these.
+
+    Its sizes are compared before anything of such a size is made.
+    """
+    widest = max((max(tensor.shape, default=0) for tensor in weights.values()), default=0)
+    if recipe["n_layer"] > len(weights) or recipe["n_embd"] > widest:
+        raise ValueError("its recipe is of a larger model than its weights")
+    with torch.device("meta"):  # which has shapes and no memory
+        model = build(**recipe)
+    wanted = shapes(model.state_dict())
+    if shapes(weights) != wanted:
+        raise ValueError("its weights are of another model than its recipe")
+    tables = sum(b.numel() for name, b in model.named_buffers() if name not in wanted)
+    if tables > MOST_IN_TABLES:
+        raise ValueError(f"block_size {recipe['block_size']} is too long for any machine")
+
+
+def find(path, which="best"):
+    """The folder of one checkpoint: `path` itself, or the one its run.json names."""
+    path = Path(path)
+    with blame(f"{path} cannot be looked into", "give the folder of a run or of a checkpoint"):
+        if (path / "config.json").exists():
+            return path
+    name = read_pointer(path).get(which)
+    if name is None:
+        inside, beside = path.glob("*/run.json"), path.parent.glob("*/run.json")
+        found = sorted({str(p.parent) for p in (*inside, *beside)})
+        hint = f"there are {', '.join(found)}" if found else "make one with nanoparadigm train"
+        raise InputError(f"{path} holds no checkpoint: {hint}")
+    return path / name
+
+
+def read_pointer(run):
+    """What run.json says: "last" and "best" -> the name of a checkpoint. {} where there is none."""
+    path = Path(run) / "run.json"
+    if not os.path.lexists(path):
+        return {}
+    whole = ", ".join(map(str, checkpoints(run)))
+    hint = f"name a checkpoint itself ({whole})" if whole else "train again"
+    with blame(f"{path} is damaged", hint):
+        return asdict(files.read_json(path, Pointer))
+
+
+def checkpoints(run):
+    """The folders of the checkpoints that a run's folder holds, named in run.json or not."""
+    return [path for path in written(run) if (path / "config.json").exists()]
+
+
+def written(run):
+    """The paths in a run's folder that are named as its checkpoints are, sorted."""
+    return sorted(path for path in Path(run).glob("step-*") if OURS.fullmatch(path.name))
+
+
+def set_aside(folder):
+    """Rename the folder of an earlier run to a free NAME.N; returns the new path."""
+    folder = Path(folder)
+    here = Path.cwd()
+    if folder.resolve() in (here, *here.parents):
+        raise InputError(
+            "the folder you are in holds an earlier run, which cannot be moved: give `out` a "
+            "folder of its own, or add `overwrite`"
+        )
+    return folder.rename(free(folder))
+
+
+def free(path):
+    """The first of path.1, path.2 ... that does not exist."""
+    return next(p for i in count(1) if not (p := path.with_name(f"{path.name}.{i}")).exists())
+
+
+def remove(*runs):
+    """Delete runs, all of them or, where one cannot be, none; keep all else in their folders.
+
+    Raises InputError if one may not be deleted, OSError where the disk refuses.
+    """
+    runs = [run for run in map(Path, runs) if (run / "run.json").exists()]
+    for folder in (path for run in runs for path in (run, *written(run))):
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise InputError(f"{folder} may not be changed: give `out` a folder of its own")
+    hidden = []
+    try:
+        for run in runs:  # without a run.json the rest is no run
+            hidden.append(run)
+            os.replace(run / "run.json", run / "run.json.unfinished")
+    except BaseException:
+        for run in hidden:
+            if not (run / "run.json").exists():
+                os.replace(run / "run.json.unfinished", run / "run.json")
+        raise
+    for run in runs:
+        for path in written(run):
+            delete(path)
+        for name in ("log.jsonl", "run.json.unfinished"):
+            with suppress(OSError):
+                (run / name).unlink()
+
+
+def delete(folder):
+    """Delete the files of a checkpoint that are there, and their folder if it holds nothing else.
+
+    What the disk refuses to delete stays, until the next checkpoint is saved.
+    """
+    with suppress(OSError):
+        for name in ("config.json", *WEIGHTS, *TRAINING):  # without its config it is none
+            (folder / name).unlink(missing_ok=True)
+        folder.rmdir()
+
+
+def flatten(value, tensors, name=""):
+    """Nested dicts and lists -> the same with every tensor replaced by its name in `tensors`."""
+    if isinstance(value, torch.Tensor):
+        name = f"{len(tensors)}{name}"  # the number tells {"a": {"b": x}} from {"a.b": x}
+        tensors[name] = value.contiguous()
+        return {"tensor": name}
+    if isinstance(value, dict):
+        # JSON turns the optimiser's integer keys into strings, so they are listed as pairs
+        return {"pairs": [[k, flatten(v, tensors, f"{name}.{k}")] for k, v in value.items()]}
+    if isinstance(value, list | tuple):
+        return [flatten(v, tensors, f"{name}.{i}") for i, v in enumerate(value)]
+    return value
+
+
+def unflatten(outline, tensors):
+    if isinstance(outline, list):
+        return [unflatten(v, tensors) for v in outline]
+    if isinstance(outline, dict):
+        if "tensor" in outline:
+            return tensors[outline["tensor"]]
+        return {k: unflatten(v, tensors) for k, v in outline["pairs"]}
+    return outline
