@@ -14,11 +14,11 @@ from nanoparadigm.decoding.masked import left_to_right_nll
 from nanoparadigm.decoding.uniform import gibbs_step
 from nanoparadigm.language import language, tiny
 from nanoparadigm.language import oracle as over_posterior
-from nanoparadigm.paradigms import Autoregressive, DiscreteFlow, MaskedDiffusion
+from nanoparadigm.paradigms import Autoregressive, BlockDiffusion, DiscreteFlow, MaskedDiffusion
 from nanoparadigm.studies.schedules import bounds
 
 END = 1e-3  # where the bound of a flow decodes what is left, unless told otherwise
-PARADIGMS = [Autoregressive, MaskedDiffusion, DiscreteFlow]
+PARADIGMS = [Autoregressive, MaskedDiffusion, DiscreteFlow, BlockDiffusion]
 TINY, L = tiny(), 5
 TEXTS = exact.texts(3, L)
 NLL = -TINY.log_prob(TEXTS)

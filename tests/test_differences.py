@@ -12,10 +12,12 @@ from helpers import CELLS, ROOT, plant
 
 from nanoparadigm import PRESETS, InputError
 from nanoparadigm.commands import main as cli
+from nanoparadigm.decoding.autoregressive import LeftToRight
+from nanoparadigm.decoding.masked import Ancestral
 from nanoparadigm.networks.base import Network
 from nanoparadigm.networks.hollow import Hollow
 from nanoparadigm.networks.transformer import Attention
-from nanoparadigm.paradigms import Autoregressive, DiscreteFlow, MaskedDiffusion
+from nanoparadigm.paradigms import Autoregressive, DiscreteFlow, MaskedDiffusion, Paradigm
 from nanoparadigm.show import model_diff, shared_code
 
 answers, lines_run = cache(model_diff.answers), cache(shared_code.lines_run)
@@ -135,22 +137,22 @@ CHANGES = [
             "training input": "the text",
             "training target": "the token in its place",
         },
-        (Autoregressive.logits, "torch.cat([start, x[:, :-1]], dim=1)", "x"),
+        (Autoregressive.logits, "torch.cat([bos, x[:, :-1]], dim=1)", "x"),
     ),
     (
         ("ar", None),
         {WRITES: "one at a time, in any order, each once"},
-        (Autoregressive.trajectory, "x[:, i] = draw", "x[:, -1 - i] = draw"),
+        (LeftToRight.__call__, "z[:, i] = draw", "z[:, -1 - i] = draw"),
     ),
     (
         ("ar", None),
         {"a gap is filled": "with both sides in view"},
-        (Autoregressive.trajectory, "prefix_length(known)", "int(known[0].sum())"),
+        (Autoregressive.prior, "autoregressive.prefix_length(known)", "pass"),
     ),
     (
         ("mamba", None),
         {"network calls": f"{2 * L}", "positions computed": f"{2 * L}"},
-        (Autoregressive.trajectory, "logits, state =", "net.step(new, state); logits, state ="),
+        (LeftToRight.__call__, "logits, state =", "net.step(new, state); logits, state ="),
     ),
     (
         ("diffusion", "transformer"),
@@ -165,17 +167,26 @@ CHANGES = [
     (
         ("diffusion", None),
         {"training target": "the next token"},
-        (MaskedDiffusion.loss_terms, "x[pays]", "x.roll(-1, 1)[pays]"),
+        (MaskedDiffusion.loss_terms, "x[target]", "x.roll(-1, 1)[target]"),
     ),
     (
         ("diffusion", None),
         {"positions that pay in its number": "all"},
-        (MaskedDiffusion.log_probs, "torch.where(visible, point_mass, log_p)", "log_p"),
+        (
+            MaskedDiffusion.log_probs,
+            "torch.where(visible, torch",
+            "torch.where(visible & False, torch",
+        ),
     ),
     (
         ("diffusion", None),
         {WRITES: "one at a time, in any order, each once", "network calls": f"{L}"},
-        (MaskedDiffusion.trajectory, "dict(ancestral=ancestral", "dict(ancestral=self.first"),
+        (
+            Ancestral.__call__,
+            "t = torch.linspace",
+            "return (yield from FirstHitting()(model, z, known, steps, draw, generator))\n    "
+            "t = torch.linspace",
+        ),
     ),
     (
         ("diffusion", None),
@@ -190,7 +201,7 @@ CHANGES = [
     (
         ("flow", None),
         {"writing begins with": "nothing"},
-        (DiscreteFlow.trajectory, "yield z\n    for", "yield canvas\n    for"),
+        (Paradigm.trajectory, "yield z\n", "yield canvas\n"),
     ),
     (
         ("flow", None),
@@ -256,7 +267,7 @@ def test_the_shared_code_adds_up_and_is_the_same_from_either_side(one, other, ke
 def test_each_reads_its_own_paradigm_and_network(one, other, kept):
     files = {"ar": "ar.py", "mamba": "ar.py", "diffusion": "mdlm.py", "flow": "flow.py"}
     _, _, alone = counts(shared_code.table(one, other))
-    shared = {"paradigms/base.py", "paradigms/schedules.py"}
+    shared = {f"paradigms/{file}.py" for file in ("base", "schedules", "numerics")}
     paradigms = {file for file in alone if file.startswith("paradigms/")} - shared
     different = {files[one], files[other]} if files[one] != files[other] else set()
     assert paradigms == {f"paradigms/{file}" for file in different}
@@ -270,11 +281,10 @@ def test_each_reads_its_own_paradigm_and_network(one, other, kept):
 def test_the_lines_are_those_of_one_network_under_two_paradigms():
     mine, theirs = lines_run("diffusion", "transformer"), lines_run("flow", "transformer")
     files = {file for file, _ in mine ^ theirs}
-    assert files == {
-        "paradigms/mdlm.py",
-        "paradigms/flow.py",
-        "networks/base.py",
-    }  # which tells the time
+    own = {f"{room}.py" for room in ("paradigms/mdlm", "decoding/masked")}
+    theirs = {f"{room}.py" for room in ("paradigms/flow", "paradigms/numerics", "decoding/uniform")}
+    # the rest: the network is told the time, and a step draws from probabilities, not from logits
+    assert files == own | theirs | {"networks/base.py", "decoding/categorical.py"}
 
 
 def test_whoever_watched_before_watches_again():

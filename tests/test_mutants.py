@@ -76,13 +76,13 @@ MUTANTS = {
     ),
     "batch-pooled mean": (
         MaskedDiffusion.nll_bound,
-        "B, L = x.shape",
+        "(B, L), total = x.shape, 0.0",
         BERNOULLI + "return (x.shape[1] * ce.sum() / masked.sum()).expand(len(x))",
         laws.masked_estimate_is_right,
     ),
     "missing (L + 1) / L": (
         MaskedDiffusion.nll_bound,
-        "B, L = x.shape",
+        "(B, L), total = x.shape, 0.0",
         BERNOULLI + "return x.shape[1] * ce.sum(1) / masked.sum(1).clamp(min=1)",
         laws.masked_estimate_is_right,
     ),
@@ -107,8 +107,8 @@ MUTANTS = {
     ),
     "no carry-over": (
         MaskedDiffusion.log_probs,
-        "torch.where(visible, point_mass, log_p)",
-        "log_p",
+        "torch.where(visible, torch",
+        "torch.where(visible & False, torch",
         laws.masked_bound_is_tight_with_the_posterior,
     ),
     "masks the survivors": (
@@ -363,7 +363,7 @@ MUTANTS = {
     ),
     "a mean over the masked tokens of a part for a sum": (
         MaskedDiffusion.loss_terms,
-        'reduction="sum"), pays.sum()',
+        'reduction="sum"), target.sum()',
         'reduction="mean"), 1',
         parts("diffusion"),
     ),

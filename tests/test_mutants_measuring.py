@@ -483,19 +483,19 @@ MUTANTS = {
     "no top_k in masked diffusion": (
         masked.reveal,
         "draw(model",
-        "replace(draw, top_k=None)(model",
+        "type(draw)(draw.temperature, None, draw.top_p)(model",
         constant(MaskedDiffusion, "first_hitting"),
     ),
     "no top_p in masked diffusion": (
         masked.reveal,
         "draw(model",
-        "replace(draw, top_p=None)(model",
+        "type(draw)(draw.temperature, draw.top_k)(model",
         sharpened(MaskedDiffusion, "remasking"),
     ),
     "no top_p from left to right": (
         autoregressive.LeftToRight.__call__,
         "draw(logits",
-        "replace(draw, top_p=None)(logits",
+        "type(draw)(draw.temperature, draw.top_k)(logits",
         sharpened(Autoregressive, "plain"),
     ),
     "a temperature applied twice from left to right": (

@@ -19,7 +19,7 @@ import test_viz
 import torch
 from helpers import dies, patched
 
-from nanoparadigm import atomic, exercises
+from nanoparadigm import atomic
 from nanoparadigm.commands import shared
 from nanoparadigm.commands.study import Study as Command
 from nanoparadigm.evaluate import token_entropy
@@ -223,7 +223,7 @@ MUTANTS = {
         study.own_exam,
         "bounds.in_schedule_cross_entropy(model, part, noise, draws)",
         "bounds.in_schedule_cross_entropy(model, part, noise, 8)",
-        test_study.test_the_own_exam_takes_the_draws_it_is_asked_for,
+        patched(test_study.test_the_own_exam_takes_the_draws_it_is_asked_for),
     ),
     "sampling steps ignored": (
         study.sample,
@@ -835,25 +835,25 @@ MUTANTS = {
         test_check.test_one_wrong_number_is_told_with_its_case_and_place_and_how_many_are_right,
     ),
     "wrong cases counted as right": (
-        exercises.check,
+        grader.grade,
         "{len(cases) - len(wrong)} of",
         "{len(wrong)} of",
         test_check.test_one_wrong_number_is_told_with_its_case_and_place_and_how_many_are_right,
     ),
     "the last wrong case": (
-        exercises.check,
+        grader.grade,
         "wrong[0]",
         "wrong[-1]",
         test_check.test_one_wrong_number_is_told_with_its_case_and_place_and_how_many_are_right,
     ),
     "the book's cases whatever the seed": (
-        exercises.check,
+        grader.grade,
         "exercise.cases(seed)",
         "exercise.cases()",
         test_check.test_what_is_known_by_heart_is_wrong_on_fresh_cases,
     ),
     "cases counted from nought": (
-        exercises.check,
+        grader.grade,
         "enumerate(cases, 1)",
         "enumerate(cases)",
         test_check.test_no_answer_is_told_with_the_number_of_its_case,

@@ -681,7 +681,7 @@ MUTANTS = {
     ),
     "the schedule of the noise ignored": (
         Train.begin,
-        "schedule=self.schedule,",
+        "**vars(self.paradigm),",
         "",
         flags,
     ),

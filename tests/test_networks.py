@@ -11,10 +11,10 @@ import torch.nn.functional as F
 from helpers import SMALL, awake, generator
 
 from nanoparadigm import InputError, build
+from nanoparadigm.decoding.autoregressive import Recompute
 from nanoparadigm.networks.base import Dropout, Sizes, TimeFeatures, linear
 from nanoparadigm.networks.fused_ops import short_conv
 from nanoparadigm.networks.transformer import inner_width, rotate, rotations
-from nanoparadigm.paradigms.ar import Recompute
 
 V, L = 7, SMALL["block_size"]
 

@@ -13,9 +13,9 @@ from test_study import measured
 
 from nanoparadigm import SCHEDULES, InputError, atomic
 from nanoparadigm.language import KINDS
-from nanoparadigm.paradigms.mdlm import MASKINGS
 from nanoparadigm.studies.schedules import report, study
 from nanoparadigm.studies.schedules.significance import Interval, Ranking
+from nanoparadigm.studies.schedules.study import MASKINGS
 
 
 def trial(rng, schedule, masking, seed, known):

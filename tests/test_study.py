@@ -32,9 +32,9 @@ from nanoparadigm.evaluate import likelihood
 from nanoparadigm.evaluate.likelihood import Estimate
 from nanoparadigm.evaluate.token_entropy import load
 from nanoparadigm.language import flat, grammatical, language
-from nanoparadigm.paradigms.mdlm import MASKINGS
 from nanoparadigm.signals import UNFINISHED
 from nanoparadigm.studies.schedules import bounds, report, study
+from nanoparadigm.studies.schedules.study import MASKINGS
 from nanoparadigm.training import checkpoint
 from nanoparadigm.training.log import read_log
 
@@ -752,14 +752,15 @@ def test_samples_go_on_with_one_noise_in_as_many_steps_as_are_asked(monkeypatch)
     assert torch.equal(found, torch.cat(expected))
 
 
-def test_the_own_exam_takes_the_draws_it_is_asked_for():
+def test_the_own_exam_takes_the_draws_it_is_asked_for(monkeypatch):
     asked = []
 
-    def own_exam(x, noise, draws):
+    def own_exam(model, x, noise, draws):
         asked.append((draws, noise.initial_seed()))
         return x.sum(1).float() * draws
 
-    model = types.SimpleNamespace(device="cpu", vocab_size=7, own_exam=own_exam)
+    monkeypatch.setattr(bounds, "in_schedule_cross_entropy", own_exam)
+    model = types.SimpleNamespace(device="cpu", vocab_size=7)
     assert study.own_exam(model, torch.tensor([[1, 2, 3, 4], [5, 6, 0, 0]]), 3) == [7.5, 8.25]
     assert asked == [(3, 0)]
 

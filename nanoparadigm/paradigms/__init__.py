@@ -16,6 +16,7 @@ from ..networks import NETWORKS
 from ..networks.base import Sizes
 from .ar import Autoregressive
 from .base import Paradigm
+from .block import BlockDiffusion
 from .flow import DiscreteFlow
 from .mdlm import MaskedDiffusion
 
@@ -39,6 +40,7 @@ PRESETS = {
     "diffusion": Preset(MaskedDiffusion, "hollow", "masked diffusion (MDLM)", "#D55E00", "s"),
     "flow": Preset(DiscreteFlow, "hollow", "discrete flow, uniform noise", "#009E73", "^"),
     "mamba": Preset(Autoregressive, "mamba", "autoregressive (Mamba)", "#CC79A7", "D"),
+    "block": Preset(BlockDiffusion, "hollow", "block diffusion", "#E69F00", "v", compared=False),
 }
 
 

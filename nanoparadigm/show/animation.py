@@ -402,7 +402,8 @@ def piece(run, frame, token, given, text):
     return Piece(text, INK, ground(hue(run), token.sure), new=new)
 
 
-SHAPES = {kind: {"o": "●", "s": "■", "^": "▲", "D": "◆"}[sign] for kind, sign in MARKERS.items()}
+GLYPHS = {"o": "●", "s": "■", "^": "▲", "D": "◆", "v": "▼", "*": "★", "P": "✚", "X": "✖"}
+SHAPES = {kind: GLYPHS[sign] for kind, sign in MARKERS.items()}
 
 
 def legend(runs):

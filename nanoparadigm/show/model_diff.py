@@ -52,6 +52,7 @@ def answers(name, network=None):
     """question -> its answer for one of PRESETS, and the class or function that was asked."""
     model, generator = awake(name, network), torch.Generator().manual_seed(1)
     kind, net = type(model), type(model.net)
+    sampler = next(iter(kind.samplers.values()))
     x = torch.randint(V, (TEXTS, L), generator=generator)
     z, pull = pulls(model, lambda: model.loss(x, generator))
     noisy, counts = pulls(model, lambda: model.nll_bound(x, generator, num_samples=1).sum())
@@ -72,10 +73,10 @@ def answers(name, network=None):
         "positions that pay in training": (paying(z, pull), kind.loss_terms),
         "positions that pay in its number": (paying(noisy, counts), kind.nll_bound),
         "its number": ("-log p(x) itself" if model.exact else "an upper bound", kind.nll_bound),
-        "writing begins with": ("nothing" if empty else "random symbols", kind.trajectory),
-        f"{L} tokens in {STEPS} steps": (order(states), kind.trajectory),
-        "network calls": (str(counted.calls), kind.trajectory),
-        "positions computed": (str(counted.positions), kind.trajectory),
+        "writing begins with": ("nothing" if empty else "random symbols", kind.prior),
+        f"{L} tokens in {STEPS} steps": (order(states), sampler),
+        "network calls": (str(counted.calls), sampler),
+        "positions computed": (str(counted.positions), sampler),
         "a gap is filled": (gap(model, x, generator), kind.infill),
         "reads at once": (reach(model.net), net),
     }

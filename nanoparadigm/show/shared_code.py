@@ -84,5 +84,7 @@ def statements(path):
             first = min([node.lineno, *(d.lineno for d in getattr(node, "decorator_list", ()))])
             body = getattr(node, "body", None)
             last = max(body[0].lineno - 1, first) if body else node.end_lineno
-            found |= dict.fromkeys(range(first, last + 1), code & {*range(first, last + 1)})
+            text = isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+            lines = range(first, last + 1)
+            found |= dict.fromkeys(lines, set() if text else code & {*lines})
     return found

@@ -482,7 +482,7 @@ class Opinion(TypedDict):
     surprise: NotRequired[Mean]
     ungrammatical: NotRequired[Mean]
     mistakes: NotRequired[dict[str, float]]
-    token_entropy: NotRequired[Mean]
+    entropy: NotRequired[Mean]
     excess: NotRequired[Mean]
 
 
@@ -502,7 +502,7 @@ class Measures(TypedDict):
     bound: Windows
     own_exam: Windows
     excess: Windows | None
-    token_entropy: float | None
+    entropy: float | None
     zero_shot: Windows | None
     left_out: float
     independent: Independent

@@ -1,0 +1,141 @@
+"""Block diffusion lies between the chain rule and masked diffusion, and both ends are reached."""
+
+import itertools
+import math
+
+import exact
+import laws
+import pytest
+import torch
+from helpers import generator
+
+from nanoparadigm import InputError, build
+from nanoparadigm.language import oracle
+from nanoparadigm.paradigms.block import BlockDiffusion
+
+V, L = 3, 4
+WORLD = exact.texts(V, L)  # of 81 texts
+
+
+def arbitrary(block_length, seed=0):
+    """One over a random table: every state, masks included, has logits of its own."""
+    return BlockDiffusion(exact.RandomTable(V + 1, V + 1, L, seed), V, block_length=block_length)
+
+
+def log_p(model, x, shown):
+    """log p(x_i | the tokens shown) (n, L), every other token masked."""
+    z = torch.where(shown, x, model.mask_id)
+    return -model.cross_entropy(x, z, (~shown).double().mean().expand(len(x)))
+
+
+def parts(model):
+    """The blocks, as lists of positions."""
+    S = model.block_length
+    return [list(range(start, min(start + S, L))) for start in range(0, L, S)]
+
+
+def upto(places):
+    return torch.isin(torch.arange(L), torch.tensor(list(places), dtype=torch.long))
+
+
+def bound(model, x):
+    """Equation (3): the mean over numbers and sets of masks in every block, by enumeration."""
+    total = 0.0
+    for block in parts(model):
+        for k in range(1, len(block) + 1):
+            sets = list(itertools.combinations(block, k))
+            for hidden in sets:
+                shown = upto(range(block[0])) | (upto(block) & ~upto(hidden))
+                total = total - log_p(model, x, shown)[:, hidden].sum(1) / k / len(sets)
+    return total
+
+
+def law(model, x):
+    """log p(x) of the sampler: in every block one mask after another, in random order."""
+    total = 0.0
+    for block in parts(model):
+        orders = list(itertools.permutations(block))
+        paths = []
+        for order in orders:
+            shown, path = upto(range(block[0])), 0.0
+            for i in order:
+                path = path + log_p(model, x, shown)[:, i]
+                shown = shown | upto([i])
+            paths.append(path)
+        total = total + torch.stack(paths).logsumexp(0) - math.log(len(orders))
+    return total
+
+
+@pytest.mark.parametrize("block_length", [1, 2, 3, 4, 9])
+def test_the_bound_lies_above_every_text_of_the_world(block_length):
+    model = arbitrary(block_length)
+    laws.never_below(bound(model, WORLD), -law(model, WORLD))
+    assert law(model, WORLD).exp().sum().item() == pytest.approx(1, abs=1e-9)
+
+
+def test_blocks_of_one_token_are_the_chain_rule():
+    model = arbitrary(1)
+    chain = sum(log_p(model, WORLD, upto(range(i)))[:, i] for i in range(L))
+    laws.close(law(model, WORLD), chain)
+    laws.close(bound(model, WORLD), -chain)
+
+
+def test_one_block_of_all_tokens_is_masked_diffusion():
+    model, masked = arbitrary(L), exact.RandomTable(V + 1, V + 1, L)
+    masked = laws.MaskedDiffusion(masked, V)
+    laws.close(bound(model, WORLD), exact.masked_nelbo(masked, WORLD))
+    laws.close(law(model, WORLD), exact.random_order_law(masked, WORLD))
+    ours, theirs = (m.nll_bound(WORLD, generator(), num_samples=5) for m in (model, masked))
+    assert torch.equal(ours, theirs)
+
+
+@pytest.mark.parametrize("block_length", [1, 2, 3, 4])
+def test_the_estimate_has_the_mean_of_the_bound(block_length):
+    model, n = arbitrary(block_length, seed=3), 4000
+    x = WORLD[[0, 17, 80]]
+    found = model.nll_bound(x.repeat_interleave(n, 0), generator(), num_samples=3).view(3, n)
+    error = found.std(1) / n**0.5
+    assert ((found.mean(1) - bound(model, x)).abs() <= 4.5 * error + 1e-9).all()
+
+
+@pytest.mark.parametrize("block_length", [1, 2, 3, 4])
+@pytest.mark.parametrize("options", [dict(sampler="first_hitting"), dict(steps=400)], ids=str)
+def test_the_sampler_has_its_law(block_length, options):
+    model = arbitrary(block_length)
+    n = 20_000 if "sampler" in options else 5000
+    x = model.sample(n, L, generator(), **options)
+    assert exact.fits(x, law(model, WORLD).exp())
+
+
+@pytest.mark.parametrize("block_length", [1, 2, 5])
+def test_with_the_posterior_it_draws_the_language_and_the_bound_is_its_entropy(block_length):
+    model = oracle(BlockDiffusion, laws.TINY, block_length=block_length)
+    assert exact.fits(model.sample(20_000, 5, generator(), steps=200), (-laws.NLL).exp())
+    x, n = laws.TEXTS[::60], 1500
+    found = model.nll_bound(x.repeat_interleave(n, 0), generator(), num_samples=5).view(len(x), n)
+    error = found.std(1) / n**0.5
+    assert ((found.mean(1) - laws.NLL[::60]).abs() <= 4.5 * error + 1e-9).all()
+
+
+@pytest.mark.parametrize("block_length", [2, 3])
+def test_the_loss_is_the_mean_over_blocks_of_what_the_bound_weighs(block_length):
+    """Trained on with all masks of a block alike: the terms are those of its masked tokens."""
+    model, x = arbitrary(block_length), WORLD[:40]
+    t, z, inside = model.noise(x, generator())
+    total, weight = model.loss_terms(x, t, z, inside)
+    masked = inside & (z == model.mask_id)
+    ce = model.cross_entropy(x, z, 1 - t)
+    assert total.item() == pytest.approx((ce * masked).sum().item())
+    assert weight == masked.sum()
+    place = torch.arange(L).expand_as(x)
+    first, last = (
+        f(torch.where(inside, place, s), 1) for f, s in ((torch.amin, L), (torch.amax, -1))
+    )
+    assert (z == x)[place < first[:, None]].all()
+    assert (z == model.mask_id)[place > last[:, None]].all()
+
+
+def test_a_length_of_a_block_is_a_whole_number_of_one_or_more():
+    for wrong, said in (0, "block_length is 0: give 1 or more"), (2.5, "give a value of type int"):
+        with pytest.raises(InputError, match=said):
+            build("block", 5, block_length=wrong, n_layer=1, n_embd=8)
