@@ -59,6 +59,7 @@ grade: $(STAMP)  ## which exercises are right in notebooks handed in: make grade
 # Two workers already fill two cores: more threads in each only make them wait for one another.
 test: $(STAMP)  ## set up, then everything the continuous integration checks
 	$(BIN)/ruff check
+	$(BIN)/ruff format --check
 	$(BIN)/python book/assets.py
 	TQDM_DISABLE=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --nbval tests book
 

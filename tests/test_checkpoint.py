@@ -247,7 +247,7 @@ def test_a_damaged_file_is_refused_in_a_sentence(file, keep, run):
     assert str(run) in said
     if file.startswith("training"):
         load(run)
-        assert "cannot be resumed" in said and "start a new run without --resume" in said
+        assert "cannot be resumed" in said and "start a new run without `resume`" in said
     elif (file, keep) != ("run.json", None):
         assert "is damaged" in said
     path.write_bytes(whole)
@@ -344,7 +344,7 @@ def test_the_folder_one_stands_in_is_not_moved(run, monkeypatch):
     for here in (run, run / "step-6"):
         monkeypatch.chdir(here)
         for path in (run, ".", ".." if here != run else "."):
-            assert "give --out a folder of its own" in refusal(checkpoint.set_aside, path)
+            assert "give `out` a folder of its own" in refusal(checkpoint.set_aside, path)
     assert contents(run) == before
 
 

@@ -602,8 +602,8 @@ def test_a_resumed_text_may_go_by_either_of_its_names(copy):
 
 KILLER = """
 import os, random, signal, sys, time
-from nanoparadigm.checkpoint import load, load_training, read_pointer
-from nanoparadigm.cli import main
+from nanoparadigm.commands.main import main
+from nanoparadigm.training.checkpoint import load, load_training, read_pointer
 from torch import optim, zeros
 
 optim.AdamW([zeros(1)])  # loads, for a second, what every child would load again
@@ -1062,7 +1062,7 @@ def test_every_flag_is_read_with_either_dash(name, flag):
     words = [*name.split(), *required]
     beside = BESIDE.get((name, flag), [])
     default = commands.shared.flat(quietly(*words, *beside))
-    kind = cli.flags(COMMANDS[name])[flag].type
+    kind = cli.kind(cli.flags(COMMANDS[name])[flag])
     value = {int: "3", float: "0.5", str: "y"}.get(kind, "3")
     for typed in f"--{flag}", f"--{flag.replace('_', '-')}":
         if kind is bool:
@@ -1096,7 +1096,7 @@ def required(name):
 @every_flag
 def test_no_flag_is_given_twice(name, flag, say):
     """However it is written: nothing that is typed is passed over."""
-    kind = cli.flags(COMMANDS[name])[flag].type
+    kind = cli.kind(cli.flags(COMMANDS[name])[flag])
     rest = [word for word in required(name) if word != f"--{flag}"]
     rest = rest if len(rest) == len(required(name)) else []
     dashed = flag.replace("_", "-")
@@ -1112,16 +1112,17 @@ def test_no_flag_is_given_twice(name, flag, say):
 def test_a_flag_is_not_given_a_value_that_none_of_its_kind_can_have(name, flag, say):
     """Numbers that no machine can count up to, texts that are empty, values of a switch."""
     f = cli.flags(COMMANDS[name])[flag]
+    kind = cli.kind(f)
     rest = [word for word in required(name) if word != f"--{flag}"]
     rest = rest if len(rest) == len(required(name)) else []
-    if f.type is bool:
+    if kind is bool:
         values = [["=False"], [" False"], ["=True"], [" yes"]]
-    elif f.type in (str, str | None, tuple[str, ...]):
+    elif kind in (str, str | None, tuple[str, ...]):
         values = [] if f.default == "" else [["="]]
-    elif f.type in (float, float | None):
+    elif kind in (float, float | None):
         values = [["=nan"]]
     else:
-        numbers = 2**31 - 1 + (2**63 if "seed" in flag or f.type not in (int, int | None) else 1)
+        numbers = 2**31 - 1 + (2**63 if "seed" in flag or kind not in (int, int | None) else 1)
         values = [[f"={numbers}"], [f"={-numbers}"], [f"={'9' * 5000}"]]
     for (value,) in values:
         said = say([*name.split(), *rest, *f"--{flag}{value}".split()])
@@ -1184,7 +1185,7 @@ MISUSE = [
     ("sample", "--checkpoint"),
     ("sample runs/ar", "--checkpoint"),
     ("train --resume=yes", "--resume takes no value: write --resume or --no_resume"),
-    ("diff", "two of ar, diffusion, flow, mamba"),
+    ("diff", "two of ar, diffusion, flow, mamba or block"),
     ("diff ar", "Expected 2 values"),
     ("diff ar diffusion flow", "flow"),
     ("diff --models ar flow", "unknown flag '--models'"),
@@ -1291,18 +1292,18 @@ MISUSE = [
     (f"sample {AR} --n 0", "n is 0: give a whole number of 1 or more"),
     (f"sample {FLOW} --sampling_steps 0", "sampling_steps is 0"),
     (f"sample {AR} --seed -1", "seed is -1: give a whole number from 0"),
-    (f"sample {DIFFUSION} --eta 1 --sampler confidence", "drop --sampler, or drop eta"),
-    (f"sample {AR} --eta 1", "drop --eta"),
-    (f"sample {AR} --sampler ancestral", "drop --sampler"),
-    (f"sample {FLOW} --eta 1", "add --sampler euler, or drop eta"),
+    (f"sample {DIFFUSION} --eta 1 --sampler confidence", "choose that, or drop --eta"),
+    (f"sample {AR} --eta 1", "no sampler of this model has the option --eta: drop it"),
+    (f"sample {AR} --sampler ancestral", "unknown sampler 'ancestral': choose from left_to_right"),
+    (f"sample {FLOW} --eta 1", "--eta belongs to --sampler euler, not ancestral"),
     (f"sample {FLOW} --sampler euler --eta -1", "eta is -1.0: give 0 (no extra jumps) or more"),
-    (f"sample {FLOW} --unmasking cosine", "a model of kind flow has no reveal: drop --reveal"),
-    (f"sample {DIFFUSION} --unmasking cosine", "reveal goes with --sampler random_order or left"),
+    (f"sample {FLOW} --unmasking cosine", "no sampler of this model has the option --unmasking"),
+    (f"sample {DIFFUSION} --unmasking cosine", "to --sampler random_order or left"),
     (f"sample {DIFFUSION} --sampler confidence --unmasking cosin", "did you mean 'cosine'?"),
-    (f"sample {DIFFUSION} --threshold 0.9", "threshold goes with --sampler confidence"),
+    (f"sample {DIFFUSION} --threshold 0.9", "to --sampler confidence, not ancestral"),
     (f"sample {DIFFUSION} --sampler confidence --threshold 2", "threshold is 2.0: give a prob"),
-    (f"sample {AR} --threshold 0.9", "a model of kind ar has no threshold: drop --threshold"),
-    (f"sample {DIFFUSION} --corrections 1", "a model of kind diffusion has no corrections"),
+    (f"sample {AR} --threshold 0.9", "has the option --threshold: drop it"),
+    (f"sample {DIFFUSION} --corrections 1", "has the option --corrections"),
     (f"sample {FLOW} --corrections -1", "corrections is -1: give 0 (none) or more"),
     (f"sample {AR} --candidates 9", "--candidates goes with --infill"),
     (f"sample {FLOW} --prefix a", "--prefix goes with --infill"),
@@ -1310,7 +1311,7 @@ MISUSE = [
     # infilling
     (f"infill {AR} --suffix mat --candidates 0", "candidates is 0: give a whole number of 1"),
     (f"infill {FLOW} --suffix mat --candidates 9", "a model of kind flow has no candidates"),
-    (f"infill {AR} --suffix mat --sampler euler", "a model of kind ar has no sampler"),
+    (f"infill {AR} --suffix mat --sampler euler", "sampler 'euler': choose from left_to_right"),
     (f"infill {DIFFUSION} --fill_length 0", "fill_length is 0: give a whole number of 1 or more"),
     # watching
     ("visualize", "--checkpoint"),
@@ -1329,7 +1330,7 @@ MISUSE = [
     (f"visualize {AR} --html new/race.html", "there is no folder new for new/race.html"),
     (f"visualize {AR} --prompt Ü", "this model has never seen 'Ü'"),
     (f"visualize {AR} --prompt the --length 2", "length 2 is shorter than the prompt"),
-    (f"visualize {AR} runs/flow --sampler euler", "a model of kind ar has no sampler"),
+    (f"visualize {AR} runs/flow --sampler euler", "sampler 'euler': choose from left_to_right"),
     (f"visualize {FLOW} --sampling_steps 0", "sampling_steps is 0"),
     (f"visualize {AR} --seed -1", "seed is -1"),
     # evaluating

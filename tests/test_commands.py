@@ -33,7 +33,7 @@ def test_a_language_is_read_in_its_own_sentences_unless_another_length_is_asked_
     """Its texts are of 32 tokens, and are not cut: another length than the usual is refused."""
     assert Sizes.block_size != 32
     assert Text("language").load(Sizes.block_size).length == 32 == Text("language").load(32).length
-    with pytest.raises(InputError, match="use --block_size 32"):
+    with pytest.raises(InputError, match="use `block_size` 32"):
         Text("language").load(16)
 
 

@@ -319,7 +319,7 @@ def test_a_text_of_one_window_still_fills_every_batch(total, starts):
 def test_a_text_shorter_than_a_window_is_refused():
     assert refusal(batches, 9) == (
         "the training text holds only 9 of the 10 tokens that one window needs: "
-        "use a smaller --block_size or a longer text"
+        "use a smaller `block_size` or a longer text"
     )
 
 

@@ -5,6 +5,7 @@ import re
 import sys
 from functools import cache
 from itertools import permutations
+from pathlib import Path
 
 import pytest
 import torch
@@ -79,14 +80,23 @@ FLOW = {
     "positions computed": str(STEPS * L),
     "a gap is filled": "with both sides in view",
 }
-FACTS = {"ar": AR, "mamba": AR, "diffusion": DIFFUSION, "flow": FLOW}
+BLOCK = {
+    "paradigm": "BlockDiffusion",
+    "vocabulary": "V and a mask symbol",
+    "told the noise level": "no",
+    "training target": "the token in its place",
+    "its number": "an upper bound",
+    "writing begins with": "nothing",
+    "a gap is filled": "with both sides in view",
+}
+FACTS = {"ar": AR, "mamba": AR, "diffusion": DIFFUSION, "flow": FLOW, "block": BLOCK}
 
 
 @pytest.mark.parametrize("name, network", [*CELLS, ("flow", "hollow_mamba")])
 def test_the_answers_are_the_facts(name, network):
     found = said(name, network)
     network = network or PRESETS[name].network
-    facts = FACTS[name] | {"network": network}
+    facts = FACTS.get(name, {}) | {"network": network}
     facts["reads at once"] = "a text of any length" if "mamba" in network else "its block"
     if name in ("diffusion", "flow"):
         hollow = "hollow" in network
@@ -117,6 +127,9 @@ def test_how_a_text_comes_to_be_is_read_from_its_states():
     right = [[9, 9, 9], [9, 9, 3], [9, 2, 3], [1, 2, 3]]
     assert order(left, left) == "one at a time, from left to right, each once"
     assert order(left, right) == "one at a time, in any order, each once"
+    assert order(right, right) == "one at a time, from right to left, each once"
+    pairs = [[9, 9, 9, 9], [1, 2, 9, 9], [1, 2, 3, 4]]
+    assert order(pairs, pairs) == "2.0 at a time, from left to right, each once"
     again = [[9, 9, 9], [1, 1, 9], [2, 1, 9], [2, 1, 2]]  # 2, 1 and 1 at a time; 2, 1 and 1 times
     assert order(again, again) == "1.3 at a time, in any order, each 1.3 times"
     more = [[9, 9, 9], [1, 1, 9], [2, 2, 1], [2, 2, 2]]  # 2, 3 and 1; twice each
@@ -141,7 +154,7 @@ CHANGES = [
     ),
     (
         ("ar", None),
-        {WRITES: "one at a time, in any order, each once"},
+        {WRITES: "one at a time, from right to left, each once"},
         (LeftToRight.__call__, "z[:, i] = draw", "z[:, -1 - i] = draw"),
     ),
     (
@@ -265,14 +278,20 @@ def test_the_shared_code_adds_up_and_is_the_same_from_either_side(one, other, ke
 
 @pairs
 def test_each_reads_its_own_paradigm_and_network(one, other, kept):
-    files = {"ar": "ar.py", "mamba": "ar.py", "diffusion": "mdlm.py", "flow": "flow.py"}
     _, _, alone = counts(shared_code.table(one, other))
     shared = {f"paradigms/{file}.py" for file in ("base", "schedules", "numerics")}
     paradigms = {file for file in alone if file.startswith("paradigms/")} - shared
-    different = {files[one], files[other]} if files[one] != files[other] else set()
-    assert paradigms == {f"paradigms/{file}" for file in different}
-    if different:
-        assert alone[f"paradigms/{files[one]}"][1] == alone[f"paradigms/{files[other]}"][0] == 0
+    mine, theirs = (
+        {
+            f"paradigms/{Path(inspect.getsourcefile(kind)).name}"
+            for kind in PRESETS[name].paradigm.__mro__
+            if issubclass(kind, Paradigm) and kind is not Paradigm
+        }
+        for name in (one, other)
+    )
+    assert mine ^ theirs <= paradigms <= (mine | theirs if mine != theirs else set())
+    assert not any(alone[file][1] for file in mine - theirs)
+    assert not any(alone[file][0] for file in theirs - mine)
     for network in "hollow", "mamba":
         uses = [PRESETS[name].network == network for name in (one, other)]
         assert (f"networks/{network}.py" in alone) == (uses[0] != uses[1])

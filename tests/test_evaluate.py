@@ -131,7 +131,7 @@ def test_measuring_changes_nothing_and_fits_in_json(name):
     net, state = model.net, torch.get_rng_state()
     numbers = measure(model, data, draws=1)
     assert json.loads(json.dumps(numbers)) == numbers
-    assert numbers["exact"] == (name in ("ar", "mamba"))
+    assert numbers["exact"] == PRESETS[name].paradigm.exact
     assert numbers["parameters"] == sum(v.numel() for v in before.values())
     after = model.state_dict()
     assert model.net is net and all(torch.equal(before[k], after[k]) for k in after)

@@ -181,7 +181,7 @@ def test_wrong_options_are_named():
             model.nll_bound(torch.zeros(1, 4, dtype=torch.long), generator(), end=end)
     for options, message in [
         ({"sampler": "eular"}, "did you mean 'euler'"),
-        ({"eta": 1.0}, "belongs to sampler euler"),
+        ({"eta": 1.0}, "belongs to `sampler` euler"),
         ({"eta": -1.0, "sampler": "euler"}, "eta is -1"),
     ]:
         with pytest.raises(InputError, match=message):

@@ -27,7 +27,7 @@ TEXT = ROOT / "book" / f"{STEM}.md"
 SOLVED = {chapters.checked(c): c.source for c in chapters.tagged(jupytext.read(TEXT), "solution")}
 STUBS = {chapters.checked(c): c.source for c in chapters.tagged(jupytext.read(TEXT), "exercise")}
 NAMES = list(SOLVED)
-START = "import math, os, time\nimport torch\nfrom nanoparadigm.check import check\nV = 3"
+START = "import math, os, time\nimport torch\nfrom nanoparadigm.exercises import check\nV = 3"
 
 
 def notebook(*cells):
@@ -79,7 +79,7 @@ def endless():
 
 
 OWN_CHECK = """
-from nanoparadigm.check import Verdict
+from nanoparadigm.exercises.grader import Verdict
 
 
 def check(name, answer):
@@ -90,7 +90,7 @@ mine = None
 check("corrupt", mine)
 """
 PATCHED_COMPARISON = """
-import nanoparadigm.check as grader
+import nanoparadigm.exercises.grader as grader
 
 grader.same = lambda *anything: True
 grader.close = lambda exercise, a, b: torch.ones_like(a).bool()
@@ -125,10 +125,10 @@ def mine(*case):
 check("cosine_slope", mine)
 """
 FILES = """
-import nanoparadigm.check as grader
+import nanoparadigm.exercises.grader as grader
 from pathlib import Path
 
-for file in Path(grader.__file__).parent.rglob("*.py"):
+for file in Path(grader.__file__).parents[1].rglob("*.py"):
     file.write_text(file.read_text() + "\\n\\ndef same(*anything):\\n    return True\\n")
 for file in Path().resolve().parent.glob("*.ipynb"):
     file.unlink()

@@ -1,11 +1,15 @@
 """The house stands: its files agree with one another."""
 
 import ast
+import io
 import os
 import re
 import shutil
 import sys
+import tokenize
 import tomllib
+from graphlib import CycleError, TopologicalSorter
+from importlib.util import resolve_name
 
 import pytest
 import yaml
@@ -21,9 +25,24 @@ LIBRARY = sorted((ROOT / "nanoparadigm").rglob("*.py"))
 SOURCES = [*LIBRARY, *(path for d in ("book", "benchmarks") for path in (ROOT / d).glob("*.py"))]
 
 TOP = """
-    .ci/run .gitignore CITATION.cff LICENSE Makefile README.md pyproject.toml requirements.txt
-    _config.yml _toc.yml book nanoparadigm tests
+    .ci/run .gitignore .pre-commit-config.yaml CHANGELOG.md CITATION.cff CONTRIBUTING.md LICENSE
+    Makefile README.md pyproject.toml requirements.txt _config.yml _toc.yml book nanoparadigm tests
 """.split()
+
+# No module imports a room that stands later in this list.
+ROOMS = """
+    errors files atomic terminal signals language networks decoding paradigms data evaluate training
+    exercises show studies commands
+""".split()
+CORE = ROOMS[: ROOMS.index("exercises")]
+MOST_LINES = 4_300  # of code, in the core: it may shrink
+MODULES = {
+    ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
+    for path in LIBRARY
+}
+SOLD_AS = {"PIL": "pillow", "mauve": "mauve-text", "markdown_it": "markdown-it-py"}
+
+PROSE = [f"book/{path.name}" for path in sorted((ROOT / "book").glob("[!0-9]*.md"))]
 
 FORBIDDEN = {
     "print": "only the command line talks to the terminal",
@@ -34,6 +53,10 @@ FORBIDDEN = {
     "torch.random.manual_seed": "randomness comes from an explicit torch.Generator",
     "numpy.random": "randomness comes from an explicit torch.Generator",
 }
+
+
+def read(path):
+    return (ROOT / path).read_text(encoding="utf-8")
 
 
 def names_used(source):
@@ -52,6 +75,52 @@ def names_used(source):
             first, *rest = ast.unparse(node).split(".")
             names.add(".".join([alias.get(first, first), *rest]))
     return modules, names | modules | set(alias.values())
+
+
+def imports(name, tree):
+    """The modules, dotted, that a module of that name imports anywhere in a syntax tree of it."""
+    package = name if MODULES[name].name == "__init__.py" else name.rpartition(".")[0]
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (each.name for each in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = resolve_name("." * node.level + (node.module or ""), package)
+            names = [f"{base}.{each.name}" for each in node.names]
+            yield from (whole if whole in MODULES else base for whole in names)
+
+
+def room(module):
+    """The room of a module of ours; None for the front doors and for foreign modules."""
+    ours, _, rest = module.partition(".")
+    first = rest.partition(".")[0]
+    return first if ours == "nanoparadigm" and first in ROOMS else None
+
+
+def upstairs(name, source):
+    """What a module imports from rooms that stand later than its own."""
+    later = ROOMS[ROOMS.index(room(name)) + 1 :]
+    return [module for module in imports(name, ast.parse(source)) if room(module) in later]
+
+
+def hidden(name, source):
+    """What the functions of a module import: modules of ours, and packages of others."""
+    functions = [f for f in ast.walk(ast.parse(source)) if isinstance(f, ast.FunctionDef)]
+    found = {module for function in functions for module in imports(name, function)}
+    return {module if room(module) else module.partition(".")[0] for module in found}
+
+
+def lines_of_code(source):
+    """How many lines hold code: no blank ones, no comments, no docstrings."""
+    tokens = tokenize.generate_tokens(io.StringIO(source).readline)
+    none = {getattr(tokenize, n) for n in "COMMENT NL NEWLINE INDENT DEDENT ENDMARKER".split()}
+    spans = [(t.start[0], t.end[0]) for t in tokens if t.type not in none]
+    strings = [
+        (node.lineno, node.end_lineno)
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+    ]
+    code, docs = ({i for a, b in found for i in range(a, b + 1)} for found in (spans, strings))
+    return len(code - docs)
 
 
 def offences(source):
@@ -114,6 +183,64 @@ def test_the_continuous_integration_can_start():
     assert os.access(ROOT / ".ci/run", os.X_OK)
 
 
+def test_a_commit_is_checked_by_what_make_test_runs():
+    config = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())
+    hooks = [hook["entry"] for repository in config["repos"] for hook in repository["hooks"]]
+    commands = [entry.removesuffix(" --force-exclude").split("/")[-1] for entry in hooks]
+    test = (ROOT / "Makefile").read_text().partition("\ntest:")[2].partition("\n\n")[0]
+    assert commands == re.findall(r"\$\(BIN\)/(ruff .*)", test)
+
+
+def test_the_changelog_says_where_every_module_went():
+    rows = re.findall(r"^\| `(nanoparadigm\.\w+)` \| (.*) \|$", read("CHANGELOG.md"), re.MULTILINE)
+    old, new = zip(*rows, strict=True)
+    assert not {*old} & {*MODULES} and len({*old}) == len(old) > 30
+    assert {module for cell in new for module in re.findall(r"`(nanoparadigm[\w.]+)`", cell)} <= {
+        *MODULES
+    }
+
+
+def test_the_readme_has_a_line_for_every_file():
+    """The tree of rooms, in the order of their imports, read back as paths."""
+    section = read("README.md").partition("\n## Read\n")[2]
+    tree = re.findall(r"^    (?: {4})?\S.*$", section.partition("Then read")[0], re.MULTILINE)
+    folder, found, rooms = "", [], []
+    for line in tree:
+        names = re.findall(r"\b\w+\.py\b", line)
+        if heading := re.match(r"    ([a-z/]+)/ ", line):
+            folder = f"{heading[1]}/"
+            rooms.append(heading[1].partition("/")[0])
+        found += [folder + name for name in names]
+    written = {str(path.relative_to(ROOT / "nanoparadigm")) for path in LIBRARY}
+    written = {path for path in written if not path.endswith(("__init__.py", "__main__.py"))}
+    assert sorted(found) == sorted(written)
+    assert rooms == [room for room in ROOMS if room in rooms]
+
+
+@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "tests/README.md", *PROSE])
+def test_a_file_that_a_page_names_is_there(page):
+    """Whole paths, files of the package from its own root, and links."""
+    text = read(page)
+    named = re.findall(r"`([\w./-]+/[\w.-]+\.(?:py|md|toml))`", text)
+    links = re.findall(r"\]\(((?!http)[^)#\s]+\.md)\)", text)
+    roots = ROOT, ROOT / "nanoparadigm"
+    named = [path for path in named if "NN-" not in path]
+    lost = [path for path in named if not any((root / path).exists() for root in roots)]
+    lost += [link for link in links if not ((ROOT / page).parent / link).exists()]
+    assert not lost
+
+
+def test_the_glossary_names_what_the_code_names():
+    """Every word of its columns "in code" is one of the package."""
+    symbols = read("book/notation.md").partition("## Code and papers")[0]
+    cells = re.findall(r"^\| \$.*?\| (.*?) \|", symbols, re.MULTILINE)
+    table = read("book/notation.md").partition("| in the code |")[2].partition("\n\n")[0]
+    cells += re.findall(r"^\| (`.*?) \|", table, re.MULTILINE)
+    words = set(re.findall(r"[A-Za-z_]+", " ".join(re.findall(r"`([^`]+)`", " ".join(cells)))))
+    code = {word for path in LIBRARY for word in re.findall(r"\w+", read(path))}
+    assert len(words) > 60 and words <= code
+
+
 @pytest.mark.skipif(not shutil.which("make"), reason="needs make")
 def test_bare_make_lists_the_targets():
     listed = [line.split()[1] for line in make(cwd=ROOT).splitlines()]
@@ -130,8 +257,54 @@ def test_every_import_is_declared(path):
     modules, _ = names_used(path.read_text())
     imported = {module.partition(".")[0] for module in modules}
     foreign = imported - sys.stdlib_module_names - {"nanoparadigm"}
-    sold_as = {"PIL": "pillow", "mauve": "mauve-text", "markdown_it": "markdown-it-py"}
-    assert {canonicalize_name(sold_as.get(name, name)) for name in foreign} <= declared
+    assert {canonicalize_name(SOLD_AS.get(name, name)) for name in foreign} <= declared
+
+
+@pytest.mark.parametrize("name", [*filter(room, MODULES)])
+def test_no_module_imports_a_later_room(name):
+    assert not upstairs(name, MODULES[name].read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_what_a_function_imports_is_optional(name):
+    """Only what somebody may not have installed is imported where it is used."""
+    extras = sum(PROJECT["optional-dependencies"].values(), [])
+    optional = {Requirement(line).name for line in extras}
+    if name == "nanoparadigm.commands.demo":
+        optional.add("nanoparadigm.show.demo_page")  # which needs gradio
+    found = hidden(name, MODULES[name].read_text(encoding="utf-8"))
+    assert {SOLD_AS.get(module, module) for module in found} <= optional
+
+
+def test_no_modules_import_one_another_in_a_circle():
+    trees = {name: ast.parse(path.read_text(encoding="utf-8")) for name, path in MODULES.items()}
+    TopologicalSorter({name: {*imports(name, tree)} for name, tree in trees.items()}).prepare()
+
+
+def test_every_file_stands_in_a_room():
+    doors = {"nanoparadigm", "nanoparadigm.__main__"}
+    assert {name for name in MODULES if not room(name)} == doors
+
+
+def test_the_core_stays_small():
+    lines = {name: lines_of_code(path.read_text()) for name, path in MODULES.items()}
+    assert sum(n for name, n in lines.items() if room(name) in CORE) <= MOST_LINES
+
+
+def test_the_checks_of_imports_and_lines_can_tell():
+    source = """
+from ..training import trainer  # a room later
+import pyarrow.parquet
+def f():
+    from ..show.figures import save
+    import mauve.metrics
+"""
+    name = "nanoparadigm.data.shards"
+    assert upstairs(name, source) == ["nanoparadigm.training.trainer", "nanoparadigm.show.figures"]
+    assert hidden(name, source) == {"nanoparadigm.show.figures", "mauve"}
+    with pytest.raises(CycleError):
+        TopologicalSorter({"a": {"b"}, "b": {"a"}}).prepare()
+    assert lines_of_code('"""Doc.\n\nMore."""\n\nx = 1  # one\n# none\ny = [\n    2,\n]\n') == 4
 
 
 @pytest.mark.parametrize("path", LIBRARY, ids=lambda path: str(path.relative_to(ROOT)))

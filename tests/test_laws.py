@@ -1,6 +1,8 @@
 """Contract laws 1, 2, 3 and 7: tight with the truth, never below, own law, and the limits."""
 
+import re
 from functools import partial
+from pathlib import Path
 
 import exact
 import laws
@@ -42,6 +44,22 @@ def no_grad():
 @pytest.mark.parametrize("law", PLAIN, ids=lambda law: law.__name__)
 def test_law(law):
     law()
+
+
+def test_every_law_is_stated_in_words():
+    """tests/README.md names each law here, and each test of the contract and of block diffusion."""
+    here = Path(__file__).parent
+    named = set(
+        re.findall(r"^\| `(\w+)` \|", (here / "README.md").read_text("utf-8"), re.MULTILINE)
+    )
+    tests = {
+        name
+        for file in ("test_contract.py", "test_block.py")
+        for name in re.findall(r"^def (test_\w+)", (here / file).read_text("utf-8"), re.MULTILINE)
+    }
+    assert named == {law.__name__ for law in PLAIN} | tests | {
+        laws.estimates_are_right_on_the_language.__name__
+    }
 
 
 def test_every_registered_paradigm_has_its_laws():

@@ -187,10 +187,10 @@ def test_a_worker_that_dies_is_told(tmp_path, monkeypatch):
 KILLER = """
 import os, random, signal, sys, time
 sys.path.insert(0, sys.argv[1])
-from test_shards import encoding, put, some_documents
+from test_shards import encode_parallel, put, some_documents
 
 out, chance, lives = sys.argv[2], random.Random(0), 0
-encoding.CHUNK = 100
+encode_parallel.CHUNK = 100
 def write():
     def slow():
         for text in some_documents(60):
@@ -234,8 +234,9 @@ def test_the_workers_of_a_writing_that_is_killed_end_too(tmp_path):
     counts = "--tokens 1e9 --shard_tokens 2e4 --validation_tokens 9e3".split()
     flags = ["--source", str(source), "--tokenizer", str(tmp_path / "tokenizer.json"), *counts]
     command = ["prepare", "fineweb", *flags, "--out", str(tmp_path / "out")]
-    begin = "import sys; from nanoparadigm import cli, encoding; encoding.CHUNK = 5000; "
-    begin += "cli.main(sys.argv[1:])"
+    begin = "import sys; from nanoparadigm.commands import main; "
+    begin += "from nanoparadigm.data import encode_parallel; encode_parallel.CHUNK = 5000; "
+    begin += "main.main(sys.argv[1:])"
     process = run("-c", begin, *command, "--workers", "2")
     children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
     while not (tmp_path / "out" / "train-00002.bin").exists():

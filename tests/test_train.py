@@ -110,7 +110,7 @@ def test_a_run_may_be_interrupted_anywhere(k, data, tmp_path):
 def test_two_trainings_do_not_share_a_folder(data, tmp_path):
     first = train(new(data), data, SETTINGS, tmp_path)
     next(first)
-    with pytest.raises(InputError, match="another process is writing to .* --out a folder of its"):
+    with pytest.raises(InputError, match="another process is writing to .* `out` a folder of its"):
         next(train(new(data), data, SETTINGS, tmp_path))
     assert len(list(first)) == 19
     assert len(list(train(new(data), data, SETTINGS, tmp_path))) == 20
@@ -474,7 +474,7 @@ def test_more_steps_than_can_be_counted_are_refused(epochs, data):
 
 @pytest.mark.parametrize("device", ["meta", "nonsense", "cuda:99", "cpu:x"])
 def test_a_device_that_is_not_there_is_refused(device, data):
-    with pytest.raises(InputError, match=f"device '{device}' cannot be used here: try --device c"):
+    with pytest.raises(InputError, match=f"device '{device}' cannot be used here: try `device` c"):
         next(train(new(data), data, replace(SETTINGS, device=device)))
 
 

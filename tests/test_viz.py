@@ -22,7 +22,7 @@ CURVES = {
 }
 LEVELS = {"2-gram": 1.458, "3-gram": 1.407, "entropy": 1.041}
 CELL = """\
-from nanoparadigm.viz import explore
+from nanoparadigm.show.figures import explore
 explore(lambda k: "*" * k, [1, 3, 5], "Stars")"""
 
 

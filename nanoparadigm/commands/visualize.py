@@ -14,7 +14,7 @@ from ..show import animation
 from ..terminal import unguarded
 from ..training import checkpoint
 from .sample import Decoding
-from .shared import Command, seeded
+from .shared import Command, check_output, seeded
 
 
 @dataclass(frozen=True)
@@ -55,6 +55,8 @@ class Visualize(Command):
     def run(self):
         check_seed(self.seed)
         choose("clock", self.clock, animation.CLOCKS)
+        check_output("html", self.html)
+        check_output("gif", self.gif)
         if not 0 <= self.seconds < math.inf:
             raise InputError(f"seconds is {self.seconds}: give 0 (stills) or more")
         for path in filter(None, (self.html, self.gif)):

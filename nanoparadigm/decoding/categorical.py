@@ -85,9 +85,9 @@ def choose_sampler(samplers, name=None, **options):
     for option in options.keys() - {f.name for f in fields(kind)}:
         owners = [n for n, k in samplers.items() if option in {f.name for f in fields(k)}]
         if not owners:
-            raise InputError(f"no sampler of this model has the option {option}: drop it")
+            raise InputError(f"no sampler of this model has the option `{option}`: drop it")
         raise InputError(
-            f"{option} belongs to sampler {' or '.join(owners)}, not {name}: choose that, or drop "
-            f"{option}"
+            f"`{option}` belongs to `sampler` {' or '.join(owners)}, not {name}: choose that, or "
+            f"drop `{option}`"
         )
     return kind(**options), Categorical(**draw)

@@ -53,13 +53,8 @@ class Autoregressive(Paradigm):
         return torch.where(known, canvas, self.mask_id)
 
     def conditional(self, x, i, generator=None) -> Tensor:
-        """Return log p(x_i | the others) (B, V) by Bayes: it is proportional to p(x with v at i), V
-        passes over x. At the last position that is the prediction itself, one pass."""
+        """Return log p(x_i | the others) (B, V) by Bayes, V passes over x. At the last position
+        that is the prediction itself, one pass."""
         if i % x.shape[1] == x.shape[1] - 1:
             return self.logits(x)[:, -1].log_softmax(-1)
-        scores = []
-        for v in range(self.vocab_size):
-            candidate = x.clone()
-            candidate[:, i] = v
-            scores.append(-self.nll_bound(candidate))
-        return torch.stack(scores, dim=-1).log_softmax(-1)
+        return self.by_bayes(x, i)

@@ -70,6 +70,15 @@ class Paradigm(Generation, nn.Module, ABC):
     def conditional(self, x: Tensor, i: int, generator: Generator | None = None) -> Tensor:
         """Return log p(x_i = v | every other token of x), (B, V). x_i itself is not looked at."""
 
+    def by_bayes(self, x: Tensor, i: int) -> Tensor:
+        """Return `conditional` (B, V) of an exact paradigm: proportional to p(x with v at i)."""
+        scores = []
+        for v in range(self.vocab_size):
+            candidate = x.clone()
+            candidate[:, i] = v
+            scores.append(-self.nll_bound(candidate))
+        return torch.stack(scores, dim=-1).log_softmax(-1)
+
     # --------------------------------------------------------------------------------- the training
 
     def noise(self, x: Tensor, generator: Generator | None = None) -> tuple[Tensor, ...]:

@@ -275,7 +275,8 @@ class Answers:
         corpus = corpora.load("language")
         data = corpora.Data(corpus, tokenizers.build("word", corpus), corpus.sequence_length)
         sizes = dict(n_layer=2, n_embd=64, block_size=data.length)
-        models = build_alike(PRESETS, data.tokenizer.vocab_size, **sizes)
+        compared = [name for name, preset in PRESETS.items() if preset.compared]
+        models = build_alike(compared, data.tokenizer.vocab_size, **sizes)
         settings = Settings(max_steps=self.steps, eval_interval=self.steps)
         tiny, total = self.folder / "tiny", len(models) * self.steps
         for i, (name, model) in enumerate(models.items()):

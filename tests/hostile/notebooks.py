@@ -14,7 +14,7 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "book"))
 import grade  # noqa: E402
 
 RIGHT = """\
-from nanoparadigm.check import check
+from nanoparadigm.exercises import check
 
 def mine(s, t):
     return (s - t) / (1 - t)

@@ -146,7 +146,7 @@ def verdict(found):
         easiest = sorted(f["own_exams"], key=f["own_exams"].get)
         best = sorted(f["means"], key=f["means"].get)
         seeds = f"{f['seeds']} seed{'s' * (f['seeds'] > 1)}"
-        least = max(f["floor"], f["threshold"])
+        least = apart(f)
         told = "no difference can be told from noise with so few"
         if math.isfinite(least):
             told = f"a difference must exceed {least:.4f} to be told from noise"
@@ -350,7 +350,7 @@ def forest(found):
     panels = np.atleast_1d(figure.subplots(1, len(maskings), sharex=True, sharey=True))
     for axes, masking in zip(panels, maskings, strict=True):
         f = found[masking]
-        least = max(f["floor"], f["threshold"])
+        least = apart(f)
         if np.isfinite(least):
             axes.axvspan(-least, least, color=GREY, alpha=0.25, lw=0)
         for i, (schedule, d) in enumerate(f["against_linear"].items()):
@@ -363,6 +363,13 @@ def forest(found):
         axes.spines[["top", "right"]].set_visible(False)
     panels[0].invert_yaxis()
     return figure
+
+
+def apart(found):
+    """Return how far two treatments must lie apart for a claim, infinite where that is not known
+    (null in a file), as with few seeds."""
+    known = [found[name] for name in ("floor", "threshold") if found[name] is not None]
+    return max(known) if len(known) == 2 else math.inf
 
 
 def text(facts):
