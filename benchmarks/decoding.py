@@ -18,7 +18,7 @@ STEPS, TEXTS = (16, 64), 1024
 
 
 def measured(runs):
-    """steps -> the rows of `evaluate.decoding` for every model, and of texts of the truth."""
+    """steps -> rows of `evaluate.decoding_metrics` for every model, and of texts of the truth."""
     found = {steps: [] for steps in STEPS}
     for name in PRESETS:
         saved = checkpoint.load(runs / name)
@@ -28,10 +28,12 @@ def measured(runs):
                 continue  # it takes a step for every token, whatever is asked
             for way, options in saved.model.decodings.items():
                 options = {"steps": steps} | options
-                row = evaluate.decoding(saved.model, data, f"{name}: {way}", options, n=TEXTS)
+                row = evaluate.decoding_metrics(
+                    saved.model, data, f"{name}: {way}", options, n=TEXTS
+                )
                 rows.append(row | dict(model=name, way=way))
                 print(evaluate.decoding_table([row]).splitlines()[-1], flush=True)
-    found[STEPS[-1]].append(evaluate.decoding_of_the_truth(data, n=TEXTS))
+    found[STEPS[-1]].append(evaluate.decoding_of_language(data, n=TEXTS))
     return found
 
 

@@ -19,7 +19,7 @@ from measure import save, show, side_by_side, summary
 from nanoparadigm import Settings, build, corpora, load, tokenizers, train
 from nanoparadigm.commands.allocator import keep_memory
 from nanoparadigm.evaluate.cost import counting
-from nanoparadigm.evaluate.ground_truth import worth
+from nanoparadigm.evaluate.ground_truth import sample_quality
 from nanoparadigm.paradigms import PRESETS, parameters
 from nanoparadigm.training.matching import build_alike, matched
 
@@ -98,7 +98,7 @@ def quality(model, data, options, n):
     return dict(
         calls=counted.calls,
         positions=counted.positions / n,
-        **worth(texts, data.corpus.truth),
+        **sample_quality(texts, data.corpus.truth),
     )
 
 
@@ -113,7 +113,7 @@ def against_the_truth(n=512):
     torch.set_num_threads(1)
     corpus = corpora.load("language")
     tokenizer = tokenizers.build("word", corpus)
-    data = corpora.Data(corpus, tokenizer, corpus.sequence_length)
+    data = corpora.TokenizedCorpus(corpus, tokenizer, corpus.sequence_length)
     models = trained(data)
     rows = []
     for label, (name, options) in samplers().items():
@@ -133,7 +133,7 @@ def against_the_truth(n=512):
     return dict(
         samplers=rows,
         entropy=corpus.truth.entropy(data.length) / data.length,
-        truth=worth(exact, corpus.truth)["surprise"],
+        truth=sample_quality(exact, corpus.truth)["surprise"],
         parameters={name: parameters(model) for name, model in models.items()},
         steps=SETTINGS.max_steps,
         texts=n,

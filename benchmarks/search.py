@@ -20,7 +20,7 @@ from measure import RESULTS, save
 
 from nanoparadigm import Settings, corpora, tokenizers, train
 from nanoparadigm.commands.allocator import keep_memory
-from nanoparadigm.data.corpus import Data
+from nanoparadigm.data.corpus import TokenizedCorpus
 from nanoparadigm.evaluate.likelihood import nats_per_token
 
 STEPS, BATCH = 300, 16
@@ -52,14 +52,14 @@ def trial(job):
     torch.set_num_threads(1)
     keep_memory()
     corpus = corpora.load("shakespeare")
-    data = Data(corpus, tokenizers.build("char", corpus), speedrun.LENGTH)
+    data = TokenizedCorpus(corpus, tokenizers.build("char", corpus), speedrun.LENGTH)
     sizes = VARIANTS.get(label, {})
     model = speedrun.make(name, data.tokenizer.vocab_size, 0, {}, **sizes)
     recipe = {"max_steps": STEPS, "batch_size": BATCH, **TRIALS.get(label, {})}
     settings = Settings(eval_interval=10**9, eval_windows=1, **recipe)
     *_, last = train(model, data, settings)
     noise = torch.Generator().manual_seed(0)
-    nats = nats_per_token(model, data, noise, draws=8, max_windows=128)
+    nats = nats_per_token(model, data, noise, num_samples=8, max_windows=128)
     row = dict(model=name, trial=label, mean=nats.mean, se=nats.se, seconds=last["seconds"])
     print(f"{name:10} {label:26} {nats.mean:.3f} ± {nats.se:.3f}", flush=True)
     return row

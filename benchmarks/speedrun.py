@@ -28,7 +28,7 @@ from safetensors.torch import load_file, save_file
 
 from nanoparadigm import Settings, build, corpora, tokenizers, train
 from nanoparadigm.commands.allocator import keep_memory
-from nanoparadigm.data.corpus import Batches, Data
+from nanoparadigm.data.corpus import TokenizedCorpus, WindowBatches
 from nanoparadigm.evaluate import ngram
 from nanoparadigm.evaluate.likelihood import nats_per_token
 from nanoparadigm.paradigms import MaskedDiffusion, parameters
@@ -108,7 +108,7 @@ def run(label, name, data, seconds, changes, seed):
 def run_classic(data, seed):
     model = classic.build(data.tokenizer.vocab_size, seed)
     order = torch.Generator().manual_seed(seed)
-    batches = Batches(data.train, classic.BATCH, classic.LENGTH, order)
+    batches = WindowBatches(data.train, classic.BATCH, classic.LENGTH, order)
     began = time.perf_counter()
     for _ in classic.train(model, batches):
         pass
@@ -131,7 +131,7 @@ def trained(label, seed, vocab_size):
 
 
 def quality(model, data):
-    return asdict(nats_per_token(model, data, torch.Generator().manual_seed(0), draws=DRAWS))
+    return asdict(nats_per_token(model, data, torch.Generator().manual_seed(0), num_samples=DRAWS))
 
 
 def record(label, seed, model, took, data, short):
@@ -170,7 +170,9 @@ def main():
     keep_memory()
     corpus = corpora.load("shakespeare")
     tokenizer = tokenizers.build("char", corpus)
-    data, short = (Data(corpus, tokenizer, length) for length in (LENGTH, classic.LENGTH))
+    data, short = (
+        TokenizedCorpus(corpus, tokenizer, length) for length in (LENGTH, classic.LENGTH)
+    )
     lines = {str(n): five_gram(data, n) for n in (classic.LENGTH, LENGTH, None)}
 
     if options.measure:

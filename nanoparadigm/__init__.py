@@ -6,7 +6,7 @@ In a few lines:
 
     corpus = corpora.load("shakespeare")
     tokenizer = tokenizers.build("char", corpus)
-    data = corpora.Data(corpus, tokenizer, length=128)
+    data = corpora.TokenizedCorpus(corpus, tokenizer, length=128)
     model = build("diffusion", tokenizer.vocab_size, block_size=128)
     for record in train(model, data):
         ...

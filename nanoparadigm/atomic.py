@@ -1,18 +1,24 @@
-"""Write files so that a reader sees the old one or the new one whole, and by one process alone."""
+"""Replace files in one move, so that nobody reads half of one; lock the folder of a run."""
 
 import json
 import math
 import os
+from collections.abc import Iterator
 from contextlib import contextmanager
+from os import PathLike
 from pathlib import Path
+from typing import Any
 
 from filelock import FileLock, Timeout
 
 from .errors import InputError
 
 
-def write_json(path, data):
-    """Replace a JSON file in one move: a reader sees the old one or the new one, whole."""
+def write_json(path: str | PathLike, data: Any) -> None:
+    """Replace a JSON file in one move: a reader sees the old one or the new one, whole.
+
+    NaN and infinity are written as null. Raises OSError where the disk refuses.
+    """
     path = Path(path)
     unfinished = path.with_name(path.name + ".unfinished")
     try:
@@ -27,9 +33,12 @@ def write_json(path, data):
         raise
 
 
-def without_nan(value):
-    """Return the value with null for what JSON does not know: NaN (the standard error of a single
-    window, say) and infinity (the threshold of a single seed)."""
+def without_nan(value: Any) -> Any:
+    """Return the value with None in place of NaN and infinity, which JSON does not have.
+
+    The standard error of a single window is NaN, for example, and the threshold of a single seed is
+    infinite.
+    """
     if isinstance(value, dict):
         return {k: without_nan(v) for k, v in value.items()}
     if isinstance(value, list | tuple):
@@ -37,16 +46,16 @@ def without_nan(value):
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def make(folder):
-    """Make a folder, and those above it, where there is none; a power cut leaves them."""
+def make(folder: Path) -> None:
+    """Make a folder and those above it, unless they exist, so that they survive a power cut."""
     if not folder.is_dir():
         make(folder.parent)
         folder.mkdir(exist_ok=True)
         sync(folder.parent)
 
 
-def sync(path):
-    """Wait until the disk holds a file, or the names in a folder."""
+def sync(path: str | PathLike) -> None:
+    """Wait until a file, or the names in a folder, are on the disk."""
     opened = os.open(path, os.O_RDONLY)
     try:
         os.fsync(opened)
@@ -55,11 +64,12 @@ def sync(path):
 
 
 @contextmanager
-def sole_writer(run):
-    """Hold the folder of a run while the block lasts: yields its lock, which may be taken again.
+def sole_writer(run: str | PathLike) -> Iterator[FileLock]:
+    """Lock the folder of a run while the block lasts; yield the lock, which may be taken again.
 
-    The operating system frees it when a process ends, however it ends. Nobody deletes the file: a
-    lock on a file that is gone keeps nobody out. Raises InputError if another process holds it.
+    The operating system frees the lock when a process ends, however it ends. Nobody deletes the
+    file: a lock on a file that is gone keeps nobody out. Raises InputError if another process holds
+    the lock.
     """
     make(Path(run))
     lock = FileLock(Path(run) / "lock", timeout=0)

@@ -1,17 +1,23 @@
-"""Bad input ends in one sentence: what was wrong, and what to do."""
+"""Answer bad input in one sentence: what was wrong, and what to do."""
 
 import difflib
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 
 class InputError(Exception):
-    """What the user gave cannot be used; the message says what to do.
+    """Input that cannot be used; the message says what to do instead.
 
     The command line prints the message and exits with status 2.
     """
 
 
-def choose(kind, name, options):
-    """options[name], or an InputError that names the nearest valid name and lists them all."""
+def lookup(kind: str, name: str, options: Mapping[str, Any]) -> Any:
+    """Return options[name].
+
+    Raises InputError, which calls the name an unknown `kind`, suggests the nearest valid name and
+    lists them all.
+    """
     if isinstance(name, str) and name in options:
         return options[name]
     lower = {option.lower(): option for option in options}
@@ -24,12 +30,14 @@ def choose(kind, name, options):
 
 
 MOST = 2**31 - 1
-"""of anything that is counted: no machine has more, and what counts it may stop there"""
+"""of anything that is counted: no machine has more, and some count no further"""
 
 
-def at_least_one(settings, names):
-    """InputError if one of these attributes is a number below 1 or above MOST; None, for "not
-    given", passes."""
+def check_positive(settings: Any, names: Iterable[str]) -> None:
+    """Raise InputError if one of these attributes is a number below 1 or above MOST.
+
+    None, which stands for "not given", passes.
+    """
     for name in names:
         value = getattr(settings, name)
         if value is None:
@@ -40,8 +48,8 @@ def at_least_one(settings, names):
             raise InputError(f"{name} is too large: give a whole number below 2**31")
 
 
-def check_seed(seed):
-    """InputError for a number that a torch.Generator, or those soon after it, cannot take."""
+def check_seed(seed: int) -> None:
+    """Raise InputError if a torch.Generator cannot take this seed, or those soon after it."""
     if not 0 <= seed < 2**63:
         said = seed if abs(seed) < 10**30 else "out of range"
         raise InputError(f"seed is {said}: give a whole number from 0 to 2**63 - 1")

@@ -1,9 +1,10 @@
-"""Files that others published or wrote: found or fetched, read, or refused in one sentence."""
+"""Read files that others wrote, or refuse them in one sentence."""
 
 import codecs
 import json
 import re
 import tomllib
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,11 @@ import msgspec
 from .errors import InputError
 
 
-def read(path):
-    """The bytes of a file."""
+def read(path: str | PathLike) -> bytes:
+    """Return the bytes of a file.
+
+    Raises InputError if it is a directory or a device, or cannot be read.
+    """
     path = Path(path)
     if path.is_dir():
         raise InputError(f"{path} is a directory: give the path of one text file")
@@ -26,8 +30,11 @@ def read(path):
         raise InputError(f"cannot read {path} ({said}): give a file you may read") from error
 
 
-def decode(data, source):
-    """The text of UTF-8 bytes, without a byte order mark; `source` says where they are from."""
+def decode(data: bytes, source: str | PathLike) -> str:
+    """Return the text of UTF-8 bytes, without a byte order mark.
+
+    source: where they are from, for the message. Raises InputError if they are not UTF-8, or empty.
+    """
     try:
         text = data.decode("utf-8").removeprefix("\ufeff")
     except UnicodeDecodeError as error:
@@ -42,16 +49,24 @@ def decode(data, source):
     return text
 
 
-def read_json(path, kind=Any, hint="put back the file that was there"):
-    """What a JSON file holds, as a value of the type `kind`: `parse_json` of its bytes."""
+def read_json(
+    path: str | PathLike, kind: Any = Any, hint: str = "put back the file that was there"
+) -> Any:
+    """Return the contents of a JSON file as a value of type `kind`; see `parse_json`."""
     return parse_json(read(path), kind, path, hint)
 
 
-def parse_json(data, kind=Any, source="the line", hint="mend it"):
-    """The value of the type `kind` that bytes or a string of JSON hold.
+def parse_json(
+    data: bytes | str,
+    kind: Any = Any,
+    source: str | PathLike = "the line",
+    hint: str = "mend it",
+) -> Any:
+    """Return the value of type `kind` that the JSON holds.
 
     kind: any type that msgspec can convert to, a dataclass for example; numbers may be NaN or
-    infinite. Raises InputError, which says what was found where, and ends with the hint.
+    infinite. source: where the JSON is from, for the message. Raises InputError, which says what is
+    wrong and where, and ends with the hint.
     """
     try:
         value = json.loads(data)
@@ -60,13 +75,18 @@ def parse_json(data, kind=Any, source="the line", hint="mend it"):
     return typed(value, kind, source, hint)
 
 
-def read_toml(path, kind=Any, hint="mend that line"):
-    """What a TOML file holds, as a value of the type `kind`: see `parse_json`."""
+def read_toml(path: str | PathLike, kind: Any = Any, hint: str = "mend that line") -> Any:
+    """Return the contents of a TOML file as a value of type `kind`; see `parse_json`."""
     return parse_toml(decode(read(path), path), kind, path, hint)
 
 
-def parse_toml(text, kind=Any, source="the text", hint="mend that line"):
-    """The value of the type `kind` that a text of TOML holds: see `parse_json`."""
+def parse_toml(
+    text: str,
+    kind: Any = Any,
+    source: str | PathLike = "the text",
+    hint: str = "mend that line",
+) -> Any:
+    """Return the value of type `kind` that the TOML holds; see `parse_json`."""
     try:
         value = tomllib.loads(text)
     except (ValueError, RecursionError) as error:
@@ -74,8 +94,11 @@ def parse_toml(text, kind=Any, source="the text", hint="mend that line"):
     return typed(value, kind, source, hint)
 
 
-def typed(value, kind, source, hint):
-    """The value as one of the type `kind`; InputError that names the place where it is none."""
+def typed(value: Any, kind: Any, source: str | PathLike, hint: str) -> Any:
+    """Return the value converted to type `kind`.
+
+    Raises InputError, which names the source and the place in it that does not fit.
+    """
     try:
         return msgspec.convert(value, kind)
     except InputError as error:  # of a dataclass that checks itself
@@ -89,6 +112,6 @@ def typed(value, kind, source, hint):
         raise InputError(f"{where} cannot be used ({said}): {hint}") from error
 
 
-def reason(error):
-    """An error of a library in a line."""
+def reason(error: BaseException) -> str:
+    """Return the first line of a library's error message, or the name of its type."""
     return "".join(str(error).splitlines()[:1]) or type(error).__name__

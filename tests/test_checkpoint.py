@@ -43,7 +43,7 @@ presets = pytest.mark.parametrize("name", PRESETS)
 @pytest.fixture(scope="module")
 def data():
     corpus = corpora.Corpus("cats", "the cat sat on the mat\n" * 9, "a hat\nthe moth ate\n" * 2)
-    return corpora.Data(corpus, tokenizers.build("char", corpus, None), LENGTH)
+    return corpora.TokenizedCorpus(corpus, tokenizers.build("char", corpus, None), LENGTH)
 
 
 @pytest.fixture(scope="module")

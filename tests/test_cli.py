@@ -36,7 +36,7 @@ from nanoparadigm.commands import COMMANDS
 from nanoparadigm.commands import main as cli
 from nanoparadigm.data import download
 from nanoparadigm.show import animation, figures
-from nanoparadigm.signals import INTERRUPTED, UNFINISHED, stop_signals
+from nanoparadigm.signals import EXIT_REQUEUE, INTERRUPTED, stop_signals
 from nanoparadigm.training import checkpoint
 from nanoparadigm.training.log import Log, read_log
 from nanoparadigm.training.settings import Settings
@@ -180,24 +180,26 @@ def test_every_flag_of_train_reaches_what_it_names(network, without, tmp_path):
     said = {name: value for name, value in SAID["sizes"].items() if name not in others}
     settings = {k: v for k, v in SAID["settings"].items() if k != without}
     flags = dict(dataset=text, **SAID["text"], **said, **settings)
-    line = f"train --model flow --network {network} --schedule cosine --out {out} --compile "
+    line = f"train --model block --network {network} --schedule cosine --out {out} --compile "
+    line += "--block_length 3 "
     line += " ".join(f"--{name} {value}" for name, value in flags.items() if name != "compile")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(commands.train, "fit", lambda *given: fits.append(given) or True)
         main(line)
     command = commands.shared.flat(cli.parse(shlex.split(line)))
-    unsaid = {*"model network schedule out resume overwrite device".split(), without, *others}
+    unsaid = {*"model network schedule block_length out resume overwrite device".split(), without}
+    unsaid |= {*others}
     assert {*command} - {*flags} == unsaid
     [(name, model, data, settings, run, resume, *_)] = fits
-    assert (name, run, resume) == ("flow", out, False)
+    assert (name, run, resume) == ("block", out, False)
     assert settings == Settings(**{k: v for k, v in SAID["settings"].items() if k != without})
     assert (data.corpus.train + data.corpus.validation, data.length) == (TEXT, 9)
     assert (data.tokenizer.kind, data.tokenizer.vocab_size) == ("bpe", 261)
-    options = dict(network=network, schedule="cosine", seed=3, **said)
-    twin = build("flow", 261, **options)
+    options = dict(network=network, schedule="cosine", block_length=3, seed=3, **said)
+    twin = build("block", 261, **options)
     assert model.recipe == twin.recipe and model.recipe["seed"] == 3
     assert {name: model.recipe[name] for name in said} == said
-    assert model.schedule.name == "cosine"
+    assert model.schedule.name == "cosine" and model.block_length == 3
     for p, q in zip(model.parameters(), twin.parameters(), strict=True):
         assert torch.equal(p, q)
 
@@ -496,7 +498,7 @@ def start(arguments):
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGUSR1"])
 def test_a_signal_saves_and_says_how_to_go_on(name, straight, copy, say, monkeypatch):
     number, cut = getattr(signal, name), f"cut by {name}"
-    status = INTERRUPTED if name == "SIGINT" else UNFINISHED
+    status = INTERRUPTED if name == "SIGINT" else EXIT_REQUEUE
     process = start(["train", "--out", cut, "--dataset", "text.txt", *LIVE])
     while process.poll() is None and len(losses(cut)) < 3:
         time.sleep(0.01)
@@ -562,7 +564,7 @@ def test_a_second_ctrl_c_insists(copy, say, monkeypatch):
 def test_what_a_cluster_sends_after_its_first_signal_changes_nothing(names, copy, say, monkeypatch):
     monkeypatch.setattr(commands.train, "fit", raising(*names.split()))
     said = say("train --resume --max_steps 9")
-    assert said.status == UNFINISHED and "stopped and saved" in said.out
+    assert said.status == EXIT_REQUEUE and "stopped and saved" in said.out
 
 
 def test_a_signal_in_the_last_step_asks_for_no_requeue(copy, say, monkeypatch):
@@ -691,7 +693,7 @@ def test_evaluate_compares_with_the_first_window_by_window(home, say, tmp_path):
     first = numbers[0]["bits_per_character"]["mean"]
     assert "difference" not in numbers[0] and not any("windows" in row for row in numbers)
     saved = [checkpoint.load(f"runs/{name}") for name in ("ar", "mamba")]
-    data = corpora.Data(corpora.load("text.txt"), saved[0].tokenizer, 16)
+    data = corpora.TokenizedCorpus(corpora.load("text.txt"), saved[0].tokenizer, 16)
     a, b = (s.model.eval().nll_bound(data.validation[0]).detach() for s in saved)
     bits = evaluate.Estimate.of_text((b - a).double() / 16).se / evaluate.nats_per_bit(data)
     for row, shown in zip(numbers[1:], table_rows(said.out)[1:], strict=True):
@@ -764,7 +766,7 @@ def test_the_language_in_other_tokens_is_a_text_like_any_other(
         "evaluate --checkpoint runs/compare-language/ar runs/compare-language/flow --draws 1"
     )
     assert said.status == 0 and "the truth" not in said.out
-    data = corpora.Data(
+    data = corpora.TokenizedCorpus(
         corpora.load("language"), checkpoint.load("runs/compare-language/ar").tokenizer, 48
     )
     assert data.truth is None and not data.aligned
@@ -781,7 +783,7 @@ def compared(trained, tmp_path_factory):
     """A folder with a finished comparison, and the batches each of its models read."""
     home = tmp_path_factory.mktemp("compared")
     batches = []
-    serve, fit = corpora.Batches.__next__, commands.shared.fit
+    serve, fit = corpora.WindowBatches.__next__, commands.shared.fit
 
     def listen(self):
         batches[-1].append(serve(self).tolist())
@@ -793,7 +795,7 @@ def compared(trained, tmp_path_factory):
 
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(home)
-        patch.setattr(corpora.Batches, "__next__", listen)
+        patch.setattr(corpora.WindowBatches, "__next__", listen)
         patch.setattr(commands.compare, "fit", begin)
         quiet(patch)
         Path("text.txt").write_text(TEXT)
@@ -848,7 +850,7 @@ def test_an_interrupted_comparison_ends_the_same(compared, tmp_path, say, monkey
         patch.setattr(Log, "write", stop_in_the_third)
         said = say(COMPARE)
     folder = Path("runs/compare-text")
-    assert said.status == UNFINISHED
+    assert said.status == EXIT_REQUEUE
     assert said.out.endswith("stopped and saved; add --resume to go on\n")
     assert sorted(p.name for p in folder.iterdir()) == ["ar", "diffusion", "flow"]
     assert say([*COMPARE, "--resume", "--lr", "0.1"]).status == 2

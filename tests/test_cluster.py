@@ -15,7 +15,7 @@ import pytest
 
 from nanoparadigm import InputError, atomic
 from nanoparadigm.commands import main as cli
-from nanoparadigm.signals import UNFINISHED
+from nanoparadigm.signals import EXIT_REQUEUE
 from nanoparadigm.studies.schedules import slurm as cluster
 from nanoparadigm.studies.schedules import study
 
@@ -179,7 +179,7 @@ def test_patience_is_in_minutes(slurm, plan):
         ]  # fmt: skip
 
 
-@pytest.mark.parametrize("status", [0, 1, UNFINISHED])
+@pytest.mark.parametrize("status", [0, 1, EXIT_REQUEUE])
 @pytest.mark.parametrize("told", [False, True])
 def test_a_task_is_requeued_exactly_if_its_trial_says_so(slurm, tmp_path, status, told):
     """The script itself, with a trial that takes a while to end once it is told by SIGUSR1."""
@@ -199,7 +199,7 @@ def test_a_task_is_requeued_exactly_if_its_trial_says_so(slurm, tmp_path, status
         job.send_signal(10)
     assert job.wait(20) == status
     requeued = calls(slurm, "scontrol") if (slurm / "calls").exists() else []
-    assert requeued == ([["requeue", "41_7"]] if status == UNFINISHED else [])
+    assert requeued == ([["requeue", "41_7"]] if status == EXIT_REQUEUE else [])
 
 
 def test_without_slurm_it_is_said(plan, tmp_path, monkeypatch):

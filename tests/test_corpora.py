@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nanoparadigm.data import corpora
-from nanoparadigm.data.corpora import held_out, load
-from nanoparadigm.data.corpus import Batches, Corpus, Data, windows
+from nanoparadigm.data.corpora import load, validation_only
+from nanoparadigm.data.corpus import Corpus, TokenizedCorpus, WindowBatches, windows
 from nanoparadigm.data.tokenizers import WordTokenizer
 from nanoparadigm.errors import InputError
 
@@ -163,12 +163,12 @@ def test_wikitext2_in_part_is_passed_over_for_the_archive(data, cache, monkeypat
 
 def test_what_is_held_out_is_the_validation_split_and_needs_no_other(data, tmp_path):
     write(data, {"valid": "v"})
-    assert held_out("wikitext2") == Corpus("wikitext2", "v", "v")
+    assert validation_only("wikitext2") == Corpus("wikitext2", "v", "v")
     path = tmp_path / "mine.txt"
     path.write_text("abcdefghijklmnopqrst")
-    assert held_out(str(path)) == Corpus(str(path), "st", "st")
+    assert validation_only(str(path)) == Corpus(str(path), "st", "st")
     language = load("language")
-    assert held_out("language") == replace(language, train=language.validation)
+    assert validation_only("language") == replace(language, train=language.validation)
 
 
 def test_pydocs_is_the_language_reference():
@@ -241,7 +241,7 @@ def test_windows_hold_every_token_once_and_in_order(total, length):
 
 def batches(total, batch_size=3, length=10, seed=0, **options):
     generator = torch.Generator().manual_seed(seed)
-    return Batches(torch.arange(total), batch_size, length, generator, **options)
+    return WindowBatches(torch.arange(total), batch_size, length, generator, **options)
 
 
 def epoch_starts(one_by_one):
@@ -326,7 +326,7 @@ def test_a_text_shorter_than_a_window_is_refused():
 def test_a_corpus_as_tokens_by_hand():
     """Ten characters of the validation split are three tokens, each of which is scored."""
     corpus = Corpus("x", "a b a a b b a b", "bbbb ccc a", "test")
-    data = Data(corpus, WordTokenizer(["a", "b", "bbbb", "ccc"]), 2)
+    data = TokenizedCorpus(corpus, WordTokenizer(["a", "b", "bbbb", "ccc"]), 2)
     assert data.train.tolist() == [0, 1, 0, 0, 1, 1, 0, 1]
     assert [part.tolist() for part in data.validation] == [[[2, 3]], [[0]]]
     assert data.characters_per_token == 10 / 3
@@ -346,4 +346,12 @@ def test_how_often_a_text_has_been_served_by_hand():
 @pytest.mark.parametrize("length", [0, -1, -(2**63)])
 def test_windows_of_no_token_are_refused(length):
     tokenizer = WordTokenizer(["a", "b"])
-    assert "1 or more" in refusal(Data, Corpus("it", "a b", "a b"), tokenizer, length)
+    assert "1 or more" in refusal(TokenizedCorpus, Corpus("it", "a b", "a b"), tokenizer, length)
+
+
+@pytest.mark.parametrize("old, new", [("Data", TokenizedCorpus), ("Batches", WindowBatches)])
+def test_a_name_of_an_earlier_version_is_the_class_it_became(old, new):
+    with pytest.warns(DeprecationWarning, match=f"corpora.{old} .* use corpora.{new.__name__}$"):
+        assert getattr(corpora, old) is new
+    with pytest.raises(AttributeError, match="has no attribute 'Dat'"):
+        corpora.Dat  # noqa: B018

@@ -49,7 +49,7 @@ def folder(tmp_path_factory):
     (home / "words.txt").write_text(WORDS.strip())
     corpus = corpora.load(str(home / "words.txt"))
     tokenizer = tokenizers.WordTokenizer.train(corpus.train, corpus.validation)
-    data = corpora.Data(corpus, tokenizer, LENGTH)
+    data = corpora.TokenizedCorpus(corpus, tokenizer, LENGTH)
     settings = Settings(max_steps=5, batch_size=4, eval_interval=5, eval_windows=4)
     for name in PRESETS:
         model = build(name, tokenizer.vocab_size, n_layer=1, n_embd=16, n_head=2, block_size=LENGTH)

@@ -22,8 +22,9 @@ from helpers import CELLS, ROOT, TINY, build, stir
 
 from nanoparadigm import InputError, corpora, tokenizers, train
 from nanoparadigm.commands import main as cli
-from nanoparadigm.signals import UNFINISHED
-from nanoparadigm.training import checkpoint, distributed, trainer
+from nanoparadigm.signals import EXIT_REQUEUE
+from nanoparadigm.training import checkpoint, distributed
+from nanoparadigm.training import run as training_run
 from nanoparadigm.training.log import read_log
 from nanoparadigm.training.settings import Settings
 
@@ -40,7 +41,7 @@ cells = pytest.mark.parametrize("name, network", CELLS)
 
 def data(text=TEXT):
     corpus = corpora.Corpus("cats", text[:600], text[600:])
-    return corpora.Data(corpus, tokenizers.build("char", corpus), TINY["block_size"])
+    return corpora.TokenizedCorpus(corpus, tokenizers.build("char", corpus), TINY["block_size"])
 
 
 def new(name="ar", network=None, dtype=torch.float32, **options):
@@ -94,7 +95,7 @@ def together(work, *arguments, world=2):
 
 
 def joined(rank, work, *arguments):
-    with distributed.joined():
+    with distributed.process_group():
         return work(rank, *arguments)
 
 
@@ -107,7 +108,7 @@ def losses(records):
 
 def sums_and_first(rank):
     large = 2.0**24 + 1 + rank  # more than float32 can tell from its neighbours
-    return distributed.add(large, 0.1), distributed.from_first(large, rank)
+    return distributed.all_reduce_sum(large, 0.1), distributed.broadcast(large, rank)
 
 
 def test_numbers_of_one_process_are_kept_in_full():
@@ -152,7 +153,7 @@ def shared_steps():
 def test_two_processes_have_the_gradient_of_one(name, network, dtype, shared_steps):
     """And of the whole batch at once, as the paradigm itself gives it."""
     model, g = new(name, network, dtype), torch.Generator().manual_seed(SETTINGS.seed)
-    x = next(corpora.Batches(data().train, 8, TINY["block_size"], g))
+    x = next(corpora.WindowBatches(data().train, 8, TINY["block_size"], g))
     loss = model.loss(x, torch.Generator().manual_seed(SETTINGS.seed + 1))
     loss.backward()
     gradient = torch.cat([p.grad.flatten() for p in model.parameters()])
@@ -177,7 +178,7 @@ def test_every_window_is_read_once_by_one_of_the_processes(world):
     settings = replace(SETTINGS, max_steps=3, grad_accumulation=2)
     shares = together(read_by, settings, world=world)
     g = torch.Generator().manual_seed(SETTINGS.seed)
-    batches = corpora.Batches(data().train, 8, TINY["block_size"], g)
+    batches = corpora.WindowBatches(data().train, 8, TINY["block_size"], g)
     for step in range(3):
         parts = [part for share in shares for part in share[2 * step : 2 * step + 2]]
         assert {len(part) for part in parts} == {4 // world}
@@ -186,13 +187,13 @@ def test_every_window_is_read_once_by_one_of_the_processes(world):
 
 def dropped_by(rank):
     """What a process's own rows pay in each step, where all rows are the same."""
-    paid, add = [], distributed.add
+    paid, add = [], distributed.all_reduce_sum
 
     def listen(*numbers):
         paid.append(numbers[0])
         return add(*numbers)
 
-    with patch.object(distributed, "add", listen):
+    with patch.object(distributed, "all_reduce_sum", listen):
         list(train(new(dropout=0.5), data("a" * 700), replace(SETTINGS, max_steps=3)))
     return paid
 
@@ -284,13 +285,13 @@ def test_rows_that_cannot_be_shared_evenly_are_refused():
 
 def diverges(rank, folder, at):
     """What a process says when the first alone finds a weight that is nan after step `at`."""
-    look, steps = trainer.largest_weight, itertools.count(1)
+    look, steps = training_run.largest_weight, itertools.count(1)
 
     def largest(model):
         return float("nan") if next(steps) == at and rank == 0 else look(model)
 
     try:
-        with patch.object(trainer, "largest_weight", largest):
+        with patch.object(training_run, "largest_weight", largest):
             list(train(new(), data(), replace(SETTINGS, eval_interval=1), Path(folder)))
     except InputError as error:
         return str(error)
@@ -312,7 +313,7 @@ def test_processes_that_do_not_see_one_folder_do_not_go_on(tmp_path):
 
 def lonely(rank, folder):
     try:
-        with distributed.joined():
+        with distributed.process_group():
             list(train(new(), data(), SETTINGS, Path(folder, str(rank)), rank == 0))
     except (InputError, OSError) as error:
         return f"{type(error).__name__}: {error}"
@@ -323,7 +324,7 @@ def test_half_of_an_environment_is_refused(monkeypatch):
     monkeypatch.setenv("RANK", "0")
     monkeypatch.delenv("LOCAL_RANK", raising=False)
     with pytest.raises(InputError, match="2 processes, but LOCAL_RANK is not set: start them with"):
-        with distributed.joined():
+        with distributed.process_group():
             pass
 
 
@@ -334,7 +335,7 @@ def test_a_process_without_a_gpu_of_its_own_is_refused(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
     with pytest.raises(InputError, match="has 1 GPUs, one for each process: --nproc_per_node 1"):
-        with distributed.joined("cuda"):
+        with distributed.process_group("cuda"):
             pass
 
 
@@ -386,7 +387,7 @@ def test_a_signal_to_one_process_stops_all_and_one_command_goes_on(name, rank, h
     both = begun(home)
     os.kill(both.processes[rank].pid, getattr(signal, name))
     (status, out, err), *others = both.results()
-    assert (status, err) == (UNFINISHED, "") and others == [(UNFINISHED, "", "")]
+    assert (status, err) == (EXIT_REQUEUE, "") and others == [(EXIT_REQUEUE, "", "")]
     assert out.endswith("stopped and saved; go on with: nanoparadigm train --out run --resume\n")
     done = len(read_log("run"))
     assert checkpoint.load("run", "last").config["step"] == done
@@ -395,7 +396,7 @@ def test_a_signal_to_one_process_stops_all_and_one_command_goes_on(name, rank, h
     while len(read_log("run")) < done + 3:
         time.sleep(0.01)
     os.kill(again.processes[rank].pid, getattr(signal, name))
-    assert [status for status, _, _ in again.results()] == [UNFINISHED] * 2
+    assert [status for status, _, _ in again.results()] == [EXIT_REQUEUE] * 2
     steps = [record["step"] for record in read_log("run")]
     assert steps == list(range(1, len(steps) + 1))
 
@@ -426,14 +427,44 @@ def left_by_a_failure(rank):
         destroy()
 
     with patch.object(torch.distributed, "destroy_process_group", listen):
-        with contextlib.suppress(ValueError), distributed.joined():
+        with contextlib.suppress(ValueError), distributed.process_group():
             fail()
     return seen[1]
 
 
-def test_nothing_of_a_failed_training_outlives_the_group():
+def left_by_a_training_that_fails(rank):
+    """The same of a whole training that fails in its second step, while the clock runs."""
+    seen, make, destroy = [], distributed.parallel, torch.distributed.destroy_process_group
+    model, calls = new(), itertools.count()
+
+    def listen(*arguments):
+        terms = make(*arguments)
+        seen.append(weakref.ref(terms))
+        return terms
+
+    def fail(x):
+        if next(calls) == 2:
+            raise ValueError
+        return type(model).loss_terms(model, x)
+
+    def end():
+        seen.append(seen[0]() is None)
+        destroy()
+
+    model.loss_terms = fail
+    with (
+        patch.object(distributed, "parallel", listen),
+        patch.object(torch.distributed, "destroy_process_group", end),
+    ):
+        with contextlib.suppress(ValueError), distributed.process_group():
+            list(train(model, data(), SETTINGS))
+    return seen[1]
+
+
+@pytest.mark.parametrize("work", [left_by_a_failure, left_by_a_training_that_fails])
+def test_nothing_of_a_failed_training_outlives_the_group(work):
     """What does may end it while it holds Python's lock, and wait for ever: one kill in three."""
-    assert Together(left_by_a_failure).results() == [True, True]
+    assert Together(work).results() == [True, True]
 
 
 def waits(rank):
@@ -441,7 +472,7 @@ def waits(rank):
         return "never comes"
     with patch.object(distributed, "PATIENCE", timedelta(seconds=1)):
         try:
-            with distributed.joined():
+            with distributed.process_group():
                 pass
         except ConnectionError as error:
             return str(error)

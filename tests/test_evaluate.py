@@ -15,7 +15,7 @@ from torch import nn
 from nanoparadigm import PRESETS, InputError, build, corpora, evaluate, parameters, tokenizers
 from nanoparadigm.evaluate import comparison, cost, likelihood
 from nanoparadigm.evaluate.comparison import measure
-from nanoparadigm.evaluate.cost import Counted, generation_speed
+from nanoparadigm.evaluate.cost import CountingNetwork, generation_speed
 from nanoparadigm.evaluate.likelihood import Estimate, accuracy, bits_per_character, nats_per_token
 from nanoparadigm.evaluate.tables import table
 from nanoparadigm.show import animation
@@ -26,7 +26,7 @@ def of_text(kind):
     train = "the cat sat on the café mat and the cat ate the hat\n" * 4
     corpus = corpora.Corpus("cats", train, "the cat at the café sat on a mat and a hat\n" * 2)
     tokenizer = tokenizers.build(kind, corpus, 270)
-    data = corpora.Data(corpus, tokenizer, LENGTH)
+    data = corpora.TokenizedCorpus(corpus, tokenizer, LENGTH)
     assert len(data.validation) == 2
     return data
 
@@ -116,7 +116,7 @@ def test_bits_per_character_by_hand(name, data):
 def test_the_noise_is_the_seed_and_nothing_else(name):
     data = of_text("char")
     model = new(data, name)
-    first, again, other = (measure(model, data, seed, draws=2) for seed in (0, 0, 1))
+    first, again, other = (measure(model, data, seed, num_samples=2) for seed in (0, 0, 1))
     for numbers in (first, again, other):
         assert numbers.pop("speed")["tokens_per_second"] > 0
     assert first == again
@@ -129,7 +129,7 @@ def test_measuring_changes_nothing_and_fits_in_json(name):
     model = new(data, name)
     before = {k: v.clone() for k, v in model.state_dict().items()}
     net, state = model.net, torch.get_rng_state()
-    numbers = measure(model, data, draws=1)
+    numbers = measure(model, data, num_samples=1)
     assert json.loads(json.dumps(numbers)) == numbers
     assert numbers["exact"] == PRESETS[name].paradigm.exact
     assert numbers["parameters"] == sum(v.numel() for v in before.values())
@@ -143,16 +143,16 @@ def test_what_grows_with_the_vocabulary_is_asked_of_small_ones_only(monkeypatch)
     data = of_text("char")
     ids = data.tokenizer.vocab_size
     for most, answers in (ids, True), (ids - 1, False):
-        monkeypatch.setattr(comparison, "CANDIDATES", most)
+        monkeypatch.setattr(comparison, "MAX_CANDIDATES", most)
         for name in "ar", "diffusion":
-            row = measure(new(data, name), data, draws=1)
+            row = measure(new(data, name), data, num_samples=1)
             assert (row["reverse"] is not None) == (answers or name == "diffusion")
             assert table([row | dict(name=name, tokens=1)])
 
 
 def test_of_a_very_long_text_the_baselines_count_the_beginning(monkeypatch):
     data = of_text("char")
-    monkeypatch.setattr(comparison, "COUNTED", 50)
+    monkeypatch.setattr(comparison, "MAX_COUNTED_TOKENS", 50)
     some = evaluate.baselines(data)
     data.train = data.train[:50]
     assert some == evaluate.baselines(data)
@@ -228,7 +228,7 @@ def test_the_network_is_put_back_whatever_happens(name):
     with pytest.raises(TypeError):
         generation_speed(model, LENGTH, generator(), steps="many")
         model.sample(1, None, generator())
-    assert model.net is net and not isinstance(net, Counted)
+    assert model.net is net and not isinstance(net, CountingNetwork)
 
 
 def test_an_estimate_is_a_mean_with_its_standard_error():
@@ -243,7 +243,11 @@ def test_an_estimate_is_a_mean_with_its_standard_error():
 def test_the_table_has_a_row_for_each_model_and_its_columns_are_straight():
     data = of_text("char")
     rows = [
-        dict(name=f"runs/{'x' * i}{name}", tokens=10**i, **measure(new(data, name), data, draws=1))
+        dict(
+            name=f"runs/{'x' * i}{name}",
+            tokens=10**i,
+            **measure(new(data, name), data, num_samples=1),
+        )
         for i, name in enumerate(PRESETS)
     ]
     head, rule, *lines = table(rows).splitlines()
@@ -301,10 +305,12 @@ MEASURES = {
         nats.tolist() for _, nats in evaluate.window_nats(model, data, generator(), max_windows=5)
     ],
     "accuracy": lambda model, data: accuracy(model, data, 0, generator(), n=30),
-    "against_the_truth": lambda model, data: evaluate.against_the_truth(
+    "ground_truth_metrics": lambda model, data: evaluate.ground_truth_metrics(
         model, data, [(data.validation[0][:3], torch.zeros(3))], generator(), steps=3, n=4
     ),
-    "decoding": lambda model, data: evaluate.decoding(model, data, "so", {}, steps=3, n=4),
+    "decoding_metrics": lambda model, data: evaluate.decoding_metrics(
+        model, data, "so", {}, steps=3, n=4
+    ),
     "generation_speed": lambda model, data: written_by(model, data.length),
 }
 
@@ -326,7 +332,7 @@ def written_by(model, length):
 def of_words():
     """The built-in language, of which some measurements are."""
     corpus = corpora.load("language")
-    return corpora.Data(corpus, tokenizers.build("word", corpus), corpus.sequence_length)
+    return corpora.TokenizedCorpus(corpus, tokenizers.build("word", corpus), corpus.sequence_length)
 
 
 @pytest.mark.parametrize("what", MEASURES)
@@ -380,13 +386,13 @@ def test_what_measure_is_asked_reaches_what_measures(monkeypatch):
     noted("window_nats", windows)
     noted("accuracy", Estimate(0.5, 0.1))
     noted("generation_speed", evaluate.Speed(1.0, 2, 3))
-    noted("against_the_truth", {"excess": 4})
+    noted("ground_truth_metrics", {"excess": 4})
     data.truth = "a language"
-    row = measure(model, data, seed=3, draws=5, max_windows=7, steps=9)
+    row = measure(model, data, seed=3, num_samples=5, max_windows=7, steps=9)
     (bound,), (speed,), (truth,) = (
-        asked[name] for name in ("window_nats", "generation_speed", "against_the_truth")
+        asked[name] for name in ("window_nats", "generation_speed", "ground_truth_metrics")
     )
-    assert (bound["draws"], bound["max_windows"]) == (5, 7)
+    assert (bound["num_samples"], bound["max_windows"]) == (5, 7)
     assert (speed["length"], speed["steps"]) == (LENGTH, 9)
     assert truth["steps"] == 9 and truth["windows"] is windows
     assert [call["position"] for call in asked["accuracy"]] == [-1, 0]
@@ -405,14 +411,16 @@ def test_as_many_draws_as_are_asked_for_are_taken(data):
             return torch.full((len(x),), float(num_samples * x.shape[1]))
 
     for draws in (1, 5):
-        assert nats_per_token(Drawn(), data, None, draws=draws).mean == pytest.approx(draws)
+        assert nats_per_token(Drawn(), data, None, num_samples=draws).mean == pytest.approx(draws)
 
 
 def test_a_network_is_given_as_many_texts_as_its_logits_allow(monkeypatch):
-    monkeypatch.setattr(likelihood, "LOGITS", 1000)
-    found = [evaluate.at_once(V, L, 12) for V, L in ((10, 10), (9, 10), (10, 20), (100, 11))]
+    monkeypatch.setattr(likelihood, "MAX_LOGITS", 1000)
+    found = [
+        evaluate.micro_batch_size(V, L, 12) for V, L in ((10, 10), (9, 10), (10, 20), (100, 11))
+    ]
     assert found == [10, 11, 5, 1]
-    assert evaluate.at_once(2, 10, 12) == 12
+    assert evaluate.micro_batch_size(2, 10, 12) == 12
 
 
 # ------------------------------------------------------------------------------ what is not known
@@ -424,19 +432,19 @@ def test_a_network_is_given_as_many_texts_as_its_logits_allow(monkeypatch):
 ])  # fmt: skip
 def test_what_is_not_known_of_a_number_is_left_out(mean, se, shown):
     number = dict(mean=mean, se=se)
-    assert evaluate.said(number, "+.2f", before="<= ", after=" %") == shown
-    assert evaluate.said(mean, "+.2f") == ("" if shown == "" else "+1.25")
+    assert evaluate.with_error(number, "+.2f", before="<= ", after=" %") == shown
+    assert evaluate.with_error(mean, "+.2f") == ("" if shown == "" else "+1.25")
 
 
 @pytest.mark.parametrize("lost", ["errors", "all"])
 def test_tables_of_what_is_not_known_say_nothing_of_it(lost):
     """Not even of a single window, which has no error: no table holds a nan."""
     text = corpora.load("language")
-    data = corpora.Data(text, tokenizers.build("word", text), text.sequence_length)
+    data = corpora.TokenizedCorpus(text, tokenizers.build("word", text), text.sequence_length)
     sizes = TINY | dict(block_size=data.length)
     model = stir(build("flow", data.tokenizer.vocab_size, **sizes), 0.2)
     rows = [dict(name=n, tokens=9, **measure(model, data, 0, 1, 1, steps=2)) for n in "ab"]
-    ways = [evaluate.decoding(model, data, "plain", {}, steps=2, n=1)]
+    ways = [evaluate.decoding_metrics(model, data, "plain", {}, steps=2, n=1)]
     if lost == "all":
         rows, ways = unknown(rows), unknown(ways)
     evaluate.add_differences(rows, data)
@@ -456,7 +464,7 @@ def test_a_network_that_has_diverged_neither_writes_nor_is_measured(name):
         lambda: model.sample(1, 3, generator(), steps=2),
         lambda: model.infill(1, [1], [2], 2, generator()),
         lambda: animation.record(name, model, data.tokenizer, [model.mask_id] * 3, generator()),
-        lambda: measure(model, data, draws=1),
+        lambda: measure(model, data, num_samples=1),
         lambda: nats_per_token(model, data, generator()),
     ]
     for task in tasks:

@@ -157,9 +157,11 @@ def test_the_flags_of_evaluate_reach_the_measurement():
         flags = "--seed 3 --draws 5 --eval_windows 7 --sampling_steps 9"
         run(f"evaluate --checkpoint it --dataset another {flags}")
         run("evaluate --checkpoint it --no_baselines")
-    found = [{k: asked[k] for k in ("seed", "draws", "max_windows", "steps")} for asked in notes]
-    assert found[0] == dict(seed=3, draws=5, max_windows=7, steps=9)
-    assert found[1] == dict(seed=0, draws=8, max_windows=None, steps=64)
+    found = [
+        {k: asked[k] for k in ("seed", "num_samples", "max_windows", "steps")} for asked in notes
+    ]
+    assert found[0] == dict(seed=3, num_samples=5, max_windows=7, steps=9)
+    assert found[1] == dict(seed=0, num_samples=8, max_windows=None, steps=64)
     assert [asked["data"].corpus.name for asked in notes] == ["another", "language"]
     assert [asked["data"].length for asked in notes] == [TINY["block_size"]] * 2
     assert len(baselines) == 1
@@ -173,8 +175,8 @@ def test_the_flags_of_evaluate_reach_the_ways_of_writing():
         loads(patch, one)
         patch.setattr(corpora, "load", lambda name, path=None: language_corpus(5, 5))
         patch.setattr(evaluate, "decoding_table", lambda rows: "")
-        notes.of(evaluate, "decoding", {})
-        truth.of(evaluate, "decoding_of_the_truth", {})
+        notes.of(evaluate, "decoding_metrics", {})
+        truth.of(evaluate, "decoding_of_language", {})
         flags = "--seed 3 --n 7 --sampling_steps 9"
         run(f"evaluate --checkpoint it --decoding euler_eta blocks {flags}")
     ways = one.model.decodings
@@ -202,7 +204,7 @@ def test_the_flags_of_compare_reach_the_measurement(tmp_path):
         run(f"compare --dataset letters --models ar diffusion --out {tmp_path}/here {flags}")
     assert len(notes) == 2
     for asked in notes:
-        assert (asked["seed"], asked["draws"], asked["steps"]) == (3, 5, 9)
+        assert (asked["seed"], asked["num_samples"], asked["steps"]) == (3, 5, 9)
         assert asked["max_windows"] is None
     assert [row["name"] for row in rows] == ["ar", "diffusion"]
     assert {row["tokens"] for row in rows} == {7 * 6 * 2 * 10}

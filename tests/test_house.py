@@ -35,7 +35,7 @@ ROOMS = """
     exercises show studies commands
 """.split()
 CORE = ROOMS[: ROOMS.index("exercises")]
-MOST_LINES = 4_300  # of code, in the core: it may shrink
+MOST_LINES = 4_500  # of code, in the core: it may shrink
 MODULES = {
     ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
     for path in LIBRARY

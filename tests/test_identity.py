@@ -19,7 +19,7 @@ from nanoparadigm import atomic, corpora, evaluate
 from nanoparadigm.commands import main as cli
 from nanoparadigm.data import shards
 from nanoparadigm.data.corpora import of_run
-from nanoparadigm.data.corpus import Corpus, Data
+from nanoparadigm.data.corpus import Corpus, TokenizedCorpus
 from nanoparadigm.data.tokenizers import BPETokenizer, CharTokenizer
 from nanoparadigm.errors import InputError
 from nanoparadigm.evaluate import comparison
@@ -208,7 +208,7 @@ def test_one_text_is_one_whatever_it_is_called_and_two_are_two(home, say):
 def test_two_texts_with_the_same_tokens_are_two_exams():
     def data(letters):
         corpus = Corpus("it", letters * 40, letters * 9)
-        return Data(corpus, CharTokenizer.train(letters), 8)
+        return TokenizedCorpus(corpus, CharTokenizer.train(letters), 8)
 
     one, same, other = data("ab"), data("ab"), data("cd")
     assert one.fingerprint == other.fingerprint
@@ -259,7 +259,7 @@ def test_where_a_text_lies_is_kept_as_seen_from_the_run(tmp_path, monkeypatch):
     (tmp_path / "home/runs").symlink_to("../disk/runs")
     (tmp_path / "home/texts/it.txt").write_text(TEXT)
     monkeypatch.chdir(tmp_path / "home/texts")
-    data = Data(corpora.load("it.txt"), CharTokenizer.train(TEXT), 8)
+    data = TokenizedCorpus(corpora.load("it.txt"), CharTokenizer.train(TEXT), 8)
     known = corpora.identity(data, "../runs/it")
     assert known["corpus"] == "it.txt"
     monkeypatch.chdir(tmp_path)
@@ -268,7 +268,9 @@ def test_where_a_text_lies_is_kept_as_seen_from_the_run(tmp_path, monkeypatch):
 
 
 def test_pydocs_of_another_python_are_refused_with_the_reason(tmp_path, monkeypatch):
-    data = Data(corpora.load("pydocs"), CharTokenizer.train(corpora.load("pydocs").train), 8)
+    data = TokenizedCorpus(
+        corpora.load("pydocs"), CharTokenizer.train(corpora.load("pydocs").train), 8
+    )
     known = corpora.identity(data, tmp_path)
     assert known["corpus_place"] is None
     saved = a_run(tmp_path, known.pop("corpus"), **known)

@@ -14,7 +14,7 @@ from helpers import awake, generator
 
 from nanoparadigm import InputError, evaluate, tokenizers
 from nanoparadigm.commands import main as cli
-from nanoparadigm.data.corpus import Corpus, Data
+from nanoparadigm.data.corpus import Corpus, TokenizedCorpus
 from nanoparadigm.data.tokenizers import CharTokenizer
 from nanoparadigm.evaluate import likelihood
 from nanoparadigm.studies.schedules import scorers, study
@@ -28,7 +28,7 @@ def data():
 
 
 def letters():
-    return Data(Corpus("letters", TEXT, TEXT[:120]), CharTokenizer("abcdefg"), 12)
+    return TokenizedCorpus(Corpus("letters", TEXT, TEXT[:120]), CharTokenizer("abcdefg"), 12)
 
 
 def asked(model, monkeypatch):
@@ -45,10 +45,10 @@ def asked(model, monkeypatch):
 
 
 def test_a_network_is_never_asked_for_more_than_it_may_be_at_once(data, monkeypatch):
-    monkeypatch.setattr(likelihood, "LOGITS", 2 * 12 * 7 + 1)
+    monkeypatch.setattr(likelihood, "MAX_LOGITS", 2 * 12 * 7 + 1)
     model = awake("diffusion", vocab_size=7, network="transformer", block_size=12)
     found = asked(model, monkeypatch)
-    evaluate.window_nats(model, data, generator(), draws=1)
+    evaluate.window_nats(model, data, generator(), num_samples=1)
     study.own_exam(model, data.validation[0], 1)
     study.gradient_snr(model, data, batch_size=5, draws=2)
     study.sample(model, 5, 12, steps=3)
@@ -62,9 +62,9 @@ def test_a_network_is_never_asked_for_more_than_it_may_be_at_once(data, monkeypa
 def test_the_noise_of_the_gradient_is_that_of_whole_batches(data, monkeypatch):
     model = awake("diffusion", vocab_size=7, network="transformer", block_size=12)
     whole = study.gradient_snr(model, data, batch_size=5, draws=6)
-    monkeypatch.setattr(likelihood, "LOGITS", 2 * 12 * 7)
+    monkeypatch.setattr(likelihood, "MAX_LOGITS", 2 * 12 * 7)
     assert study.gradient_snr(model, data, batch_size=5, draws=6) == pytest.approx(whole, 1e-4)
-    batches = study.corpora.Batches(data.train, 5, 12, generator(0))
+    batches = study.corpora.WindowBatches(data.train, 5, 12, generator(0))
     noise, gradients = generator(1), []
     for _ in range(6):
         loss = model.loss(next(batches), noise)
@@ -81,7 +81,7 @@ def test_a_judge_reads_texts_in_parts_as_it_reads_them_at_once(data, monkeypatch
     judge = scorers.Own(model, "a judge")
     nats, endings = scorers.read(judge, texts)
     assert torch.allclose(nats, model.nll_bound(texts) / 12, atol=1e-5)
-    monkeypatch.setattr(likelihood, "LOGITS", 3 * 12 * 7)
+    monkeypatch.setattr(likelihood, "MAX_LOGITS", 3 * 12 * 7)
     for whole, parts in zip((nats, endings), scorers.read(judge, texts), strict=True):
         assert torch.allclose(whole, parts, atol=1e-5)
 

@@ -141,13 +141,13 @@ def test_the_corpus_is_the_language_in_whole_texts():
     corpus = corpora.load("language")
     tokenizer = tokenizers.build("word", corpus, 0)
     assert tokenizer.vocabulary == corpus.truth.words
-    data = corpora.Data(corpus, tokenizer, LENGTH)
+    data = corpora.TokenizedCorpus(corpus, tokenizer, LENGTH)
     (held_out,) = data.validation
     assert corpus.truth.log_prob(held_out).isfinite().all()
     assert (-corpus.truth.log_prob(held_out).mean() / LENGTH).item() == pytest.approx(
         A.entropy(LENGTH) / LENGTH, abs=0.015
     )
-    batches = corpora.Batches(data.train, 64, LENGTH, generator(), data.aligned)
+    batches = corpora.WindowBatches(data.train, 64, LENGTH, generator(), data.aligned)
     assert corpus.truth.log_prob(next(batches)).isfinite().all()
 
 

@@ -6,7 +6,7 @@ import test_ruler
 from helpers import dies
 
 from nanoparadigm import evaluate
-from nanoparadigm.data.corpus import Data
+from nanoparadigm.data.corpus import TokenizedCorpus
 from nanoparadigm.evaluate.likelihood import Estimate
 
 MUTANTS = {
@@ -54,7 +54,7 @@ MUTANTS = {
     ),
     "two blocks are enough": (
         Estimate.of_text.__func__,
-        "blocks >= BLOCKS",
+        "blocks >= MIN_BLOCKS",
         "blocks >= 2",
         test_ruler.test_the_error_of_a_text_is_worked_by_hand,
     ),
@@ -83,13 +83,13 @@ MUTANTS = {
         test_ruler.test_long_blocks_see_what_changes_slowly,
     ),
     "a truth of words asked of characters": (
-        Data.__init__,
+        TokenizedCorpus.__init__,
         "corpus.truth if known else None",
         "corpus.truth",
         test_ruler.test_the_truth_is_known_in_its_own_words_alone,
     ),
     "texts of 32 words taken for texts of 32 characters": (
-        Data.__init__,
+        TokenizedCorpus.__init__,
         "corpus.sequence_length is not None and in_words",
         "corpus.sequence_length is not None",
         test_ruler.test_the_truth_is_known_in_its_own_words_alone,

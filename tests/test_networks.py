@@ -12,7 +12,7 @@ from helpers import SMALL, awake, generator
 
 from nanoparadigm import InputError, build
 from nanoparadigm.decoding.autoregressive import Recompute
-from nanoparadigm.networks.base import Dropout, Sizes, TimeFeatures, linear
+from nanoparadigm.networks.base import Dropout, Linear, Sizes, TimeFeatures
 from nanoparadigm.networks.fused_ops import short_conv
 from nanoparadigm.networks.transformer import inner_width, rotate, rotations
 
@@ -167,8 +167,8 @@ def spread(weights, expected):
 
 def test_weights_begin_at_the_sizes_they_are_said_to():
     """scale / sqrt(inputs), so that outputs are as large as inputs; embeddings at 0.02."""
-    layer = linear(400, 100, generator(), scale=2.0, maps=5)
-    assert layer.weight.shape == (100, 400) and layer.weight.maps == 5 and layer.bias is None
+    layer = Linear(400, 100, generator(), scale=2.0, maps=5)
+    assert layer.weight.shape == (100, 400) and layer.maps == 5 and len([*layer.parameters()]) == 1
     spread(layer.weight, 0.1)
     net = build("mamba", 400, n_layer=1).net
     spread(net.embedding.weight, 0.02)

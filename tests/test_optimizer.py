@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nanoparadigm import build
+from nanoparadigm.networks.base import Linear
 from nanoparadigm.training.optimizer import Muon, make_optimizers, orthogonalize
 
 
@@ -35,36 +36,38 @@ def test_the_scale_of_the_gradient_does_not_matter():
     assert orthogonalize(torch.zeros(1, 3, 3)).abs().max() == 0
 
 
-def weight(values, maps=1):
-    p = torch.nn.Parameter(values)
-    p.maps = maps
-    return p
+def layer(values, maps=1):
+    """A Linear layer of these weights."""
+    made = Linear(*reversed(values.shape), generator(), maps=maps)
+    made.weight = torch.nn.Parameter(values)
+    return made
 
 
 def test_a_packed_matrix_moves_as_its_maps_do_alone():
     values, gradient = matrix(12, 4), matrix(12, 4, seed=1)
-    packed = weight(values.clone(), maps=3)
-    alone = [weight(part.clone()) for part in values.split(4)]
-    packed.grad = gradient
-    for p, g in zip(alone, gradient.split(4), strict=True):
-        p.grad = g
-    for group in [packed], alone:
-        Muon(group, lr=0.1, weight_decay=0.5).step()
-    assert torch.allclose(packed, torch.cat(list(alone)), atol=1e-6)
-    whole = weight(values.clone())
-    whole.grad = gradient
+    packed = layer(values.clone(), maps=3)
+    alone = [layer(part.clone()) for part in values.split(4)]
+    packed.weight.grad = gradient
+    for part, g in zip(alone, gradient.split(4), strict=True):
+        part.weight.grad = g
+    for layers in [packed], alone:
+        Muon(layers, lr=0.1, weight_decay=0.5).step()
+    together = torch.cat([part.weight for part in alone])
+    assert torch.allclose(packed.weight, together, atol=1e-6)
+    whole = layer(values.clone())
+    whole.weight.grad = gradient
     Muon([whole], lr=0.1, weight_decay=0.5).step()
-    assert not torch.allclose(packed, whole, atol=1e-3)
+    assert not torch.allclose(packed.weight, whole.weight, atol=1e-3)
 
 
 def test_one_step_by_hand():
     """W - lr (sqrt(rows / columns) O(g) + decay W), momentum (1 - mu) g looking ahead."""
     values, gradient = matrix(8, 4), matrix(8, 4, seed=1)
-    p = weight(values.clone())
-    p.grad = gradient
-    Muon([p], lr=0.1, weight_decay=0.5).step()
+    one = layer(values.clone())
+    one.weight.grad = gradient
+    Muon([one], lr=0.1, weight_decay=0.5).step()
     expected = values - 0.1 * (2**0.5 * orthogonalize(gradient[None])[0] + 0.5 * values)
-    assert torch.allclose(p, expected, atol=1e-5)
+    assert torch.allclose(one.weight, expected, atol=1e-5)
 
 
 @pytest.mark.parametrize("name", ["ar", "mamba"])
@@ -91,8 +94,8 @@ def newton_schulz(m):
 def test_three_steps_of_muon_by_hand(rows, columns, maps):
     """A single step tells nothing of the momentum, which is then along the gradient anyway."""
     W = matrix(maps * rows, columns).double()
-    p = weight(W.clone(), maps)
-    optimizer = Muon([p], weight_decay=0.5)
+    one = layer(W.clone(), maps)
+    p, optimizer = one.weight, Muon([one], weight_decay=0.5)
     W, M = W.numpy(), 0.0
     for step, lr in enumerate((0.1, 0.05, 0.2), 1):
         G = matrix(maps * rows, columns, seed=step).double() * step
@@ -109,8 +112,10 @@ def test_three_steps_of_muon_by_hand(rows, columns, maps):
 @pytest.mark.parametrize("muon_lr", [0.0, 0.04])
 def test_three_steps_of_adamw_by_hand(muon_lr):
     """Betas 0.9 and 0.95 for all that is no matrix; the matrix too, decaying, without Muon."""
-    held = torch.nn.ParameterList([weight(matrix(3, 2).double()), matrix(4, seed=1).double()])
-    optimizers = make_optimizers(held, muon_lr, lr=0.1, weight_decay=0.5)
+    model = layer(matrix(3, 2).double())
+    model.gain = torch.nn.Parameter(matrix(4, seed=1).double())
+    held = [model.weight, model.gain]
+    optimizers = make_optimizers(model, muon_lr, lr=0.1, weight_decay=0.5)
     assert [type(o).__name__ for o in optimizers] == ["Muon"] * (muon_lr > 0) + ["AdamW"]
     by_hand = [(held[0], 0.5)] * (not muon_lr) + [(held[1], 0.0)]
     W = [p.detach().numpy().copy() for p, _ in by_hand]

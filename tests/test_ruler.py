@@ -25,7 +25,7 @@ def test_the_standard_error_is_honest(kind):
     known = dict(length=L, tokenizer=SimpleNamespace(vocab_size=automaton.V), aligned=True)
     for _ in range(200):
         data = SimpleNamespace(validation=[automaton.sample(150, L, texts)], **known)
-        estimate = evaluate.nats_per_token(model, data, noise, draws=4, batch_size=150)
+        estimate = evaluate.nats_per_token(model, data, noise, num_samples=4, batch_size=150)
         inside += abs(estimate.mean - truth) <= 2 * estimate.se
     assert 180 <= inside <= 198
 
@@ -143,7 +143,7 @@ def test_the_truth_is_known_in_its_own_words_alone():
     short = replace(corpus, train=train, validation=validation)
     for kind in "word", "char", "bpe":
         tokenizer = tokenizers.build(kind, short, 300)
-        data = corpora.Data(short, tokenizer, LENGTH)
+        data = corpora.TokenizedCorpus(short, tokenizer, LENGTH)
         assert data.aligned == (kind == "word")
         assert data.truth is (corpus.truth if kind == "word" else None)
 
@@ -161,7 +161,7 @@ def test_the_error_of_a_text_is_never_below_the_naive_one():
 def data():
     corpus = corpora.load("language")
     tokenizer = tokenizers.build("word", corpus, 0)
-    data = corpora.Data(corpus, tokenizer, LENGTH)
+    data = corpora.TokenizedCorpus(corpus, tokenizer, LENGTH)
     data.validation = [data.validation[0][:200]]
     return data
 
@@ -169,8 +169,8 @@ def data():
 @pytest.mark.parametrize("kind", [Autoregressive, MaskedDiffusion])
 def test_the_truth_has_no_excess_and_makes_no_mistakes(kind, data):
     model = oracle(kind, data.corpus.truth)
-    windows = evaluate.window_nats(model, data, generator(), draws=4)
-    row = evaluate.against_the_truth(model, data, windows, generator(), steps=LENGTH * 8, n=64)
+    windows = evaluate.window_nats(model, data, generator(), num_samples=4)
+    row = evaluate.ground_truth_metrics(model, data, windows, generator(), steps=LENGTH * 8, n=64)
     excess, surprise = row["excess"], row["surprise"]
     assert abs(excess["mean"]) <= 4 * excess["se"] + 1e-9
     if kind.exact:
@@ -211,7 +211,7 @@ def test_tables_leave_out_what_a_row_does_not_have(data):
 def test_the_language_is_as_varied_as_its_entropy_and_has_no_excess():
     truth = language()
     texts = truth.sample(4000, LENGTH, generator())
-    found = evaluate.variety(texts, truth)
+    found = evaluate.sample_diversity(texts, truth)
     true = truth.entropy(LENGTH) / LENGTH
     assert abs(found["entropy"]["mean"] - true) < 4 * found["entropy"]["se"] + 1e-3
     assert -1e-3 < found["excess"]["mean"] < 3e-3  # what the slips cost
@@ -223,7 +223,7 @@ def test_the_excess_of_a_writer_whose_law_is_known_is_its_divergence():
     writer = Automaton(truth.words, 0.97 * truth.P + 0.03 / truth.V, truth.successor)
     texts = writer.sample(4000, LENGTH, generator())
     true = (writer.log_prob(texts) - truth.log_prob(texts, evaluate.SLIP)).mean() / LENGTH
-    found = evaluate.variety(texts, truth)
+    found = evaluate.sample_diversity(texts, truth)
     assert true > 0.05 and abs(found["excess"]["mean"] - true) < 0.005
 
 
@@ -231,9 +231,9 @@ def test_a_writer_of_one_text_is_not_varied():
     """However good the text is, and however often it is written."""
     truth = language()
     text = truth.sample(1, LENGTH, generator()).expand(500, -1)
-    found = evaluate.variety(text, truth)
+    found = evaluate.sample_diversity(text, truth)
     assert found["entropy"]["mean"] < 0.5 and found["excess"]["mean"] > 0.5
-    assert evaluate.worth(text, truth)["ungrammatical"]["mean"] == 0
+    assert evaluate.sample_quality(text, truth)["ungrammatical"]["mean"] == 0
 
 
 def test_a_way_of_writing_costs_what_it_computes(data):
@@ -246,9 +246,9 @@ def test_a_way_of_writing_costs_what_it_computes(data):
         (diffusion, dict(sampler="left_to_right", steps=4), 4, 4 * LENGTH),
         (diffusion, dict(sampler="confidence", threshold=0.0), 1, LENGTH),
     ):
-        row = evaluate.decoding(model, data, "so", options, n=10, batch_size=4)
+        row = evaluate.decoding_metrics(model, data, "so", options, n=10, batch_size=4)
         assert (row["calls"], row["positions"]) == (calls, positions)
-        assert row == evaluate.decoding(model, data, "so", options, n=10, batch_size=4)
+        assert row == evaluate.decoding_metrics(model, data, "so", options, n=10, batch_size=4)
 
 
 # ----------------------------------------------------------------- numbers that are known otherwise
@@ -292,7 +292,7 @@ def held_out():
 
 
 def known_language(texts):
-    """Data whose texts (n, L) are of the language."""
+    """A TokenizedCorpus whose texts (n, L) are of the language."""
     return SimpleNamespace(
         truth=language(),
         aligned=True,
@@ -309,7 +309,7 @@ def test_with_the_exact_posterior_all_are_right_as_often_in_both_directions(kind
     and in reverse; whatever `measure` is asked besides."""
     truth, data = language(), known_language(held_out()[:300])
     data.truth = None
-    row = evaluate.measure(oracle(kind, truth), data, draws=1, max_windows=2, steps=2)
+    row = evaluate.measure(oracle(kind, truth), data, num_samples=1, max_windows=2, steps=2)
     asked = [round(k * 299 / 199) for k in range(200)]
     rates = []
     for way, place in ("forward", LENGTH - 1), ("reverse", 0):
@@ -324,7 +324,7 @@ def test_with_the_exact_posterior_all_are_right_as_often_in_both_directions(kind
 
 
 def test_texts_are_worth_what_their_mistakes_and_their_words_say():
-    found = evaluate.worth(spoken(), language())
+    found = evaluate.sample_quality(spoken(), language())
     assert found["ungrammatical"] == mean_and_error([float(bool(m)) for m in TEXTS.values()])
     assert found["mistakes"] == {
         kind: sum(m.get(kind, 0) for m in TEXTS.values()) / len(TEXTS) for kind in KINDS
@@ -365,7 +365,7 @@ def test_variety_is_what_counting_with_dictionaries_says():
     texts = language().sample(40, LENGTH, generator())
     texts[::4, 9] = torch.randint(32, (10,), generator=generator(1))
     entropy, excess, bias = naive_variety(texts.tolist())
-    found = evaluate.variety(texts, language())
+    found = evaluate.sample_diversity(texts, language())
     assert bias > 0.01
     found["entropy"]["mean"] -= bias
     found["excess"]["mean"] += bias
@@ -400,7 +400,7 @@ def test_the_distance_to_the_truth_is_worked_out_from_windows_and_texts():
     data, right, off = known_language(texts), texts[[0, 4]], torch.tensor([0.3, -0.1])
     truth, writer = language(), Writer(texts)
     windows = [(right, (-truth.log_prob(right) + 8 * off).double()), (None, None)]
-    row = evaluate.against_the_truth(writer, data, windows, generator(7), steps=3, n=5)
+    row = evaluate.ground_truth_metrics(writer, data, windows, generator(7), steps=3, n=5)
     assert writer.asked == [(5, 8, dict(steps=3))] and writer.seeds == [7]
     assert row.pop("excess") == mean_and_error(off.tolist())
     # the chain rule: each word's entropy in its state, by the chance to be there
@@ -414,7 +414,7 @@ def test_the_distance_to_the_truth_is_worked_out_from_windows_and_texts():
                     then[truth.successor[state, word]] += chance * q
         p = then
     assert row.pop("entropy") == pytest.approx(entropy / 8)
-    assert row == evaluate.worth(texts, truth)
+    assert row == evaluate.sample_quality(texts, truth)
 
 
 def test_a_way_of_writing_is_judged_by_all_its_texts_and_charged_for_each():
@@ -422,21 +422,23 @@ def test_a_way_of_writing_is_judged_by_all_its_texts_and_charged_for_each():
     texts, truth = spoken(), language()
     writer, data = Writer(texts), known_language(texts)
     options = dict(temperature=0.7)
-    row = evaluate.decoding(writer, data, "so", options, seed=3, steps=9, n=5, batch_size=2)
+    row = evaluate.decoding_metrics(writer, data, "so", options, seed=3, steps=9, n=5, batch_size=2)
     assert writer.asked == [(n, 8, dict(steps=9, temperature=0.7)) for n in (2, 2, 1)]
     assert writer.seeds == [3, 3, 3]
     cost = dict(name="so", calls=3 / 5, positions=3 * 8 / 5)
-    assert row == cost | evaluate.worth(texts, truth) | evaluate.variety(texts, truth)
+    assert row == cost | evaluate.sample_quality(texts, truth) | evaluate.sample_diversity(
+        texts, truth
+    )
     writer = Writer(texts)
-    evaluate.decoding(writer, data, "so", dict(steps=2), steps=9, n=5)
+    evaluate.decoding_metrics(writer, data, "so", dict(steps=2), steps=9, n=5)
     assert writer.asked == [(5, 8, dict(steps=2))]  # its own
 
 
 def test_the_truth_is_judged_by_as_many_texts_as_the_others():
     data, truth = known_language(spoken()), language()
     texts = truth.sample(60, 8, generator(5))
-    row = evaluate.decoding_of_the_truth(data, seed=5, n=60)
-    found = evaluate.worth(texts, truth) | evaluate.variety(texts, truth)
+    row = evaluate.decoding_of_language(data, seed=5, n=60)
+    found = evaluate.sample_quality(texts, truth) | evaluate.sample_diversity(texts, truth)
     assert row == dict(name="the truth") | found
 
 
@@ -446,11 +448,11 @@ def test_the_lines_to_hold_a_curve_against():
     )
     data = SimpleNamespace(truth=truth, length=32)
     lines = {"memory of 1": 10.5, "memory of 3": 30.5, "memory of 5": 50.5, "entropy": 7.0}
-    assert evaluate.floors(data, None) == lines
+    assert evaluate.reference_levels(data, None) == lines
     data.truth = None
     names = ["uniform", "1-gram", "3-gram", "5-gram", "5-gram, no windows"]
     rows = [dict(name=n, nats_per_token=dict(mean=i, se=9)) for i, n in enumerate(names)]
-    assert evaluate.floors(data, rows) == {"1-gram": 1, "3-gram": 2, "5-gram": 3}
+    assert evaluate.reference_levels(data, rows) == {"1-gram": 1, "3-gram": 2, "5-gram": 3}
 
 
 # ------------------------------------------------------------------------------- what a table shows

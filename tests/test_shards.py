@@ -28,7 +28,7 @@ from hypothesis import strategies as st
 from nanoparadigm import build, corpora, tokenizers
 from nanoparadigm.commands import main as cli
 from nanoparadigm.data import encode_parallel, readers, shards
-from nanoparadigm.data.corpus import Batches, Data
+from nanoparadigm.data.corpus import TokenizedCorpus, WindowBatches
 from nanoparadigm.data.shards import VALIDATION, Shards, Stream, write
 from nanoparadigm.errors import InputError
 from nanoparadigm.evaluate.token_entropy import spread, token_entropy
@@ -360,14 +360,14 @@ def test_a_stream_is_its_files_in_one(tmp_path_factory, size, total, data):
     assert torch.equal(stream[: total // 2], whole[: total // 2])
     length = data.draw(st.integers(1, total))
     seed = data.draw(st.integers(0, 9))
-    mapped, held = (Batches(text, 3, length, generator(seed)) for text in (stream, whole))
+    mapped, held = (WindowBatches(text, 3, length, generator(seed)) for text in (stream, whole))
     for _ in range(5):
         assert torch.equal(next(mapped), next(held))
 
 
 def test_shards_are_a_corpus_like_any_other(folder):
     corpus = corpora.load(str(folder))
-    data = Data(corpus, corpus.tokenizer, 16)
+    data = TokenizedCorpus(corpus, corpus.tokenizer, 16)
     trained = np.concatenate([np.fromfile(p, "<u2") for p in sorted(folder.glob("train-*"))])
     held_out = np.fromfile(folder / VALIDATION, "<u2").astype(int)
     assert np.array_equal(data.train[:], trained)
@@ -395,8 +395,8 @@ def test_a_billion_tokens_are_opened_and_served_in_little_memory(folder, tmp_pat
     for name in VALIDATION, "tokenizer.json":
         (tmp_path / name).write_bytes((folder / name).read_bytes())
     before = resident()
-    data = Data(corpora.load(str(tmp_path)), TOKENIZER, 100)
-    batches = Batches(data.train, 16, 1024, generator())
+    data = TokenizedCorpus(corpora.load(str(tmp_path)), TOKENIZER, 100)
+    batches = WindowBatches(data.train, 16, 1024, generator())
     for _ in range(20):
         assert not next(batches).any()
     assert len(data.train) == 10**9
@@ -405,7 +405,7 @@ def test_a_billion_tokens_are_opened_and_served_in_little_memory(folder, tmp_pat
 
 def test_a_run_on_shards_resumes_bit_for_bit(folder, tmp_path):
     def data():
-        return Data(Shards(folder), TOKENIZER, 16)
+        return TokenizedCorpus(Shards(folder), TOKENIZER, 16)
 
     def new():
         size = dict(n_layer=1, n_head=2, n_embd=16, block_size=16)
@@ -422,13 +422,15 @@ def test_a_run_on_shards_resumes_bit_for_bit(folder, tmp_path):
 
 def test_a_run_does_not_go_on_with_other_shards(folder, tmp_path):
     other, _ = put(some_documents(60, seed=1), tmp_path)
-    first, second = (Data(Shards(f), TOKENIZER, 16).fingerprint for f in (folder, other))
-    assert first == Data(Shards(folder), TOKENIZER, 8).fingerprint != second
+    first, second = (TokenizedCorpus(Shards(f), TOKENIZER, 16).fingerprint for f in (folder, other))
+    assert first == TokenizedCorpus(Shards(folder), TOKENIZER, 8).fingerprint != second
 
 
 def test_shards_are_read_in_their_own_tokens_only(folder):
     other = tokenizers.BPETokenizer.train("abab", 281)
-    assert "is written in other tokens than the model's" in refusal(Data, Shards(folder), other, 16)
+    assert "is written in other tokens than the model's" in refusal(
+        TokenizedCorpus, Shards(folder), other, 16
+    )
 
 
 @pytest.fixture
@@ -736,7 +738,7 @@ def test_real_documents_come_back(file, gpt2, tmp_path):
     validation, training, rest = read_back(out, gpt2)
     assert validation + training == texts and not rest
     assert done > 50_000
-    data = Data(corpora.load(str(out)), gpt2, 128)
+    data = TokenizedCorpus(corpora.load(str(out)), gpt2, 128)
     assert 3 < data.characters_per_token < 5
 
 

@@ -32,7 +32,7 @@ from nanoparadigm.evaluate import likelihood
 from nanoparadigm.evaluate.likelihood import Estimate
 from nanoparadigm.evaluate.token_entropy import load
 from nanoparadigm.language import flat, grammatical, language
-from nanoparadigm.signals import UNFINISHED
+from nanoparadigm.signals import EXIT_REQUEUE
 from nanoparadigm.studies.schedules import bounds, report, study
 from nanoparadigm.studies.schedules.study import MASKINGS
 from nanoparadigm.training import checkpoint
@@ -391,7 +391,7 @@ def test_a_study_told_to_stop_saves_both_trials_and_leaves_nobody_behind(under_w
     process, folder = under_way
     process.terminate()
     out, err = process.communicate(timeout=120)
-    assert process.returncode == UNFINISHED and "the same command goes on" in out, err
+    assert process.returncode == EXIT_REQUEUE and "the same command goes on" in out, err
     assert nobody_is_left(process.pid)
     runs = [*(folder / "runs").iterdir()]
     assert len(runs) == 2  # and no third was begun
@@ -745,7 +745,7 @@ def test_samples_go_on_with_one_noise_in_as_many_steps_as_are_asked(monkeypatch)
         return torch.randint(7, (n, length), generator=noise)
 
     model.sample = sample
-    monkeypatch.setattr(likelihood, "LOGITS", 2 * 16 * 7)
+    monkeypatch.setattr(likelihood, "MAX_LOGITS", 2 * 16 * 7)
     found, noise = study.sample(model, 5, 16, 9), generator(0)
     assert asked == [(2, 16, 9), (2, 16, 9), (1, 16, 9)]
     expected = [torch.randint(7, (n, 16), generator=noise) for n in (2, 2, 1)]

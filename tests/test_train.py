@@ -7,6 +7,7 @@ import math
 import re
 import warnings
 from contextlib import nullcontext
+from copy import deepcopy
 from dataclasses import asdict, replace
 from types import SimpleNamespace
 from unittest.mock import patch
@@ -20,10 +21,11 @@ from nanoparadigm import PRESETS, InputError, build, corpora, tokenizers
 from nanoparadigm.evaluate.comparison import measure
 from nanoparadigm.evaluate.likelihood import nats_per_token
 from nanoparadigm.networks.base import Dropout, Sizes
-from nanoparadigm.training import checkpoint, trainer
+from nanoparadigm.training import checkpoint
+from nanoparadigm.training import run as training_run
 from nanoparadigm.training.log import Log, read_lines, read_log
 from nanoparadigm.training.optimizer import make_optimizers
-from nanoparadigm.training.settings import FREE, Settings, peak_share, total_steps
+from nanoparadigm.training.settings import RESUMABLE, Settings, lr_multiplier, total_steps
 from nanoparadigm.training.trainer import train
 
 SETTINGS = Settings(max_steps=20, batch_size=4, eval_interval=100, eval_windows=8, log_interval=1)
@@ -53,7 +55,7 @@ def cats():
 
 def of_text(text, validation):
     corpus = corpora.Corpus("cats", text, validation)
-    return corpora.Data(corpus, tokenizers.build("char", corpus, None), LENGTH)
+    return corpora.TokenizedCorpus(corpus, tokenizers.build("char", corpus, None), LENGTH)
 
 
 def new(data, name="ar", **options):
@@ -179,8 +181,8 @@ def begun(data, tmp_path_factory):
 
 
 def test_every_setting_is_either_free_or_kept():
-    assert {*FREE} | {*CHANGES} == {*asdict(SETTINGS)}
-    assert not {*FREE} & {*CHANGES}
+    assert {*RESUMABLE} | {*CHANGES} == {*asdict(SETTINGS)}
+    assert not {*RESUMABLE} & {*CHANGES}
 
 
 @pytest.mark.parametrize("setting", CHANGES)
@@ -200,9 +202,24 @@ def test_a_run_does_not_go_on_with_another_model(options, data, begun):
 @pytest.mark.parametrize("split", ["train", "validation"])
 def test_a_run_does_not_go_on_with_another_text(split, data, begun):
     corpus = replace(data.corpus, **{split: getattr(data.corpus, split)[::-1]})
-    edited = corpora.Data(corpus, data.tokenizer, LENGTH)
+    edited = corpora.TokenizedCorpus(corpus, data.tokenizer, LENGTH)
     with pytest.raises(InputError, match="cats is not the text that the run in .* began with"):
         list(train(new(data), edited, SETTINGS, begun, resume=True))
+
+
+@presets
+@pytest.mark.parametrize("muon_lr", [0.0, 0.04])
+def test_a_copy_of_a_model_trains_exactly_like_the_original(name, muon_lr, data):
+    """All that the optimisers know of a model is in its modules; the decay shows a matrix lost."""
+    settings = replace(SETTINGS, max_steps=6, muon_lr=muon_lr, weight_decay=1.0)
+    model = new(data, name, dropout=0.1)
+    copy = deepcopy(model)
+    expected = losses(train(model, data, settings))
+    assert losses(train(copy, data, settings)) == expected
+    assert same_weights(copy, model)
+    again = deepcopy(model)  # and one that has been trained
+    assert losses(train(again, data, settings)) == losses(train(model, data, settings))
+    assert same_weights(again, model)
 
 
 @presets
@@ -220,7 +237,7 @@ def test_every_model_reads_the_same_batches(name, data, monkeypatch):
         return torch.stack(seen)
 
     order = torch.Generator().manual_seed(SETTINGS.seed)
-    batches = corpora.Batches(data.train, SETTINGS.batch_size, LENGTH, order)
+    batches = corpora.WindowBatches(data.train, SETTINGS.batch_size, LENGTH, order)
     expected = torch.stack([next(batches) for _ in range(SETTINGS.max_steps)])
     assert torch.equal(read_by(new(data, name, dropout=0.1)), expected)
 
@@ -310,7 +327,7 @@ def test_validation_is_a_number_of_the_weights_alone(name, data):
     model = new(data, name)
     for record in train(model, data, settings):
         again = torch.Generator().manual_seed(settings.seed + 2)
-        expected = nats_per_token(model, data, again, draws=4, max_windows=3)
+        expected = nats_per_token(model, data, again, num_samples=4, max_windows=3)
         assert (record["val"], record["val_se"]) == (expected.mean, expected.se)
 
 
@@ -338,18 +355,18 @@ def test_epochs_count_passes_over_the_text(epochs, steps, data):
 @pytest.mark.parametrize("warmup", [0.0, 0.05, 0.5, 0.99])
 def test_the_learning_rate_rises_to_its_peak_and_falls_towards_zero(total, warmup):
     settings = Settings(warmup=warmup)
-    rates = [peak_share(step, total, settings) for step in range(total)]
+    rates = [lr_multiplier(step, total, settings) for step in range(total)]
     peak = rates.index(max(rates))
     assert rates[peak] == 1 and min(rates) > 0
     assert peak == max(1, round(warmup * total)) - 1
     assert rates[: peak + 1] == sorted(rates[: peak + 1])
     assert rates[peak:] == sorted(rates[peak:], reverse=True)
-    assert peak_share(total, total, settings) in (0, 2)
+    assert lr_multiplier(total, total, settings) in (0, 2)
 
 
 def test_a_cosine_ends_at_its_floor_and_is_half_way_down_in_the_middle():
     settings = Settings(warmup=0.02, decay="cosine", final_lr=0.1)
-    rates = [peak_share(step, 1000, settings) for step in range(1001)]
+    rates = [lr_multiplier(step, 1000, settings) for step in range(1001)]
     assert max(rates) == rates[20] == 1 and rates[1000] == pytest.approx(0.1)
     assert rates[510] == pytest.approx(0.55)
     assert all(a >= b for a, b in itertools.pairwise(rates[20:]))
@@ -385,7 +402,7 @@ def poisoned(at):
         last.step = step
         return [*others, last]
 
-    return patch.object(trainer, "make_optimizers", make)
+    return patch.object(training_run, "make_optimizers", make)
 
 
 @pytest.mark.parametrize(
@@ -565,7 +582,7 @@ def told(*values, instead=lambda model: None):
         instead(model)
         return next(values), 0.5
 
-    return patch.object(trainer, "validation", validation)
+    return patch.object(training_run, "validation", validation)
 
 
 RATES = {
@@ -581,7 +598,7 @@ each_rate = pytest.mark.parametrize("decay, final_lr", RATES)
 @each_rate
 def test_the_rates_of_a_short_run_by_hand(decay, final_lr):
     settings = Settings(warmup=1 / 3, decay=decay, final_lr=final_lr)
-    rates = [peak_share(step, 6, settings) for step in range(6)]
+    rates = [lr_multiplier(step, 6, settings) for step in range(6)]
     assert rates == pytest.approx(RATES[decay, final_lr], abs=1e-6)
 
 
@@ -595,7 +612,7 @@ def test_every_parameter_follows_the_schedule_from_its_own_peak(decay, final_lr)
         made.extend(make_optimizers(*arguments))
         return made
 
-    with patch.object(trainer, "make_optimizers", make):
+    with patch.object(training_run, "make_optimizers", make):
         for record, share in zip(
             train(new(cats()), cats(), settings), RATES[decay, final_lr], strict=True
         ):
@@ -608,7 +625,7 @@ def descend(clip):
     """The steps of a run of `Told`, and then the same on paper."""
     settings = dict(lr=0.5, warmup=1 / 3, grad_clip=clip, batch_size=3, grad_accumulation=2)
     model = Told()
-    with patch.object(trainer, "make_optimizers", plain_descent), told(9.0):
+    with patch.object(training_run, "make_optimizers", plain_descent), told(9.0):
         records = list(train(model, cats(), replace(SETTINGS, max_steps=6, **settings)))
     price = np.linspace(-1, 1, 40)
     parts = [part.numpy() for part in model.read]
@@ -685,9 +702,9 @@ def test_seconds_are_of_training_alone_and_go_on_after_an_interruption(tmp_path)
     fake = SimpleNamespace(perf_counter=lambda: clock.now)
     with (
         QUICK_DISK,
-        patch.object(trainer, "time", fake),
-        patch.object(trainer, "backward", takes(2.0, trainer.backward)),
-        patch.object(trainer, "validation", takes(100.0, lambda *_: (1.0, 0.5))),
+        patch.object(training_run, "time", fake),
+        patch.object(training_run, "backward", takes(2.0, training_run.backward)),
+        patch.object(training_run, "validation", takes(100.0, lambda *_: (1.0, 0.5))),
         patch.object(checkpoint, "save", takes(1000.0, checkpoint.save)),
     ):
         records = list(train(new(cats()), cats(), settings, tmp_path, stop=after(3)))
@@ -708,9 +725,9 @@ def test_bfloat16_is_chosen_for_a_gpu_that_has_it_and_else_where_told_to(there):
     with warnings.catch_warnings(), patch("torch.cuda.is_bf16_supported", lambda: there):
         warnings.simplefilter("ignore")  # that there is no GPU
         for dtype, device in itertools.product(["auto", "float32"], ["cpu", "cuda"]):
-            context = trainer._autocast(dtype, torch.device(device))
+            context = training_run.autocast(dtype, torch.device(device))
             chosen[dtype, device] = not isinstance(context, nullcontext)
         assert chosen.pop(("auto", "cuda")) == there
         assert not any(chosen.values())
-        context = trainer._autocast("bfloat16", torch.device("cpu"))
+        context = training_run.autocast("bfloat16", torch.device("cpu"))
     assert (context.device, context.fast_dtype) == ("cpu", torch.bfloat16)

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from .. import atomic, evaluate
-from ..errors import at_least_one, choose
+from ..errors import check_positive, lookup
 from ..networks.base import Sizes
 from ..paradigms import PRESETS, build, parameters
 from ..show import figures
@@ -14,7 +14,7 @@ from ..training import checkpoint
 from ..training.log import read_log
 from ..training.matching import build_alike
 from ..training.resume import check_same
-from ..training.settings import Settings, total_steps, usable
+from ..training.settings import Settings, resolve_device, total_steps
 from .registry import IN_STEPS, flag
 from .shared import Command, Text, fit, goes_with_networks, goes_with_paradigms, make_room, working
 
@@ -59,10 +59,10 @@ class Compare(Command):
         )
 
     def run(self):
-        at_least_one(self, ["draws", "sampling_steps"])
+        check_positive(self, ["draws", "sampling_steps"])
         for name in self.models:
-            choose("model", name, PRESETS)
-        usable(self.settings.device)
+            lookup("model", name, PRESETS)
+        resolve_device(self.settings.device)
         with working("reading the text"):
             data = self.text.load(self.sizes.block_size)
         out = Path(self.out or f"runs/compare-{Path(data.corpus.name).stem}")
@@ -115,7 +115,7 @@ class Compare(Command):
             out / "figure.png",
             figures.learning_curves,
             {name: read_log(out / name) for name in models},
-            evaluate.floors(data, rows),
+            evaluate.reference_levels(data, rows),
             evaluate.nats_per_bit(data),
             data.corpus.name,
         )

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from .. import atomic, evaluate
 from ..data import corpora
-from ..errors import InputError, at_least_one, check_seed, choose
+from ..errors import InputError, check_positive, check_seed, lookup
 from ..paradigms import PRESETS
 from ..training import checkpoint
 from .registry import DECODINGS, IN_STEPS, flag
@@ -60,7 +60,7 @@ class Evaluate(Command):
         return models | dict(draws=draws, eval_windows=rows, baselines=rows, n=ways)
 
     def run(self):
-        at_least_one(self, ["draws", "sampling_steps", "eval_windows", "n"])
+        check_positive(self, ["draws", "sampling_steps", "eval_windows", "n"])
         check_seed(self.seed)
         check_output("json", self.json)
         other = self.dataset and corpora.load(self.dataset)
@@ -70,7 +70,9 @@ class Evaluate(Command):
                 saved = checkpoint.load(path)
                 length = saved.config["recipe"]["block_size"]
                 data = (
-                    corpora.Data(other, saved.tokenizer, length) if other else corpora.of_run(saved)
+                    corpora.TokenizedCorpus(other, saved.tokenizer, length)
+                    if other
+                    else corpora.of_run(saved)
                 )
                 if self.decoding:
                     rows += self.decodings(path, saved.model, data)
@@ -97,7 +99,7 @@ class Evaluate(Command):
         if self.decoding:
             if len(texts) > 1:
                 raise InputError("these models read different languages: name one with --dataset")
-            rows.append(evaluate.decoding_of_the_truth(read[-1], self.seed, self.n))
+            rows.append(evaluate.decoding_of_language(read[-1], self.seed, self.n))
             print(evaluate.decoding_table(rows), end="")
             self.save(rows)
             return
@@ -129,11 +131,11 @@ class Evaluate(Command):
                 "writing are judged by the truth: train one with --dataset language"
             )
         known = {name: name for p in PRESETS.values() for name in p.paradigm.decodings}
-        names = [choose("decoding", name, known | {"all": "all"}) for name in self.decoding]
+        names = [lookup("decoding", name, known | {"all": "all"}) for name in self.decoding]
         chosen = [name for name in model.decodings if name in names or "all" in names]
         return [
             dict(
-                evaluate.decoding(
+                evaluate.decoding_metrics(
                     model, data, f"{path}: {name}", model.decodings[name],
                     self.seed, self.sampling_steps, self.n,
                 ),

@@ -14,7 +14,7 @@ from textwrap import shorten
 import tyro
 
 from .. import __version__
-from ..errors import MOST, InputError, choose
+from ..errors import MOST, InputError, lookup
 from ..signals import INTERRUPTED
 from ..terminal import guarded, visible
 from ..training import distributed
@@ -48,7 +48,7 @@ def parse(arguments):
     if name in ("prepare", "prepare -h", "prepare --help"):
         print(usage())
         raise SystemExit(0 if words == len(arguments) else 2)
-    command = choose("command", name, COMMANDS)
+    command = lookup("command", name, COMMANDS)
     rest, typed = split(rest, flags(command))
     options = dict(
         prog=f"nanoparadigm {name}",
@@ -109,7 +109,7 @@ def split(arguments, known):
         if flag not in known and positive in known and kind(known[positive]) is bool:
             flag = positive
         try:
-            choose("flag", f"--{flag}", {f"--{name}": None for name in (*known, "help")})
+            lookup("flag", f"--{flag}", {f"--{name}": None for name in (*known, "help")})
         except InputError as error:
             if not one_text:
                 raise
@@ -187,7 +187,7 @@ def sentence(error):
 
 
 def main(arguments=None):
-    """Run a command; the exit status is 0, 2 for misuse, 1 where the machine refused, UNFINISHED
+    """Run a command; the exit status is 0, 2 for misuse, 1 where the machine refused, EXIT_REQUEUE
     or INTERRUPTED for a training that was stopped and saved."""
     open_streams()
     if hasattr(sys.stdout, "reconfigure"):  # not every terminal can show ± or what a model writes

@@ -9,13 +9,13 @@ import torch
 import tyro
 
 from ..data import corpora, readers, shards, tokenizers
-from ..errors import InputError, at_least_one
+from ..errors import InputError, check_positive
 from ..evaluate import token_entropy
 from ..networks.base import check_weights
 from ..paradigms import Autoregressive
 from ..studies.schedules import scorers
 from ..training import checkpoint
-from ..training.settings import usable
+from ..training.settings import resolve_device
 from .registry import LEFT_TO_RIGHT, flag
 from .shared import Command, progress
 
@@ -126,11 +126,11 @@ class PrepareEntropy(Command):
     """cpu or cuda"""
 
     def run(self):
-        at_least_one(self, ["tokens"])
+        check_positive(self, ["tokens"])
         out = Path(self.out)
         if out.suffix != ".npy":
             raise InputError(f"--out is {self.out}: give a name that ends in .npy")
-        usable(self.device)
+        resolve_device(self.device)
         if scorers.is_gpt2(self.checkpoint):
             if self.dataset is None:
                 raise InputError("gpt2 has no text of its own here: name one with --dataset")
@@ -147,7 +147,7 @@ class PrepareEntropy(Command):
                 )
             check_weights(model)
         data = (
-            corpora.Data(corpora.load(self.dataset), tokenizer, length)
+            corpora.TokenizedCorpus(corpora.load(self.dataset), tokenizer, length)
             if self.dataset
             else corpora.of_run(saved)
         )

@@ -8,7 +8,7 @@ import torch
 
 from ..data.tokenizers import encode
 from ..decoding.categorical import choose_sampler
-from ..errors import at_least_one, check_seed
+from ..errors import check_positive, check_seed
 from ..training import checkpoint
 from .registry import IN_STEPS, LEFT_TO_RIGHT, as_flags, flag, sampler_options
 from .shared import Command, goes_with_paradigms, paradigms, seeded, taken
@@ -37,7 +37,7 @@ class Common:
     def options(self, saved):
         """Return the options of `generate` for a Checkpoint's model. Raises InputError for those
         that none of its samplers takes."""
-        at_least_one(self, ["sampling_steps"])
+        check_positive(self, ["sampling_steps"])
         mine = vars(self).copy()
         every = {name: mine.pop(name) for name in ("temperature", "top_k", "top_p", "blocks")}
         every["steps"] = mine.pop("sampling_steps")
@@ -113,7 +113,7 @@ class Sample(Command):
         )
 
     def run(self):
-        at_least_one(self, ["n", "fill_length", "candidates"])
+        check_positive(self, ["n", "fill_length", "candidates"])
         check_seed(self.seed)
         saved = checkpoint.load(self.checkpoint)
         model, tokenizer = saved.model.eval(), saved.tokenizer

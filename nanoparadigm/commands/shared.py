@@ -14,7 +14,7 @@ from tqdm import tqdm
 from .. import atomic, files
 from ..data import corpora, tokenizers
 from ..errors import InputError
-from ..evaluate.tables import said
+from ..evaluate.tables import with_error
 from ..networks.base import Sizes
 from ..paradigms import PRESETS
 from ..terminal import harmless, unguarded
@@ -55,7 +55,7 @@ class Text:
         in_words = tokenizer.kind == "word"
         if block_size == Sizes.block_size and corpus.sequence_length and in_words:
             block_size = corpus.sequence_length
-        return corpora.Data(corpus, tokenizer, block_size)
+        return corpora.TokenizedCorpus(corpus, tokenizer, block_size)
 
     def build(self, corpus):
         """Its tokenizer; where that takes more than a second, the time it has taken is shown."""
@@ -111,7 +111,7 @@ def fit(name, model, data, settings, run, resume, stop, lock=None):
             shown["loss"] = f"{record['loss']:.3f}"
             if "val" in record:
                 val = dict(mean=record["val"], se=record["val_se"])
-                shown["val"] = said(val, before="= " if model.exact else "<= ")
+                shown["val"] = with_error(val, before="= " if model.exact else "<= ")
             bar.set_postfix_str(", ".join(f"{k} {v}" for k, v in shown.items()), refresh=False)
             bar.update(step - bar.n)
     return step == total

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from .. import evaluate
-from ..errors import at_least_one, check_seed, choose
+from ..errors import check_positive, check_seed, lookup
 from ..signals import stop_signals
 from ..studies.schedules import report, slurm, study
 from .shared import Command, duration, progress, tell_damage
@@ -74,7 +74,7 @@ class Study(Command):
         )
 
     def run(self):
-        at_least_one(self, ["workers", "cap"])
+        check_positive(self, ["workers", "cap"])
         for seed in self.seeds:
             check_seed(seed)
         plan = study.load(self.preset)
@@ -159,7 +159,7 @@ class Study(Command):
         names = {trial.id: trial for trial in plan.trials}
         if self.trial.isdecimal() and int(self.trial) < len(names):
             return [plan.trials[int(self.trial)]]
-        return [choose("trial", self.trial, names | {"judge": None})]
+        return [lookup("trial", self.trial, names | {"judge": None})]
 
     def plan(self, plan):
         """What a dry run says."""

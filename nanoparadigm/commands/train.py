@@ -6,14 +6,14 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 
 from ..data import corpora
-from ..errors import InputError, choose
+from ..errors import InputError, lookup
 from ..networks.base import Sizes
 from ..paradigms import PRESETS, build, parameters
 from ..signals import stop_signals
 from ..training import checkpoint, distributed
 from ..training.resume import Began
-from ..training.settings import FREE, Settings, total_steps, usable
-from ..training.trainer import rows_of_each
+from ..training.run import rows_per_process
+from ..training.settings import RESUMABLE, Settings, resolve_device, total_steps
 from .registry import MODELS, NETWORK_NAMES, as_flags, flag, paradigm_options
 from .shared import Command, Text, fit, flat, goes_with_networks, make_room, say, working
 
@@ -83,7 +83,7 @@ class Train(Command):
         """InputError if a flag would change what the resumed run already is."""
         old, new = flat(stored), flat(self)
         for name in new:  # a text is known by what it holds: see `go_on`
-            if name not in (*FREE, "out", "dataset") and new[name] != old[name]:
+            if name not in (*RESUMABLE, "out", "dataset") and new[name] != old[name]:
                 raise InputError(
                     f"the run in {self.folder} has {name} {old[name]}, which --resume cannot "
                     f"change to {new[name]}: drop --{name}, or start a new run with --out"
@@ -96,7 +96,7 @@ class Train(Command):
         return bool(checkpoint.read_pointer(folder)) or (folder / "config.json").exists()
 
     def begin(self):
-        choose("model", self.model, PRESETS)
+        lookup("model", self.model, PRESETS)
         with working("reading the text"):
             data = self.text.load(self.sizes.block_size)
         model = build(
@@ -107,8 +107,8 @@ class Train(Command):
             **vars(self.paradigm),
             **asdict(replace(self.sizes, block_size=data.length)),
         )
-        usable(self.settings.device)
-        rows_of_each(self.settings)
+        resolve_device(self.settings.device)
+        rows_per_process(self.settings)
         return model, data
 
     def go_on(self):
@@ -118,7 +118,7 @@ class Train(Command):
             return saved.model, corpora.of_run(saved, None if same_name else self.text.dataset)
 
     def run(self):
-        with distributed.joined(self.settings.device), ExitStack() as stack:
+        with distributed.process_group(self.settings.device), ExitStack() as stack:
             model, data = self.go_on() if self.resume else self.begin()
             lock = None
             if not self.resume and distributed.rank() == 0:

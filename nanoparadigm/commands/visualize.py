@@ -9,7 +9,7 @@ from pathlib import Path
 from rich.console import Console
 
 from ..data.tokenizers import encode
-from ..errors import InputError, check_seed, choose
+from ..errors import InputError, check_seed, lookup
 from ..show import animation
 from ..terminal import unguarded
 from ..training import checkpoint
@@ -54,7 +54,7 @@ class Visualize(Command):
 
     def run(self):
         check_seed(self.seed)
-        choose("clock", self.clock, animation.CLOCKS)
+        lookup("clock", self.clock, animation.CLOCKS)
         check_output("html", self.html)
         check_output("gif", self.gif)
         if not 0 <= self.seconds < math.inf:

@@ -1,50 +1,90 @@
 """Texts to learn from: where each one is found, how it is split, how it becomes batches of tokens.
 
 A published text is looked for in the folder named by the environment variable NANOPARADIGM_DATA,
-then in the user's cache folder, and only then downloaded to that cache. The text of a run is known
-by its fingerprint, whatever its name is and wherever it lies: see `of_run`.
+then in the user's cache folder, and only then downloaded to that cache. The text of a run is
+recognised by its fingerprint, whatever it is called and wherever it lies: see `of_run`.
 """
 
 import hashlib
 import os
 import platform
+import warnings
 import zipfile
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from pathlib import Path
 from pydoc_data import topics
+from typing import Any, Protocol
 
 import torch
 
 from .. import files
-from ..errors import InputError, choose
+from ..errors import InputError, lookup
+from ..language.automaton import Automaton
 from ..language.grammar import LENGTH, flat, language
 from . import download
-from .corpus import Batches, Corpus, Data, Tokens, windows  # noqa: F401, for all who read texts
+from .corpus import (  # noqa: F401, for all who read texts
+    Corpus,
+    TokenizedCorpus,
+    Tokens,
+    WindowBatches,
+    windows,
+)
 from .shards import Shards
+from .tokenizers import Tokenizer
+
+RENAMED = {"Data": TokenizedCorpus, "Batches": WindowBatches}
+"""names of earlier versions that keep working for one more release"""
 
 
-def load(name, path=None):
-    """The Corpus of that name in DATASETS, or the one made from the UTF-8 text file at that path,
-    or the `shards.Shards` in that folder.
+def __getattr__(name: str) -> type:
+    """Return the class that a name of RENAMED stands for, with a DeprecationWarning."""
+    if name not in RENAMED:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    new = RENAMED[name]
+    message = f"corpora.{name} goes away in the next release: use corpora.{new.__name__}"
+    warnings.warn(message, DeprecationWarning, stacklevel=2)
+    return new
 
-    path: where the file or the folder lies, if its name does not say so. Newlines stay as they are
-    in the file and a byte order mark is dropped. Raises InputError for an unknown name, for a file
-    that is not a UTF-8 text, and where a download is needed and fails.
+
+class TrainedRun(Protocol):
+    """What `of_run` asks of a trained model on disk; a `training.checkpoint.Checkpoint` has it."""
+
+    @property
+    def folder(self) -> Path:
+        """The folder of the checkpoint, inside that of the run."""
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """What config.json holds."""
+
+    @property
+    def tokenizer(self) -> Tokenizer:
+        """The tokenizer that the model reads with."""
+
+
+def load(name: str, path: str | Path | None = None) -> Corpus | Shards:
+    """Load the Corpus of that name in DATASETS, the UTF-8 text file at that path as a Corpus, or
+    the `shards.Shards` in that folder.
+
+    path: where the file or the folder lies, if `name` is not its path. Newlines stay as they are in
+    the file and a byte order mark is dropped. Raises InputError for an unknown name, for a file
+    that is not UTF-8 text, and if a download is needed and fails.
     """
     if path is None and (name in DATASETS or not os.path.exists(name)):
-        return choose("dataset or file", name, DATASETS)()
+        return lookup("dataset or file", name, DATASETS)()
     path = str(path or name)
     if os.path.exists(os.path.join(path, "metadata.json")):
         return Shards(path, name)
     return _first_ninety_percent(name, files.decode(files.read(path), path), path)
 
 
-def of_run(saved, dataset=None):
-    """The Data of the text that the run of a Checkpoint was trained on, wherever it lies now.
+def of_run(saved: TrainedRun, dataset: str | None = None) -> TokenizedCorpus:
+    """Find the text that a run was trained on, wherever it lies now, and tokenize it for its model.
 
-    It is looked for where it lay as seen from the run, so that both may move together, and then
-    under its name; dataset: its name or path, if that is known. Only a text that holds what the run
-    has read is taken. Raises InputError if that is not to be found.
+    The text is looked for at its old path relative to the run, so that both may move together, and
+    then under its name; dataset: its name or path, if known. Only a text with the fingerprint that
+    the run recorded is accepted. Raises InputError if there is none.
     """
     config, tokenizer, others = saved.config, saved.tokenizer, []
     if "corpus" not in config or config.keys().isdisjoint(("corpus_sha256", "text")):
@@ -58,7 +98,7 @@ def of_run(saved, dataset=None):
             others.append(str(error))
             continue
         if is_text_of(config, corpus, tokenizer):
-            return Data(corpus, tokenizer, config["recipe"]["block_size"])
+            return TokenizedCorpus(corpus, tokenizer, config["recipe"]["block_size"])
         others.append(f"{corpus.path or corpus.name} holds another text")
     hint = "put it back, or name it with `dataset`"
     if config["corpus"] == "pydocs":
@@ -71,8 +111,8 @@ def of_run(saved, dataset=None):
     )
 
 
-def _places(saved):
-    """Where to look for the text of a run: pairs of a name and a path, for `load`."""
+def _places(saved: TrainedRun) -> list[tuple[str, str | None]]:
+    """Return where to look for the text of a run: pairs of a name and a path, for `load`."""
     name, place = saved.config["corpus"], saved.config.get("corpus_place")
     if place is None and name in DATASETS:
         return [(name, None)]
@@ -82,10 +122,10 @@ def _places(saved):
     return [(name, path) for path in paths.values() if os.path.exists(path)]
 
 
-def is_text_of(config, corpus, tokenizer):
-    """Whether a run with this config, which has that tokenizer, was trained on the corpus.
+def is_text_of(config: dict[str, Any], corpus: Corpus | Shards, tokenizer: Tokenizer) -> bool:
+    """Return whether a run with this config and this tokenizer was trained on the corpus.
 
-    Earlier versions kept the fingerprint of the tokens alone.
+    Earlier versions recorded only the fingerprint of the tokens.
     """
     if "corpus_sha256" in config:
         return config["corpus_sha256"] == corpus.fingerprint
@@ -95,11 +135,11 @@ def is_text_of(config, corpus, tokenizer):
         return False
 
 
-def identity(data, run):
-    """What the config of a run says of its text, for `of_run`: a dict.
+def identity(data: TokenizedCorpus, run: str | Path) -> dict[str, Any]:
+    """Return what the config of a run records of its text, so that `of_run` finds it again.
 
-    corpus: its name, as given. corpus_place: where it lies as seen from the folder of the run, None
-    for a text of DATASETS. corpus_sha256: its fingerprint. text: that of its tokens.
+    corpus: its name, as given. corpus_place: its path relative to the folder of the run, None for a
+    text of DATASETS. corpus_sha256: its fingerprint. text: the fingerprint of its tokens.
     """
     corpus = data.corpus
     return dict(
@@ -110,8 +150,8 @@ def identity(data, run):
     )
 
 
-def _seen_from(folder, path):
-    """The path relative to the folder; as it is where it lies on another drive."""
+def _seen_from(folder: str | Path, path: str | Path) -> str:
+    """Return the path relative to the folder, or unchanged if it lies on another drive."""
     path = Path(path).parent.resolve() / Path(path).name
     try:
         return Path(os.path.relpath(path, Path(folder).resolve())).as_posix()
@@ -119,9 +159,12 @@ def _seen_from(folder, path):
         return path.as_posix()
 
 
-def held_out(name):
-    """The Corpus of that name with its validation split alone, for models that were trained on
-    another: nothing else of WikiText-2 need be on this machine."""
+def validation_only(name: str) -> Corpus | Shards:
+    """Load the validation split of a corpus, for models that were trained on another text.
+
+    The Corpus has that split as `train` too, and no test split; of WikiText-2 no other need be on
+    this machine. Shards come whole. Raises InputError as `load` does.
+    """
     if DATASETS.get(name) is _wikitext2:
         [text] = _wikitext2_splits("valid")
         return Corpus("wikitext2", text, text)
@@ -131,22 +174,22 @@ def held_out(name):
     return replace(corpus, train=corpus.validation, test="")
 
 
-def _language():
+def _language() -> Corpus:
     return language_corpus()
 
 
-def _language_flat():
+def _language_flat() -> Corpus:
     return language_corpus(n_train=1000, name="language_flat", automaton=flat())
 
 
-def _pydocs():
+def _pydocs() -> Corpus:
     # The language reference that comes with Python: its text depends on the version of Python.
     return _first_ninety_percent(
         "pydocs", "\n".join(text for _, text in sorted(topics.topics.items()))
     )
 
 
-def _shakespeare():
+def _shakespeare() -> Corpus:
     file = "tinyshakespeare.txt"
     sha256 = "86c4e6aa9db7c042ec79f339dcb96d42b0075e16b8fc2e86bf0ca57e2dc565ed"
     url = (
@@ -163,11 +206,11 @@ def _shakespeare():
     return _first_ninety_percent("shakespeare", files.decode(data, path))
 
 
-def _wikitext2():
+def _wikitext2() -> Corpus:
     return Corpus("wikitext2", *_wikitext2_splits("train", "valid", "test"))
 
 
-def _wikitext2_splits(*splits):
+def _wikitext2_splits(*splits: str) -> list[str]:
     names = [f"wikitext2/wiki.{split}.tokens" for split in splits]
     url = "https://wikitext.smerity.com/wikitext-2-v1.zip"
     sha256 = "92675f1d63015c1c8b51f1656a52d5bdbc33aafa60cc47a218a66e7ee817488c"
@@ -181,7 +224,7 @@ def _wikitext2_splits(*splits):
         return [files.decode(archive.read(member), member) for member in members]
 
 
-DATASETS = {
+DATASETS: dict[str, Callable[[], Corpus]] = {
     "language": _language,
     "language_flat": _language_flat,
     "pydocs": _pydocs,
@@ -191,18 +234,25 @@ DATASETS = {
 }
 
 
-def _first_ninety_percent(name, text, path=None):
+def _first_ninety_percent(name: str, text: str, path: str | None = None) -> Corpus:
     cut = len(text) * 9 // 10
     return Corpus(name, train=text[:cut], validation=text[cut:], path=path)
 
 
-def _download(dataset, names, url, sha256, file):
+def _download(dataset: str, names: Collection[str], url: str, sha256: str, file: str) -> Path:
     instead = "use a dataset that needs no download, language or pydocs"
     return download.download(dataset, names, url, sha256, file, instead)
 
 
-def language_corpus(n_train=20_000, n_validation=1000, seed=0, name="language", automaton=None):
-    """The language, or another automaton, as a corpus: texts of LENGTH words, one after another."""
+def language_corpus(
+    n_train: int = 20_000,
+    n_validation: int = 1000,
+    seed: int = 0,
+    name: str = "language",
+    automaton: Automaton | None = None,
+) -> Corpus:
+    """Draw a corpus from the language, or from another automaton: n_train + n_validation texts of
+    LENGTH words, one after another."""
     automaton = automaton or language()
     x = automaton.sample(n_train + n_validation, LENGTH, torch.Generator().manual_seed(seed))
     train, validation = (

@@ -4,23 +4,34 @@ import hashlib
 import zlib
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any, Protocol, Self
 
 import torch
+from torch import Generator, Tensor
 
 from ..errors import InputError
 from ..language.automaton import Automaton
+from .tokenizers import Tokenizer
+
+
+class TokenSequence(Protocol):
+    """A text (T,) of token ids that need not be in memory: a LongTensor, or `shards.Stream`."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, i: Any) -> Tensor: ...
 
 
 @dataclass(frozen=True)
 class Tokens:
     """The splits of a corpus as one tokenizer writes them."""
 
-    train: torch.Tensor
+    train: TokenSequence
     """LongTensor (T,), or anything that has a length and turns indices into LongTensors"""
-    validation: torch.Tensor
-    """LongTensor"""
+    validation: Tensor
+    """LongTensor (T,)"""
     characters: int
-    """of the validation split"""
+    """in the validation split"""
     fingerprint: int
     """tells these tokens from others: a CRC-32, against accidents and not against malice"""
 
@@ -39,19 +50,20 @@ class Corpus:
     truth: Automaton | None = None
     """the language the corpus was drawn from, where it is known"""
     path: str | None = field(default=None, compare=False)
-    """the file it was read from, where it is no text of DATASETS"""
+    """the file it was read from, unless it is a text of DATASETS"""
 
     tokenizer = None
-    """a text is written in no tokens yet"""
+    """a text has not been tokenized yet, unlike `Shards`"""
 
     @cached_property
-    def fingerprint(self):
-        """The SHA-256 of the two splits that are read, and of where one ends, in hexadecimal."""
+    def fingerprint(self) -> str:
+        """The SHA-256, in hexadecimal, of the training and validation splits and of the position
+        where the first of them ends."""
         text = f"{len(self.train)} {self.train}{self.validation}"
         return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
-    def tokens(self, tokenizer):
-        """The Tokens of the text; InputError for a tokenizer that cannot read it."""
+    def tokens(self, tokenizer: Tokenizer) -> Tokens:
+        """Return the Tokens of the text. Raises InputError if the tokenizer cannot read it."""
         unseen = {*tokenizer.unseen(self.train), *tokenizer.unseen(self.validation)}
         if unseen:
             some = ", ".join(map(repr, sorted(unseen)[:5]))
@@ -67,30 +79,41 @@ class Corpus:
         return Tokens(train, validation, len(self.validation), fingerprint)
 
 
-def windows(tokens, length):
-    """The fixed windows a text is scored in: in order, side by side, every token in exactly one.
+def windows(tokens: Tensor, length: int) -> list[Tensor]:
+    """Cut a text into the fixed windows it is scored in: in order, side by side, with every token
+    in exactly one.
 
-    tokens (T,) -> a list of LongTensors, (T // length, length) and, where the end is left over,
-    (1, T % length). Either is left out where it would be empty.
+    tokens (T,) -> a list of LongTensors: the full windows (T // length, length), then the shorter
+    one at the end (1, T % length). Either is left out where it would be empty.
     """
     whole = len(tokens) // length * length
     parts = [tokens[:whole].view(-1, length), tokens[whole:].view(1, -1)]
     return [part for part in parts if part.numel()]
 
 
-class Data:
-    """A corpus as one tokenizer writes it, cut for windows of `length` tokens.
+class Source(Protocol):
+    """What is cut into windows: a Corpus, or a folder of `shards.Shards`."""
 
-    train (T,): the tokens to draw batches from. validation: the fixed windows every paradigm is
-    scored on. aligned: each window is one of the sequences that the corpus is made of. truth: the
-    language of the corpus, an Automaton, where it is known and its words are the tokens.
-    characters_per_token: of the validation split, what turns nats per token into bits per
-    character. fingerprint: a number that tells this text, as tokens, from others. Raises InputError
-    for a text with no window to train or to score on, and for a tokenizer that cannot read the
-    text.
+    name: str
+    sequence_length: int | None
+    truth: Automaton | None
+
+    def tokens(self, tokenizer: Tokenizer) -> Tokens: ...
+
+
+class TokenizedCorpus:
+    """A corpus as one tokenizer writes it, cut into windows of `length` tokens.
+
+    corpus: a Corpus or a folder of Shards. train (T,): the tokens to draw batches from. validation:
+    the fixed windows every paradigm is scored on, as `windows` cuts them. aligned: each window is
+    one of the sequences that the corpus is made of. truth: the language of the corpus, an
+    Automaton, if it is known and its words are the tokens. characters_per_token: of the validation
+    split; it turns nats per token into bits per character. fingerprint: a number that tells this
+    text, as tokens, from others. Raises InputError if a split is shorter than one window, and if
+    the tokenizer cannot read the text.
     """
 
-    def __init__(self, corpus, tokenizer, length):
+    def __init__(self, corpus: Source, tokenizer: Tokenizer, length: int) -> None:
         if length < 1:
             raise InputError(f"a window of {length} tokens holds none: ask for 1 or more")
         self.corpus = corpus
@@ -119,19 +142,26 @@ class Data:
         self.fingerprint = tokens.fingerprint
 
 
-class Batches:
+class WindowBatches:
     """An endless iterator over random batches, LongTensors (batch_size, length), of a text (T,).
 
-    Every epoch cuts the text into windows side by side, from a new random offset below `length`,
-    and serves each once in a new random order. A batch that an epoch cannot fill goes on in the
-    next one, so every batch is full. With `aligned` the offset stays 0: windows are then the
-    sequences of a corpus of fixed-length sequences.
+    Every epoch cuts the text into windows side by side, starting at a new random offset below
+    `length`, and serves each window once, in a new random order. A batch that one epoch cannot fill
+    is completed from the next, so every batch is full. With `aligned` the offset stays 0: the
+    windows are then the sequences of a corpus of fixed-length sequences.
 
     The generator belongs to this object: nothing else may draw from it. Raises InputError if the
     text is shorter than one window.
     """
 
-    def __init__(self, tokens, batch_size, length, generator, aligned=False):
+    def __init__(
+        self,
+        tokens: TokenSequence,
+        batch_size: int,
+        length: int,
+        generator: Generator,
+        aligned: bool = False,
+    ) -> None:
         if len(tokens) < length:
             raise InputError(
                 f"the training text holds only {len(tokens)} of the {length} tokens that one "
@@ -144,7 +174,7 @@ class Batches:
         self.aligned = aligned
         self._begin(epoch=0)
 
-    def _begin(self, epoch):
+    def _begin(self, epoch: int) -> None:
         self._epoch = epoch
         self._position = 0
         self._generator_state = self.generator.get_state()
@@ -155,34 +185,34 @@ class Batches:
         order = torch.randperm(count, generator=self.generator)
         self._starts = offset + self.length * order
 
-    def _next_start(self):
+    def _next_start(self) -> int:
         if self._position == len(self._starts):
             self._begin(self._epoch + 1)
         self._position += 1
         return self._starts[self._position - 1].item()
 
-    def __iter__(self):
+    def __iter__(self) -> Self:
         return self
 
-    def __next__(self):
+    def __next__(self) -> Tensor:
         starts = torch.tensor([self._next_start() for _ in range(self.batch_size)])
         return self.tokens[starts[:, None] + torch.arange(self.length)]
 
     @property
-    def epoch(self):
-        """How often the text has been served so far, a float."""
+    def epoch(self) -> float:
+        """How often the text has been served so far."""
         return self._epoch + self._position / len(self._starts)
 
-    def state_dict(self):
-        """The place in the stream, as ints and one tensor."""
+    def state_dict(self) -> dict[str, Any]:
+        """Return the position in the stream: two ints and the state of the generator, a tensor."""
         return {
             "epoch": self._epoch,
             "position": self._position,
             "generator": self._generator_state,
         }
 
-    def load_state_dict(self, state):
-        """Go on where the `state_dict` of a Batches over the same text and sizes was taken."""
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from where `state_dict` was called, on an iterator over the same text and sizes."""
         self.generator.set_state(state["generator"])
         self._begin(state["epoch"])
         self._position = state["position"]

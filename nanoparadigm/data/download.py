@@ -1,6 +1,7 @@
 """Find a published file on this machine, or download it once."""
 
 import os
+from collections.abc import Collection
 from pathlib import Path
 
 import pooch
@@ -8,8 +9,8 @@ import pooch
 from ..errors import InputError
 
 
-def folder_with(files):
-    """The first place on this machine that holds all the files, or None."""
+def folder_with(files: Collection[str]) -> Path | None:
+    """Return the first folder on this machine that holds all the files, or None."""
     places = [os.environ.get("NANOPARADIGM_DATA"), pooch.os_cache("nanoparadigm")]
     for folder in (Path(place) for place in places if place):
         if all((folder / file).is_file() for file in files):
@@ -17,10 +18,13 @@ def folder_with(files):
     return None
 
 
-def download(name, files, url, sha256, file, instead):
-    """The path of the file in the user's cache, fetched from the url unless it is there already.
+def download(
+    name: str, files: Collection[str], url: str, sha256: str, file: str, instead: str
+) -> Path:
+    """Return the path of the file in the user's cache, fetched from the url unless it is there.
 
-    InputError where that fails, which names the `files` that would do and what to use `instead`.
+    name: of what is downloaded. Raises InputError if the download fails; the message names the
+    `files` to provide by hand and what to do `instead`.
     """
     pooch.get_logger().setLevel("WARNING")  # it writes every download to the terminal otherwise
     try:

@@ -1,4 +1,4 @@
-"""Documents to token ids in several processes, in the order they came.
+"""Turn documents into token ids in several processes, and keep their order.
 
 Every worker is a fresh Python, which takes seconds to import the package; a script that asks for
 more than one must do so under `if __name__ == "__main__":`.
@@ -9,23 +9,32 @@ import multiprocessing
 import os
 import signal
 from collections import deque
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
 
 import numpy as np
 
 from ..signals import after_parent
 from . import tokenizers
+from .tokenizers import Tokenizer
 
 ID = np.dtype("<u2")
-CHUNK = 2**19  # characters that a worker gets at a time: enough to outweigh the way there
+CHUNK = 2**19  # characters that a worker gets at a time: enough to outweigh sending them
+
+Encoded = tuple[np.ndarray, int]
+"""the ids (T,) of a document, uint16 with the end of text, and its characters"""
 
 
-def encode(documents, tokenizer, saved, workers):
-    """Yield ids (T,), uint16 with the end of text, and characters of every document, in order.
+def encode(
+    documents: Iterable[str], tokenizer: Tokenizer, saved: Path, workers: int
+) -> Iterator[Encoded]:
+    """Yield the ids (T,), uint16 with the end of text, and the characters of every document.
 
-    saved: the path of the tokenizer's file, which the workers (processes, if more than one) read.
-    Documents are asked for only as fast as they are encoded. OSError where a worker dies.
+    saved: the path of the tokenizer's file, which the workers read. workers: processes; 1 encodes
+    in this one. Documents are consumed only as fast as they are encoded. Raises OSError if a worker
+    dies.
     """
     chunks = _chunks(documents)
     if workers == 1:
@@ -48,8 +57,8 @@ def encode(documents, tokenizer, saved, workers):
         pool.shutdown(cancel_futures=True)
 
 
-def _chunks(documents):
-    """Lists of documents that take about the same time to encode."""
+def _chunks(documents: Iterable[str]) -> Iterator[list[str]]:
+    """Yield lists of documents that take about the same time to encode."""
     chunk, size = [], 0
     for text in documents:
         chunk.append(text)
@@ -61,19 +70,19 @@ def _chunks(documents):
         yield chunk
 
 
-def _encode(tokenizer, texts):
+def _encode(tokenizer: Tokenizer, texts: list[str]) -> list[Encoded]:
     end = tokenizer.end_of_text
     return [(np.array([*tokenizer.encode(text), end], ID), len(text)) for text in texts]
 
 
-def _encode_apart(path, texts):
+def _encode_apart(path: Path, texts: list[str]) -> list[Encoded]:
     return _encode(_tokenizer(path), texts)
 
 
 _tokenizer = functools.cache(tokenizers.load)  # a worker lives for one call of `encode`
 
 
-def _end_with_parent():
-    """A worker leaves Ctrl-C to its parent, and ends when that is killed."""
+def _end_with_parent() -> None:
+    """Leave Ctrl-C to the parent of this worker, and end when the parent is killed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     after_parent(lambda: os._exit(1))

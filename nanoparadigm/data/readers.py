@@ -1,12 +1,12 @@
-"""Documents one after another, from files or from a hub, without ever holding them all.
+"""Read documents one after another, from files or from a hub, without ever holding them all.
 
 A source is the path of a file, a folder, a pattern such as "data/*.parquet", or else the name of a
 dataset on the Hugging Face hub, OWNER/NAME or OWNER/NAME/CONFIGURATION. Files, by their endings,
-in small letters or capitals:
+in lower or upper case:
 
-    .jsonl  .jsonl.gz    an object a line, whose "text" is a document
-    .parquet             a row each, whose column "text" is a document (needs pyarrow)
-    .txt  .txt.gz        one document each
+    .jsonl  .jsonl.gz    one object per line, whose "text" is a document
+    .parquet             one document per row, in the column "text" (needs pyarrow)
+    .txt  .txt.gz        one document per file
 """
 
 import glob
@@ -14,6 +14,7 @@ import gzip
 import os
 import re
 import zlib
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +24,16 @@ from ..errors import InputError
 INSTALL = "install it with pip install 'nanoparadigm[scale]'"
 DAMAGED = EOFError, gzip.BadGzipFile, zlib.error
 
+Records = Iterator[tuple[Path | str, Any]]
+"""pairs of where a record is, for messages, and the record: a dict whose "text" is a document"""
 
-def find(sources):
-    """The files (Paths, by name within a folder or pattern) and hub names (strings) that the
-    sources stand for, in their order; InputError for a source that stands for nothing."""
+
+def find(sources: Iterable[str]) -> list[Path | str]:
+    """Return the files (Paths) and hub names (strings) that the sources stand for, in their order.
+
+    The files of a folder or a pattern are sorted by name. Raises InputError for a source that
+    stands for nothing.
+    """
     found = []
     for source in sources:
         path = Path(source)
@@ -47,11 +54,11 @@ def find(sources):
     return found
 
 
-def _matching(pattern):
-    """The paths that a pattern stands for, sorted. A part of it that is there under its own name
-    means that one: names may hold brackets."""
+def _matching(pattern: Path) -> list[Path]:
+    """Return the paths that match a pattern, sorted. Names may hold brackets: a part of the pattern
+    that exists under its own name stands for itself."""
 
-    def inside(folder, part):
+    def inside(folder: Path, part: str) -> list[str]:
         return [part] if os.path.exists(folder / part) else glob.glob(part, root_dir=folder)
 
     found = [Path()]
@@ -60,8 +67,8 @@ def _matching(pattern):
     return sorted(found)
 
 
-def describe(found):
-    """A line that tells what `find` found from anything else by its names and sizes."""
+def describe(found: list[Path | str]) -> str:
+    """Return a line that tells what `find` found from anything else, by its names and sizes."""
     names = [p if isinstance(p, str) else f"{p.name} ({p.stat().st_size:,} bytes)" for p in found]
     if len(names) == 1:
         return names[0]
@@ -71,14 +78,15 @@ def describe(found):
 class Texts:
     """The documents of what `find` found, one after another.
 
-    Those whose "text" is null or not there are left out, and counted in `skipped`. InputError for
-    one that cannot be read, which names the file and the line, and where none of them has a text.
+    Documents whose "text" is null or missing are left out, and counted in `skipped`. Raises
+    InputError for a document that cannot be read, naming the file and the line, and if no document
+    has a text.
     """
 
-    def __init__(self, found):
+    def __init__(self, found: list[Path | str]) -> None:
         self.found, self.skipped = found, 0
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[str]:
         self.skipped = read = 0
         for part in self.found:
             for where, record in _hub(part) if isinstance(part, str) else _reader(part)(part):
@@ -94,13 +102,14 @@ class Texts:
             )
 
 
-def _reader(path):
+def _reader(path: Path) -> Callable[[Path], Records] | None:
     name = path.name.lower()
     return next((reader for ending, reader in READERS.items() if name.endswith(ending)), None)
 
 
-def _document(record, where):
-    """record["text"], if there is one; InputError for what UTF-8 cannot write or is no text."""
+def _document(record: Any, where: Path | str) -> str | None:
+    """Return record["text"], or None if there is none. Raises InputError if it is not a string, or
+    one that UTF-8 cannot write."""
     if not isinstance(record, dict):
         raise InputError(f'{where} is no object with a "text": mend it or leave it out')
     text = record.get("text")
@@ -115,11 +124,11 @@ def _document(record, where):
     return text
 
 
-def _packed(path):
+def _packed(path: Path) -> bool:
     return path.name.lower().endswith(".gz")
 
 
-def _jsonl(path):
+def _jsonl(path: Path) -> Records:
     opened = gzip.open if _packed(path) else open
     number = 0
     try:
@@ -132,7 +141,7 @@ def _jsonl(path):
         raise InputError(f"{path} is damaged after line {number} ({error}): get it anew") from error
 
 
-def _parquet(path):
+def _parquet(path: Path) -> Records:
     try:
         import pyarrow
         from pyarrow.parquet import ParquetFile
@@ -160,7 +169,7 @@ def _parquet(path):
         raise InputError(f"{path} is damaged after row {row} ({said}): get it anew") from error
 
 
-def _text(path):
+def _text(path: Path) -> Records:
     data = files.read(path)
     try:
         data = gzip.decompress(data) if _packed(path) else data
@@ -169,7 +178,7 @@ def _text(path):
     yield path, {"text": files.decode(data, path)}
 
 
-def _hub(name):
+def _hub(name: str) -> Records:
     try:
         from datasets import load_dataset
     except ImportError as error:

@@ -1,37 +1,40 @@
-"""Texts too long to hold: written once to disk as token ids, read where they lie.
+"""Texts too long for memory: written to disk once as token ids, and read from there.
 
 A folder of shards. Documents follow one another, each ended by the end-of-text token:
 
     metadata.json      what it was made from; of every file its tokens, documents and hash
     tokenizer.json
     validation.bin     the first documents, held out; raw little-endian uint16
-    train-00000.bin    the following documents, in files of equal size wherever that cuts them
+    train-00000.bin    the following documents, in files of equal size, cut wherever that falls
     train-00001.bin    ...
 
 A file is written under another name first and counts only once metadata.json names it: whatever
-interrupts the writing, the same call goes on after the last whole file. It also writes anew what
-was damaged later, as far as sizes tell; `Shards.check` reads everything.
+interrupts the writing, the same call continues after the last whole file. It also rewrites what was
+damaged later, as far as sizes tell; `Shards.check` reads everything.
 """
 
 import hashlib
 import json
 import os
 import zlib
+from collections.abc import Iterable, Iterator
 from contextlib import closing
 from itertools import islice, takewhile
 from pathlib import Path
-from typing import Annotated, Literal, TypedDict
+from typing import Annotated, Any, Literal, TypedDict
 
 import numpy as np
 import torch
 from msgspec import Meta
+from torch import Tensor
 
 from ..atomic import sole_writer, write_json
 from ..errors import InputError
 from ..files import read_json
 from . import tokenizers
 from .corpus import Tokens
-from .encode_parallel import ID, encode
+from .encode_parallel import ID, Encoded, encode
+from .tokenizers import Tokenizer
 
 FORMAT = "nanoparadigm-shards-1"
 VALIDATION = "validation.bin"
@@ -43,7 +46,7 @@ Positive = Annotated[int, Meta(ge=1, le=2**63 - 1)]
 
 
 class Facts(TypedDict):
-    """Of a file."""
+    """What metadata.json holds of each file."""
 
     tokens: Positive
     documents: Count
@@ -52,7 +55,7 @@ class Facts(TypedDict):
 
 
 class Arguments(TypedDict):
-    """Of `write`: what the same call has in common with an earlier one."""
+    """The arguments of `write` that an interrupted call and its continuation must share."""
 
     source: str
     tokenizer: str
@@ -69,29 +72,29 @@ class Metadata(TypedDict):
     arguments: Arguments
     end_of_text: Count
     unfinished: Count
-    """tokens in the files of a document that they do not hold to its end"""
+    """tokens in the files of a document whose end they do not hold"""
     files: dict[str, Facts]
 
 
 def write(
-    documents,
-    tokenizer,
-    out,
-    tokens,
-    source="",
-    shard_tokens=100_000_000,
-    validation_tokens=1_000_000,
-    workers=1,
-):
-    """Write documents, an iterable of texts, to the folder `out`; yield the training tokens so far.
+    documents: Iterable[str],
+    tokenizer: Tokenizer,
+    out: str | Path,
+    tokens: int,
+    source: str = "",
+    shard_tokens: int = 100_000_000,
+    validation_tokens: int = 1_000_000,
+    workers: int = 1,
+) -> Iterator[int]:
+    """Write documents to the folder `out`; yield the number of training tokens written so far.
 
-    The validation split is the first documents, as few as hold validation_tokens. Training is
-    exactly the next `tokens` tokens, or fewer where the documents end. The same call always leaves
-    the same bytes, whatever the number of workers (processes). It goes on where one was
-    interrupted, or before the first file that is no longer of its size. source: a line that tells
-    these documents from others. Raises InputError for a folder begun with other arguments and for a
-    tokenizer without an end of text or with more ids than uint16 holds; OSError where the disk
-    refuses or a worker dies.
+    The validation split is the first documents, as few as hold validation_tokens. The training
+    split is exactly the next `tokens` tokens, or fewer if the documents end. The same call always
+    leaves the same bytes, whatever the number of workers (processes). It continues where a call was
+    interrupted, or before the first file whose size has changed. source: a line that tells these
+    documents from others. Raises InputError for a folder begun with other arguments, for a
+    tokenizer without an end of text and for one with more ids than uint16 holds; OSError if the
+    disk refuses or a worker dies.
     """
     counts = dict(tokens=tokens, shard_tokens=shard_tokens, validation_tokens=validation_tokens)
     for name, value in (counts | {"workers": workers}).items():
@@ -115,8 +118,8 @@ def write(
         yield _trained(metadata)
 
 
-def _begin(out, tokenizer, arguments):
-    """The metadata to go on with: those of an interrupted call, or new ones."""
+def _begin(out: Path, tokenizer: Tokenizer, arguments: dict[str, Any]) -> Metadata:
+    """Return the metadata to go on with: those of an interrupted call, or new ones."""
     if (out / "metadata.json").exists():
         metadata = _metadata(out)
         for name, old in metadata["arguments"].items() if metadata["files"] else ():
@@ -146,14 +149,14 @@ def _begin(out, tokenizer, arguments):
     return metadata
 
 
-def _save(tokenizer, out):
+def _save(tokenizer: Tokenizer, out: Path) -> None:
     unfinished = out / "tokenizer.json.unfinished"
     tokenizer.save(unfinished)
     os.replace(unfinished, out / "tokenizer.json")
 
 
-def _keep_whole(out, metadata):
-    """Forget the files from the first one on that is not of its size."""
+def _keep_whole(out: Path, metadata: Metadata) -> None:
+    """Forget the first file that does not have its size, and all files after it."""
     whole = [*takewhile(lambda name: _is_whole(out, metadata, name), metadata["files"])]
     if len(whole) == len(metadata["files"]):
         return
@@ -168,13 +171,14 @@ def _keep_whole(out, metadata):
     write_json(out / "metadata.json", metadata)
 
 
-def _is_whole(folder, metadata, name):
+def _is_whole(folder: Path, metadata: Metadata, name: str) -> bool:
     path, bytes_ = folder / name, metadata["files"][name]["tokens"] * ID.itemsize
     return path.is_file() and path.stat().st_size == bytes_
 
 
-def _fill(out, metadata, encoded):
-    """Write the files that the folder lacks from (ids, characters) of every document it lacks."""
+def _fill(out: Path, metadata: Metadata, encoded: Iterator[Encoded]) -> Iterator[int]:
+    """Write the files that the folder lacks from the documents it lacks; yield the training tokens
+    so far."""
     arguments, files = metadata["arguments"], metadata["files"]
     size, tokens = arguments["shard_tokens"], arguments["tokens"]
     plan = {VALIDATION: arguments["validation_tokens"]}
@@ -223,21 +227,21 @@ def _fill(out, metadata, encoded):
     write_json(out / "metadata.json", metadata)
 
 
-def _trained(metadata):
+def _trained(metadata: Metadata) -> int:
     return sum(f["tokens"] for name, f in metadata["files"].items() if name != VALIDATION)
 
 
 class Shards:
-    """What `write` wrote: a corpus that comes as tokens, in the place of a `corpora.Corpus`.
+    """What `write` wrote: a corpus that comes as tokens, used in place of a `corpora.Corpus`.
 
-    Sizes are checked here, hashes by `check`. Raises InputError for a folder that is not finished,
-    damaged, or not ours.
+    Sizes are checked here, hashes by `check`. Raises InputError for a folder that is unfinished,
+    damaged, or was not written by `write`.
     """
 
     sequence_length = None
     truth = None
 
-    def __init__(self, folder, name=None):
+    def __init__(self, folder: str | Path, name: str | None = None) -> None:
         self.name = name or str(folder)
         self.path = str(folder)
         self.folder = Path(folder)
@@ -253,13 +257,16 @@ class Shards:
                 raise InputError(f"{self.folder / name} does not hold {tokens:,} tokens: {AGAIN}")
 
     @property
-    def fingerprint(self):
-        """The SHA-256 of what the metadata say of the files and the tokenizer, in hexadecimal."""
+    def fingerprint(self) -> str:
+        """The SHA-256, in hexadecimal, of what the metadata say of the files and the tokenizer."""
         held = [self.metadata["arguments"]["tokenizer"], self.metadata["files"]]
         return hashlib.sha256(json.dumps(held, sort_keys=True).encode()).hexdigest()
 
-    def tokens(self, tokenizer):
-        """The corpora.Tokens, of which train stays on disk; InputError for another tokenizer."""
+    def tokens(self, tokenizer: Tokenizer) -> Tokens:
+        """Return the Tokens, whose `train` stays on disk.
+
+        Raises InputError if the tokenizer is not the one that the shards were written with.
+        """
         if _identity(tokenizer) != _identity(self.tokenizer):
             raise InputError(
                 f"{self.name} is written in other tokens than the model's: use the text that it "
@@ -276,8 +283,11 @@ class Shards:
             zlib.crc32(json.dumps(files).encode()),
         )
 
-    def check(self):
-        """Read every file; yield the tokens read so far. InputError names a file that changed."""
+    def check(self) -> Iterator[int]:
+        """Read every file; yield the tokens read so far.
+
+        Raises InputError for a file that has changed since it was written.
+        """
         done = 0
         for name, facts in self.metadata["files"].items():
             with open(self.folder / name, "rb") as f:
@@ -292,18 +302,18 @@ class Shards:
 class Stream:
     """The tokens of files of equal size, the last of which may be shorter, as one text (T,).
 
-    stream[i], i a LongTensor of any shape or a slice -> LongTensor. Nothing else is loaded.
-    InputError for an id that is not below vocab_size.
+    stream[i] is a LongTensor for a LongTensor i of any shape, or for a slice; only what is asked
+    for is read. Raises InputError for an id that is not below vocab_size.
     """
 
-    def __init__(self, paths, vocab_size=2**16):
+    def __init__(self, paths: list[Path], vocab_size: int = 2**16) -> None:
         self.vocab_size = vocab_size
         self.parts = [np.memmap(path, ID, mode="r") for path in paths]
 
-    def __len__(self):
+    def __len__(self) -> int:
         return sum(map(len, self.parts))
 
-    def __getitem__(self, i):
+    def __getitem__(self, i: Tensor | slice) -> Tensor:
         if isinstance(i, slice):
             i = torch.arange(*i.indices(len(self)))
         part, place = np.divmod(i.numpy(), len(self.parts[0]))
@@ -314,8 +324,8 @@ class Stream:
         return torch.from_numpy(found)
 
 
-def _known(ids, vocab_size, path):
-    """The ids; InputError for one that the vocabulary has not."""
+def _known(ids: np.ndarray, vocab_size: int, path: str | Path) -> np.ndarray:
+    """Return the ids. Raises InputError for one that is not in the vocabulary."""
     if ids.size and ids.max() >= vocab_size:
         raise InputError(
             f"{path} holds the id {ids.max()}, and there are {vocab_size:,}: delete it, and {AGAIN}"
@@ -323,8 +333,8 @@ def _known(ids, vocab_size, path):
     return ids
 
 
-def _metadata(folder):
-    """The Metadata of a folder; InputError where they are damaged."""
+def _metadata(folder: Path) -> Metadata:
+    """Read the Metadata of a folder. Raises InputError if they are damaged."""
     path = folder / "metadata.json"
     metadata = read_json(path, Metadata, ANEW)
     names = [VALIDATION, *(f"train-{i:05}.bin" for i in range(len(metadata["files"])))]
@@ -340,7 +350,7 @@ def _metadata(folder):
     return metadata
 
 
-def _identity(tokenizer):
-    """A line that tells a tokenizer from others."""
+def _identity(tokenizer: Tokenizer) -> str:
+    """Return a line that tells a tokenizer from others."""
     sha256 = hashlib.sha256(json.dumps(tokenizer.vocabulary).encode()).hexdigest()
     return f"{tokenizer.kind}, {tokenizer.vocab_size} ids, SHA-256 {sha256}"

@@ -1,7 +1,7 @@
-"""Text to token ids and back, by characters, by words, or by byte pairs.
+"""Turn text into token ids and back, by characters, by words, or by byte pairs.
 
-Ids run from 0 to vocab_size - 1. The id vocab_size itself is the one symbol a model may add (mask,
-blank); every tokenizer shows it as BLANK.
+Ids run from 0 to vocab_size - 1. The id vocab_size itself is the one symbol a model may add (a mask
+or the beginning of a text); every tokenizer shows it as BLANK.
 """
 
 import codecs
@@ -9,27 +9,33 @@ import hashlib
 import json
 import re
 import threading
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future, wait
 from dataclasses import dataclass
 from functools import cache
 from itertools import groupby
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, Self, TypeVar
 
 import tokenizers as library
 import torch
+from torch import Tensor
 
 from .. import files
-from ..errors import InputError, choose
+from ..errors import InputError, lookup
 from . import download
 
 BLANK = "░"
 END_OF_TEXT = "<|endoftext|>"
 PIECE = 1024  # bytes: merges are learned from pieces of words no longer than that
 
+Ids = Iterable[int] | Tensor
+"""token ids of one text, a list of ints or a LongTensor (L,)"""
+Result = TypeVar("Result")
+
 
 class Tokenizer(Protocol):
-    """What all tokenizers share. `vocabulary`, as JSON can hold it, is all that one is made of."""
+    """What all tokenizers share. `vocabulary`, which JSON can hold, determines all the rest."""
 
     kind: str
     vocabulary: list[str] | str
@@ -39,20 +45,20 @@ class Tokenizer(Protocol):
     joiner = ""
     """what stands between the texts of two ids"""
 
-    def encode(self, text):
-        """The ids of the text, a list of ints."""
+    def encode(self, text: str) -> list[int]:
+        """Return the ids of the text."""
 
-    def decode(self, ids):
-        """The text of the ids, a list of ints or a tensor (L,)."""
+    def decode(self, ids: Ids) -> str:
+        """Return the text of the ids (L,)."""
         return self.joiner.join(self.pieces(ids))
 
-    def pieces(self, ids):
-        """The text of each of the ids, a list of str: joined, they are `decode(ids)`."""
+    def pieces(self, ids: Ids) -> list[str]:
+        """Return the text of each of the ids (L,); joined by `joiner`, they are `decode(ids)`."""
 
-    def unseen(self, text):
-        """The distinct pieces of the text that no model over this vocabulary can read, sorted."""
+    def unseen(self, text: str) -> list[str]:
+        """Return the distinct pieces of the text that are not in the vocabulary, sorted."""
 
-    def save(self, path):
+    def save(self, path: str | Path) -> None:
         """Write the tokenizer to a JSON file, for `load`."""
         data = {"kind": self.kind, "vocabulary": self.vocabulary}
         Path(path).write_text(json.dumps(data), encoding="utf-8")
@@ -66,27 +72,30 @@ class CharTokenizer(Tokenizer):
 
     kind = "char"
 
-    def __init__(self, vocabulary):
+    def __init__(self, vocabulary: Iterable[str]) -> None:
         # A list: JSON would join two lone surrogates that follow each other in a string.
         self.vocabulary = list(vocabulary)
         self.vocab_size = len(self.vocabulary)
         self._ids = {c: i for i, c in enumerate(self.vocabulary)}
 
     @classmethod
-    def train(cls, *texts):
-        """The distinct characters of the texts, sorted."""
+    def train(cls, *texts: str) -> Self:
+        """Return the tokenizer of the distinct characters of the texts, sorted."""
         return cls(sorted(set().union(*texts)))
 
-    def encode(self, text):
+    def encode(self, text: str) -> list[int]:
+        """Return an id for each character of the text."""
         beyond = self.vocab_size + 1
         return [self._ids.get(c, beyond + ord(c)) for c in text]
 
-    def pieces(self, ids):
+    def pieces(self, ids: Ids) -> list[str]:
+        """Return the character of each of the ids (L,)."""
         beyond = self.vocab_size + 1
         symbols = [*self.vocabulary, BLANK]
         return [symbols[i] if i < beyond else chr(i - beyond) for i in _ints(ids)]
 
-    def unseen(self, text):
+    def unseen(self, text: str) -> list[str]:
+        """Return the distinct characters of the text outside the alphabet, sorted."""
         return sorted(set(text) - set(self.vocabulary))
 
 
@@ -95,25 +104,27 @@ class WordTokenizer(Tokenizer):
 
     kind, joiner = "word", " "
 
-    def __init__(self, vocabulary):
+    def __init__(self, vocabulary: Iterable[str]) -> None:
         self.vocabulary = list(vocabulary)
         self.vocab_size = len(self.vocabulary)
         self._ids = {word: i for i, word in enumerate(self.vocabulary)}
 
     @classmethod
-    def train(cls, *texts):
-        """The distinct words of the texts, sorted."""
+    def train(cls, *texts: str) -> Self:
+        """Return the tokenizer of the distinct words of the texts, sorted."""
         return cls(sorted(set().union(*map(_words, texts))))
 
-    def encode(self, text):
-        """The ids of the text's words; InputError for a word outside the vocabulary."""
-        return [choose("word", word, self._ids) for word in _words(text)]
+    def encode(self, text: str) -> list[int]:
+        """Return the ids of the text's words. Raises InputError for a word that has none."""
+        return [lookup("word", word, self._ids) for word in _words(text)]
 
-    def pieces(self, ids):
+    def pieces(self, ids: Ids) -> list[str]:
+        """Return the word of each of the ids (L,)."""
         symbols = [*self.vocabulary, BLANK]
         return [symbols[i] for i in _ints(ids)]
 
-    def unseen(self, text):
+    def unseen(self, text: str) -> list[str]:
+        """Return the distinct words of the text outside the vocabulary, sorted."""
         return sorted(set(_words(text)) - set(self.vocabulary))
 
 
@@ -126,7 +137,7 @@ class BPETokenizer(Tokenizer):
 
     kind = "bpe"
 
-    def __init__(self, vocabulary):
+    def __init__(self, vocabulary: str) -> None:
         self.vocabulary = vocabulary
         self._bpe = library.Tokenizer.from_str(vocabulary)
         self.vocab_size = self._bpe.get_vocab_size()
@@ -134,11 +145,13 @@ class BPETokenizer(Tokenizer):
         self.end_of_text = self._bpe.token_to_id(END_OF_TEXT)
 
     @classmethod
-    def train(cls, text, vocab_size, waiting=lambda: None):
-        """The most frequent pairs of the text, merged until there are vocab_size ids.
+    def train(
+        cls, text: str, vocab_size: int, waiting: Callable[[], None] = lambda: None
+    ) -> "BPETokenizer":
+        """Merge the most frequent pairs of the text until there are vocab_size ids.
 
-        A short text may hold fewer pairs than asked for. waiting: called twice a second until it is
-        done. InputError if vocab_size is below 257.
+        A short text may hold fewer pairs than that. waiting: called twice a second until it is
+        done. Raises InputError if vocab_size is below 257.
         """
         if vocab_size < 257:
             raise InputError(
@@ -160,21 +173,25 @@ class BPETokenizer(Tokenizer):
         bpe.pre_tokenizer, bpe.decoder = words, library.decoders.ByteLevel()
         return cls(bpe.to_str())
 
-    def encode(self, text):
-        """The ids of the text; InputError for half a surrogate pair, which UTF-8 cannot write."""
+    def encode(self, text: str) -> list[int]:
+        """Return the ids of the text.
+
+        Raises InputError for half a surrogate pair, which UTF-8 cannot write.
+        """
         _check_utf8(text)
         # Plain `encode` also keeps every token's place in the text and takes twice as long.
         return self._bpe.encode_batch_fast([text])[0].ids
 
-    def decode(self, ids):
+    def decode(self, ids: Ids) -> str:
+        """Return the text of the ids (L,); U+FFFD stands for bytes that are no character."""
         runs = groupby(_ints(ids), key=lambda i: i == self.vocab_size)
         return "".join(
             BLANK * len(list(run)) if blank else self._bpe.decode(list(run)) for blank, run in runs
         )
 
-    def pieces(self, ids):
-        """A character that several ids share is the last one's; what is left of a broken one is
-        U+FFFD."""
+    def pieces(self, ids: Ids) -> list[str]:
+        """Return the text of each of the ids (L,). A character that several ids share belongs to
+        the last of them; what is left of a broken one is U+FFFD."""
         texts = []
         for blank, run in groupby(_ints(ids), key=lambda i: i == self.vocab_size):
             if blank:
@@ -185,11 +202,12 @@ class BPETokenizer(Tokenizer):
             texts[-1] += reader.decode(b"", final=True)
         return texts
 
-    def unseen(self, text):
+    def unseen(self, text: str) -> list[str]:
+        """Return an empty list: every byte is in the vocabulary."""
         return []
 
-    def with_end_of_text(self):
-        """The same with one id more, the end of a text; itself where it has that one already."""
+    def with_end_of_text(self) -> "BPETokenizer":
+        """Return the same tokenizer with one more id, the end of a text; itself if it has one."""
         if self.end_of_text is not None:
             return self
         data = json.loads(self.vocabulary)
@@ -198,7 +216,7 @@ class BPETokenizer(Tokenizer):
 
 
 class GPT2Tokenizer(BPETokenizer):
-    """GPT-2's: 50,257 ids, of which 50,256 is the end of a text. `gpt2` makes one."""
+    """The tokenizer of GPT-2: 50,257 ids, of which 50,256 ends a text. `gpt2` makes one."""
 
     kind = "gpt2"
 
@@ -208,16 +226,32 @@ TOKENIZERS = {
 }
 
 
-def build(name, corpus, bpe_vocab_size=500, waiting=lambda: None):
-    """The tokenizer of that kind for a Corpus; InputError for an unknown kind. Without a name the
-    usual one: of words for sequences of one length, of characters for other texts. waiting: called
-    twice a second while byte pairs are learned.
+class Splits(Protocol):
+    """The texts of a corpus, as `corpus.Corpus` has them."""
+
+    train: str
+    validation: str
+    test: str
+    sequence_length: int | None
+
+
+def build(
+    name: str | None,
+    corpus: Splits,
+    bpe_vocab_size: int = 500,
+    waiting: Callable[[], None] = lambda: None,
+) -> Tokenizer:
+    """Return a tokenizer of the kind `name`, one of TOKENIZERS, made for a Corpus.
+
+    Without a name: words for a corpus of fixed-length sequences, characters for any other text.
+    waiting: called twice a second while byte pairs are learned. Raises InputError for an unknown
+    kind.
 
     Byte pairs are learned from the train split alone. Characters and words come from all splits: an
     alphabet is not a statistic, and without all of it the other splits could not be scored.
     """
     name = name or ("word" if corpus.sequence_length else "char")
-    kind = choose("tokenizer", name, TOKENIZERS)
+    kind = lookup("tokenizer", name, TOKENIZERS)
     if kind is GPT2Tokenizer:
         return gpt2()
     if kind is BPETokenizer:
@@ -225,11 +259,11 @@ def build(name, corpus, bpe_vocab_size=500, waiting=lambda: None):
     return kind.train(corpus.train, corpus.validation, corpus.test)
 
 
-def gpt2():
-    """The GPT2Tokenizer, made from the published files.
+def gpt2() -> GPT2Tokenizer:
+    """Return the GPT2Tokenizer, made from the published files.
 
-    They are looked for as the texts of `corpora` are, in a folder gpt2/. Raises InputError where
-    they are damaged or not to be had.
+    They are looked for as the texts of `corpora` are, in a folder gpt2/. Raises InputError if they
+    are damaged, or neither here nor to be downloaded.
     """
     published = {
         "gpt2/vocab.json": (
@@ -259,8 +293,8 @@ def gpt2():
     return GPT2Tokenizer(bpe.to_str())
 
 
-def encode(tokenizer, text):
-    """Token ids; InputError for a character the model has never seen."""
+def encode(tokenizer: Tokenizer, text: str) -> list[int]:
+    """Return the ids of the text. Raises InputError for a character the model has never seen."""
     unseen = tokenizer.unseen(text)
     if unseen:
         raise InputError(
@@ -270,8 +304,11 @@ def encode(tokenizer, text):
     return tokenizer.encode(text)
 
 
-def encode_gaps(tokenizer, text):
-    """`encode`, with every BLANK in the text as one token that is not given: the id vocab_size."""
+def encode_gaps(tokenizer: Tokenizer, text: str) -> list[int]:
+    """Return the ids of the text, where every BLANK is one token to fill in: the id vocab_size.
+
+    Raises InputError as `encode` does, and for words that are not separated by single spaces.
+    """
     if not text or not tokenizer.joiner:
         pieces = re.split(f"({BLANK})", text)
     elif "" in (pieces := text.split(tokenizer.joiner)):
@@ -280,12 +317,12 @@ def encode_gaps(tokenizer, text):
     return [i for piece in pieces for i in (blank if piece == BLANK else encode(tokenizer, piece))]
 
 
-def hide(tokenizer, text, start, end):
-    """The text with as many BLANKs as text[start:end] has tokens in its place, for `encode_gaps`.
-    A word is hidden as a whole."""
+def hide(tokenizer: Tokenizer, text: str, start: int, end: int) -> str:
+    """Replace text[start:end] by as many BLANKs as it has tokens, for `encode_gaps`. A tokenizer of
+    words hides every word it touches as a whole."""
     if tokenizer.joiner:
 
-        def hidden(word):
+        def hidden(word: re.Match[str]) -> str:
             return BLANK if max(word.start(), start) < min(word.end(), end) else word[0]
 
         return re.sub(f"[^{tokenizer.joiner}]+", hidden, text)
@@ -302,8 +339,8 @@ class Saved:
     vocabulary: list[str] | str
 
 
-def load(path):
-    """The tokenizer in a file that `save` wrote; InputError if there is none."""
+def load(path: str | Path) -> Tokenizer:
+    """Load the tokenizer in a file that `Tokenizer.save` wrote. Raises InputError for any other."""
     try:
         saved = files.read_json(path, Saved)
         return TOKENIZERS[saved.kind](saved.vocabulary)
@@ -314,11 +351,12 @@ def load(path):
         raise InputError(f"{path} is damaged or not a tokenizer: give a saved tokenizer") from error
 
 
-def _beside(call, waiting):
-    """Make the call in a thread of its own: the main one alone hears Ctrl-C, and only in Python."""
+def _beside(call: Callable[[], Result], waiting: Callable[[], None]) -> Result:
+    """Make the call in a thread of its own: only the main thread hears Ctrl-C, and only while it
+    runs Python."""
     done = Future()
 
-    def work():
+    def work() -> None:
         try:
             done.set_result(call())
         except BaseException as error:
@@ -330,28 +368,28 @@ def _beside(call, waiting):
     return done.result()
 
 
-def _bytes(symbol):
+def _bytes(symbol: str) -> bytes:
     return bytes(map(_byte_of().get, symbol))
 
 
 @cache
-def _byte_of():
-    """The byte each letter of byte-level symbols stands for: its own below 256; those above stand,
-    in their order, for the bytes that are no visible character."""
+def _byte_of() -> dict[str, int]:
+    """Return the byte that each letter of byte-level symbols stands for: its own code below 256;
+    those above stand, in their order, for the bytes that are no visible character."""
     letters = sorted(library.pre_tokenizers.ByteLevel.alphabet())
     hidden = [byte for byte in range(256) if chr(byte) not in letters]
     return {c: ord(c) if ord(c) < 256 else hidden[ord(c) - 256] for c in letters}
 
 
-def _ints(ids):
+def _ints(ids: Ids) -> list[int]:
     return torch.as_tensor(ids).tolist()  # a tensor on an accelerator comes over at once
 
 
-def _words(text):
+def _words(text: str) -> list[str]:
     return text.split(" ") if text else []
 
 
-def _check_utf8(text):
+def _check_utf8(text: str) -> None:
     try:
         text.encode("utf-8")
     except UnicodeEncodeError as error:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, fields
 import torch
 from torch import Generator, Tensor
 
-from ..errors import InputError, choose
+from ..errors import InputError, lookup
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ def choose_sampler(samplers, name=None, **options):
     """Return the sampler of that name (default: the first) and the Categorical that have these
     options. Raises InputError, which names the sampler that an option belongs to."""
     name = name or next(iter(samplers))
-    kind = choose("sampler", name, samplers)
+    kind = lookup("sampler", name, samplers)
     draw = {f.name: options.pop(f.name) for f in fields(Categorical) if f.name in options}
     for option in options.keys() - {f.name for f in fields(kind)}:
         owners = [n for n, k in samplers.items() if option in {f.name for f in fields(k)}]

@@ -14,7 +14,7 @@ from itertools import pairwise
 import torch
 from torch import Generator, Tensor
 
-from ..errors import InputError, choose
+from ..errors import InputError, lookup
 from .categorical import Categorical, uniform
 
 
@@ -84,7 +84,7 @@ class Ordered:
     threshold = None
 
     def __post_init__(self):
-        choose("unmasking", self.unmasking, UNMASKING)
+        lookup("unmasking", self.unmasking, UNMASKING)
 
     def __call__(self, model, z, known, steps, draw, generator) -> Iterator[Tensor]:
         left = UNMASKING[self.unmasking]

@@ -2,82 +2,82 @@
 where the language is known, the distance to the truth.
 
 Bits per character are `nll_bound` over the whole validation split, cut into the same windows for
-every model, with all tokens paid for; "=" marks an exact likelihood, "<=" a bound. The standard
-error is that of a mean over windows, each of which carries its own independent noise. Windows that
-were drawn independently count one by one; those of a running text do not, because neighbours are
-alike, and what is said of it holds for other texts like it (`Estimate.of_text`). Two models are
-compared window by window.
+every model, with every token counted; "=" marks an exact likelihood, "<=" an upper bound. The
+standard error is that of a mean over windows, each with its own independent noise. Windows that
+were drawn independently count one by one. Those of a running text do not, because neighbours are
+alike: its standard error says how far the mean would move on another text like it
+(`Estimate.of_text`). Two models are compared window by window.
 """
 
 from .comparison import (
-    CANDIDATES,
-    COUNTED,
+    MAX_CANDIDATES,
+    MAX_COUNTED_TOKENS,
     SIGNS,
     add_differences,
     baselines,
     by_exam,
-    floors,
     measure,
+    reference_levels,
 )
-from .cost import Counted, Speed, counting, generation_speed
+from .cost import CountingNetwork, Speed, counting, generation_speed
 from .ground_truth import (
     SLIP,
-    against_the_truth,
-    decoding,
-    decoding_of_the_truth,
-    variety,
-    worth,
+    decoding_metrics,
+    decoding_of_language,
+    ground_truth_metrics,
+    sample_diversity,
+    sample_quality,
 )
 from .likelihood import (
-    BLOCKS,
-    LOGITS,
+    MAX_LOGITS,
+    MIN_BLOCKS,
     Estimate,
     accuracy,
-    at_once,
     bits_per_character,
+    micro_batch_size,
     nats_per_bit,
     nats_per_token,
     of_windows,
     per_token,
     window_nats,
 )
-from .tables import decoding_table, difference, markdown, percent, said, table, truth_table
+from .tables import decoding_table, difference, markdown, percent, table, truth_table, with_error
 
 __all__ = [
-    "BLOCKS",
-    "CANDIDATES",
-    "COUNTED",
-    "LOGITS",
+    "MAX_CANDIDATES",
+    "MAX_COUNTED_TOKENS",
+    "MAX_LOGITS",
+    "MIN_BLOCKS",
     "SIGNS",
     "SLIP",
-    "Counted",
+    "CountingNetwork",
     "Estimate",
     "Speed",
     "accuracy",
     "add_differences",
-    "against_the_truth",
-    "at_once",
     "baselines",
     "bits_per_character",
     "by_exam",
     "counting",
-    "decoding",
-    "decoding_of_the_truth",
+    "decoding_metrics",
+    "decoding_of_language",
     "decoding_table",
     "difference",
-    "floors",
     "generation_speed",
+    "ground_truth_metrics",
     "markdown",
     "measure",
+    "micro_batch_size",
     "nats_per_bit",
     "nats_per_token",
     "of_windows",
     "per_token",
     "percent",
-    "said",
+    "reference_levels",
+    "sample_diversity",
+    "sample_quality",
     "table",
     "truth_table",
-    "variety",
     "window_nats",
-    "worth",
+    "with_error",
 ]

@@ -1,13 +1,16 @@
-"""What a model is measured by, what it is measured against, and differences between models."""
+"""Measure a model, and what it is compared with: baselines, the known language, other models."""
 
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 
 import torch
+from torch import Tensor
 
-from ..paradigms import parameters
+from ..data.corpus import TokenizedCorpus
+from ..paradigms import Paradigm, parameters
 from . import ngram
 from .cost import generation_speed
-from .ground_truth import against_the_truth
+from .ground_truth import ground_truth_metrics
 from .likelihood import (
     Estimate,
     accuracy,
@@ -17,20 +20,24 @@ from .likelihood import (
     per_token,
     window_nats,
 )
+from .tables import Row
 
-COUNTED = 12_000_000  # tokens that n-gram models count, at most: more take minutes and gigabytes
-CANDIDATES = 2_000  # ids, at most, that an autoregressive model tries one by one
+MAX_COUNTED_TOKENS = 12_000_000  # by n-gram models: more take minutes and gigabytes
+MAX_CANDIDATES = 2_000  # ids that an autoregressive model tries one by one
 
 
-def baselines(data, orders=(0, 1, 3, 5)):
-    """Rows as those of `measure`: n-gram models counted on the training text, or on the beginning
-    of a very long one, scored in the same windows, the best of them also without windows, and the
-    language itself where it is known."""
-    train, x = data.train[:COUNTED], data.validation
+def baselines(data: TokenizedCorpus, orders: Sequence[int] = (0, 1, 3, 5)) -> list[Row]:
+    """Return rows like those of `measure` for n-gram models and, where it is known, the language.
+
+    The n-gram models are counted on the first MAX_COUNTED_TOKENS tokens of the training text and
+    scored in the same windows as every model; the last of `orders` also without windows, if the
+    windows are not sequences of their own.
+    """
+    train, x = data.train[:MAX_COUNTED_TOKENS], data.validation
     held_out = torch.cat([part.flatten() for part in x])
     vocab_size = data.tokenizer.vocab_size
 
-    def row(name, nll):
+    def row(name: str, nll: Tensor) -> Row:
         whole = nll[: x[0].numel()].view(x[0].shape).mean(1)
         nats = Estimate(nll.mean().item(), of_windows(data.aligned)(whole).se)
         return dict(
@@ -42,7 +49,7 @@ def baselines(data, orders=(0, 1, 3, 5)):
             tokens=0 if name == "uniform" else len(train),
         )
 
-    def count(order, length):
+    def count(order: int, length: int | None) -> Tensor:
         nll = ngram.token_nll(train, held_out, vocab_size, order, length)
         return torch.from_numpy(nll)
 
@@ -56,9 +63,12 @@ def baselines(data, orders=(0, 1, 3, 5)):
     return rows
 
 
-def floors(data, rows):
-    """Lines to hold a learning curve against, label -> nats per token: where the language is known
-    its entropy and the best that k words of memory can do, else the n-gram models in `rows`."""
+def reference_levels(data: TokenizedCorpus, rows: list[Row]) -> dict[str, float]:
+    """Return the levels to compare a learning curve with: label -> nats per token.
+
+    If the language is known: its entropy, and the best that k words of context can do. Otherwise:
+    the n-gram models among `rows`, those of `baselines`.
+    """
     truth = data.truth
     if truth is None:
         counted = [row for row in rows if row["name"] in ("1-gram", "3-gram", "5-gram")]
@@ -67,8 +77,10 @@ def floors(data, rows):
     return {**lines, "entropy": truth.entropy(data.length) / data.length}
 
 
-def by_exam(measured):
-    """Group pairs (row, Data) by the windows that were measured: a list of (Data, rows)."""
+def by_exam(
+    measured: Iterable[tuple[Row, TokenizedCorpus]],
+) -> list[tuple[TokenizedCorpus, list[Row]]]:
+    """Group pairs (row, data) by the windows that the row was measured on: pairs (data, rows)."""
     exams = {}
     for row, data in measured:
         exam = data.corpus.fingerprint, data.fingerprint, data.length
@@ -77,14 +89,18 @@ def by_exam(measured):
 
 
 SIGNS = {(True, True): "= ", (False, True): "<= ", (True, False): ">= ", (False, False): ""}
-"""(a number is exact, the one subtracted is exact) -> what may be said of the true difference;
-nothing where both are bounds, which says which bound is lower and not which model is better"""
+"""(a number is exact, the one subtracted is exact) -> how the true difference relates to theirs;
+empty if both are bounds, which tells which bound is lower and not which model is better"""
 
 
-def add_differences(rows, data):
-    """Replace the `windows` of rows of `measure` and `baselines` on one Data by `difference`: how
-    many bits per character each row but the first has more than the first, and the standard error
-    of that, from the differences window by window. Rows with other windows get none."""
+def add_differences(rows: list[Row], data: TokenizedCorpus) -> None:
+    """Replace the `windows` of rows that were measured on the same data by their `difference` from
+    the first row.
+
+    The difference is in bits per character, positive for a row that is worse than the first; its
+    standard error comes from the differences window by window. The first row gets none, and neither
+    does a row with another number of windows.
+    """
     nats = [torch.tensor(row.pop("windows"), dtype=torch.float64) for row in rows]
     first = rows[0]
     for row, own in zip(rows[1:], nats[1:], strict=True):
@@ -97,17 +113,30 @@ def add_differences(rows, data):
             )
 
 
-def measure(model, data, seed=0, draws=8, max_windows=None, steps=64):
-    """Everything above for one model, as a dict that JSON can hold. windows: the nats per token of
-    each full window, which `add_differences` takes away again.
+def measure(
+    model: Paradigm,
+    data: TokenizedCorpus,
+    seed: int = 0,
+    num_samples: int = 8,
+    max_windows: int | None = None,
+    steps: int = 64,
+) -> Row:
+    """Measure a model by all that this package knows: return a dict that JSON can hold.
 
-    The reverse question is None for an autoregressive model of a large vocabulary: it would take
-    as many passes as there are ids.
+    exact: whether the likelihood is exact or a bound. windows: the nats per token of each full
+    window, which `add_differences` removes again. nats_per_token, bits_per_character, forward and
+    reverse (accuracies): a mean and its standard error each, as in `Estimate`. speed: as in
+    `Speed`. parameters: how many. truth: `ground_truth_metrics`, None if the language is not known.
+    reverse is None for an autoregressive model with more than MAX_CANDIDATES ids: it would take a
+    pass for each.
+
+    num_samples: noisy copies of each window, for a bound. max_windows: windows to score, all by
+    default. steps: of the sampler. Raises InputError for a network that has diverged.
     """
     generator = torch.Generator(model.device).manual_seed(seed)
-    windows = window_nats(model, data, generator, draws, max_windows)
+    windows = window_nats(model, data, generator, num_samples, max_windows)
     nats = per_token(windows, data)
-    answers = not model.causal or data.tokenizer.vocab_size <= CANDIDATES
+    answers = not model.causal or data.tokenizer.vocab_size <= MAX_CANDIDATES
     return dict(
         exact=model.exact,
         windows=(windows[0][1] / data.length).tolist(),
@@ -117,5 +146,5 @@ def measure(model, data, seed=0, draws=8, max_windows=None, steps=64):
         reverse=asdict(accuracy(model, data, 0, generator)) if answers else None,
         speed=asdict(generation_speed(model, data.length, generator, steps)),
         parameters=parameters(model),
-        truth=against_the_truth(model, data, windows, generator, steps) if data.truth else None,
+        truth=ground_truth_metrics(model, data, windows, generator, steps) if data.truth else None,
     )

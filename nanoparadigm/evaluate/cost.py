@@ -1,18 +1,22 @@
-"""What generating costs: network calls, token positions computed, seconds."""
+"""Count what generating costs: network calls, token positions computed, seconds."""
 
 import time
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import torch
-from torch import nn
+from torch import Generator, Tensor, nn
+
+from ..paradigms import Paradigm
 
 
-class Counted(nn.Module):
+class CountingNetwork(nn.Module):
     """A network that counts its calls, the texts in them (`rows`) and the token positions it
     computes, and keeps the logits of its last call. It steps if the network inside does."""
 
-    def __init__(self, net):
+    def __init__(self, net: nn.Module) -> None:
         super().__init__()
         self.net = net
         self.max_length = getattr(net, "max_length", None)
@@ -21,27 +25,33 @@ class Counted(nn.Module):
         if hasattr(net, "step"):
             self.init_state, self.step = net.init_state, self.counted_step
 
-    def count(self, z):
+    def count(self, z: Tensor) -> None:
+        """Count one call on tokens z (B, L)."""
         self.calls += 1
         self.rows += len(z)
         self.positions += z.numel()
 
-    def forward(self, z, t=None):
+    def forward(self, z: Tensor, t: Tensor | None = None) -> Tensor:
+        """Return the logits (B, L, V) of the network inside, and count the call."""
         self.count(z)
         self.logits = self.net(z, t)
         return self.logits
 
-    def counted_step(self, z, state):
+    def counted_step(self, z: Tensor, state: Any) -> tuple[Tensor, Any]:
+        """Return the logits (B, 1, V) and the new state of the network inside, and count the call.
+
+        z (B, 1): one token of each text.
+        """
         self.count(z)
         self.logits, state = self.net.step(z, state)
         return self.logits, state
 
 
 @contextmanager
-def counting(model):
-    """The model's network as a `Counted`, for as long as the block lasts."""
+def counting(model: Paradigm) -> Iterator[CountingNetwork]:
+    """Replace the model's network by a CountingNetwork around it while the block lasts."""
     net = model.net
-    model.net = counted = Counted(net)
+    model.net = counted = CountingNetwork(net)
     try:
         yield counted
     finally:
@@ -50,7 +60,7 @@ def counting(model):
 
 @dataclass(frozen=True)
 class Speed:
-    """What generating one text took: tokens a second, network calls, token positions computed."""
+    """The cost of generating one text: tokens per second, network calls, token positions."""
 
     tokens_per_second: float
     calls: int
@@ -58,8 +68,11 @@ class Speed:
 
 
 @torch.no_grad()
-def generation_speed(model, length, generator, steps=64, repeats=3):
-    """Speed of sampling one text of `length` tokens: the median of `repeats`, after a warm-up."""
+def generation_speed(
+    model: Paradigm, length: int, generator: Generator, steps: int = 64, repeats: int = 3
+) -> Speed:
+    """Measure the Speed of sampling one text of `length` tokens: the median of `repeats`, after a
+    warm-up."""
     model.eval()
     seconds = []
     with counting(model) as counted:

@@ -1,26 +1,37 @@
-"""How far texts and models are from the language they come from, where that language is known."""
+"""Measure how far texts and models are from the language they come from, where it is known."""
 
 from collections import Counter
 from dataclasses import asdict, replace
+from typing import Any
 
 import torch
+from torch import Generator, Tensor
 
+from ..data.corpus import TokenizedCorpus
+from ..language.automaton import Automaton
 from ..language.grammar import KINDS, grammatical
+from ..paradigms import Paradigm
 from .cost import counting
-from .likelihood import Estimate
+from .likelihood import Estimate, Windows
 
-SLIP = 1e-3  # the chance of a slip under which samples with mistakes are scored
+SLIP = 1e-3  # the smoothing under which samples with mistakes are scored: the chance of a slip
 
 
 @torch.no_grad()
-def against_the_truth(model, data, windows, generator, steps=64, n=256):
-    """How far a model is from the language its texts come from, as a dict.
+def ground_truth_metrics(
+    model: Paradigm,
+    data: TokenizedCorpus,
+    windows: Windows,
+    generator: Generator,
+    steps: int = 64,
+    n: int = 256,
+) -> dict[str, Any]:
+    """Measure how far a model is from the language its texts come from: return a dict.
 
     excess: nll_bound minus the exact -log p, nats per token, on the validation texts of `windows`
-    (from `window_nats`): an estimate of the divergence KL(truth || model) per token, plus the slack
-    of the bound. entropy: of the language, nats per token. surprise: -log p of n samples under the
-    truth with slips, nats per token: lower than the entropy means sharpened, higher means mistakes.
-    ungrammatical: the share of samples with a mistake; mistakes: how many of each kind a sample.
+    (from `window_nats`). It estimates the divergence KL(truth || model) per token, plus the slack
+    of the bound. entropy: of the language, nats per token. surprise, ungrammatical, mistakes:
+    `sample_quality` of n samples, drawn in `steps` steps.
     """
     model.eval()
     truth, (x, nats) = data.truth, windows[0]
@@ -28,12 +39,17 @@ def against_the_truth(model, data, windows, generator, steps=64, n=256):
     return dict(
         excess=asdict(Estimate.of((nats + truth.log_prob(x)) / data.length)),
         entropy=truth.entropy(data.length) / data.length,
-        **worth(samples, truth),
+        **sample_quality(samples, truth),
     )
 
 
-def worth(texts, truth):
-    """surprise, ungrammatical and mistakes of texts (n, L), as in `against_the_truth`."""
+def sample_quality(texts: Tensor, truth: Automaton) -> dict[str, Any]:
+    """Score texts (n, L) by the language itself: return a dict.
+
+    surprise: their -log p under the truth with slips, nats per token. Below the entropy of the
+    language the texts are sharpened, above it they hold mistakes. ungrammatical: the share of texts
+    with a mistake. mistakes: how many of each of KINDS a text has on average.
+    """
     found = grammatical(texts)
     kinds = Counter(mistake.kind for mistakes in found for mistake in mistakes)
     return dict(
@@ -43,15 +59,16 @@ def worth(texts, truth):
     )
 
 
-def variety(texts, truth):
-    """entropy and excess of texts (n, L), in nats per token, and their standard errors.
+def sample_diversity(texts: Tensor, truth: Automaton) -> dict[str, Any]:
+    """Return the entropy and the excess of texts (n, L), nats per token, with standard errors.
 
     In each state of the language an event is a word that may follow, or a mistake. entropy: of the
-    next event in its state, as the texts have it: low where they repeat themselves; the language's
-    own is `truth.entropy`. excess: the divergence of these events from those of the truth with
-    slips. To forget all but the state and the event can only bring two laws nearer, so it is a
-    lower bound of KL(sampler || truth) per token, up to noise and to what is left of the bias of
-    counting after the correction of Miller and Madow: texts of the truth itself show how much.
+    next event given its state, as counted in the texts. It is low for texts that repeat themselves;
+    that of the language is `truth.entropy`. excess: the divergence of these events from those of
+    the truth with slips. Forgetting all but the state and the event can only bring two
+    distributions closer, so this is a lower bound of KL(sampler || truth) per token, up to noise
+    and to the bias of counting that the correction of Miller and Madow leaves: texts of the
+    language itself show how much.
     """
     n, L = texts.shape
     states = truth.walk(texts)[:, :-1]
@@ -71,10 +88,22 @@ def variety(texts, truth):
 
 
 @torch.no_grad()
-def decoding(model, data, name, options, seed=0, steps=64, n=512, batch_size=128):
-    """What the n texts that a model writes with these options are worth and what they cost, as a
-    dict: calls of the network that a text took part in and positions computed for it, both means,
-    and what `worth` and `variety` say. Equal seeds start all ways of writing alike."""
+def decoding_metrics(
+    model: Paradigm,
+    data: TokenizedCorpus,
+    name: str,
+    options: dict[str, Any],
+    seed: int = 0,
+    steps: int = 64,
+    n: int = 512,
+    batch_size: int = 128,
+) -> dict[str, Any]:
+    """Measure the quality and the cost of n texts that a model samples with these options.
+
+    Returns a dict: the name; calls, of the network per text; positions, computed per text; and all
+    of `sample_quality` and `sample_diversity`. options: of `sample`, where `steps` may be one. With
+    equal seeds all decoding strategies start from the same noise.
+    """
     model.eval()
     generator = torch.Generator(model.device).manual_seed(seed)
     options = {"steps": steps} | options
@@ -84,11 +113,12 @@ def decoding(model, data, name, options, seed=0, steps=64, n=512, batch_size=128
     texts = torch.cat(texts)
     cost = dict(calls=counted.rows / n, positions=counted.positions / n)
     truth = data.truth
-    return dict(name=name, **cost, **worth(texts, truth), **variety(texts, truth))
+    return dict(name=name, **cost, **sample_quality(texts, truth), **sample_diversity(texts, truth))
 
 
-def decoding_of_the_truth(data, seed=0, n=512):
-    """The same for texts of the language itself: what a perfect writer gets."""
+def decoding_of_language(data: TokenizedCorpus, seed: int = 0, n: int = 512) -> dict[str, Any]:
+    """Return `decoding_metrics` without the cost for n texts of the language itself, which no
+    sampler can beat."""
     truth = data.truth
     texts = truth.sample(n, data.length, torch.Generator().manual_seed(seed))
-    return dict(name="the truth", **worth(texts, truth), **variety(texts, truth))
+    return dict(name="the truth", **sample_quality(texts, truth), **sample_diversity(texts, truth))

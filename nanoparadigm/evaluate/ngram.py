@@ -1,4 +1,4 @@
-"""The floor: n-gram models, counted in seconds, that a neural model had better beat.
+"""The baseline: n-gram models, counted in seconds, that a neural model should beat.
 
     p_n(w | c) = ( count(c w) + kinds(c) p_{n-1}(w | c') ) / ( count(c) + kinds(c) )
 
@@ -7,13 +7,21 @@ seen after c; p_0 is uniform over the vocabulary (Witten & Bell 1991, interpolat
 """
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 
-def token_nll(train, held_out, vocab_size, order, length=None):
-    """-log p of every token of `held_out` (T,) under the model of that order counted on `train`.
+def token_nll(
+    train: ArrayLike,
+    held_out: ArrayLike,
+    vocab_size: int,
+    order: int,
+    length: int | None = None,
+) -> np.ndarray:
+    """Return -log p of every token of `held_out` (T,) under the n-gram model of that order, counted
+    on `train`: nats, (T,) float64.
 
-    Nats, (T,) float64. Order 0 is uniform, 1 the unigram. length: forget the context at the start
-    of every window of that many tokens, as the models do; None reads the text as one.
+    Order 0 is uniform, 1 the unigram. length: forget the context at the start of every window of
+    that many tokens, as the models do; None reads the text as one.
     """
     train, held_out = np.asarray(train), np.asarray(held_out)
     n = len(train)

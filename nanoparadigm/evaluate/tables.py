@@ -1,12 +1,18 @@
-"""Rows of numbers as Markdown tables; every mean with its standard error."""
+"""Write rows of numbers as Markdown tables, every mean with its standard error."""
 
 import math
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 from ..language.grammar import KINDS
 
+Row = dict[str, Any]
+"""what was measured of one model or one decoding strategy: `measure` and `decoding_metrics` say
+which keys there are"""
 
-def decoding_table(rows):
-    """Rows of `decoding`, in Markdown."""
+
+def decoding_table(rows: Iterable[Row]) -> str:
+    """Return rows of `decoding_metrics` as a Markdown table."""
     head = (
         "decoding",
         "network calls",
@@ -19,17 +25,20 @@ def decoding_table(rows):
     lines = [
         [
             row["name"],
-            *(said(row.get(k), ",.0f") for k in ("calls", "positions")),
+            *(with_error(row.get(k), ",.0f") for k in ("calls", "positions")),
             percent(row["ungrammatical"]),
-            *(said(row[k]) for k in head[4:]),
+            *(with_error(row[k]) for k in head[4:]),
         ]
         for row in rows
     ]
     return markdown(head, lines)
 
 
-def table(rows):
-    """Rows of `measure` or `baselines`, each with `name` and `tokens` (trained on), in Markdown."""
+def table(rows: Sequence[Row]) -> str:
+    """Return rows of `measure` or `baselines` as a Markdown table.
+
+    Each row also has a `name` and the `tokens` that the model was trained on.
+    """
     others = {row["difference"]["other"] for row in rows if "difference" in row}
     paired = [f"minus {min(others) if len(others) == 1 else 'the first'}"] if others else []
     head = [
@@ -42,9 +51,12 @@ def table(rows):
         lines.append(
             [
                 row["name"],
-                said(row["bits_per_character"], before=sign),
+                with_error(row["bits_per_character"], before=sign),
                 *([difference(row)] if others else []),
-                *(said(speed.get(k), ",.0f") for k in ("tokens_per_second", "calls", "positions")),
+                *(
+                    with_error(speed.get(k), ",.0f")
+                    for k in ("tokens_per_second", "calls", "positions")
+                ),
                 *(percent(row.get(way)) for way in ("forward", "reverse")),
                 f"{row['parameters']:,}" if "parameters" in row else "",
                 f"{row['tokens']:,}" if row["tokens"] else "",
@@ -53,14 +65,16 @@ def table(rows):
     return markdown(head, lines)
 
 
-def difference(row):
+def difference(row: Row) -> str:
+    """Return the `difference` of a row, as `add_differences` put it there; "" if it has none."""
     if "difference" not in row:
         return ""
-    return said(row["difference"], "+.3f", before=row["difference"]["sign"])
+    return with_error(row["difference"], "+.3f", before=row["difference"]["sign"])
 
 
-def truth_table(rows):
-    """The distance to the truth of rows of `measure` that know it, in Markdown; "" if none does."""
+def truth_table(rows: Iterable[Row]) -> str:
+    """Return the distance to the truth of those rows of `measure` that have one as a Markdown
+    table; "" if none has."""
     rows = [row for row in rows if row.get("truth")]
     if not rows:
         return ""
@@ -72,23 +86,33 @@ def truth_table(rows):
         lines.append(
             [
                 row["name"],
-                said(t["excess"], ".4f", before=sign),
+                with_error(t["excess"], ".4f", before=sign),
                 percent(t["ungrammatical"]),
-                *(said(t["mistakes"][kind], ".2f") for kind in KINDS),
-                said(t["surprise"]),
-                said(t["entropy"]),
+                *(with_error(t["mistakes"][kind], ".2f") for kind in KINDS),
+                with_error(t["surprise"]),
+                with_error(t["entropy"]),
             ]
         )
     return markdown(head, lines)
 
 
-def percent(share):
-    return said(share, ".1f", scale=100, after=" %")
+def percent(share: Row | float | None) -> str:
+    """Return a share as `with_error` writes it, in percent."""
+    return with_error(share, ".1f", scale=100, after=" %")
 
 
-def said(number, form=".3f", scale=1, before="", after=""):
-    """A number in words, or an Estimate as a dict: its mean ± its standard error. What is not known
-    (nan, None, or null in a file) is left out."""
+def with_error(
+    number: Row | float | None,
+    form: str = ".3f",
+    scale: float = 1,
+    before: str = "",
+    after: str = "",
+) -> str:
+    """Return a number as text; of an Estimate as a dict, its mean ± its standard error.
+
+    form: a format specification. scale: a factor of both. before, after: text around them. What is
+    not known (nan, None, or null in a file) is left out: without a mean the text is empty.
+    """
     if not isinstance(number, dict):
         number = dict(mean=number)
     mean, se = (math.nan if (v := number.get(k)) is None else scale * v for k in ("mean", "se"))
@@ -98,9 +122,9 @@ def said(number, form=".3f", scale=1, before="", after=""):
     return f"{before}{mean:{form}}{error}{after}"
 
 
-def markdown(head, lines, texts=False):
-    """A table with its first column on the left and the others on the right, as numbers stand, or
-    on the left too if they are texts."""
+def markdown(head: Sequence[str], lines: Sequence[Sequence[str]], texts: bool = False) -> str:
+    """Return a Markdown table of these cells, its first column aligned on the left and the others
+    on the right, or on the left too if they are texts."""
     widths = [max(map(len, column)) for column in zip(head, *lines, strict=True)]
     rule = ["-" * widths[0], *("-" * (w - 1) + ("-" if texts else ":") for w in widths[1:])]
     text = ""

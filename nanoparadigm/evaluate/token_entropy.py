@@ -1,44 +1,51 @@
-"""How uncertain a left-to-right model is before each token of a vocabulary, on the average.
+"""Measure how uncertain a left-to-right model is, on average, before each token of a vocabulary.
 
-    h(v) = mean of H(p(. | x_<i)) over the places i of a text where x_i = v
+    h(v) = mean of H(p(. | x_<i)) over the positions i of a text where x_i = v
 
 with H the entropy of the model's prediction, in nats: small for tokens that come where little else
 could, large for those that come where much could. Ids that the text lacks get the mean over all
-places.
+positions.
 """
 
 import io
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from .. import files
 from ..atomic import write_json
+from ..data.corpus import TokenSequence
 from ..errors import InputError
 
 
 @dataclass(frozen=True)
 class TokenEntropy:
-    values: torch.Tensor
+    """h(v) for every id v of a vocabulary, and how often each id was read."""
+
+    values: Tensor
     """h (V,), float32 nats"""
-    counts: torch.Tensor
-    """places that were read of every id (V,), int64; where there are none, h is the default"""
+    counts: Tensor
+    """positions where each id was read (V,), int64; where there are none, h is the default"""
     default: float
-    """the mean over all places"""
+    """the mean over all positions, nats"""
 
     @property
-    def coverage(self):
+    def coverage(self) -> float:
         """The share of the ids that were read at least once."""
         return (self.counts > 0).double().mean().item()
 
-    def coverage_of(self, tokens):
-        """The share of a text's tokens (T,) whose id was read at least once."""
+    def coverage_of(self, tokens: Tensor) -> float:
+        """Return the share of a text's tokens (T,) whose id was read at least once."""
         return (self.counts[tokens] > 0).double().mean().item()
 
-    def save(self, path, facts):
-        """Write h to a .npy file, and beside it what is known of it, with the `facts`, as JSON."""
+    def save(self, path: Path, facts: dict[str, Any]) -> None:
+        """Write h to a .npy file, and the `facts` with what is known of h to JSON beside it."""
         array = io.BytesIO()
         np.save(array, self.values.numpy(), allow_pickle=False)
         unfinished = path.with_name(path.name + ".unfinished")
@@ -48,8 +55,22 @@ class TokenEntropy:
         write_json(path.with_suffix(".json"), {**facts, **known})
 
 
-def load(path, vocab_size):
-    """h (V,), float32, of a file that `TokenEntropy.save` wrote; InputError for any other."""
+class Predictor(Protocol):
+    """What `token_entropy` asks of a left-to-right model: a paradigm or a scorer."""
+
+    @property
+    def device(self) -> torch.device:
+        """The device of the weights."""
+
+    def logits(self, x: Tensor) -> Tensor:
+        """Return logits (B, L, V) for tokens x (B, L): those at i predict x_i from x_<i."""
+
+
+def load(path: Path, vocab_size: int) -> Tensor:
+    """Load h (V,), float32, from a file that `TokenEntropy.save` wrote.
+
+    Raises InputError for any other file.
+    """
     data = io.BytesIO(files.read(path))
     try:
         values = np.lib.format.read_array(data, allow_pickle=False)
@@ -65,11 +86,8 @@ def load(path, vocab_size):
 
 
 @torch.no_grad()
-def token_entropy(model, batches, vocab_size):
-    """The TokenEntropy of a model whose `logits` (B, L, V) at i are those of x_i given x_<i.
-
-    batches: LongTensors (B, L).
-    """
+def token_entropy(model: Predictor, batches: Iterable[Tensor], vocab_size: int) -> TokenEntropy:
+    """Measure the TokenEntropy of a model on batches, LongTensors (B, L)."""
     sums, counts = torch.zeros(vocab_size, dtype=torch.double), torch.zeros(vocab_size).long()
     for x in batches:
         for row, logits in zip(x, model.logits(x.to(model.device)), strict=True):
@@ -82,9 +100,10 @@ def token_entropy(model, batches, vocab_size):
     return TokenEntropy(values.float(), counts, default)
 
 
-def spread(tokens, length, n):
-    """Where windows side by side begin in a text (T,), LongTensor: all, or as many of them, spread
-    evenly over the text, as hold n tokens."""
+def spread(tokens: TokenSequence, length: int, n: int) -> Tensor:
+    """Return where windows of `length` tokens begin in a text (T,), a LongTensor: as many as hold n
+    tokens, spread evenly over the text, or all windows side by side if it is no longer than that.
+    """
     whole = len(tokens) // length
     chosen = torch.linspace(0, whole - 1, min(max(n // length, 1), whole), dtype=torch.double)
     return length * chosen.round().long()

@@ -1,4 +1,4 @@
-"""The networks, net(z, t) -> logits: they know no paradigm."""
+"""The networks, functions net(z, t) -> logits that know no paradigm."""
 
 from functools import partial
 

@@ -1,8 +1,8 @@
-"""What every network shares: its sizes, the residual stack, and how it is told the time.
+"""What all networks share: their sizes, the residual stack, and how they are told the time.
 
-A network is a function `net(z, t) -> logits`: token ids z (B, L) and, if it listens to the time,
-the noise level t (B,) give logits (B, L, V). It knows no paradigm. A causal network can also run
-one token after another, `init_state(B)` then `step(z, state)`, and gives the same logits.
+A network is a function `net(z, t) -> logits`: from token ids z (B, L) and, if it is timed, the
+noise level t (B,) to logits (B, L, V). It knows no paradigm. A causal network can also run one
+token after another, `init_state(B)` and then `step(z, state)`, with the same logits.
 
 Glossary: B batch, L length, V vocabulary, D width (`n_embd`), H heads, N state size,
 E = expand x D.
@@ -13,18 +13,17 @@ from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
-from torch import nn
-from torch.nn.utils import skip_init
+from torch import Generator, Tensor, nn
 
-from ..errors import InputError, at_least_one
+from ..errors import InputError, check_positive
 from .fused_ops import rms_norm
 
-MOST_LAYERS = 10_000  # what is built block by block would take for ever to run out of memory
+MOST_LAYERS = 10_000  # they are built one by one, so even running out of memory would take too long
 
 
 @dataclass(frozen=True)
 class Sizes:
-    """How large a network is. A network takes the sizes it knows and ignores the others."""
+    """The sizes of a network. Each network reads those it has and ignores the others."""
 
     n_layer: int = 4
     """residual blocks (of both readers together, hollow)"""
@@ -48,37 +47,50 @@ class Sizes:
     """reach of the short convolution: taps (causal), or twice the neighbours on either side"""
 
     def __post_init__(self):
-        at_least_one(self, "n_layer n_head n_embd block_size d_state expand_factor d_conv".split())
+        check_positive(
+            self, "n_layer n_head n_embd block_size d_state expand_factor d_conv".split()
+        )
         if self.n_layer > MOST_LAYERS:
             raise InputError(f"n_layer is {self.n_layer}: give {MOST_LAYERS:,} or fewer")
         if self.n_inner < 0:
             raise InputError(f"n_inner is {self.n_inner}: give 1 or more, or 0 for the usual width")
         if self.n_inner:
-            at_least_one(self, ["n_inner"])
+            check_positive(self, ["n_inner"])
         if not 0 <= self.dropout < 1:
             raise InputError(f"dropout is {self.dropout}: give a share from 0 up to 1")
 
 
-def linear(d_in, d_out, generator, scale=1.0, maps=1):
-    """A bias-free linear map with weights of standard deviation scale / sqrt(d_in).
+class Linear(nn.Module):
+    """A linear map without bias, y = W x, whose weights begin at a standard deviation of
+    scale / sqrt(d_in).
 
-    maps: how many maps are packed into it, one below the other; the optimiser treats each alone.
+    maps: how many maps W packs, one below the other; the optimiser treats each on its own.
     """
-    layer = skip_init(nn.Linear, d_in, d_out, bias=False, device=torch.get_default_device())
-    nn.init.normal_(layer.weight, std=scale / math.sqrt(d_in), generator=generator)
-    layer.weight.maps = maps
-    return layer
+
+    def __init__(
+        self, d_in: int, d_out: int, generator: Generator, scale: float = 1.0, maps: int = 1
+    ):
+        super().__init__()
+        self.in_features, self.maps = d_in, maps
+        # `nn.Linear` would draw from the global generator first; `skip_init` loads a compiler
+        self.weight = nn.Parameter(torch.empty(d_out, d_in))
+        nn.init.normal_(self.weight, std=scale / math.sqrt(d_in), generator=generator)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map x (..., d_in) to (..., d_out)."""
+        return F.linear(x, self.weight)
 
 
 class Dropout(nn.Module):
-    """Dropout that draws from a generator its trainer owns, so that a resumed run repeats it."""
+    """Dropout that draws from a generator of the trainer's, so that a resumed run repeats it."""
 
-    def __init__(self, p):
+    def __init__(self, p: float):
         super().__init__()
         self.p = p
         self.generator = None
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
+        """In training, set each number to 0 with probability p and divide the others by 1 - p."""
         if not self.training or self.p == 0:
             return x
         keep = torch.rand(x.shape, device=x.device, generator=self.generator) >= self.p
@@ -86,57 +98,68 @@ class Dropout(nn.Module):
 
 
 class TimeFeatures(nn.Module):
-    """The noise level as a vector: sines and cosines of t at some slow frequencies, mixed.
+    """The noise level as a vector: a learned mix of sines and cosines of t at slow frequencies.
 
-    Slow, since what a token is worth changes smoothly with the noise; and no `linear`, since Muon
-    would move every direction of so few inputs at full speed. Both were seen to cost quality.
+    The frequencies are slow because what a token tells changes smoothly with the noise. The mix is
+    no `Linear`, because Muon would move every direction of so few inputs at full speed. Either was
+    seen to cost quality.
     """
 
-    def __init__(self, d_out, n_frequencies=8):
+    def __init__(self, d_out: int, n_frequencies: int = 8):
         super().__init__()
         self.register_buffer("frequencies", torch.logspace(0, 1, n_frequencies), persistent=False)
         self.mix = nn.Parameter(torch.zeros(2 * n_frequencies, d_out))
 
-    def forward(self, t):
+    def forward(self, t: Tensor) -> Tensor:
+        """Return the vectors (B, d_out) of noise levels t (B,)."""
         angle = t.to(self.frequencies.dtype)[:, None] * self.frequencies
         return torch.cat([angle.sin(), angle.cos()], dim=-1) @ self.mix
 
 
 class Network(nn.Module):
-    """Embedding, a stack of residual blocks, norm, read-out.
+    """Embed the tokens, run a stack of residual blocks, normalise and read out.
 
     A block is called as `block(h, state) -> (h, state)`, with state None outside generation.
-    `max_length` is the longest sequence the network can read at once, None if there is no limit.
+    `max_length` is the longest sequence that the network can read at once, None if there is no
+    limit. timed: the network is told the noise level. tied: it reads out with its embedding.
     """
 
     max_length = None
 
-    def __init__(self, vocab_size, sizes, causal, timed, tied, generator):
+    def __init__(
+        self,
+        vocab_size: int,
+        sizes: Sizes,
+        causal: bool,
+        timed: bool,
+        tied: bool,
+        generator: Generator,
+    ):
         super().__init__()
         self.causal, self.tied = causal, tied
-        self.embedding = skip_init(
-            nn.Embedding, vocab_size, sizes.n_embd, device=torch.get_default_device()
-        )
         # small, since `embed` divides by the size anyway: AdamW's first steps then reach further
-        nn.init.normal_(self.embedding.weight, std=0.02, generator=generator)
+        weights = torch.empty(vocab_size, sizes.n_embd)
+        nn.init.normal_(weights, std=0.02, generator=generator)
+        self.embedding = nn.Embedding.from_pretrained(weights, freeze=False)
         self.time = TimeFeatures(sizes.n_embd) if timed else None
         self.blocks = nn.ModuleList(
             self.block(sizes, causal, generator) for _ in range(sizes.n_layer)
         )
-        # Tied, it learns faster, but begins by predicting the very token it reads, which a flow and
-        # a model of the next token must unlearn. A masked position holds none.
+        # A tied network learns faster, but it begins by predicting the token that it reads, which a
+        # flow and a model of the next token must unlearn. A masked position holds no token.
         if not tied:
             self.readout = nn.Parameter(torch.zeros(vocab_size, sizes.n_embd))
 
-    def block(self, sizes, causal, generator):
+    def block(self, sizes: Sizes, causal: bool, generator: Generator) -> nn.Module:
+        """Return a new residual block."""
         raise NotImplementedError
 
-    def forward(self, z, t=None):
-        """Token ids z (B, L), noise level t (B,) or None -> logits (B, L, vocab_size)."""
+    def forward(self, z: Tensor, t: Tensor | None = None) -> Tensor:
+        """Return logits (B, L, vocab_size) for token ids z (B, L) at the noise level t (B,)."""
         return self.read(self.hidden(z, t))
 
-    def hidden(self, z, t=None):
-        """The same up to the read-out: (B, L, D)."""
+    def hidden(self, z: Tensor, t: Tensor | None = None) -> Tensor:
+        """Return the vectors (B, L, D) before the read-out. Raises InputError if L > max_length."""
         if self.max_length is not None and z.shape[1] > self.max_length:
             raise InputError(
                 f"{z.shape[1]} tokens do not fit this network's block of {self.max_length}: "
@@ -147,42 +170,46 @@ class Network(nn.Module):
             h = h + self.time(t)[:, None]
         return self.run(h, [None] * len(self.blocks))[0]
 
-    def run(self, h, states):
-        """Through all blocks: h (B, L, D) and a state each -> h and the new states."""
+    def run(self, h: Tensor, states: list) -> tuple[Tensor, list]:
+        """Run h (B, L, D) through all blocks, each with its state; return h and the new states."""
         new = []
         for block, state in zip(self.blocks, states, strict=True):
             h, state = block(h, state)
             new.append(state)
         return h, new
 
-    def read(self, h):
+    def read(self, h: Tensor) -> Tensor:
+        """Return the logits (B, L, vocab_size) of vectors h (B, L, D)."""
         return F.linear(rms_norm(h), self.embedding.weight if self.tied else self.readout)
 
-    def embed(self, z):
-        """Tokens as vectors of unit root mean square (B, L, D)."""
+    def embed(self, z: Tensor) -> Tensor:
+        """Return tokens z (B, L) as vectors (B, L, D) of unit root mean square."""
         return rms_norm(self.embedding(z))
 
-    def init_state(self, batch):
-        """The state before the first token, one entry a block."""
+    def init_state(self, batch: int) -> list:
+        """Return the state before the first token, an entry for each block.
+
+        Raises InputError if the network is not causal.
+        """
         if not self.causal:
             raise InputError("a bidirectional network sees the whole text at once: it has no steps")
         return [block.init_state(batch) for block in self.blocks]
 
-    def step(self, z, state):
-        """The next tokens z (B, n) after those in `state` -> their logits (B, n, V), the new state.
+    def step(self, z: Tensor, state: list) -> tuple[Tensor, list]:
+        """Return the logits (B, n, V) of the next tokens z (B, n), and the new state.
 
-        Equals the last n positions of `forward` on the whole text.
+        They are the logits of the last n positions of `forward` on the whole text so far.
         """
         h, state = self.run(self.embed(z), state)
         return self.read(h), state
 
 
-def largest_weight(model):
+def largest_weight(model: nn.Module) -> float:
     """Return the largest absolute value of all weights, or nan where one is nan."""
     return torch.nn.utils.get_total_norm(model.parameters(), torch.inf).item()
 
 
-def check_weights(model):
+def check_weights(model: nn.Module) -> None:
     """Raise InputError if a weight is not a finite number: such a network predicts nothing."""
     if not math.isfinite(largest_weight(model)):
         raise InputError(

@@ -1,12 +1,14 @@
 """Elementwise operations in fewer passes over memory, with their gradients by hand.
 
-On a CPU a residual block is half matrix products, which run at the speed of the arithmetic, and
-half elementwise work, which runs at the speed of memory: what counts is how often an activation is
-read and written. PyTorch composes `F.rms_norm` of five operations there and saves each result.
+On a CPU a residual block spends half its time on matrix products, which run at the speed of the
+arithmetic, and half on elementwise work, which runs at the speed of memory. What counts there is
+how often an activation is read and written. PyTorch composes `F.rms_norm` from five operations on a
+CPU and saves the result of each.
 """
 
 import torch
 import torch.nn.functional as F
+from torch import Tensor
 
 
 class _RMSNorm(torch.autograd.Function):
@@ -46,7 +48,7 @@ class _SquaredReLU(torch.autograd.Function):
 
 
 class _ShortConv(torch.autograd.Function):
-    """y_t = b + sum_i w_i x_{t+i}: one multiply-add a tap, on slices, without copies of them."""
+    """y_t = b + sum_i w_i x_{t+i}: one multiply-add for each tap, on slices that are not copied."""
 
     @staticmethod
     def forward(ctx, padded, weight, bias):
@@ -70,19 +72,22 @@ class _ShortConv(torch.autograd.Function):
         return dpadded, dweight, dy.sum((0, 1)) if ctx.needs_input_grad[2] else None
 
 
-def rms_norm(x):
-    """x (..., D) scaled to a root mean square of one: `F.rms_norm` without a gain."""
+def rms_norm(x: Tensor) -> Tensor:
+    """Scale x (..., D) to a root mean square of one, as `F.rms_norm` does without a gain."""
     if not torch.is_grad_enabled():
         return F.rms_norm(x, x.shape[-1:])
     return _RMSNorm.apply(x)
 
 
-def squared_relu(x):
-    """max(x, 0)^2, elementwise (So et al. 2021, 2109.08668)."""
+def squared_relu(x: Tensor) -> Tensor:
+    """Return max(x, 0)^2, elementwise (So et al. 2021, 2109.08668)."""
     return _SquaredReLU.apply(x)
 
 
-def short_conv(padded, weight, bias=None):
-    """Depthwise convolution over time: padded (K - 1 + L, B, E), weight (K, E), bias (E,) give
-    (L, B, E), the sum of K inputs of each channel, weighted. Padded in front it is causal."""
+def short_conv(padded: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """Return a depthwise convolution over time: a weighted sum of K inputs of each channel.
+
+    padded (K - 1 + L, B, E), weight (K, E) and bias (E,) give (L, B, E). With the padding in front
+    the convolution is causal.
+    """
     return _ShortConv.apply(padded, weight, bias)

@@ -1,35 +1,48 @@
-"""Hollow: a network whose logits at i depend on every token but the i-th.
+"""A hollow network: its logits at i depend on every token but the i-th.
 
     a_i = left(start, z_1 ... z_{i-1}),     b_i = right(start, z_L ... z_{i+1})
     h_i = norm(a_i) + norm(b_i),     h <- h + W_2 f(W_1 norm(h)),     logits = W norm(h)
 
-Two causal networks of one kind read the text from its two ends, each shifted by one token so that
-neither has seen z_i when they meet at i. What comes out can be a leave-one-out probability,
-p(x_i | z without z_i), exactly, whatever the weights are; a network that sees z_i and shall
-predict x_i would learn to copy it. So every token of a text can be a target at once.
+Two causal networks of one kind read the text from its two ends, each shifted by one token, so that
+neither has seen z_i when they meet at i. The result is a leave-one-out probability,
+p(x_i | z without z_i), exactly and for any weights. So every token of a text can be a target at
+once, while a network that saw z_i and had to predict x_i would learn to copy it.
 
-The hollow transformer of Sun et al. 2023 (2211.16750), with a sum where they attend to both sides.
+This is the hollow transformer of Sun et al. 2023 (2211.16750), with a sum where theirs attends to
+both sides.
 """
 
 from dataclasses import replace
 
 import torch
 import torch.nn.functional as F
-from torch import nn
+from torch import Generator, Tensor, nn
 
 from ..errors import InputError
-from .base import Dropout
+from .base import Dropout, Network, Sizes
 from .fused_ops import rms_norm
 from .transformer import inner_width, make_mlp
 
 
 class Hollow(nn.Module):
-    """network: the class of the two readers, each with half of the `n_layer` blocks, rounded up.
-    The read-out is its own. Raises InputError if it shall be causal."""
+    """Two causal networks that meet at each position without having seen its token.
+
+    network: the class of both, each with half of the `n_layer` blocks, rounded up. The read-out is
+    the hollow network's own. Raises InputError if it is asked to be causal.
+    """
 
     hollow = True
 
-    def __init__(self, network, vocab_size, sizes, causal, timed, tied, generator):
+    def __init__(
+        self,
+        network: type[Network],
+        vocab_size: int,
+        sizes: Sizes,
+        causal: bool,
+        timed: bool,
+        tied: bool,
+        generator: Generator,
+    ):
         super().__init__()
         if causal:
             raise InputError(
@@ -37,7 +50,7 @@ class Hollow(nn.Module):
                 "choose another `network`"
             )
         half = replace(sizes, n_layer=(sizes.n_layer + 1) // 2)
-        if not sizes.n_inner:  # all so much narrower that the joining MLP costs nothing
+        if not sizes.n_inner:  # narrower MLPs, so that the one that joins adds no parameters
             blocks = 2 * half.n_layer
             half = replace(half, n_inner=8 * round(inner_width(sizes) / 8 * blocks / (blocks + 1)))
         self.start = vocab_size
@@ -48,13 +61,14 @@ class Hollow(nn.Module):
         self.dropout = Dropout(sizes.dropout)
         self.readout = nn.Parameter(torch.zeros(vocab_size, sizes.n_embd))
 
-    def forward(self, z, t=None):
-        """Token ids z (B, L), noise level t (B,) or None -> logits (B, L, vocab_size)."""
+    def forward(self, z: Tensor, t: Tensor | None = None) -> Tensor:
+        """Return logits (B, L, vocab_size) for token ids z (B, L) at the noise level t (B,)."""
         before = self.left.hidden(self.shifted(z), t)
         after = self.right.hidden(self.shifted(z.flip(1)), t).flip(1)
         h = rms_norm(before) + rms_norm(after)
         h = h + self.dropout(self.mlp(rms_norm(h)))
         return F.linear(rms_norm(h), self.readout)
 
-    def shifted(self, z):
+    def shifted(self, z: Tensor) -> Tensor:
+        """Return z (B, L) moved one place on, behind a start token."""
         return F.pad(z[:, :-1], (1, 0), value=self.start)

@@ -21,29 +21,31 @@ import math
 
 import torch
 import torch.nn.functional as F
+from torch import Tensor
 
 STATE = 1 << 16  # numbers in the states of one block's rows: 256 KiB of float32
 BUFFER = 1 << 19  # numbers in one expanded block: 2 MiB of float32, which a cache still holds
 
 
 def selective_scan(
-    u,
-    delta,
-    A,
-    B,
-    C,
-    D=None,
-    z=None,
-    delta_bias=None,
-    delta_softplus=False,
-    return_last_state=False,
-    initial_state=None,
-):
+    u: Tensor,
+    delta: Tensor,
+    A: Tensor,
+    B: Tensor,
+    C: Tensor,
+    D: Tensor | None = None,
+    z: Tensor | None = None,
+    delta_bias: Tensor | None = None,
+    delta_softplus: bool = False,
+    return_last_state: bool = False,
+    initial_state: Tensor | None = None,
+) -> Tensor | tuple[Tensor, Tensor]:
     """Run the recurrence at the head of this file over a whole sequence.
 
     u, delta, z (B, D, L); A (D, N); B, C (B, N, L); D, delta_bias (D,); initial_state (B, D, N).
-    Adds D u, multiplies by SiLU(z) where given. Returns y (B, D, L), and with `return_last_state`
-    also h_L (B, D, N), through which no gradient flows. Computed in the precision of A.
+    Adds D u and multiplies by SiLU(z), where they are given. Returns y (B, D, L), and with
+    `return_last_state` also h_L (B, D, N), through which no gradient flows unless an initial state
+    is given. Computes in the precision of A.
     """
     if delta_bias is not None:
         delta = delta + delta_bias[:, None]
@@ -62,8 +64,10 @@ def selective_scan(
     return (y, last) if return_last_state else y
 
 
-def scan_loop(u, delta, A, B, C, initial_state=None):
-    """The definition, one step after another. Returns y (B, D, L) and the last state (B, D, N)."""
+def scan_loop(
+    u: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor, initial_state: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
+    """Run the definition step by step; return y (B, D, L) and the last state (B, D, N)."""
     h = u.new_zeros(*u.shape[:2], A.shape[1]) if initial_state is None else initial_state
     y = []
     # unbind, not x[..., t]: indexing would give autograd a full-size gradient at every step
@@ -73,15 +77,20 @@ def scan_loop(u, delta, A, B, C, initial_state=None):
     return torch.stack(y, dim=-1), h
 
 
-def selective_step(u, delta, A, B, C, h):
-    """One step: u, delta (B, D), A (D, N), B and C (B, N), h (B, D, N) -> y (B, D), the new h."""
+def selective_step(
+    u: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor, h: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Take one step, with u, delta (B, D), A (D, N), B and C (B, N) and the state h (B, D, N).
+
+    Returns y (B, D) and the new h.
+    """
     drive = (delta * u).unsqueeze(-1) * B.unsqueeze(1)
     h = torch.addcmul(drive, torch.exp(delta.unsqueeze(-1) * A), h)
     return (h @ C.unsqueeze(-1)).squeeze(-1), h
 
 
-def scan_log_depth(u, delta, A, B, C):
-    """The same y in about log2(L) vectorised steps (Hillis & Steele 1986). Returns y (B, D, L).
+def scan_log_depth(u: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor) -> Tensor:
+    """Return the same y (B, D, L) in about log2(L) vectorised steps (Hillis & Steele 1986).
 
     The pair (a, b) stands for h -> a h + b. Applying (a1, b1) and then (a2, b2) is again such a
     pair, (a2 a1, a2 b1 + b2), and this product is associative: after the round with shift s,
@@ -102,7 +111,9 @@ def _time_major(x):
 
 
 class BlockedScan(torch.autograd.Function):
-    """y and the last state, a block of rows and time steps at a time. Inside: (time, B, N, D).
+    """Compute y and the last state, a block of rows and time steps at a time.
+
+    Inside, tensors are (time, B, N, D).
 
     Backward: with g_t = dy_t C_t, the gradient G_t of h_t runs the recurrence in reverse,
     G_t = g_t + exp(delta_{t+1} A) G_{t+1}, and every other gradient is a contraction with it.
@@ -177,25 +188,25 @@ class BlockedScan(torch.autograd.Function):
         return du, ddelta, dA.sum(0).mT, dB, dC
 
 
-def block_shape(L, batch, D, N):
-    """Rows and time steps in a block, so that its numbers stay in cache."""
+def block_shape(L: int, batch: int, D: int, N: int) -> tuple[int, int]:
+    """Return how many rows and time steps make a block whose numbers stay in cache."""
     rows = max(1, min(batch, STATE // (N * D)))
     return rows, max(1, min(L, BUFFER // (rows * N * D)))
 
 
-def slices(total, size):
-    """0 ... total in parts of `size`, the last as long as is left."""
+def slices(total: int, size: int) -> list[slice]:
+    """Cut 0 ... total into parts of `size`; the last may be shorter."""
     return [slice(s, min(s + size, total)) for s in range(0, total, size)]
 
 
-def expand(delta, u, A, B, decay, drive):
+def expand(delta: Tensor, u: Tensor, A: Tensor, B: Tensor, decay: Tensor, drive: Tensor) -> None:
     """Fill decay <- exp(delta A) and drive <- delta u B, both (time, B, N, D)."""
     torch.mul(delta.unsqueeze(-2), A * math.log2(math.e), out=decay)
     decay.exp2_()
     torch.mul((delta * u).unsqueeze(-2), B.unsqueeze(-1), out=drive)
 
 
-def advance(decay, drive, h):
+def advance(decay: Tensor, drive: Tensor, h: Tensor) -> None:
     """Run h <- decay_t h + drive_t, in place: drive becomes the states."""
     for decay_t, drive_t in zip(decay.unbind(), drive.unbind(), strict=True):
         h = drive_t.addcmul_(decay_t, h)

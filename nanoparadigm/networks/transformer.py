@@ -1,5 +1,5 @@
-"""The transformer: RMSNorm, rotary positions, QK-norm, no biases. One flag, `causal`, says for both
-that mix positions, the attention and the short convolution, whether they see what comes after.
+"""The transformer: RMSNorm, rotary positions, QK-norm, no biases. One flag, `causal`, says whether
+the two parts that mix positions, the attention and the short convolution, see what comes after.
 
     h_i = sum_k w_k * e_{i+k},  e the embedded tokens,  k over a few neighbours
     h <- h + W_o attention(RoPE(norm(q)), RoPE(norm(k)), v),   q, k, v = W_qkv norm(h)
@@ -7,32 +7,33 @@ that mix positions, the attention and the short convolution, whether they see wh
 
 Vaswani et al. 2017 (1706.03762); rotary positions: Su et al. 2021 (2104.09864); QK-norm: Henry et
 al. 2020 (2010.04245); squared ReLU: So et al. 2021 (2109.08668); SwiGLU: Shazeer 2020 (2002.05202).
-The short convolution, one for the whole stack, spares the first layer from finding neighbours by
-attention; such convolutions: So et al. 2021 and Mamba.
+The short convolution, one for the whole stack, saves the first layer from having to find neighbours
+by attention; such convolutions: So et al. 2021 and Mamba.
 """
 
 import torch
 import torch.nn.functional as F
-from torch import nn
+from torch import Generator, Tensor, nn
 
-from ..errors import InputError, choose
-from .base import Dropout, Network, linear
+from ..errors import InputError, lookup
+from .base import Dropout, Linear, Network, Sizes
 from .fused_ops import rms_norm, short_conv, squared_relu
 
-# With normed queries and keys the logits of attention are a cosine times this. The usual d^0.5, 5.7
-# for heads of 32, leaves them too blunt to point at one token among a hundred.
+# With normed queries and keys the logits of attention are a cosine times this number. The usual
+# d^0.5, 5.7 for heads of 32, leaves them too blunt to point at one token among a hundred.
 SHARPNESS = 12.0
 
 
-def rotations(length, d_head, base=10_000.0):
-    """Real and imaginary part of e^{i position frequency}: (length, 1, 1, d_head / 2, 2)."""
+def rotations(length: int, d_head: int, base: float = 10_000.0) -> Tensor:
+    """Return the real and imaginary parts of e^{i position frequency}, as a tensor
+    (length, 1, 1, d_head / 2, 2)."""
     frequency = base ** (-torch.arange(0, d_head, 2, dtype=torch.float64) / d_head)
     angle = torch.arange(length, dtype=torch.float64)[:, None, None, None] * frequency
     return torch.stack([angle.cos(), angle.sin()], dim=-1).float()
 
 
-def rotate(x, turn):
-    """Turn each pair of neighbours of x (B, L, ..., d), read as one complex number, by `turn`."""
+def rotate(x: Tensor, turn: Tensor) -> Tensor:
+    """Multiply each pair of neighbours of x (B, L, ..., d), as one complex number, by `turn`."""
     dtype = torch.promote_types(x.dtype, torch.float32)  # there are no 16-bit complex numbers
     pairs, turn = x.to(dtype).unflatten(-1, (-1, 2)), turn.to(dtype)
     turned = torch.view_as_complex(pairs) * torch.view_as_complex(turn)
@@ -40,14 +41,14 @@ def rotate(x, turn):
 
 
 class Cache:
-    """Keys and values of the tokens read so far, in buffers for a whole block, made once."""
+    """The keys and values of the tokens read so far, in buffers for a whole block, made once."""
 
-    def __init__(self, keys, values):
+    def __init__(self, keys: Tensor, values: Tensor):
         self.keys, self.values = keys, values  # (B, H, block, d)
         self.length = 0
 
-    def append(self, k, v):
-        """Add those of the next tokens (B, H, n, d); returns all so far, as views."""
+    def append(self, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
+        """Add those of the next tokens (B, H, n, d); return all so far, as views."""
         start, self.length = self.length, self.length + k.shape[2]
         self.keys[:, :, start : self.length] = k
         self.values[:, :, start : self.length] = v
@@ -55,9 +56,12 @@ class Cache:
 
 
 class Attention(nn.Module):
-    """Multi-head attention over what came before (causal) or over everything."""
+    """Multi-head attention to all positions or, if causal, to those up to one's own.
 
-    def __init__(self, sizes, causal, generator):
+    Raises InputError if n_head does not divide n_embd into even parts.
+    """
+
+    def __init__(self, sizes: Sizes, causal: bool, generator: Generator):
         super().__init__()
         d, h = sizes.n_embd, sizes.n_head
         if d % h or (d // h) % 2:
@@ -67,12 +71,15 @@ class Attention(nn.Module):
                 f"choose n_head from {', '.join(map(str, good)) or 'nothing (n_embd must be even)'}"
             )
         self.n_head, self.causal = h, causal
-        self.qkv = linear(d, 3 * d, generator, maps=3)
-        self.out = linear(d, d, generator, scale=0)
+        self.qkv = Linear(d, 3 * d, generator, maps=3)
+        self.out = Linear(d, d, generator, scale=0)
         self.register_buffer("turns", rotations(sizes.block_size, d // h), persistent=False)
 
-    def forward(self, x, cache=None):
-        """x (B, L, D); cache: the keys and values of the tokens before x, or None."""
+    def forward(self, x: Tensor, cache: Cache | None = None) -> tuple[Tensor, Cache | None]:
+        """Map x (B, L, D) to (B, L, D); return it and the cache.
+
+        cache: the keys and values of the tokens before x, to which those of x are added, or None.
+        """
         B, L, D = x.shape
         qkv = self.qkv(x).view(B, L, 3, self.n_head, D // self.n_head)
         start = 0 if cache is None else cache.length
@@ -90,59 +97,75 @@ class Attention(nn.Module):
 
 
 class SquaredReLU(nn.Module):
-    def __init__(self, d, inner, generator):
-        super().__init__()
-        self.up = linear(d, inner, generator)
-        self.down = linear(inner, d, generator, scale=0)
+    """The MLP W_2 max(W_1 x, 0)^2."""
 
-    def forward(self, x):
+    def __init__(self, d: int, inner: int, generator: Generator):
+        super().__init__()
+        self.up = Linear(d, inner, generator)
+        self.down = Linear(inner, d, generator, scale=0)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map x (..., D) to (..., D)."""
         return self.down(squared_relu(self.up(x)))
 
 
 class SwiGLU(nn.Module):
-    def __init__(self, d, inner, generator):
-        super().__init__()
-        self.up = linear(d, 2 * inner, generator, maps=2)
-        self.down = linear(inner, d, generator, scale=0)
+    """The gated MLP W_2 (SiLU(W_g x) * W_1 x)."""
 
-    def forward(self, x):
+    def __init__(self, d: int, inner: int, generator: Generator):
+        super().__init__()
+        self.up = Linear(d, 2 * inner, generator, maps=2)
+        self.down = Linear(inner, d, generator, scale=0)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map x (..., D) to (..., D)."""
         gate, up = self.up(x).chunk(2, dim=-1)
         return self.down(F.silu(gate) * up)
 
 
-# each with its usual inner width over D: gated, 8/3 gives the parameters of the plain fourfold
+# each with its usual inner width over D: 8/3 gives a gated MLP the parameters of a plain one with 4
 MLPS = {"relu2": (SquaredReLU, 4), "swiglu": (SwiGLU, 8 / 3)}
 
 
-def inner_width(sizes):
-    """Of the MLP: n_inner, or the usual one as a multiple of 8."""
-    return sizes.n_inner or 8 * round(choose("mlp", sizes.mlp, MLPS)[1] * sizes.n_embd / 8)
+def inner_width(sizes: Sizes) -> int:
+    """Return the inner width of the MLP: n_inner, or the usual one as a multiple of 8.
+
+    Raises InputError if there is no such `mlp`.
+    """
+    return sizes.n_inner or 8 * round(lookup("mlp", sizes.mlp, MLPS)[1] * sizes.n_embd / 8)
 
 
-def make_mlp(sizes, generator):
-    return choose("mlp", sizes.mlp, MLPS)[0](sizes.n_embd, inner_width(sizes), generator)
+def make_mlp(sizes: Sizes, generator: Generator) -> nn.Module:
+    """Return a new MLP. Raises InputError if there is no such `mlp`."""
+    return lookup("mlp", sizes.mlp, MLPS)[0](sizes.n_embd, inner_width(sizes), generator)
 
 
 class Block(nn.Module):
-    def __init__(self, sizes, causal, generator):
+    """A residual block: attention, then the MLP."""
+
+    def __init__(self, sizes: Sizes, causal: bool, generator: Generator):
         super().__init__()
         self.attention = Attention(sizes, causal, generator)
         self.mlp = make_mlp(sizes, generator)
         self.dropout = Dropout(sizes.dropout)
 
-    def forward(self, h, cache=None):
+    def forward(self, h: Tensor, cache: Cache | None = None) -> tuple[Tensor, Cache | None]:
+        """Map h (B, L, D) to (B, L, D); return it and the cache."""
         y, cache = self.attention(rms_norm(h), cache)
         h = h + self.dropout(y)
         return h + self.dropout(self.mlp(rms_norm(h))), cache
 
-    def init_state(self, batch):
+    def init_state(self, batch: int) -> Cache:
+        """Return an empty cache for so many texts."""
         a = self.attention
         sizes = batch, a.n_head, len(a.turns), a.qkv.in_features // a.n_head
         return Cache(*(a.qkv.weight.new_empty(sizes) for _ in "kv"))
 
 
 class Transformer(Network):
-    def __init__(self, vocab_size, sizes, **options):
+    """The network whose blocks mix positions by attention."""
+
+    def __init__(self, vocab_size: int, sizes: Sizes, **options):
         super().__init__(vocab_size, sizes, **options)
         self.max_length = sizes.block_size
         K = sizes.d_conv
@@ -150,22 +173,28 @@ class Transformer(Network):
         self.conv = nn.Parameter(torch.zeros(self.before + 1 + self.after, sizes.n_embd))
         nn.init.ones_(self.conv[self.before])  # begins by passing the token itself on
 
-    def block(self, sizes, causal, generator):
+    def block(self, sizes: Sizes, causal: bool, generator: Generator) -> Block:
+        """Return a new residual block."""
         return Block(sizes, causal, generator)
 
-    def embed(self, z):
+    def embed(self, z: Tensor) -> Tensor:
+        """Return tokens z (B, L) as vectors (B, L, D), blended with their neighbours."""
         return self.blend(F.pad(super().embed(z), (0, 0, self.before, self.after)))
 
-    def blend(self, e):
-        """Vectors with their neighbours, (B, before + L + after, D) -> (B, L, D)."""
+    def blend(self, e: Tensor) -> Tensor:
+        """Blend vectors with their neighbours: (B, before + L + after, D) -> (B, L, D)."""
         return short_conv(e.transpose(0, 1), self.conv).transpose(0, 1)
 
-    def init_state(self, batch):
-        """The vectors that the convolution still sees, then a cache for each block."""
+    def init_state(self, batch: int) -> list:
+        """Return the vectors that the convolution still sees, then a cache for each block."""
         caches = super().init_state(batch)
         return [self.conv.new_zeros(batch, self.before, self.conv.shape[1]), *caches]
 
-    def step(self, z, state):
+    def step(self, z: Tensor, state: list) -> tuple[Tensor, list]:
+        """Return the logits (B, n, V) of the next tokens z (B, n), and the new state.
+
+        The caches in `state` are written to. Raises InputError where the block is full.
+        """
         before, *caches = state
         if caches[0].length + z.shape[1] > self.max_length:
             raise InputError(

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from ..errors import InputError, choose
+from ..errors import InputError, lookup
 from ..networks import NETWORKS
 from ..networks.base import Sizes
 from .ar import Autoregressive
@@ -53,9 +53,9 @@ def build(
     paradigm's constructor takes (`options_of`); None stands for the usual value. What was given
     stays as `model.recipe`, so that `build(**model.recipe)` makes a twin. Raises InputError.
     """
-    preset = choose("model", name, PRESETS)
+    preset = lookup("model", name, PRESETS)
     kind, network = preset.paradigm, network or preset.network
-    make = choose("network", network, NETWORKS)
+    make = lookup("network", network, NETWORKS)
     options = {option: value for option, value in options.items() if value is not None}
     own, sizes = options_of(kind), {f.name for f in fields(Sizes)}
     given = {option: options.pop(option) for option in own if option in options}
@@ -66,7 +66,7 @@ def build(
     for option in options.keys() - sizes:
         if any(option in options_of(other.paradigm) for other in PRESETS.values()):
             raise InputError(f"{name} has no {option}: drop `{option}`")
-        choose("option", option, dict.fromkeys([*sizes, *own]))
+        lookup("option", option, dict.fromkeys([*sizes, *own]))
     sizes = Sizes(**options)
     if vocab_size < 1:
         raise InputError(f"vocab_size is {vocab_size}: give the number of symbols, 1 or more")

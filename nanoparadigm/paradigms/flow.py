@@ -19,7 +19,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..decoding import uniform
-from ..errors import InputError, choose
+from ..errors import InputError, lookup
 from .base import Paradigm
 from .numerics import phi
 from .schedules import SCHEDULES, stratified_times, stratified_uniform
@@ -33,7 +33,7 @@ class DiscreteFlow(Paradigm):
 
     def __init__(self, net, vocab_size, schedule: str = "linear"):
         super().__init__(net, vocab_size)
-        self.schedule = choose("schedule", schedule, SCHEDULES)
+        self.schedule = lookup("schedule", schedule, SCHEDULES)
         self.sampling_schedule = SCHEDULES["linear"] if self.schedule.clipped else self.schedule
 
     def corrupt(self, x: Tensor, alpha: Tensor, generator) -> Tensor:

@@ -20,7 +20,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..decoding import masked
-from ..errors import choose
+from ..errors import lookup
 from .base import Paradigm
 from .schedules import SCHEDULES, stratified_times, stratified_uniform
 
@@ -34,9 +34,9 @@ class MaskedDiffusion(Paradigm):
 
     def __init__(self, net, vocab_size, schedule: str = "linear", masking: str = "uniform"):
         super().__init__(net, vocab_size)
-        self.schedule = choose("schedule", schedule, SCHEDULES)
+        self.schedule = lookup("schedule", schedule, SCHEDULES)
         self.sampling_schedule = SCHEDULES["linear"] if self.schedule.clipped else self.schedule
-        weights = choose("masking", masking, dict(uniform=None, entropy=torch.ones(vocab_size)))
+        weights = lookup("masking", masking, dict(uniform=None, entropy=torch.ones(vocab_size)))
         self.register_buffer("weights", weights)
 
     # -------------------------------------------------------------------------- (1) the corruption

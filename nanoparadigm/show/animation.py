@@ -34,7 +34,7 @@ from rich.text import Text
 
 from .. import evaluate
 from ..data.tokenizers import BLANK
-from ..errors import choose
+from ..errors import lookup
 from ..paradigms import names
 from ..terminal import visible
 from .figures import GREY, MARKERS, PALETTE
@@ -219,7 +219,7 @@ def moments(runs, clock="calls"):
 
     clock: one of CLOCKS. Before its first frame a run stands on that.
     """
-    choose("clock", clock, CLOCKS)
+    lookup("clock", clock, CLOCKS)
     times = [[getattr(frame, clock) for frame in run.frames] for run in runs]
     return [
         Moment(
@@ -248,7 +248,7 @@ def page(runs, clock="calls", title="Watching text appear", home=None):
 
     home: the address of the project, for a link back.
     """
-    choose("clock", clock, CLOCKS)
+    lookup("clock", clock, CLOCKS)
     race = dict(
         clock=clock,
         recent=RECENT,

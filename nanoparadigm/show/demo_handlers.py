@@ -19,7 +19,7 @@ from msgspec import Meta
 from .. import evaluate
 from ..data import corpora, tokenizers
 from ..data.tokenizers import BLANK, encode_gaps, hide
-from ..errors import InputError, choose
+from ..errors import InputError, lookup
 from ..files import typed
 from ..paradigms import PRESETS, names
 from ..terminal import harmless
@@ -96,7 +96,7 @@ class Answers:
         ends = [run for run in runs if run.rpartition("/")[2] == name]
         if name not in runs and len(ends) == 1:
             (name,) = ends
-        saved = checkpoint.load(choose("model", name, runs))
+        saved = checkpoint.load(lookup("model", name, runs))
         saved.model.eval()
         return saved
 
@@ -273,7 +273,9 @@ class Answers:
         if self.whole()[0]:
             return self.models()
         corpus = corpora.load("language")
-        data = corpora.Data(corpus, tokenizers.build("word", corpus), corpus.sequence_length)
+        data = corpora.TokenizedCorpus(
+            corpus, tokenizers.build("word", corpus), corpus.sequence_length
+        )
         sizes = dict(n_layer=2, n_embd=64, block_size=data.length)
         compared = [name for name, preset in PRESETS.items() if preset.compared]
         models = build_alike(compared, data.tokenizer.vocab_size, **sizes)
@@ -344,7 +346,7 @@ def sampling(model, steps, temperature, seed, decoding=""):
         generator=torch.Generator().manual_seed(within("seed", seed, 0, 2**53)),
         steps=within("steps", steps, 1, MOST_STEPS),
         temperature=temperature,
-        **(choose("decoding", decoding, decodings(model)) if decoding else {}),
+        **(lookup("decoding", decoding, decodings(model)) if decoding else {}),
     )
 
 

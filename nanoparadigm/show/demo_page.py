@@ -195,7 +195,7 @@ def app(folder="runs", steps=500):
 
 
 def one_of(label, **options):
-    """A list that is filled later. `choose` checks what is sent, and says it better than Gradio."""
+    """A list that is filled later. `lookup` checks what is sent, and says it better than Gradio."""
     return gr.Dropdown(label=label, allow_custom_value=True, **options)
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import torch
 
-from ..data.corpus import Corpus, Data
+from ..data.corpus import Corpus, TokenizedCorpus
 from ..data.tokenizers import build as build_tokenizer
 from ..evaluate.tables import markdown
 from ..paradigms import build
@@ -61,7 +61,7 @@ def lines_run(name, network=None):
 def programme(name, network):
     """Build a model, train and measure it, let it write, and fill a gap."""
     corpus = Corpus("counting", "one two three four " * 20, "four three two one " * 20)
-    data = Data(corpus, build_tokenizer("char", corpus), L)
+    data = TokenizedCorpus(corpus, build_tokenizer("char", corpus), L)
     sizes = dict(n_layer=2, n_head=2, n_embd=16, block_size=L)
     model = build(name, data.tokenizer.vocab_size, network=network, **sizes)
     for _ in train(model, data, Settings(max_steps=2, batch_size=4)):

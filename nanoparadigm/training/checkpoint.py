@@ -1,4 +1,4 @@
-"""A model on disk: safetensors and JSON in, the same model out. Nothing is ever half written.
+"""Save a model as safetensors and JSON, and load the same model again. Nothing is half written.
 
 A run is a folder, and each of its checkpoints is a folder inside it:
 
@@ -9,7 +9,7 @@ A run is a folder, and each of its checkpoints is a folder inside it:
                            training.safetensors  training.json     what a resumed run needs
 
 config.json holds the SHA-256 of the other four files and of its own content, so that a damaged
-checkpoint is refused. Checkpoints of earlier versions hold none, and are loaded all the same.
+checkpoint is refused. Checkpoints of earlier versions hold no SHA-256 and are loaded all the same.
 Folders named step-N and step-N.K belong to the run, which deletes those that it no longer needs:
 the five files by their names, and the folder if nothing else is in it.
 """
@@ -20,11 +20,13 @@ import os
 import re
 import shutil
 import zlib
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from itertools import count
+from os import PathLike
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import torch
 from msgspec import Meta
@@ -43,9 +45,9 @@ WEIGHTS = "model.safetensors", "tokenizer.json"
 TRAINING = "training.safetensors", "training.json"
 OURS = re.compile(r"step-[0-9]+(\.[0-9]+)?")
 MOST_IN_TABLES = 2**28
-"""numbers that a network may compute from its sizes and keep beside its weights"""
+"""how many numbers a network may compute from its sizes and keep beside its weights"""
 VOUCHED = "files", "checksum"
-"""what a config says of its files and of itself; one of an earlier version has neither"""
+"""the checksums in a config, of its files and of itself; earlier versions had neither"""
 RESTART = "start a new run without `resume`"
 
 Count = Annotated[int, Meta(ge=0, le=2**63 - 1)]
@@ -53,7 +55,7 @@ Count = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe(Sizes):
-    """What `build` was given."""
+    """The options that `build` was given."""
 
     name: str
     vocab_size: Annotated[int, Meta(ge=1)]
@@ -65,7 +67,7 @@ class Recipe(Sizes):
 
 @dataclass(frozen=True, kw_only=True)
 class Config:
-    """What config.json must hold, and what it may; other keys are kept as they are."""
+    """The keys of config.json, required and optional; others are kept as they are."""
 
     recipe: Recipe
     step: Count
@@ -82,7 +84,7 @@ Name = Annotated[str, Meta(pattern=rf"^{OURS.pattern}\Z")]
 
 @dataclass(frozen=True)
 class Pointer:
-    """What run.json holds: folders of this run."""
+    """The contents of run.json: the names of two checkpoints of the run."""
 
     last: Name
     best: Name
@@ -90,6 +92,8 @@ class Pointer:
 
 @dataclass
 class Checkpoint:
+    """A checkpoint in memory, as `load` returns it."""
+
     model: Paradigm
     tokenizer: tokenizers.Tokenizer
     config: dict
@@ -98,12 +102,19 @@ class Checkpoint:
     folder: Path
 
 
-def save(run, model, tokenizer, config, training, best):
-    """Write checkpoint step-N of a run and make it its last, and its best if `best` says so.
+def save(
+    run: str | PathLike,
+    model: Paradigm,
+    tokenizer: tokenizers.Tokenizer,
+    config: dict,
+    training: dict,
+    best: bool,
+) -> None:
+    """Write checkpoint step-N of a run, and make it the run's last and, if `best`, its best.
 
     training: nested dicts of tensors, numbers and strings. The folder is written under another
-    name first, and counts only once run.json names it, so that whatever interrupts this function,
-    a power cut included, the earlier checkpoints stay whole. Raises OSError where the disk refuses.
+    name first and counts only once run.json names it. So the earlier checkpoints stay whole
+    whatever interrupts this function, even a power cut. Raises OSError where the disk refuses.
     """
     run = Path(run)
     pointer = read_pointer(run)
@@ -149,16 +160,18 @@ def save(run, model, tokenizer, config, training, best):
             shutil.rmtree(old, ignore_errors=True)
 
 
-def load(path, which="best", device="cpu"):
-    """The Checkpoint in a run's folder ("best" or "last") or in a checkpoint's own folder.
+def load(
+    path: str | PathLike, which: str = "best", device: str | torch.device = "cpu"
+) -> Checkpoint:
+    """Load a checkpoint from a run's folder ("best" or "last") or from its own folder.
 
-    Raises InputError for a folder that is missing, damaged, or not ours.
+    Raises InputError if the folder is missing or damaged or holds no checkpoint.
     """
     return newest(path, which, lambda folder: _load(folder, device))
 
 
-def newest(path, which, read):
-    """read(folder) of a checkpoint; again if a training has replaced the checkpoint meanwhile."""
+def newest(path: str | PathLike, which: str, read: Callable[[Path], Any]) -> Any:
+    """Return read(folder) of a checkpoint; retry if a training has replaced it meanwhile."""
     folder = find(path, which)
     while True:
         try:
@@ -168,7 +181,7 @@ def newest(path, which, read):
                 raise
 
 
-def _load(folder, device):
+def _load(folder: Path, device: str | torch.device) -> Checkpoint:
     with blame_checkpoint(folder):
         config = read_config(folder)
         check_files(folder, config, WEIGHTS)
@@ -185,8 +198,8 @@ def _load(folder, device):
     return Checkpoint(model, tokenizer, config, folder)
 
 
-def load_tokenizer(path):
-    """The tokenizer alone of the checkpoint that `load` would read."""
+def load_tokenizer(path: str | PathLike) -> tokenizers.Tokenizer:
+    """Load only the tokenizer of the checkpoint that `load` would read."""
 
     def read(folder):
         with blame_checkpoint(folder):
@@ -198,18 +211,20 @@ def load_tokenizer(path):
 
 @dataclass(frozen=True)
 class Step:
+    """The part of config.json that `steps_done` reads."""
+
     step: Count
 
 
-def steps_done(run):
-    """Of a run, as its last checkpoint has them; 0 where there is none."""
+def steps_done(run: str | PathLike) -> int:
+    """Return the steps that a run has taken up to its last checkpoint, 0 if there is none."""
     if not read_pointer(run):
         return 0
     return newest(run, "last", lambda folder: files.read_json(folder / "config.json", Step).step)
 
 
-def load_training(checkpoint):
-    """What `save` was given as `training`."""
+def load_training(checkpoint: Checkpoint) -> dict:
+    """Load what `save` was given as `training`. Raises InputError if the files are damaged."""
     folder = checkpoint.folder
     with blame(f"{folder} cannot be resumed", RESTART):
         check_files(folder, checkpoint.config, TRAINING)
@@ -217,35 +232,36 @@ def load_training(checkpoint):
         return unflatten(outline, load_file(folder / "training.safetensors"))
 
 
-def shapes(tensors):
-    """name -> shape and dtype of each of these tensors."""
+def shapes(tensors: dict[str, torch.Tensor]) -> dict[str, tuple]:
+    """Return name -> (shape, dtype) of the tensors."""
     return {name: (tensor.shape, tensor.dtype) for name, tensor in tensors.items()}
 
 
 @contextmanager
-def blame(what, hint):
-    """Whatever goes wrong in the block becomes an InputError: what was wrong (why): hint."""
+def blame(what: str, hint: str) -> Iterator[None]:
+    """Turn any error in the block into an InputError that reads "what (why): hint"."""
     try:
         yield
-    except Exception as error:  # a library may say anything of a file that it cannot read
+    except Exception as error:  # a library may raise anything at a file that it cannot read
         cause = error.__cause__ or error
         if isinstance(cause, PermissionError):
             denied = f"{cause.filename} may not be read: ask its owner for the permission"
             raise InputError(denied) from error
         why = files.reason(error)
-        if isinstance(error, InputError):  # its own hint is not the one for here
+        if isinstance(error, InputError):  # `hint` replaces its own
             why = why.rpartition(": ")[0]
         raise InputError(f"{what} ({why}): {hint}") from error
 
 
-def blame_checkpoint(folder):
+def blame_checkpoint(folder: Path) -> AbstractContextManager:
+    """Turn any error in the block into an InputError that says the checkpoint is damaged."""
     others = [str(path) for path in checkpoints(folder.parent) if path != folder]
     hint = f"try {others[0]}, or train again" if others else "train again"
     return blame(f"{folder} is damaged or not a checkpoint", hint)
 
 
-def read_config(folder):
-    """The dict in config.json, which fits `Config`; ValueError or InputError where it does not."""
+def read_config(folder: Path) -> dict:
+    """Return the contents of config.json. Raises ValueError or InputError if they are no Config."""
     path = folder / "config.json"
     config = files.read_json(path, dict)
     if config.get("format") != FORMAT:
@@ -256,39 +272,40 @@ def read_config(folder):
     return config
 
 
-def checksum(config):
-    """The SHA-256 of everything in a config but its checksum."""
+def checksum(config: dict) -> str:
+    """Return the SHA-256 of a config without its checksum, in hexadecimal."""
     rest = {key: value for key, value in config.items() if key != "checksum"}
     return hashlib.sha256(json.dumps(without_nan(rest), sort_keys=True).encode()).hexdigest()
 
 
-def check_files(folder, config, names):
-    """ValueError for a file that is not the one saved with this config; OSError for none."""
+def check_files(folder: Path, config: dict, names: Iterable[str]) -> None:
+    """Raise ValueError if a file is not the one saved with this config, OSError if it is gone."""
     for name in names:
         found = sha256(folder / name)
         if config.get("files", {name: found}).get(name) != found:
             raise ValueError(f"{name} has changed since it was saved")
-    # all that earlier versions have kept of the files
+    # the one checksum that earlier versions kept
     if "vocabulary" in config:
         found = zlib.crc32((folder / "tokenizer.json").read_bytes())
         if config["vocabulary"] != found:
             raise ValueError("tokenizer.json has another vocabulary than the model")
 
 
-def sha256(path):
+def sha256(path: Path) -> str:
+    """Return the SHA-256 of a file, in hexadecimal."""
     with open(path, "rb") as f:
         return hashlib.file_digest(f, "sha256").hexdigest()
 
 
-def check_recipe(recipe, weights):
-    """ValueError or InputError if a model of this recipe has other weights than these.
+def check_recipe(recipe: dict, weights: dict[str, torch.Tensor]) -> None:
+    """Raise ValueError or InputError if a model of this recipe would have other weights.
 
-    Its sizes are compared before anything of such a size is made.
+    The sizes are compared before anything of such a size is made.
     """
     widest = max((max(tensor.shape, default=0) for tensor in weights.values()), default=0)
     if recipe["n_layer"] > len(weights) or recipe["n_embd"] > widest:
         raise ValueError("its recipe is of a larger model than its weights")
-    with torch.device("meta"):  # which has shapes and no memory
+    with torch.device("meta"):  # tensors with a shape and no memory
         model = build(**recipe)
     wanted = shapes(model.state_dict())
     if shapes(weights) != wanted:
@@ -298,8 +315,11 @@ def check_recipe(recipe, weights):
         raise ValueError(f"block_size {recipe['block_size']} is too long for any machine")
 
 
-def find(path, which="best"):
-    """The folder of one checkpoint: `path` itself, or the one its run.json names."""
+def find(path: str | PathLike, which: str = "best") -> Path:
+    """Return the folder of a checkpoint: `path` itself, or the one that its run.json names.
+
+    Raises InputError if there is none.
+    """
     path = Path(path)
     with blame(f"{path} cannot be looked into", "give the folder of a run or of a checkpoint"):
         if (path / "config.json").exists():
@@ -313,8 +333,11 @@ def find(path, which="best"):
     return path / name
 
 
-def read_pointer(run):
-    """What run.json says: "last" and "best" -> the name of a checkpoint. {} where there is none."""
+def read_pointer(run: str | PathLike) -> dict[str, str]:
+    """Return the "last" and "best" checkpoint that run.json names, {} if there is no run.json.
+
+    Raises InputError if it is damaged.
+    """
     path = Path(run) / "run.json"
     if not os.path.lexists(path):
         return {}
@@ -324,18 +347,21 @@ def read_pointer(run):
         return asdict(files.read_json(path, Pointer))
 
 
-def checkpoints(run):
-    """The folders of the checkpoints that a run's folder holds, named in run.json or not."""
+def checkpoints(run: str | PathLike) -> list[Path]:
+    """Return the folders of a run's checkpoints, whether or not run.json names them."""
     return [path for path in written(run) if (path / "config.json").exists()]
 
 
-def written(run):
-    """The paths in a run's folder that are named as its checkpoints are, sorted."""
+def written(run: str | PathLike) -> list[Path]:
+    """Return the paths in a run's folder that are named like its checkpoints, sorted."""
     return sorted(path for path in Path(run).glob("step-*") if OURS.fullmatch(path.name))
 
 
-def set_aside(folder):
-    """Rename the folder of an earlier run to a free NAME.N; returns the new path."""
+def set_aside(folder: str | PathLike) -> Path:
+    """Rename the folder of an earlier run to NAME.N with the first N that is free; return the path.
+
+    Raises InputError if the working directory is in it.
+    """
     folder = Path(folder)
     here = Path.cwd()
     if folder.resolve() in (here, *here.parents):
@@ -346,13 +372,13 @@ def set_aside(folder):
     return folder.rename(free(folder))
 
 
-def free(path):
-    """The first of path.1, path.2 ... that does not exist."""
+def free(path: Path) -> Path:
+    """Return the first of path.1, path.2, ... that does not exist."""
     return next(p for i in count(1) if not (p := path.with_name(f"{path.name}.{i}")).exists())
 
 
-def remove(*runs):
-    """Delete runs, all of them or, where one cannot be, none; keep all else in their folders.
+def remove(*runs: str | PathLike) -> None:
+    """Delete all of the runs, or none if one cannot be deleted; keep other files in their folders.
 
     Raises InputError if one may not be deleted, OSError where the disk refuses.
     """
@@ -362,7 +388,7 @@ def remove(*runs):
             raise InputError(f"{folder} may not be changed: give `out` a folder of its own")
     hidden = []
     try:
-        for run in runs:  # without a run.json the rest is no run
+        for run in runs:  # without a run.json the rest does not count as a run
             hidden.append(run)
             os.replace(run / "run.json", run / "run.json.unfinished")
     except BaseException:
@@ -378,19 +404,21 @@ def remove(*runs):
                 (run / name).unlink()
 
 
-def delete(folder):
-    """Delete the files of a checkpoint that are there, and their folder if it holds nothing else.
+def delete(folder: Path) -> None:
+    """Delete the files of a checkpoint, and the folder if it holds nothing else.
 
-    What the disk refuses to delete stays, until the next checkpoint is saved.
+    What the disk refuses to delete stays until the next checkpoint is saved.
     """
     with suppress(OSError):
-        for name in ("config.json", *WEIGHTS, *TRAINING):  # without its config it is none
+        # the config first: without one it is no checkpoint
+        for name in ("config.json", *WEIGHTS, *TRAINING):
             (folder / name).unlink(missing_ok=True)
         folder.rmdir()
 
 
-def flatten(value, tensors, name=""):
-    """Nested dicts and lists -> the same with every tensor replaced by its name in `tensors`."""
+def flatten(value: Any, tensors: dict[str, torch.Tensor], name: str = "") -> Any:
+    """Return nested dicts and lists as JSON can hold them: each tensor goes into `tensors`, and its
+    name there takes its place."""
     if isinstance(value, torch.Tensor):
         name = f"{len(tensors)}{name}"  # the number tells {"a": {"b": x}} from {"a.b": x}
         tensors[name] = value.contiguous()
@@ -403,7 +431,8 @@ def flatten(value, tensors, name=""):
     return value
 
 
-def unflatten(outline, tensors):
+def unflatten(outline: Any, tensors: dict[str, torch.Tensor]) -> Any:
+    """Undo `flatten`."""
     if isinstance(outline, list):
         return [unflatten(v, tensors) for v in outline]
     if isinstance(outline, dict):

@@ -3,42 +3,45 @@
     torchrun --nproc_per_node 2 -m nanoparadigm train --model ar --dataset shakespeare
 
 torchrun starts the processes and tells each, in its environment, which of how many it is. Inside
-`joined` the functions here connect them; with one process they change nothing. The numbers travel
-by gloo, the gradients by gloo or, on GPUs, by NCCL.
+`process_group` the functions here connect them; with one process they change nothing. The numbers
+travel by gloo, the gradients by gloo or, on GPUs, by NCCL.
 
-A signal to any of the processes stops all. torchrun passes SIGTERM on, and SIGUSR1 if started with
---signals-to-handle SIGTERM,SIGINT,SIGUSR1, but ends with status 1 whatever they ended with. Where
-the status matters, a cluster starts them itself, each with WORLD_SIZE and what is in TOLD.
+A signal to any of the processes stops all of them. torchrun passes SIGTERM on, and SIGUSR1 if
+started with --signals-to-handle SIGTERM,SIGINT,SIGUSR1, but it ends with status 1 whatever their
+status was. Where the status matters, the cluster itself starts the processes, each with WORLD_SIZE
+and the variables in TOLD.
 """
 
 import os
 import traceback
-from contextlib import contextmanager, nullcontext
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import timedelta
 
 import torch
-from torch import distributed, nn
+from torch import Tensor, distributed, nn
 
 from ..errors import InputError
+from ..paradigms import Paradigm
 
-# That a process has ended is noticed at once; that it fell silent, or never came, after this: more
-# than an evaluation and a checkpoint take, for which the others wait while the first is at it.
+# A process that ends is noticed at once; one that falls silent, or never comes, after this time.
+# It is longer than an evaluation and a checkpoint, during which the others wait for the first.
 PATIENCE = timedelta(minutes=30)
 TOLD = "RANK LOCAL_RANK MASTER_ADDR MASTER_PORT".split()
 
 
-def launched():
-    """How many processes the environment says were started together."""
+def launched() -> int:
+    """Return how many processes were started together, according to the environment."""
     return int(os.environ.get("WORLD_SIZE", 1))
 
 
 @contextmanager
-def joined(device="cpu"):
+def process_group(device: str = "cpu") -> Iterator[None]:
     """Connect with the other processes, if there are any, for as long as the block lasts.
 
-    On cuda each takes the GPU of its LOCAL_RANK as its current one. Raises InputError where the
-    environment is not that of torchrun, or a process has no GPU to take, and ConnectionError (an
-    OSError) once another process is gone, or where it did not come.
+    On cuda each process takes the GPU of its LOCAL_RANK as its current one. Raises InputError if
+    the environment is not torchrun's or a process finds no GPU to take, and ConnectionError (an
+    OSError) if another process does not come, or once one is gone.
     """
     if launched() == 1:
         yield
@@ -74,64 +77,70 @@ def joined(device="cpu"):
         distributed.destroy_process_group()
 
 
-def connected():
+def connected() -> bool:
+    """Return whether this is inside `process_group`, with other processes."""
     return distributed.is_available() and distributed.is_initialized()
 
 
-def rank():
-    """Which of the processes this is; the first, 0, alone writes, evaluates and speaks."""
+def rank() -> int:
+    """Return which of the processes this is. The first, 0, alone writes, evaluates and speaks."""
     return distributed.get_rank() if connected() else 0
 
 
-def world():
-    """How many processes there are."""
+def world_size() -> int:
+    """Return how many processes there are."""
     return distributed.get_world_size() if connected() else 1
 
 
-def add(*numbers):
-    """The sums of each number over all processes, as floats."""
+def all_reduce_sum(*numbers: float) -> list[float]:
+    """Return the sum of each number over all processes."""
     numbers = torch.tensor(numbers, dtype=torch.float64)
     if connected():
         distributed.all_reduce(numbers)
     return numbers.tolist()
 
 
-def from_first(*numbers):
-    """The numbers that the first process gave, as floats; those of the others are ignored."""
+def broadcast(*numbers: float) -> list[float]:
+    """Return the numbers that the first process gave; those of the others are ignored."""
     numbers = torch.tensor(numbers, dtype=torch.float64)
     if connected():
         distributed.broadcast(numbers, 0)
     return numbers.tolist()
 
 
-def wait():
-    """Until every process has come this far."""
-    add(0)
+def barrier() -> None:
+    """Wait until every process has come this far."""
+    all_reduce_sum(0)
 
 
 class LossTerms(nn.Module):
-    """`loss_terms` of a paradigm, as a module of its own."""
+    """The `loss_terms` of a paradigm, as a module of its own."""
 
-    def __init__(self, model):
+    def __init__(self, model: Paradigm):
         super().__init__()
         self.model = model
 
-    def forward(self, x, *noise):
+    def forward(self, x: Tensor, *noise: Tensor) -> tuple[Tensor, Tensor]:
+        """Return `model.loss_terms(x, *noise)`."""
         return self.model.loss_terms(x, *noise)
 
-    def no_sync(self):
+    def no_sync(self) -> AbstractContextManager:
+        """Do nothing; DistributedDataParallel has this, too."""
         return nullcontext()
 
 
-def parallel(model, rows, length):
-    """`LossTerms` whose backward pass leaves, outside of its `no_sync`, the mean over all processes
-    of the gradients each has gathered. It will be called with `rows` texts of `length` tokens."""
+def parallel(model: Paradigm, rows: int, length: int) -> nn.Module:
+    """Return `LossTerms` whose backward pass, outside of its `no_sync`, leaves in every process the
+    mean over all processes of the gradients that each has accumulated.
+
+    rows, length: of the token ids that each process will call it with.
+    """
     terms = LossTerms(model)
     if not connected():
         return terms
     terms = nn.parallel.DistributedDataParallel(terms, forward_sync_buffers=False)
-    # It settles in its first step in which order to add up. Rehearsed, so that the first step of a
-    # resumed run adds up as those before it did: of three numbers the order changes the rounding.
+    # In its first step it settles the order in which it adds up, and for three numbers the order
+    # changes the rounding. This rehearsal lets a resumed run add up as the steps before it did.
     x = torch.zeros(rows, length, dtype=torch.long, device=model.device)
     total, _ = terms(x, *model.noise(x, torch.Generator(model.device)))
     total.backward()

@@ -1,9 +1,10 @@
-"""log.jsonl, a record a line: written as training goes, read back whatever has become of it."""
+"""Write log.jsonl, a record on each line, as training goes; read it back, even if it is damaged."""
 
 import json
 import math
 import os
 from dataclasses import dataclass
+from os import PathLike
 from pathlib import Path
 from typing import Annotated
 
@@ -25,16 +26,20 @@ class Record:
 
 @dataclass(frozen=True)
 class Evaluated(Record):
-    """One of an evaluation."""
+    """A line after an evaluation."""
 
     val: float | None
     val_se: float | None
 
 
 class Log:
-    """log.jsonl: one record a line. What an interrupted run wrote after `keep_to` is dropped."""
+    """The log.jsonl of a run that is being trained.
 
-    def __init__(self, run, keep_to):
+    keep_to: the step the run goes on from. Records of later steps, from a run that was interrupted,
+    are dropped, and so are all if it is 0.
+    """
+
+    def __init__(self, run: str | PathLike, keep_to: int):
         self.path = Path(run) / "log.jsonl"
         atomic.make(self.path.parent)
         kept = [r for r in read_log(run) if r["step"] <= keep_to] if keep_to else []
@@ -45,24 +50,26 @@ class Log:
         os.replace(unfinished, self.path)
         atomic.sync(self.path.parent)
 
-    def write(self, record):
+    def write(self, record: dict) -> None:
+        """Append the record."""
         with open(self.path, "a", encoding="utf-8") as f:
             f.write(self.line(record))
 
     @staticmethod
-    def line(record):
+    def line(record: dict) -> str:
+        """Return the line of a record, in which null stands for NaN."""
         return json.dumps(atomic.without_nan(record)) + "\n"
 
 
-def read_log(run):
-    """The records of a run's log.jsonl, those that `read_lines` can read."""
+def read_log(run: str | PathLike) -> list[dict]:
+    """Return the records of a run's log.jsonl, without lines that are damaged."""
     return read_lines(run)[0]
 
 
-def read_lines(run):
-    """The records of a run's log.jsonl, and the numbers of the lines that hold none.
+def read_lines(run: str | PathLike) -> tuple[list[dict], list[int]]:
+    """Return the records of a run's log.jsonl, and the numbers of the lines that are damaged.
 
-    A power cut or an editor may have damaged those. Where a record has null, NaN is given back.
+    A power cut or an editor may have done that. Null in a record is read as NaN.
     """
     path = Path(run) / "log.jsonl"
     records, damaged = [], []

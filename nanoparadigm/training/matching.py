@@ -1,16 +1,20 @@
-"""Models of equal size, for comparisons."""
+"""Build models of equal size, for comparisons."""
+
+from collections.abc import Iterable, Iterator
 
 from ..errors import InputError
 from ..networks.base import Sizes
-from ..paradigms import build, parameters
+from ..paradigms import Paradigm, build, parameters
 
 
-def matched(name, vocab_size, target, tolerance=0.02, **options):
-    """`build` with its shape changed, as little as need be, to `target` parameters.
+def matched(
+    name: str, vocab_size: int, target: int, tolerance: float = 0.02, **options
+) -> Paradigm:
+    """Build a model of about `target` parameters, changing its shape as little as necessary.
 
-    By the inner width of the MLP if up to half more or less of it is enough, else by depth and
-    width as well. Used to compare models at equal size. Raises InputError where no size within the
-    tolerance fits.
+    The inner width of the MLP changes if by up to a half is enough; otherwise depth and width
+    change too. tolerance: the largest relative error in the number of parameters. Raises InputError
+    if no shape comes within the tolerance.
     """
     for shape in _shapes(name, vocab_size, target, options):
         for model in _inner_widths(name, vocab_size, target, shape):
@@ -19,15 +23,15 @@ def matched(name, vocab_size, target, tolerance=0.02, **options):
     raise InputError(f"no {name} of about {target:,} parameters: choose a larger `n_embd`")
 
 
-def _shapes(name, vocab_size, target, options):
-    """The options as they are, then for every width, the nearest first, with the best depth."""
+def _shapes(name: str, vocab_size: int, target: int, options: dict) -> Iterator[dict]:
+    """Yield the options as they are, then those of each width, nearest first, at its best depth."""
     yield options
     sizes = Sizes(**{k: v for k, v in options.items() if k in Sizes.__dataclass_fields__})
     grain = 2 * sizes.n_head
     for change in range(0, sizes.n_embd // grain):
         for width in (sizes.n_embd + change * grain, sizes.n_embd - change * grain):
             shape = {**options, "n_embd": width}
-            # parameters grow by the same number with every two layers: two depths tell which fits
+            # every two layers add the same number of parameters: two depths tell which fits
             one, three = (
                 parameters(build(name, vocab_size, **{**shape, "n_layer": n})) for n in (1, 3)
             )
@@ -35,11 +39,12 @@ def _shapes(name, vocab_size, target, options):
             yield {**shape, "n_layer": depth}
 
 
-def _inner_widths(name, vocab_size, target, options):
-    """The model as it is, then with the inner width that gives `target`, if not far from usual."""
+def _inner_widths(name: str, vocab_size: int, target: int, options: dict) -> Iterator[Paradigm]:
+    """Yield the model as it is, then with the inner width that gives `target`, unless that is far
+    from the usual one."""
     model = build(name, vocab_size, **options)
     yield model
-    # parameters grow by the same number with every unit of it: two widths give all
+    # every unit of it adds the same number of parameters: two widths tell which fits
     one, two = (parameters(build(name, vocab_size, **{**options, "n_inner": n})) for n in (1, 2))
     if two > one:  # a Mamba has no MLP
         usual = 1 + (parameters(model) - one) / (two - one)
@@ -48,8 +53,8 @@ def _inner_widths(name, vocab_size, target, options):
             yield build(name, vocab_size, **{**options, "n_inner": inner})
 
 
-def build_alike(names, vocab_size, **options):
-    """name -> model: the first as `build` makes it, the others `matched` to its parameters."""
+def build_alike(names: Iterable[str], vocab_size: int, **options) -> dict[str, Paradigm]:
+    """Return name -> model: the first as `build` makes it, the others `matched` to its size."""
     models = {}
     for name in names:
         if not models:

@@ -7,42 +7,50 @@ the gradient points in is learned at the same rate, however small its singular v
     M <- mu M + (1 - mu) G,     W <- W - lr (sqrt(max(1, rows / columns)) U V^T + decay W)
 
 U V^T comes from a few products of matrices, without a decomposition (`orthogonalize`).
-Embeddings, gains, biases, convolutions and the decays A of a Mamba are no maps from vectors to
-vectors in this sense; they get AdamW (Loshchilov & Hutter 2019, 1711.05101).
+Embeddings, gains, biases, convolutions and the decays A of a Mamba do not map vectors to vectors in
+this sense; they get AdamW (Loshchilov & Hutter 2019, 1711.05101).
 
 PyTorch's own Muon takes one matrix after another in bfloat16. Here equal shapes are stacked, and
-all is float32: processors without bfloat16 units are much faster so, and every machine agrees.
+everything is float32: processors without bfloat16 units are much faster that way, and all machines
+agree.
 """
 
 from collections import defaultdict
+from collections.abc import Iterable
 
 import torch
+from torch import Tensor, nn
+
+from ..networks.base import Linear
 
 
-def make_optimizers(model, muon_lr, lr, weight_decay):
-    """The optimisers of a model's parameters: Muon (unless muon_lr is 0) and AdamW.
+def make_optimizers(
+    model: nn.Module, muon_lr: float, lr: float, weight_decay: float
+) -> list[torch.optim.Optimizer]:
+    """Return the optimisers of a model: Muon, unless muon_lr is 0, and AdamW.
 
-    Matrices are what `network.linear` made; they alone decay. Each group keeps its peak learning
-    rate as `peak`.
+    The weights of its `Linear` layers are Muon's, and they alone decay. Each group of parameters
+    keeps its peak learning rate as `peak`.
     """
-    matrices = [p for p in model.parameters() if hasattr(p, "maps")]
-    rest = [p for p in model.parameters() if not hasattr(p, "maps")]
-    groups = [dict(params=rest, weight_decay=0.0)]
-    found = []
+    layers = [module for module in model.modules() if isinstance(module, Linear)]
+    matrices = {layer.weight: None for layer in layers}
+    others = [p for p in model.parameters() if p not in matrices]
+    groups = [dict(params=others, weight_decay=0.0)]
+    optimizers = []
     if muon_lr > 0:
-        found.append(Muon(matrices, muon_lr, weight_decay=weight_decay))
+        optimizers.append(Muon(layers, muon_lr, weight_decay=weight_decay))
     else:
-        groups.append(dict(params=matrices, weight_decay=weight_decay))
+        groups.append(dict(params=[*matrices], weight_decay=weight_decay))
     groups = [group for group in groups if group["params"]]
-    found.append(torch.optim.AdamW(groups, lr, betas=(0.9, 0.95), fused=True))
-    for optimizer in found:
+    optimizers.append(torch.optim.AdamW(groups, lr, betas=(0.9, 0.95), fused=True))
+    for optimizer in optimizers:
         for group in optimizer.param_groups:
             group["peak"] = group["lr"]
-    return found
+    return optimizers
 
 
-def orthogonalize(m, steps=5):
-    """Matrices (n, r, c) -> about U V^T of each: singular values between 0.7 and 1.2.
+def orthogonalize(m: Tensor, steps: int = 5) -> Tensor:
+    """Return about U V^T of each of the matrices m (n, r, c): singular values between 0.7 and 1.2.
 
     Newton-Schulz: x <- p(x x^T) x with a quadratic p acts on the singular values alone, and this
     one drives those above about 0.01 towards 1 in five rounds. Since all the p commute, the rounds
@@ -63,16 +71,25 @@ def orthogonalize(m, steps=5):
 
 
 class Muon(torch.optim.Optimizer):
-    """For matrices only, each of which says how many maps it packs: `p.maps` blocks of rows."""
+    """Optimise the weights of `Linear` layers, each of the maps that a weight packs on its own."""
 
-    def __init__(self, params, lr=0.02, momentum=0.95, weight_decay=0.0):
-        super().__init__(params, dict(lr=lr, momentum=momentum, weight_decay=weight_decay))
+    def __init__(
+        self,
+        layers: Iterable[Linear],
+        lr: float = 0.02,
+        momentum: float = 0.95,
+        weight_decay: float = 0.0,
+    ):
+        layers = [*layers]
+        group = dict(params=[la.weight for la in layers], maps=[la.maps for la in layers])
+        super().__init__([group], dict(lr=lr, momentum=momentum, weight_decay=weight_decay))
 
     @torch.no_grad()
-    def step(self):
+    def step(self) -> None:
+        """Move every weight that has a gradient by the equations at the head of this file."""
         for group in self.param_groups:
             mu, alike = group["momentum"], defaultdict(list)
-            for p in group["params"]:
+            for p, maps in zip(group["params"], group["maps"], strict=True):
                 if p.grad is None:
                     continue
                 state = self.state[p]
@@ -80,7 +97,7 @@ class Muon(torch.optim.Optimizer):
                     state["momentum"] = torch.zeros_like(p)
                 momentum = state["momentum"].lerp_(p.grad, 1 - mu)
                 # Nesterov: one step further along the gradient just seen
-                ahead = torch.lerp(p.grad, momentum, mu).view(p.maps, -1, p.shape[1])
+                ahead = torch.lerp(p.grad, momentum, mu).view(maps, -1, p.shape[1])
                 alike[ahead.shape[1:]].append((p, ahead))
             for (rows, columns), pairs in alike.items():
                 scale = max(1, rows / columns) ** 0.5

@@ -1,7 +1,8 @@
-"""Go on with a run: only with the model, text and settings it began with, and bit for bit."""
+"""Resume a run: with the model, text and settings it began with and no others, bit for bit."""
 
 import math
 from dataclasses import asdict, dataclass
+from os import PathLike
 from typing import Annotated
 
 import torch
@@ -10,35 +11,45 @@ from msgspec import Meta
 from .. import files
 from ..data import corpora
 from ..errors import InputError
+from ..paradigms import Paradigm
 from . import checkpoint
 from .optimizer import Muon
-from .settings import FREE, Settings
+from .settings import RESUMABLE, Settings
 
 MOMENTS = {Muon: ["momentum"], torch.optim.AdamW: ["step", "exp_avg", "exp_avg_sq"]}
-"""what an optimiser keeps of every parameter; `step` is a number, the others are like it"""
+"""what an optimiser keeps for every parameter: `step` is a number, the others have its shape"""
 
 
 @dataclass(frozen=True)
 class Began:
-    """What a checkpoint says of how its run began."""
+    """What a checkpoint says about how its run began."""
 
     corpus: str
     text: int | str
     settings: Settings
 
     @classmethod
-    def of(cls, saved):
-        """Raises InputError where the checkpoint does not say it all."""
+    def of(cls, saved: checkpoint.Checkpoint) -> "Began":
+        """Read a checkpoint. Raises InputError if something is missing."""
         source = f"{saved.folder}/config.json"
         return files.typed(saved.config, cls, source, checkpoint.RESTART)
 
 
-def check_same(run, saved, model, data, settings):
-    """InputError if a run that began with one model, text and settings would go on with others."""
+def check_same(
+    run: str | PathLike,
+    saved: checkpoint.Checkpoint,
+    model: Paradigm,
+    data: corpora.TokenizedCorpus,
+    settings: Settings,
+) -> None:
+    """Raise InputError if the run began with another model, another text or other settings.
+
+    RESUMABLE settings may differ.
+    """
     began = Began.of(saved)
     old = saved.model.recipe | asdict(began.settings)
     for name, value in (model.recipe | asdict(settings)).items():
-        if name not in FREE and old.get(name) != value:
+        if name not in RESUMABLE and old.get(name) != value:
             raise InputError(
                 f"the run in {run} has {name} {old.get(name)} and cannot go on with {value}: "
                 "keep it, or start a new run in another folder"
@@ -53,7 +64,7 @@ def check_same(run, saved, model, data, settings):
 
 @dataclass(frozen=True)
 class Kept:
-    """What a checkpoint keeps of one optimiser: the tensors of each parameter, by its number."""
+    """What a checkpoint keeps of one optimiser: tensors for each parameter, by its number."""
 
     state: dict[int, dict[str, torch.Tensor]]
 
@@ -80,8 +91,18 @@ class State:
     """validation; None before the first"""
 
 
-def _restore(saved, model, optimizers, batches, noise):
-    """Put everything back as it was; returns step, seconds, best validation."""
+def restore(
+    saved: checkpoint.Checkpoint,
+    model: Paradigm,
+    optimizers: list[torch.optim.Optimizer],
+    batches: corpora.WindowBatches,
+    noise: torch.Generator,
+) -> tuple[int, float, float]:
+    """Put everything back as it was when the checkpoint was saved.
+
+    Returns the step, the seconds of training, and the lowest validation so far. Raises InputError
+    if the checkpoint is damaged or of another model.
+    """
     state = checkpoint.load_training(saved)
     with checkpoint.blame(f"{saved.folder} cannot be resumed", checkpoint.RESTART):
         files.typed(state, State, "its training state", "")
@@ -94,16 +115,20 @@ def _restore(saved, model, optimizers, batches, noise):
             raise ValueError("its place in the text is beyond the end")
         noise.set_state(state["noise"].cpu())
         for optimizer, stored in zip(optimizers, state["optimizers"], strict=True):
-            # the settings, which are those of the run, have decided on all else
+            # everything else follows from the settings, which are those of the run
             optimizer.load_state_dict(optimizer.state_dict() | dict(state=stored["state"]))
     model.load_state_dict(saved.model.state_dict())
     best = math.inf if state["best"] is None else state["best"]
     return state["step"], state["seconds"], best
 
 
-def check_moments(optimizer, state):
-    """ValueError for moments of other parameters than this optimiser's, whose memory its kernels
-    would read and write unseen."""
+def check_moments(
+    optimizer: torch.optim.Optimizer, state: dict[int, dict[str, torch.Tensor]]
+) -> None:
+    """Raise ValueError if the moments do not fit this optimiser's parameters.
+
+    Its kernels would read and write beyond their memory without a check.
+    """
     parameters = dict(enumerate(p for group in optimizer.param_groups for p in group["params"]))
     for i, found in state.items():
         wanted = dict.fromkeys(MOMENTS[type(optimizer)], parameters.get(i))

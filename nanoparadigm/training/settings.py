@@ -1,16 +1,17 @@
-"""How to train: the settings, and the learning rate they give at each step."""
+"""The settings of a training, and the learning rate and number of steps that follow from them."""
 
 import math
 from dataclasses import dataclass
 
 import torch
 
-from ..errors import MOST, InputError, at_least_one, check_seed, choose
+from ..data.corpus import TokenizedCorpus
+from ..errors import MOST, InputError, check_positive, check_seed, lookup
 
-FREE = "max_steps epochs eval_interval eval_windows log_interval device compile".split()
+RESUMABLE = "max_steps epochs eval_interval eval_windows log_interval device compile".split()
 """the settings that a resumed run may change"""
 STEEPEST = 1000
-"""the largest learning rate and weight decay: no training survives one near it"""
+"""the largest learning rate and weight decay allowed: no training survives one near it"""
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,7 @@ class Settings:
 
     def __post_init__(self):
         counts = "max_steps batch_size grad_accumulation eval_interval eval_windows log_interval"
-        at_least_one(self, counts.split())
+        check_positive(self, counts.split())
         check_seed(self.seed)
         if self.epochs is not None and not 0 < self.epochs < math.inf:
             raise InputError(f"epochs is {self.epochs}: give a number above 0")
@@ -66,7 +67,7 @@ class Settings:
             )
         if not 0 <= self.warmup < 1:
             raise InputError(f"warmup is {self.warmup}: give a share of the steps, from 0 to 1")
-        choose("decay", self.decay, DECAYS)
+        lookup("decay", self.decay, DECAYS)
         if not 0 <= self.final_lr <= 1:
             raise InputError(f"final_lr is {self.final_lr}: give a share of the peak, from 0 to 1")
         for name in ("muon_lr", "weight_decay"):
@@ -84,8 +85,11 @@ DECAYS = dict(linear=lambda left: left, cosine=lambda left: (1 - math.cos(math.p
 """name -> the share of the way down still ahead, from the share of the steps still ahead"""
 
 
-def peak_share(step, total, settings):
-    """Which share of its peak a learning rate has: linear up over the warm-up, then down."""
+def lr_multiplier(step: int, total: int, settings: Settings) -> float:
+    """Return the share of its peak that a learning rate has after `step` of `total` steps.
+
+    It rises linearly over the warm-up, then falls.
+    """
     rising = max(1, round(settings.warmup * total))
     if step < rising:
         return (step + 1) / rising
@@ -93,8 +97,11 @@ def peak_share(step, total, settings):
     return settings.final_lr + (1 - settings.final_lr) * left
 
 
-def total_steps(settings, data):
-    """max_steps, or the steps that `epochs` passes over the text take."""
+def total_steps(settings: Settings, data: TokenizedCorpus) -> int:
+    """Return max_steps or, if `epochs` is given, the steps that so many passes over the text take.
+
+    Raises InputError if they are too many to count.
+    """
     if settings.epochs is None:
         return settings.max_steps
     per_step = settings.batch_size * settings.grad_accumulation * data.length
@@ -104,8 +111,8 @@ def total_steps(settings, data):
     return max(1, round(steps))
 
 
-def usable(name):
-    """The torch.device of that name; InputError if this machine has none that can train."""
+def resolve_device(name: str) -> torch.device:
+    """Return the torch.device of that name. Raises InputError if it cannot be trained on here."""
     try:
         device = torch.device(name)
         torch.empty(1, device=device)

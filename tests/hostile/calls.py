@@ -121,10 +121,10 @@ def cutting(rng):
 
     def does():
         corpus = corpora.Corpus("it", text, text)
-        data = corpora.Data(corpus, tokenizers.build("char", corpus), length)
+        data = corpora.TokenizedCorpus(corpus, tokenizers.build("char", corpus), length)
         assert sum(part.numel() for part in data.validation) == len(text)
 
-    return call(f"Data({text!r}, length={length})", does)
+    return call(f"TokenizedCorpus({text!r}, length={length})", does)
 
 
 def catalogue(rng):

@@ -13,9 +13,9 @@ from matplotlib.figure import Figure
 
 from ... import atomic
 from ...data.download import download
-from ...errors import InputError, choose
+from ...errors import InputError, lookup
 from ...evaluate.likelihood import of_windows
-from ...evaluate.tables import markdown, said
+from ...evaluate.tables import markdown, with_error
 from ...files import read_json
 from ...paradigms.schedules import SCHEDULES
 from ...show.figures import COLOURS, GREY, save
@@ -74,7 +74,7 @@ def stored(preset):
     It comes with the book, and is downloaded where that is not at hand. Raises InputError for a
     preset that was not run, and where the download fails.
     """
-    choose("stored study", preset, dict.fromkeys(STORED))
+    lookup("stored study", preset, dict.fromkeys(STORED))
     path = BOOK / f"{preset}.json"
     if not path.is_file():
         url = f"https://raw.githubusercontent.com/nanoparadigm/nanoparadigm/main/book/studies/{path.name}"
@@ -190,7 +190,7 @@ def cell(kind, measure, digits=3, scale=1.0, before="", after=""):
     found = [f if isinstance(f, dict) else dict(mean=f) for f in map(measure, kind)]
     means = np.array([f["mean"] for f in found], float)
     se = found[0].get("se") if len(found) == 1 else means.std(ddof=1) / len(means) ** 0.5
-    return said(dict(mean=means.mean(), se=se), f".{digits}f", scale, before, after)
+    return with_error(dict(mean=means.mean(), se=se), f".{digits}f", scale, before, after)
 
 
 def over_windows(name):
@@ -213,11 +213,11 @@ def worth_table(trials):
     if first["zero_shot"] is not None:
         columns["zero-shot"] = lambda kind: cell(kind, over_windows("zero_shot"), before="<= ")
     columns["gradient SNR"] = lambda kind: cell(kind, itemgetter("gradient_snr"))
-    columns[f"steps to {said(nats)}"] = lambda kind: cell(
+    columns[f"steps to {with_error(nats)}"] = lambda kind: cell(
         kind, lambda t: reached(t, nats)["step"], 0
     )
     if "seconds" in first["curve"][0]:
-        columns[f"seconds to {said(nats)}"] = lambda kind: cell(
+        columns[f"seconds to {with_error(nats)}"] = lambda kind: cell(
             kind, lambda t: reached(t, nats)["seconds"], 1
         )
     lines = [[s, m, *(column(kind) for column in columns.values())] for s, m, kind in kinds(trials)]
@@ -231,7 +231,7 @@ def writing_table(trials):
     columns = {"judged": lambda kind: cell(kind, itemgetter("judged"))}
     columns["entropy"] = lambda kind: cell(kind, itemgetter("entropy" if known else "tokens"))
     columns["distinct-1, 2, 3"] = lambda kind: ", ".join(
-        said(np.mean([written["distinct"][n] for written in kind])) for n in "123"
+        with_error(np.mean([written["distinct"][n] for written in kind])) for n in "123"
     )
     if all(t["written"]["mauve"] for t in trials.values()):
         columns["MAUVE"] = lambda kind: cell(kind, itemgetter("mauve"))
@@ -259,7 +259,7 @@ def worth_notes(trials):
         "for all, whatever a model was trained with; `own exam` the mean cross-entropy of what its "
         "own schedule and masking hide, which ranks the exams. ± is the standard error over seeds, "
         "and where there is one seed, over windows or texts; over the windows of one model that of "
-        f"the bound is {said(np.median(errors or [math.nan])) or 'not known'}"
+        f"the bound is {with_error(np.median(errors or [math.nan])) or 'not known'}"
         + (
             "."
             if first["independent"]["bound"]

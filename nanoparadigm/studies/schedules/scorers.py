@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from ... import files
 from ...data.readers import INSTALL
 from ...errors import InputError
-from ...evaluate.likelihood import Estimate, at_once
+from ...evaluate.likelihood import Estimate, micro_batch_size
 
 
 class Own:
@@ -83,7 +83,7 @@ class GPT2:
 @torch.no_grad()
 def read(judge, texts):
     """Nats per token of every text (n, L) to the judge, (n,), and their endings (n, D)."""
-    size, nats, endings = at_once(judge.vocab_size, texts.shape[1], len(texts)), [], []
+    size, nats, endings = micro_batch_size(judge.vocab_size, texts.shape[1], len(texts)), [], []
     for x in texts.to(judge.device).split(size):
         nats.append(F.cross_entropy(judge.logits(x).mT, x, reduction="none").mean(1).cpu())
         endings.append(judge.endings(x).cpu())

@@ -16,7 +16,7 @@ from string import Template
 from ... import files
 from ...atomic import write_json
 from ...errors import InputError
-from ...signals import UNFINISHED
+from ...signals import EXIT_REQUEUE
 from ...training.checkpoint import steps_done
 from .study import is_done
 
@@ -44,7 +44,7 @@ exit "$$status"
 def script(study_flags, name):
     """The text of the job script; study_flags: of the command, a list of strings."""
     command = shlex.join([sys.executable, "-m", "nanoparadigm", "study", *study_flags])
-    return SCRIPT.substitute(name=name, notice=NOTICE, command=command, unfinished=UNFINISHED)
+    return SCRIPT.substitute(name=name, notice=NOTICE, command=command, unfinished=EXIT_REQUEUE)
 
 
 def slurm(*words):

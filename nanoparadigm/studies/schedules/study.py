@@ -33,13 +33,13 @@ from msgspec import Meta
 
 from ... import atomic, evaluate, files
 from ...data import corpora, tokenizers
-from ...errors import InputError, at_least_one, check_seed, choose
+from ...errors import InputError, check_positive, check_seed, lookup
 from ...evaluate import token_entropy
-from ...evaluate.likelihood import at_once
+from ...evaluate.likelihood import micro_batch_size
 from ...networks.base import Sizes
 from ...paradigms import build, parameters
 from ...paradigms.schedules import SCHEDULES
-from ...signals import UNFINISHED, after_parent, heed_signals
+from ...signals import EXIT_REQUEUE, after_parent, install_handlers
 from ...training import checkpoint
 from ...training.checkpoint import steps_done
 from ...training.settings import Settings
@@ -103,9 +103,9 @@ class Study:
     def __post_init__(self):
         if self.windows == 1:
             raise InputError("windows is 1, which has no standard error: give 2 or more")
-        at_least_one(self, ["windows", "draws", "samples", "sampling_steps"])
+        check_positive(self, ["windows", "draws", "samples", "sampling_steps"])
         if not scorers.is_gpt2(self.judge.model):
-            choose("judge", self.judge.model, {"ar": "", "gpt2": ""})
+            lookup("judge", self.judge.model, {"ar": "", "gpt2": ""})
         if not self.seeds:
             raise InputError("a study needs a seed: give seeds = [0], or more")
         for seed in self.seeds:
@@ -140,7 +140,7 @@ def load(name):
     path = Path(name)
     if path.suffix == ".toml" and path.exists():
         return filled(Study, files.read_toml(path), name)
-    choose("study", name, dict.fromkeys(PRESETS))
+    lookup("study", name, dict.fromkeys(PRESETS))
     text = FOLDER.joinpath(f"{name}.toml").read_text(encoding="utf-8")
     return filled(Study, files.parse_toml(text), name)
 
@@ -156,7 +156,7 @@ def check_keys(kind, values, where):
     """InputError for a key that is none of the fields, or holds a number beyond 64 bits."""
     known = {f.name: f.type for f in fields(kind)}
     for key, value in values.items():
-        choose(f"key of {where}", key, known)
+        lookup(f"key of {where}", key, known)
         if isinstance(value, dict) and is_dataclass(known[key]):
             check_keys(known[key], value, f"{where}, [{key}]")
         if isinstance(value, int) and abs(value) >= 2**63:
@@ -167,8 +167,8 @@ def check_keys(kind, values, where):
 
 
 def halves(data):
-    """The Data with the first half of its training text, and with the second. A folder of shards
-    is too long to cut: its judge is a published model."""
+    """The TokenizedCorpus with the first half of its training text, and with the second. A folder
+    of shards is too long to cut: its judge is a published model."""
     if data.corpus.tokenizer:
         return data, data
     middle = len(data.train) // 2 // data.length * data.length
@@ -179,11 +179,12 @@ def halves(data):
 
 @dataclass(frozen=True)
 class Texts:
-    """What a study reads, as `Data`: the trials' half, the judge's half, and the second text."""
+    """What a study reads, each a TokenizedCorpus: the trials' half, the judge's half, and the
+    second text."""
 
-    ours: corpora.Data
-    judges: corpora.Data
-    zero_shot: corpora.Data | None
+    ours: corpora.TokenizedCorpus
+    judges: corpora.TokenizedCorpus
+    zero_shot: corpora.TokenizedCorpus | None
     left_out: float
     """the share of the second text's characters that the alphabet of the first has not"""
 
@@ -191,11 +192,11 @@ class Texts:
     def of(cls, study):
         corpus, length = corpora.load(study.dataset), study.sizes.block_size
         tokenizer = corpus.tokenizer or tokenizers.build(study.tokenizer, corpus)
-        ours, judges = halves(corpora.Data(corpus, tokenizer, length))
+        ours, judges = halves(corpora.TokenizedCorpus(corpus, tokenizer, length))
         if not study.zero_shot:
             return cls(ours, judges, None, 0.0)
-        other, left_out = readable(corpora.held_out(study.zero_shot), tokenizer)
-        return cls(ours, judges, corpora.Data(other, tokenizer, length), left_out)
+        other, left_out = readable(corpora.validation_only(study.zero_shot), tokenizer)
+        return cls(ours, judges, corpora.TokenizedCorpus(other, tokenizer, length), left_out)
 
     @property
     def fingerprints(self):
@@ -335,7 +336,7 @@ def train_judge(study, texts, out, stop=lambda: False):
             return
     tokens, length = texts.judges.train[:ENTROPY_TOKENS], texts.ours.length
     vocab_size = texts.ours.tokenizer.vocab_size
-    batches = corpora.windows(tokens, length)[0].split(at_once(vocab_size, length, 32))
+    batches = corpora.windows(tokens, length)[0].split(micro_batch_size(vocab_size, length, 32))
     found = token_entropy.token_entropy(judge(study, out), batches, vocab_size)
     found.save(Path(out) / "entropy.npy", dict(model=study.judge.model, corpus=study.dataset))
 
@@ -425,27 +426,40 @@ def train_all(study, trials, out, workers, stop=lambda: False):
                     ) from error
 
 
+class Worker:
+    """A process that trains one trial after another, and reads the texts once."""
+
+    def __init__(self, study, out):
+        torch.set_num_threads(1)
+        self.stop, _ = install_handlers()
+        self.study, self.out, self.texts = study, out, Texts.of(study)
+        self.training = threading.Lock()
+        after_parent(self.save_and_end)
+
+    def train(self, trial):
+        """Train a trial to its end, or until a signal comes."""
+        with self.training:
+            if not self.stop():
+                for _ in train_trial(self.study, trial, self.texts, self.out, self.stop):
+                    pass
+
+    def save_and_end(self):
+        """Stop the training, wait until it is saved, and end the process."""
+        self.stop.asked = True
+        with self.training:
+            os._exit(EXIT_REQUEUE)
+
+
+WORKER = []
+"""the Worker that each process of `train_all` is; empty elsewhere"""
+
+
 def _enter(study, out):
-    torch.set_num_threads(1)
-    global _here  # of a worker's own process, so that it reads the texts once
-    stop, _ = heed_signals()
-    _here = study, Texts.of(study), out, stop, threading.Lock()
-    after_parent(_save_and_end)
-
-
-def _save_and_end():
-    *_, stop, training = _here
-    stop.asked = True
-    with training:
-        os._exit(UNFINISHED)
+    WORKER.append(Worker(study, out))
 
 
 def _train_one(trial):
-    study, texts, out, stop, training = _here
-    with training:
-        if not stop():
-            for _ in train_trial(study, trial, texts, out, stop):
-                pass
+    WORKER[0].train(trial)
 
 
 # ------------------------------------------------------------------------------------- measuring
@@ -581,7 +595,7 @@ def seeded(seed, model):
 def own_exam(model, windows, draws):
     """Nats per token of every window (n, L) under the model's own exam, a list."""
     noise, (n, length) = seeded(0, model), windows.shape
-    parts = windows.to(model.device).split(at_once(model.vocab_size, length, n))
+    parts = windows.to(model.device).split(micro_batch_size(model.vocab_size, length, n))
     nats = torch.cat(
         [bounds.in_schedule_cross_entropy(model, part, noise, draws) for part in parts]
     )
@@ -594,11 +608,11 @@ def gradient_snr(model, data, batch_size, draws=32):
 
     At the model's own loss, its own corruption; the batches and the noise are the same for all.
     """
-    batches = corpora.Batches(
+    batches = corpora.WindowBatches(
         data.train, batch_size, data.length, torch.Generator().manual_seed(0), data.aligned
     )
     noise, parameters = seeded(1, model), list(model.parameters())
-    size = at_once(model.vocab_size, data.length, batch_size)
+    size = micro_batch_size(model.vocab_size, data.length, batch_size)
     total = squares = 0.0  # of the gradients, which together would not fit into memory
     for _ in range(draws):
         x = next(batches).to(model.device)
@@ -617,7 +631,7 @@ def gradient_snr(model, data, batch_size, draws=32):
 
 def sample(model, n, length, steps):
     """n texts (n, length) of a model, by one noise."""
-    noise, size = seeded(0, model), at_once(model.vocab_size, length, n)
+    noise, size = seeded(0, model), micro_batch_size(model.vocab_size, length, n)
     parts = [len(part) for part in torch.arange(n).split(size)]
     return torch.cat([model.sample(part, length, noise, steps=steps).cpu() for part in parts])
 
@@ -637,7 +651,8 @@ def opinions(samples, data, judge):
         found = scorers.opinion(texts, nats, estimate)
         found["mauve"] = scorers.mauve(references, endings[:n], judge, data.length)
         if data.truth:
-            found |= evaluate.worth(texts, data.truth) | evaluate.variety(texts, data.truth)
+            found |= evaluate.sample_quality(texts, data.truth)
+            found |= evaluate.sample_diversity(texts, data.truth)
         return found
 
     return dict(
