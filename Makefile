@@ -60,6 +60,7 @@ grade: $(STAMP)  ## which exercises are right in notebooks handed in: make grade
 test: $(STAMP)  ## set up, then everything the continuous integration checks
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
+	$(BIN)/mypy
 	$(BIN)/python book/assets.py
 	TQDM_DISABLE=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --nbval tests book
 
@@ -74,7 +75,7 @@ format: $(STAMP)  ## let ruff mend and lay out the code
 	$(BIN)/ruff format
 
 clean:  ## remove what a build leaves behind; runs/, build/student/ and .venv/ stay
-	rm -rf _build book/_fresh book/_static *.egg-info .pytest_cache .ruff_cache .hypothesis
+	rm -rf _build book/_fresh book/_static *.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis
 	find nanoparadigm tests -name __pycache__ -exec rm -rf {} +
 
 $(STAMP): requirements.txt pyproject.toml

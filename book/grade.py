@@ -142,6 +142,7 @@ class Kernel:
         self.folder, self.limits, self.end = folder, limits, time.monotonic() + limits.notebook
         package = Path(nanoparadigm.__file__).parent
         shutil.copytree(package, folder / package.name)
+        shutil.copytree(BOOK / "studies", folder / "book" / "studies")
         for file in (folder / package.name / "exercises").glob("*.py"):
             # emptied, not left out: an editable installation would find the package's own
             if file.name == "__init__.py":

@@ -23,6 +23,7 @@ CELLS = [(name, None) for name in PRESETS]
 CELLS += [("diffusion", "transformer"), ("diffusion", "mamba"), ("diffusion", "hollow_mamba")]
 CELLS += [("flow", "transformer"), ("flow", "mamba")]
 presets = pytest.mark.parametrize("name", PRESETS)
+COMPARED = [name for name, preset in PRESETS.items() if preset.compared]
 LENGTH = 8
 TINY = dict(n_layer=1, n_head=2, n_embd=16, block_size=LENGTH, d_state=4)
 SMALL = dict(n_layer=2, n_head=2, n_embd=16, block_size=12, d_state=4)

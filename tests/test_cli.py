@@ -19,6 +19,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from helpers import COMPARED
 from safetensors.torch import save_file
 from tqdm import tqdm
 
@@ -393,7 +394,7 @@ def test_without_a_terminal_a_race_is_a_few_stills_in_plain_text(home, say, monk
         shown = text.removesuffix("\n").replace("\n", "↵\n    ")
         assert f"  {name}, finished: " in stills and shown in stills
         calls = re.search(rf"^{name}: (\d+) calls?, (\d+) positions?, ", summary, re.MULTILINE)
-        reads_all = name in ("diffusion", "flow")
+        reads_all = not PRESETS[name].paradigm.causal
         assert int(calls[2]) == 16 * (int(calls[1]) if reads_all else 1)
     assert "does not cost the same" in summary
 
@@ -449,8 +450,8 @@ def test_ctrl_c_ends_the_show_and_no_more(home, say, monkeypatch, tmp_path):
 @pytest.mark.parametrize("flag", ["html", "gif"])
 def test_where_nothing_can_be_saved_nothing_is_run(flag, home, say, monkeypatch):
     monkeypatch.setattr(checkpoint, "load", None)
-    said = say(race_of("ar", flags=f"--{flag} nowhere/race"))
-    sentence = "there is no folder nowhere for nowhere/race: make it, or name another"
+    said = say(race_of("ar", flags=f"--{flag} nowhere/race.{flag}"))
+    sentence = f"there is no folder nowhere for nowhere/race.{flag}: make it, or name another"
     assert (said.status, said.err) == (2, f"nanoparadigm: {sentence}\n")
 
 
@@ -815,7 +816,7 @@ def results(folder):
 def test_compared_models_are_of_one_size_and_read_the_same(compared):
     home, batches = compared
     rows = results(home / "runs/compare-text")
-    assert [row["name"] for row in rows] == [*PRESETS]
+    assert [row["name"] for row in rows] == COMPARED
     for row in rows:
         assert abs(row["parameters"] / rows[0]["parameters"] - 1) <= 0.02
         assert row["tokens"] == 6 * 4 * 16
@@ -827,11 +828,11 @@ def test_compared_models_are_of_one_size_and_read_the_same(compared):
 
 def test_a_comparison_leaves_a_table_a_figure_and_the_runs(compared):
     folder = compared[0] / "runs/compare-text"
-    names = sorted([*PRESETS, "table.md", "figure.png", "results.json"])
+    names = sorted([*COMPARED, "table.md", "figure.png", "results.json"])
     assert sorted(p.name for p in folder.iterdir()) == names
     signs = {row[0]: row[1].split()[0] for row in table_rows((folder / "table.md").read_text())}
-    for name, preset in PRESETS.items():
-        assert signs[name] == ("=" if preset.paradigm.exact else "<=")
+    for name in COMPARED:
+        assert signs[name] == ("=" if PRESETS[name].paradigm.exact else "<=")
     assert (folder / "figure.png").read_bytes().startswith(b"\x89PNG")
 
 
@@ -1234,17 +1235,17 @@ MISUSE = [
     ("train --d_state 8", "--d_state goes with --network mamba"),
     ("train --expand_factor 3", "--expand_factor goes with --network mamba"),
     ("compare --models ar --no_equal_size", "--equal_size goes with several --models"),
-    ("compare --models ar mamba --draws 4", "--draws goes with diffusion or flow"),
-    ("compare --models ar --sampling_steps 4", "--sampling_steps goes with diffusion or flow"),
+    ("compare --models ar mamba --draws 4", "--draws goes with diffusion, flow or block"),
+    ("compare --models ar --sampling_steps 4", "--sampling_steps goes with diffusion, flow or"),
     ("compare --models ar --d_state 4", "--d_state goes with --network mamba"),
     ("evaluate --n 5", "--n goes with --decoding"),
     ("evaluate --decoding all --draws 4", "--draws goes without --decoding"),
     ("evaluate --decoding all --eval_windows 4", "--eval_windows goes without --decoding"),
     ("evaluate --decoding all --no_baselines", "--baselines goes without --decoding"),
-    (f"evaluate {AR} --draws 4", "--draws goes with diffusion or flow"),
+    (f"evaluate {AR} --draws 4", "--draws goes with diffusion, flow or block"),
     (f"evaluate {AR} runs/mamba --sampling_steps 4", "--sampling_steps goes with diffusion"),
-    (f"sample {AR} --sampling_steps 4", "--sampling_steps goes with diffusion or flow"),
-    (f"sample {AR} --blocks 2 --length 9", "--blocks goes with diffusion or flow, or without --le"),
+    (f"sample {AR} --sampling_steps 4", "--sampling_steps goes with diffusion, flow or block"),
+    (f"sample {AR} --blocks 2 --length 9", "goes with diffusion, flow or block, or without"),
     (f"sample {FLOW} --fill_length 9", "--fill_length goes with --infill"),
     (f"infill {AR} --candidates 9", "--candidates goes with --infill and --suffix"),
     (f"visualize {AR} runs/mamba --sampling_steps 4", "--sampling_steps goes with diffusion"),
@@ -1276,7 +1277,7 @@ MISUSE = [
     ("compare --resume --overwrite", "drop one of them"),
     # checkpoints
     ("sample --checkpoint missing", "missing holds no checkpoint"),
-    ("sample --checkpoint runs", "runs holds no checkpoint: there are runs/ar, runs/diffusion"),
+    ("sample --checkpoint runs", "runs holds no checkpoint: there are runs/ar, runs/block"),
     ("sample --checkpoint text.txt", "text.txt holds no checkpoint"),
     ("sample --checkpoint truncated", "truncated/step-6 is damaged or not a checkpoint"),
     ("sample --checkpoint foreign", "foreign is damaged or not a checkpoint"),

@@ -31,7 +31,7 @@ from browser import CHROMIUM, Browser  # noqa: E402
 from bs4 import BeautifulSoup  # noqa: E402
 from gradio_client import Client  # noqa: E402
 from gradio_client.exceptions import AppError  # noqa: E402
-from helpers import presets  # noqa: E402
+from helpers import COMPARED, presets  # noqa: E402
 
 from nanoparadigm.show import demo_page
 from nanoparadigm.show.demo_handlers import Answers, in_characters
@@ -119,7 +119,7 @@ def test_filling_changes_nothing_but_the_gap(name, ask):
     words = filled.split(" ")
     assert words[:4] == before and words[-5:] == after and len(words) == LENGTH
     assert BLANK not in filled
-    assert ("srcdoc" in frame) == (name in ("diffusion", "flow"))
+    assert ("srcdoc" in frame) == PRESETS[name].paradigm.infills
 
 
 def test_several_gaps_are_for_those_who_see_both_sides(ask):
@@ -352,7 +352,7 @@ def test_the_first_press_of_every_button_works(answers):
     """The page opens on a race, a model that fills gaps, and texts that the models can read."""
     updates = answers["models"]()
     writer, filler, racers = (update["value"] for update in updates[3:6])
-    assert filler == "mine/diffusion" and set(racers) == {f"mine/{name}" for name in PRESETS}
+    assert filler == "mine/diffusion" and set(racers) == {f"mine/{name}" for name in COMPARED}
     task = LENGTH, 4, 1.0, 0
     assert len(race_in(answers["opening"](racers, "", *task))) == 4
     prompt, text = answers["examples"](writer, filler, "", "")
@@ -389,7 +389,7 @@ def test_without_models_it_offers_to_train_them(tmp_path):
         with pytest.raises(AppError, match="no trained model"):
             client.predict("ar", api_name="/write")
         *_, writers, _, racers, table = client.predict(api_name="/train")
-        names = [f"tiny/{name}" for name in PRESETS]
+        names = [f"tiny/{name}" for name in COMPARED]
         assert sorted(value for _, value in racers["choices"]) == names
         assert sorted(racers["value"]) == names and writers["value"] in names
         assert all(f"<td>{name}</td>" in table for name in names)
@@ -461,7 +461,7 @@ def test_the_page_works_in_a_browser_without_a_network(page, tmp_path):
         seen.seen("iframe", "found.length")
         end = "document.dispatchEvent(new KeyboardEvent('keydown', {key: 'End'}))"
         raced = f"{end}, document.querySelectorAll('.text').length"
-        assert browser.wait(lambda: browser.ask_frame(raced)) == len(PRESETS)
+        assert browser.wait(lambda: browser.ask_frame(raced)) == len(COMPARED)
 
         seen.press("Fill", "button[role=tab]")
         assert BLANK in seen.text(0)

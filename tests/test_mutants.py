@@ -76,13 +76,13 @@ MUTANTS = {
     ),
     "batch-pooled mean": (
         MaskedDiffusion.nll_bound,
-        "(B, L), total = x.shape, 0.0",
+        "(B, L), total = x.shape, torch.zeros(())",
         BERNOULLI + "return (x.shape[1] * ce.sum() / masked.sum()).expand(len(x))",
         laws.masked_estimate_is_right,
     ),
     "missing (L + 1) / L": (
         MaskedDiffusion.nll_bound,
-        "(B, L), total = x.shape, 0.0",
+        "(B, L), total = x.shape, torch.zeros(())",
         BERNOULLI + "return x.shape[1] * ce.sum(1) / masked.sum(1).clamp(min=1)",
         laws.masked_estimate_is_right,
     ),

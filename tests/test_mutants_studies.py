@@ -600,9 +600,9 @@ MUTANTS = {
         test_report.test_an_analysis_is_of_bounds_within_seeds_against_linear,
     ),
     "the verdict knows no floor": (
-        report.verdict,
-        'max(f["floor"], f["threshold"])',
-        'f["threshold"]',
+        report.apart,
+        '("floor", "threshold") if',
+        '("threshold", "threshold") if',
         test_report.test_the_verdict_says_what_was_found_in_sentences,
     ),
     "the worse of a pair is called better": (
@@ -679,9 +679,9 @@ MUTANTS = {
         test_report.test_curves_are_means_over_seeds_and_the_band_their_range,
     ),
     "a band of the floor alone": (
-        report.forest,
-        'max(f["floor"], f["threshold"])',
-        'f["floor"]',
+        report.apart,
+        '("floor", "threshold") if',
+        '("floor", "floor") if',
         test_report.test_a_forest_shows_every_interval_and_how_far_noise_may_go,
     ),
     "tokens in the panel of seconds": (

@@ -11,7 +11,7 @@ import pytest
 import torch
 from browser import CHROMIUM, Browser
 from bs4 import BeautifulSoup
-from helpers import SMALL, awake, generator, presets
+from helpers import COMPARED, SMALL, awake, generator, presets
 from hypothesis import example, given
 from hypothesis import strategies as st
 from PIL import Image
@@ -348,7 +348,7 @@ def evil(name="<i>evil</i>[bold]"):
 
 
 def four(**options):
-    return [written(name, EMPTY, WORDS, **options) for name in PALETTE]
+    return [written(name, EMPTY, WORDS, **options) for name in COMPARED]
 
 
 @decodings

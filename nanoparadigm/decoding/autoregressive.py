@@ -1,13 +1,15 @@
 """From left to right: each token is drawn given those before it, and a gap is filled by ranking."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Generator, Tensor, nn
 
 from ..errors import InputError
-from .categorical import sample_categorical
+from .categorical import Categorical, sample_categorical
+from .protocols import CausalModel
 
 
 @dataclass(frozen=True)
@@ -17,8 +19,17 @@ class LeftToRight:
     A text longer than the network's context is continued from the last half of its context.
     """
 
-    def __call__(self, model, z, known, steps, draw, generator) -> Iterator[Tensor]:
-        net = model.net if hasattr(model.net, "step") else Recompute(model.net)
+    def __call__(
+        self,
+        model: CausalModel,
+        z: Tensor,
+        known: Tensor,
+        steps: int,
+        draw: Categorical,
+        generator: Generator,
+    ) -> Iterator[Tensor]:
+        """Yield z (B, L) after each new token; `known` (B, L) must be a prefix."""
+        net: Any = model.net if hasattr(model.net, "step") else Recompute(model.net)
         context = getattr(model.net, "max_length", None) or z.shape[1]
         held = context
         for i in range(prefix_length(known), z.shape[1]):
@@ -39,7 +50,7 @@ class LeftToRight:
 
 SAMPLERS = {"left_to_right": LeftToRight}
 
-DECODINGS = {
+DECODINGS: dict[str, dict[str, Any]] = {
     "plain": {},
     "temperature": dict(temperature=0.8),
     "top_k": dict(top_k=4),
@@ -48,7 +59,10 @@ DECODINGS = {
 
 
 def prefix_length(known: Tensor) -> int:
-    """Return how many tokens are given on the left. Raises InputError if others are given too."""
+    """Return how many tokens `known` (B, L) gives on the left.
+
+    Raises InputError if tokens after a gap are given too.
+    """
     n = int(known[0].sum())
     if not (known == (torch.arange(known.shape[1], device=known.device) < n)).all():
         raise InputError(
@@ -59,29 +73,38 @@ def prefix_length(known: Tensor) -> int:
 
 
 class Recompute:
-    """Steps for a network that has none: keeps the text and reads it anew each time."""
+    """The steps of a network that has none: keep the text and read it anew each time."""
 
-    def __init__(self, net):
+    def __init__(self, net: nn.Module) -> None:
         self.net = net
 
-    def init_state(self, batch):
-        return None
+    def init_state(self, batch: int) -> None:
+        """Return None, the state before the first token."""
 
-    def step(self, z, state):
+    def step(self, z: Tensor, state: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Return the logits (B, n, V) of z (B, n), and the text so far."""
         text = z if state is None else torch.cat([state, z], dim=1)
         return self.net(text, None)[:, -z.shape[1] :], text
 
 
 def infill_by_ranking(
-    model, n, prefix, suffix, fill_length, generator, candidates=64, **options
+    model: CausalModel,
+    n: int,
+    prefix: Sequence[int],
+    suffix: Sequence[int],
+    fill_length: int,
+    generator: Generator,
+    candidates: int = 64,
+    **options: Any,
 ) -> Tensor:
     """Return n texts (n, L): the prefix, `fill_length` new tokens, the suffix.
 
-    What comes after a gap cannot be seen while it is filled. So for each text as many `candidates`
-    are written after the prefix alone, and one of them is drawn in proportion to p(suffix | prefix,
-    candidate): sampling by importance, which comes to p(fill | both sides) as the candidates grow
-    in number. At temperature 0 the candidates are drawn as they are and the most probable text is
-    taken. Where the network reads less than the whole, the ends of it are left out of the sum.
+    The model cannot see what comes after a gap while it fills it. So for each text it writes
+    `candidates` continuations of the prefix alone, and one of them is drawn in proportion to
+    p(suffix | prefix, candidate): importance sampling, which tends to p(fill | both sides) as the
+    number of candidates grows. At temperature 0 the candidates are drawn at temperature 1 and the
+    most probable text is taken. If the text is longer than the network's context, only the part
+    around the gap that fits is scored. options: of `sample`. Raises InputError.
     """
     if candidates < 1:
         raise InputError(f"candidates is {candidates}: give a whole number of 1 or more")

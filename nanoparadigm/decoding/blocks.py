@@ -1,20 +1,32 @@
 """Texts of any length, block by block from left to right, by any sampler that fills gaps."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Generator, Tensor
 
 from ..errors import InputError
+from .protocols import AnyModel
 
 
-def in_blocks(model, canvas, known, generator, blocks=None, **options) -> Iterator[tuple]:
+def in_blocks(
+    model: AnyModel,
+    canvas: Tensor,
+    known: Tensor,
+    generator: Generator,
+    blocks: int | None = None,
+    **options: Any,
+) -> Iterator[tuple[Tensor, slice]]:
     """Yield the states (B, L) of `model.trajectory`, each with the slice that the network reads.
 
-    A finished block never changes. A block is drawn by the law of `trajectory`, given what was
-    finished before it and what is given right after it, as far as the network's context goes; no
-    bound here is of the text as a whole. blocks: at least how many. One by default if the text
-    fits, else each is half of the context. A causal model goes from token to token by itself.
+    canvas (B, L) holds given tokens where known (B, L) is true. blocks: the least number of blocks;
+    by default one if the text fits the network's context, otherwise each is half of the context.
+    options: of `trajectory`. Raises InputError.
+
+    A finished block never changes. A block is drawn by the law of `trajectory`, given the finished
+    text before it and the given text right after it, as far as the context reaches; no bound here
+    is of the text as a whole. A causal model goes from token to token by itself.
     """
     length = known.shape[1]
     context = getattr(model.net, "max_length", None) or length
@@ -39,13 +51,15 @@ def in_blocks(model, canvas, known, generator, blocks=None, **options) -> Iterat
 
 
 def gaps_of(known: Tensor) -> list[int]:
-    """Return the positions that some text does not have yet."""
+    """Return the positions that are not yet known (B, L) in every text."""
     return (~known).any(0).nonzero().flatten().tolist()
 
 
-def cut(gaps, most, left):
-    """Yield the blocks of positions `gaps`, `left` at least, none wider than `most`, each with the
-    first position of the next block, or None."""
+def cut(gaps: list[int], most: int, left: int) -> Iterator[tuple[list[int], int | None]]:
+    """Yield the positions `gaps` in blocks, each with the first position of the next, or None.
+
+    There are `left` blocks or more, and none is wider than `most` positions.
+    """
     while gaps:
         size = -(-len(gaps) // max(left, 1))
         block = [i for i in gaps[:size] if i < gaps[0] + most]
@@ -53,9 +67,12 @@ def cut(gaps, most, left):
         yield block, gaps[0] if gaps else None
 
 
-def window(start, end, next_gap, context) -> slice:
-    """Return what the network reads to fill start ... end: what is given up to the next gap on the
-    right, at most half of the room there is, and the rest on the left."""
+def window(start: int, end: int, next_gap: int, context: int) -> slice:
+    """Return the positions that the network reads to fill start ... end, at most `context`.
+
+    On the right it reads the given text up to the next gap, as far as half of the free room (or
+    what the left leaves over); the rest is on the left.
+    """
     room, given = context - (end - start), next_gap - end
     after = min(given, max(room // 2, room - start))
     return slice(max(start - (room - after), 0), end + after)

@@ -1,6 +1,8 @@
 """How one token is drawn from logits: as the model says, or sharpened and truncated."""
 
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields
+from typing import Any
 
 import torch
 from torch import Generator, Tensor
@@ -10,9 +12,9 @@ from ..errors import InputError, lookup
 
 @dataclass(frozen=True)
 class Categorical:
-    """A distribution over tokens for each position, drawn from as every sampler draws.
+    """How every sampler draws a token from a distribution over the vocabulary.
 
-    No likelihood attaches to a text whose distributions were sharpened or truncated.
+    No likelihood here belongs to a text whose distributions were sharpened or truncated.
     """
 
     temperature: float = 1.0
@@ -22,7 +24,7 @@ class Categorical:
     top_p: float | None = None
     """draw from the most probable tokens that make up this share only"""
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if not self.temperature >= 0:
             raise InputError(
                 f"temperature is {self.temperature}: give 0 (most probable token) or more"
@@ -37,7 +39,7 @@ class Categorical:
     def probabilities(self, logits: Tensor) -> Tensor:
         """Return the float64 probabilities (..., V) of logits (..., V), sharpened and truncated.
 
-        float64 because float32 cuts off the tail of the distribution, which makes samples look
+        In float64, because float32 cuts off the tail of the distribution, which makes samples look
         better than the model is (Zheng et al. 2024, 2409.02908).
         """
         logits, top_k = logits.double(), self.top_k
@@ -76,9 +78,14 @@ def uniform(z: Tensor, generator: Generator) -> Tensor:
     return torch.rand(z.shape, dtype=torch.float64, device=z.device, generator=generator)
 
 
-def choose_sampler(samplers, name=None, **options):
-    """Return the sampler of that name (default: the first) and the Categorical that have these
-    options. Raises InputError, which names the sampler that an option belongs to."""
+def choose_sampler(
+    samplers: Mapping[str, type], name: str | None = None, **options: Any
+) -> tuple[Callable[..., Iterator[Tensor]], Categorical]:
+    """Return the sampler of that name (default: the first) and the Categorical with these options.
+
+    samplers: name -> class, a dataclass whose fields are its options. Raises InputError for an
+    option of neither, and names the sampler that it belongs to.
+    """
     name = name or next(iter(samplers))
     kind = lookup("sampler", name, samplers)
     draw = {f.name: options.pop(f.name) for f in fields(Categorical) if f.name in options}

@@ -2,44 +2,56 @@
 
 A sampler is called as `sampler(model, z, known, steps, draw, generator)` and yields the states
 (B, L) that follow z; tokens where `known` (B, L) is true never change. Its fields are its options,
-so an option that a sampler does not have cannot be given to it. Of `model` it asks for `mask_id`,
-`sampling_schedule` and `denoise`, nothing else.
+so an option that a sampler does not have cannot be given to it. `MaskedModel` is all that it asks
+of a model.
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
 import torch
 from torch import Generator, Tensor
 
 from ..errors import InputError, lookup
 from .categorical import Categorical, uniform
+from .protocols import MaskedModel
 
 
 @dataclass(frozen=True)
 class Ancestral:
     """Reveal each mask by a coin of its own: equation (5) of `paradigms/mdlm.py`.
 
-    The tokens of one step do not see each other: few steps are fast and wrong, many are the model
-    that `nll_bound` bounds. Where nothing is revealed the network is not called.
+    The tokens of one step do not see each other: few steps are fast and wrong, and in the limit of
+    many this is the model that `nll_bound` bounds. In a step that reveals nothing the network is
+    not called.
 
-    eta > 0 masks a visible token again with probability sigma = eta (alpha_s - alpha_t), as far as
-    that leaves alpha_s visible at all, and reveals so many more, so that mistakes can be taken back
-    (Wang et al. 2025, 2503.00307; with sigma in proportion to the step the limit of many steps
-    exists: Campbell et al. 2024, 2402.04997). The exact posterior still samples the language;
-    `nll_bound` is no bound of this sampler with a network.
+    eta > 0 masks a visible token again with probability sigma = eta (alpha_s - alpha_t), clipped so
+    that a share alpha_s can still be visible, and reveals more masks to make up for it, so that
+    mistakes can be corrected (Wang et al. 2025, 2503.00307; with sigma in proportion to the step
+    the limit of many steps exists: Campbell et al. 2024, 2402.04997). The exact posterior still
+    samples the language; with a network `nll_bound` does not bound this sampler.
     """
 
     eta: float = 0.0
     """how often a revealed token is masked again"""
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if not 0 <= self.eta < math.inf:
             raise InputError(f"eta is {self.eta}: give 0 (no token is masked again) or more")
 
-    def __call__(self, model, z, known, steps, draw, generator) -> Iterator[Tensor]:
+    def __call__(
+        self,
+        model: MaskedModel,
+        z: Tensor,
+        known: Tensor,
+        steps: int,
+        draw: Categorical,
+        generator: Generator,
+    ) -> Iterator[Tensor]:
+        """Yield z (B, L) after each of `steps` steps."""
         t = torch.linspace(1, 0, steps + 1, dtype=torch.float64, device=z.device)
         for alpha_t, alpha_s in pairwise(model.sampling_schedule.alpha(t)):
             masked, u = z == model.mask_id, uniform(z, generator)
@@ -60,7 +72,16 @@ class FirstHitting:
     (Zheng et al. 2024, 2409.02908).
     """
 
-    def __call__(self, model, z, known, steps, draw, generator) -> Iterator[Tensor]:
+    def __call__(
+        self,
+        model: MaskedModel,
+        z: Tensor,
+        known: Tensor,
+        steps: int,
+        draw: Categorical,
+        generator: Generator,
+    ) -> Iterator[Tensor]:
+        """Yield z (B, L) after each token."""
         while (masked := z == model.mask_id).any():
             chosen = torch.where(masked, uniform(z, generator), -1.0).argmax(-1, keepdim=True)
             revealed = torch.zeros_like(masked).scatter(-1, chosen, True) & masked
@@ -72,21 +93,30 @@ class FirstHitting:
 class Ordered:
     """Reveal the masks in `steps` parts, those of the highest `score` first.
 
-    The tokens of one part do not see each other. One at a time, each is drawn given all that is
-    revealed, so with the exact posterior any order samples the language. With a network each order
-    samples a law of its own: in single steps that of a random order is the one `nll_bound` bounds,
-    that of left to right has the likelihood `left_to_right_nll`, and that of confidence has one
-    too, but of its own; in larger parts none has one here.
+    The tokens of one part do not see each other. One at a time, each is drawn given everything
+    revealed so far, so with the exact posterior any order samples the language. With a network,
+    each order samples a law of its own. Token by token, a random order samples the law that
+    `nll_bound` bounds; left to right has the likelihood `left_to_right_nll`; confidence has a
+    likelihood too, but neither of these. In larger parts no order has a likelihood here.
     """
 
     unmasking: str = "linear"
     """as many tokens in every step (linear), or few at first (cosine, Chang et al. 2022)"""
-    threshold = None
+    threshold = None  # type: float | None  # not a field: only Confidence takes it
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         lookup("unmasking", self.unmasking, UNMASKING)
 
-    def __call__(self, model, z, known, steps, draw, generator) -> Iterator[Tensor]:
+    def __call__(
+        self,
+        model: MaskedModel,
+        z: Tensor,
+        known: Tensor,
+        steps: int,
+        draw: Categorical,
+        generator: Generator,
+    ) -> Iterator[Tensor]:
+        """Yield z (B, L) after each of `steps` parts."""
         left = UNMASKING[self.unmasking]
         total = (z == model.mask_id).sum(-1, keepdim=True)
         for k in range(1, 1 + (steps if self.threshold is None else int(total.max()))):
@@ -107,30 +137,39 @@ class Ordered:
                 z[revealed] = draw(logits[revealed[masked]], generator)
             yield z
 
+    def score(self, p: Tensor, masked: Tensor, generator: Generator) -> Tensor:
+        """Return the scores (n,) of the n tokens at `masked` (B, L), of probabilities p (n, V)."""
+        raise NotImplementedError
+
 
 class RandomOrder(Ordered):
     """Reveal the masks in uniformly random order, as many at a time as the steps ask for."""
 
-    def score(self, p, masked, generator):
+    def score(self, p: Tensor, masked: Tensor, generator: Generator) -> Tensor:
+        """Draw the scores (n,)."""
         return torch.rand(len(p), dtype=p.dtype, device=p.device, generator=generator)
 
 
 class LeftToRight(Ordered):
     """Reveal the masks from left to right."""
 
-    def score(self, p, masked, generator):
+    def score(self, p: Tensor, masked: Tensor, generator: Generator) -> Tensor:
+        """Return the positions (n,), negated."""
         return -masked.nonzero()[:, 1].to(p.dtype)
 
 
 @dataclass(frozen=True)
 class Confidence(Ordered):
-    """Reveal first what the network is surest of, or, with a threshold, all that it is surer of
-    than that, and at least one token (Wu et al. 2025, 2505.22618)."""
+    """Reveal first the tokens that the network is surest of.
+
+    With a threshold, each step reveals every token whose largest probability is above it, and at
+    least one (Wu et al. 2025, 2505.22618); `steps` is then ignored.
+    """
 
     threshold: float | None = None
     """in each step reveal what is more probable than this"""
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         super().__post_init__()
         if self.threshold is None:
             return
@@ -139,16 +178,22 @@ class Confidence(Ordered):
         if self.unmasking != "linear":
             raise InputError("threshold decides how many are revealed: drop unmasking, or drop it")
 
-    def score(self, p, masked, generator):
-        """The largest probability, not that of the token drawn: an order that looks at the token
-        would favour probable ones."""
+    def score(self, p: Tensor, masked: Tensor, generator: Generator) -> Tensor:
+        """Return the largest probability of each token (n,).
+
+        Not the probability of the token drawn: an order that looks at it would favour probable
+        tokens.
+        """
         return p.max(-1).values
 
 
-UNMASKING = {"linear": lambda left: left, "cosine": lambda left: math.sin(math.pi / 2 * left)}
-"""name -> the share still masked, from the share of the steps still to come"""
+UNMASKING: dict[str, Callable[[float], float]] = {
+    "linear": lambda left: left,
+    "cosine": lambda left: math.sin(math.pi / 2 * left),
+}
+"""name -> function from the share of the steps still to come to the share still masked"""
 
-SAMPLERS = {
+SAMPLERS: dict[str, type] = {
     "ancestral": Ancestral,
     "first_hitting": FirstHitting,
     "random_order": RandomOrder,
@@ -156,7 +201,7 @@ SAMPLERS = {
     "confidence": Confidence,
 }
 
-DECODINGS = {
+DECODINGS: dict[str, dict[str, Any]] = {
     "ancestral": {},
     "remasking": dict(eta=4.0),
     "first_hitting": dict(sampler="first_hitting"),
@@ -171,9 +216,17 @@ DECODINGS = {
 
 
 def reveal(
-    model, z: Tensor, where: Tensor, noise_level: Tensor, draw: Categorical, generator: Generator
+    model: MaskedModel,
+    z: Tensor,
+    where: Tensor,
+    noise_level: Tensor,
+    draw: Categorical,
+    generator: Generator,
 ) -> Tensor:
-    """Return z (B, L) with the tokens at `where` (B, L) drawn, each given z as it is."""
+    """Return z (B, L) with the tokens at `where` (B, L) drawn, each given z as it is.
+
+    noise_level (B,): what the network is told. It is not called if `where` is false everywhere.
+    """
     if not where.any():
         return z
     after = z.clone()
@@ -181,13 +234,13 @@ def reveal(
     return after
 
 
-def left_to_right_nll(model, x: Tensor) -> Tensor:
-    """Return -log p(x), exactly, (B,) nats, of the sampler `left_to_right` in single steps.
+def left_to_right_nll(model: Any, x: Tensor) -> Tensor:
+    """Return -log p(x) (B,) of x (B, L), nats, exactly, for `left_to_right` token by token.
 
-    The chain rule with every later token masked: L passes over x (B, L). Another law than the one
-    `nll_bound` is of, from the same network.
+    model: a MaskedDiffusion. The chain rule with every later token masked, in L passes over x. It
+    is not the law that `nll_bound` bounds, though the network is the same.
     """
-    nll, last = 0.0, x.shape[1]
+    nll, last = torch.zeros(()), x.shape[1]
     for i in range(last):
         z = x.clone()
         z[:, i:] = model.mask_id

@@ -1,7 +1,7 @@
 """Samplers of uniform noise: every token may jump in every step, and jump again.
 
-Called as `sampler(model, z, known, steps, draw, generator)`, as those of `masked.py` are. Of
-`model` they ask for `vocab_size`, `sampling_schedule` and `leave_one_out`, nothing else.
+A sampler is called as `sampler(model, z, known, steps, draw, generator)`, as those of `masked.py`
+are. `UniformModel` is all that it asks of a model.
 """
 
 import math
@@ -9,29 +9,45 @@ from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor
 
 from ..errors import InputError
-from .categorical import choose_sampler, sample_categorical, uniform
+from .categorical import Categorical, choose_sampler, sample_categorical, uniform
+from .protocols import UniformModel
 
 
 @dataclass(frozen=True)
 class Ancestral:
-    """Step with q(z_s | z_t, x), equation (4) of `paradigms/flow.py`: in the limit of many steps
-    the process that `nll_bound` bounds."""
+    """Step with q(z_s | z_t, x), equation (4) of `paradigms/flow.py`.
+
+    In the limit of many steps this is the process that `nll_bound` bounds.
+    """
 
     corrections: int = 0
     """after each step, how often to draw one token anew, given all others"""
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.corrections < 0:
             raise InputError(f"corrections is {self.corrections}: give 0 (none) or more")
 
-    def __call__(self, model, z, known, steps, draw, generator, start=0.0) -> Iterator[Tensor]:
-        """start: alpha of z; above 0 it is a text with mistakes rather than pure noise."""
+    def __call__(
+        self,
+        model: UniformModel,
+        z: Tensor,
+        known: Tensor,
+        steps: int,
+        draw: Categorical,
+        generator: Generator,
+        start: float = 0.0,
+    ) -> Iterator[Tensor]:
+        """Yield z (B, L) after each of `steps` steps.
+
+        start: alpha of the z given; above 0 it is a text with mistakes rather than pure noise.
+        """
         grid = torch.linspace(1, 0, steps + 1, dtype=torch.float64, device=z.device)
         for a, b in pairwise(start + (1 - start) * model.sampling_schedule.alpha(grid)):
             jumped = sample_categorical(self.step(z, theta(model, z, a, draw), a, b), generator)
@@ -40,13 +56,14 @@ class Ancestral:
                 z = gibbs_step(z, ~known, theta(model, z, b, draw), b, generator)
             yield z
 
-    def step(self, z, theta, a, b):
+    def step(self, z: Tensor, theta: Tensor, a: Tensor, b: Tensor) -> Tensor:
+        """Return the odds (B, L, K) of the next z, unnormalised, from alpha = a to alpha = b."""
         return posterior_step(z, theta, a, b)
 
 
 @dataclass(frozen=True)
 class Euler(Ancestral):
-    """Step along the rates of the flow; `nll_bound` is no bound of it.
+    """Step along the rates of the flow; `nll_bound` does not bound this sampler.
 
         rate(z_i -> j) = (1 + eta + eta (K-1) alpha) / (1 - alpha) p(j | z) + eta p(z_i | z)
 
@@ -56,18 +73,19 @@ class Euler(Ancestral):
     eta: float = 0.0
     """extra jumps that undo each other, and correct mistakes"""
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         super().__post_init__()
         if not 0 <= self.eta < math.inf:
             raise InputError(f"eta is {self.eta}: give 0 (no extra jumps) or more")
 
-    def step(self, z, theta, a, b):
+    def step(self, z: Tensor, theta: Tensor, a: Tensor, b: Tensor) -> Tensor:
+        """Return the probabilities (B, L, K) of the next z, from alpha = a to alpha = b."""
         return euler_step(z, theta, a, b, self.eta)
 
 
-SAMPLERS = {"ancestral": Ancestral, "euler": Euler}
+SAMPLERS: dict[str, type] = {"ancestral": Ancestral, "euler": Euler}
 
-DECODINGS = {
+DECODINGS: dict[str, dict[str, Any]] = {
     "ancestral": {},
     "euler": dict(sampler="euler"),
     "euler_eta": dict(sampler="euler", eta=0.25),
@@ -77,15 +95,16 @@ DECODINGS = {
 }
 
 
-def theta(model, z: Tensor, alpha: Tensor, draw) -> Tensor:
-    """Return p(x_i | z without z_i) (B, L, K), float64, as `draw` sharpens it."""
+def theta(model: UniformModel, z: Tensor, alpha: Tensor, draw: Categorical) -> Tensor:
+    """Return p(x_i | z without z_i) (B, L, K) at the one alpha, float64, as `draw` sharpens it."""
     return draw.probabilities(model.leave_one_out(z, alpha.expand(len(z))))
 
 
 def posterior_step(z: Tensor, theta: Tensor, a: Tensor, b: Tensor) -> Tensor:
     """Return q(z_s | z_t, x) with theta (B, L, K) in place of x: unnormalised (B, L, K).
 
-    a = alpha_t, b = alpha_s; z could come from x at time t (Bayes) and through time s.
+    a = alpha_t, b = alpha_s. Bayes' rule: the probability of z_s given x, times that of z_t given
+    z_s.
     """
     K = theta.shape[-1]
     r = a / b
@@ -110,11 +129,13 @@ def euler_step(z: Tensor, theta: Tensor, a: Tensor, b: Tensor, eta: float) -> Te
     return jump + here * (1 - jump.sum(-1, keepdim=True)).clamp(min=0)
 
 
-def gibbs_step(z: Tensor, free: Tensor, theta: Tensor, alpha: Tensor, generator: Generator):
+def gibbs_step(
+    z: Tensor, free: Tensor, theta: Tensor, alpha: Tensor, generator: Generator
+) -> Tensor:
     """Draw one of the `free` (B, L) tokens of each text z (B, L) anew, given all others.
 
-    From q(z_i | the others) = alpha theta_i + (1 - alpha) / K, which changes nothing in the law of
-    z at this noise level, but takes mistakes out of a z that has some.
+    The token is drawn from q(z_i | the others) = alpha theta_i + (1 - alpha) / K. This leaves the
+    law of z at this noise level as it is, and corrects a z that has mistakes.
     """
     at = torch.where(free, uniform(z, generator), -1.0).argmax(-1, keepdim=True)
     p = alpha * theta[torch.arange(len(z), device=z.device), at.squeeze(-1)]
@@ -123,12 +144,20 @@ def gibbs_step(z: Tensor, free: Tensor, theta: Tensor, alpha: Tensor, generator:
 
 
 def repair(
-    model, text: Tensor, alpha: float, generator, known=None, steps=64, sampler=None, **options
+    model: UniformModel,
+    text: Tensor,
+    alpha: float,
+    generator: Generator,
+    known: Tensor | None = None,
+    steps: int = 64,
+    sampler: str | None = None,
+    **options: Any,
 ) -> Tensor:
-    """Return text (B, L) as a sampler leaves it that starts from it, not from noise: a text with
-    mistakes is one that went through noise of survival probability alpha.
+    """Return text (B, L) with its mistakes corrected, by a sampler that starts from it.
 
-    known (B, L): tokens that never change. Raises InputError for options that no sampler has.
+    A text with mistakes is taken for one that went through noise of survival probability alpha, in
+    [0, 1). known (B, L): tokens that never change. options: of the sampler and of `Categorical`.
+    Raises InputError for an alpha outside, and for options that no sampler has.
     """
     if not 0 <= alpha < 1:
         raise InputError(f"alpha is {alpha}: give 0 (pure noise) or more, and less than 1")
@@ -138,14 +167,16 @@ def repair(
     return deque(states, maxlen=1).pop()
 
 
-def euler_integrand(model, x: Tensor, z: Tensor, t) -> Tensor:
-    """Return what stands under the integral of the bound of Euler's sampler at eta = 0, for z
-    (B, L) and t (B,): (B, L) nats, valid but loose.
+def euler_integrand(model: Any, x: Tensor, z: Tensor, t: Tensor | float) -> Tensor:
+    """Return the integrand (B, L) of a bound for Euler's sampler at eta = 0, nats, valid but loose.
+
+    model: a DiscreteFlow. x, z (B, L), t (B,) in (0, 1).
 
         -alpha' / (1 - alpha) ( 1[z_i = x_i] - p(z_i | z) - 1[z_i != x_i] log p(x_i | z) )
 
-    Even with the exact posterior it lies above -log p(x): the process it conditions on knows
-    whether a token has jumped yet, which the model cannot see (Shaul et al. 2024, 2412.03487).
+    Even with the exact posterior the bound lies above -log p(x): it conditions on a process that
+    knows whether a token has jumped yet, which the model cannot see (Shaul et al. 2024,
+    2412.03487).
     """
     t = torch.as_tensor(t, dtype=torch.float64, device=x.device).expand(len(x))
     alpha = model.schedule.alpha(t)

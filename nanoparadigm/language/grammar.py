@@ -12,8 +12,10 @@ The definition is `next_words`, below; `language()` compiles it into an `Automat
 
 from dataclasses import dataclass
 from functools import cache
+from typing import Any, Literal
 
 import torch
+from torch import Tensor
 
 from .automaton import Automaton
 
@@ -36,28 +38,31 @@ P_CLAUSE = {1: 0.35, 2: 0.25, 3: 0.0}  # a relative clause, by how many subjects
 P_END = {"refrain": 0.15, ".": 0.55, "and": 0.30}
 P_OF_TWO = (0.6, 0.4)  # the first of two nouns, verbs or refrains, and the second
 
+Slot = Literal["refrain", "determiner", "adjective", "noun", "clause", "verb", "end"]
+
 
 @dataclass(frozen=True)
 class State:
-    """What decides the next word."""
+    """All that the next word depends on."""
 
-    slot: str = "refrain"
-    """what comes next: refrain, determiner, adjective, noun, clause, verb or end"""
+    slot: Slot = "refrain"
+    """what comes next"""
     waiting: tuple[str, ...] = ()
     """the number of each subject that waits for its verb, the innermost last"""
     topic: str = "farm"
     refrain: str | None = None
 
-    def __str__(self):
+    def __str__(self) -> str:
         waiting = " ".join(self.waiting) or "nobody"
         return f"{self.slot}; {waiting} waiting; {self.topic}; {self.refrain}"
 
-    def then(self, slot, **changes):
+    def then(self, slot: Slot, **changes: Any) -> "State":
+        """Return the state with another slot, and with these changes."""
         return State(**{**vars(self), "slot": slot, **changes})
 
 
-def next_words(s):
-    """The words that may follow in state s: a list of (word, probability, next state)."""
+def next_words(s: State) -> list[tuple[str, float, State]]:
+    """Return the words that may follow in state s, each as (word, probability, next state)."""
     match s.slot:
         case "refrain":
             return [
@@ -90,13 +95,13 @@ def next_words(s):
             return [(v + ending, p, after) for v, p in zip(VERBS[s.topic], P_OF_TWO, strict=True)]
         case "end":
             return [
-                (s.refrain if word == "refrain" else word, p, s.then("determiner"))
+                (str(s.refrain) if word == "refrain" else word, p, s.then("determiner"))
                 for word, p in P_END.items()
             ]
 
 
-def topics(s):
-    """topic -> probability for the subject that state s is about to name."""
+def topics(s: State) -> dict[str, float]:
+    """Return topic -> probability for the subject that state s is about to name."""
     if len(s.waiting) > 1:
         return {s.topic: 1.0}
     others = (1 - P_SAME_TOPIC) / (len(NOUNS) - 1)
@@ -106,8 +111,8 @@ def topics(s):
 # ---------------------------------------------------------------------------------- its mistakes
 
 
-def features(word):
-    """Class, number and topic of a word, as far as it has them."""
+def features(word: str) -> tuple[str, str | None, str | None]:
+    """Return the class, number and topic of a word, None where it has none."""
     for topic in NOUNS:
         for number in NOUN_ENDING:
             if word in [noun + NOUN_ENDING[number] for noun in NOUNS[topic]]:
@@ -120,12 +125,12 @@ def features(word):
 KINDS = ("agreement", "topic", "echo", "order")
 
 
-def mistake(state, word):
-    """The kind of mistake `word` is in `state`, and the state in which a listener goes on.
+def mistake(state: State, word: str) -> tuple[str, State]:
+    """Return the kind of mistake `word` is in `state`, and the state in which a listener goes on.
 
-    agreement: the right kind of word in the wrong number; topic: of the wrong topic; echo: the
-    wrong refrain; order: a word that has no place here, which the listener skips (in place of the
-    opening refrain: as if it had been la).
+    agreement: the right class of word in the wrong number; topic: of the wrong topic; echo: the
+    wrong refrain; order: a word of a class that cannot come here, which the listener skips (in
+    place of the opening refrain, the listener goes on as if it had been la).
     """
     kind, number, topic = features(word)
     options = [(features(w), after) for w, _, after in next_words(state)]
@@ -141,22 +146,25 @@ def mistake(state, word):
 
 @dataclass(frozen=True)
 class Mistake:
+    """A word that the grammar forbids where it stands."""
+
     position: int
     kind: str
     """agreement, topic, echo or order"""
     distance: int
-    """words back to the one that forbids it: the determiner of the subject (agreement), the noun
+    """words back to the word that forbids it: the determiner of the subject (agreement), the noun
     that set the topic (topic), the first word (echo), the word before (order)"""
 
 
-def grammatical(x):
-    """The mistakes in each text of word ids x (B, L): a list of lists of Mistake."""
+def grammatical(x: Tensor) -> list[list[Mistake]]:
+    """Return the mistakes in each text of word ids x (B, L), an empty list where there is none."""
     automaton, states, kinds = compiled()
     visited = automaton.walk(x)[:, :-1]
     wrong = automaton.P[visited, x] == 0
-    found = [[] for _ in x]
+    found: list[list[Mistake]] = [[] for _ in x]
     for b in wrong.any(1).nonzero().flatten().tolist():
-        subjects, topic_at = [], 0  # where each waiting subject's determiner stands, and the topic
+        subjects: list[int] = []  # where the determiner of each waiting subject stands
+        topic_at = 0  # where the noun that set the topic stands
         for i, (s, v) in enumerate(zip(visited[b].tolist(), x[b].tolist(), strict=True)):
             kind = kinds.get((s, v))
             here = features(automaton.words[v])[0]
@@ -178,8 +186,8 @@ def grammatical(x):
 
 
 @cache
-def compiled():
-    """The automaton, its states, and the kind of each mistake (state, word) -> kind."""
+def compiled() -> tuple[Automaton, list[State], dict[tuple[int, int], str]]:
+    """Return the automaton, its states, and (state, word) -> kind of mistake, by their numbers."""
     states = [State()]
     for state in states:  # grows while we go
         states += [s for s in dict.fromkeys(n for _, _, n in next_words(state)) if s not in states]
@@ -198,22 +206,26 @@ def compiled():
     return Automaton(words, P, successor, [str(s) for s in states]), states, kinds
 
 
-def language():
-    """The language as an `Automaton`."""
+def language() -> Automaton:
+    """Return the ground-truth language."""
     return compiled()[0]
 
 
-def tiny():
-    """A sibling small enough to enumerate: 3 words, for texts of 5 (243 strings), and irregular, so
-    that no symmetry hides a mistake. Every text is possible."""
+def tiny() -> Automaton:
+    """Return a language small enough to enumerate: 3 words, so 243 texts of 5 words.
+
+    Every text is possible, and the numbers are irregular, so that no symmetry hides a mistake.
+    """
     P = [[0.47, 0.31, 0.22], [0.12, 0.27, 0.61], [0.68, 0.07, 0.25], [0.16, 0.55, 0.29]]
     successor = [[1, 2, 3], [2, 1, 0], [3, 3, 1], [0, 1, 2]]
     return Automaton("abc", P, successor)
 
 
-def flat():
-    """A sibling of the language: the same rules and words, with other frequencies, nearer to equal.
-    What is right in one is right in the other."""
+def flat() -> Automaton:
+    """Return the language with the same words and rules, and with more nearly equal frequencies.
+
+    A text is grammatical in both or in neither.
+    """
     automaton = language()
     P = automaton.P.sqrt()
     return Automaton(automaton.words, P / P.sum(1, keepdim=True), automaton.successor)

@@ -1,7 +1,11 @@
 """The exact posterior of the ground-truth language, as a network: the Bayes-optimal denoiser."""
 
+from typing import Any, Protocol, TypeVar
+
 import torch
-from torch import nn
+from torch import Tensor, nn
+
+from .automaton import Automaton
 
 
 class Posterior(nn.Module):
@@ -12,21 +16,28 @@ class Posterior(nn.Module):
     Neither: symbol V hides a word, and the logits are those of the word behind it.
     """
 
-    def __init__(self, automaton, causal, timed):
+    def __init__(self, automaton: Automaton, causal: bool, timed: bool) -> None:
         super().__init__()
         self.automaton, self.causal, self.timed = automaton, causal, timed
         self.hollow = not causal  # leave-one-out probabilities are
 
-    def forward(self, z, t=None):
+    def forward(self, z: Tensor, t: Tensor | None = None) -> Tensor:
+        """Return log-probabilities (B, L, V) for z (B, L) and, if timed, noise levels t (B,)."""
         if self.causal:
             return self.automaton.P[self.automaton.walk(z[:, 1:])].log()
-        return self.automaton.leave_one_out(z, 1 - t if self.timed else None).log()
+        if not self.timed:
+            return self.automaton.leave_one_out(z).log()
+        assert t is not None  # a timed network is always told the noise level
+        return self.automaton.leave_one_out(z, 1 - t).log()
 
-    def init_state(self, batch):
-        return None
+    def init_state(self, batch: int) -> None:
+        """Return None, the state before the first token."""
 
-    def step(self, z, state):
-        """The states of the automaton are the recurrent state; a first z begins with V."""
+    def step(self, z: Tensor, state: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Return the log-probabilities (B, n, V) after each token of z (B, n), and the new state.
+
+        The state (B,) is that of the automaton. If it is None, z begins with the start symbol V.
+        """
         if state is None:
             state, z = torch.zeros(len(z), dtype=torch.long), z[:, 1:]
             visited = [state]
@@ -38,6 +49,21 @@ class Posterior(nn.Module):
         return self.automaton.P[torch.stack(visited, dim=1)].log(), state
 
 
-def oracle(kind, automaton, **options):
-    """The paradigm `kind` (a subclass of Paradigm) over the exact posterior of an automaton."""
+class Kind(Protocol):
+    """What a class of paradigms says of the network it wants, and is made from."""
+
+    causal: bool
+    timed: bool
+
+    def __init__(self, net: nn.Module, vocab_size: int, **options: Any) -> None: ...
+
+
+Model = TypeVar("Model", bound=Kind)
+
+
+def oracle(kind: type[Model], automaton: Automaton, **options: Any) -> Model:
+    """Return the paradigm `kind`, a subclass of Paradigm, over the exact posterior of an automaton.
+
+    options: of the constructor of `kind`.
+    """
     return kind(Posterior(automaton, kind.causal, kind.timed), automaton.V, **options)

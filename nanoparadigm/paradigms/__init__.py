@@ -40,7 +40,7 @@ PRESETS = {
     "diffusion": Preset(MaskedDiffusion, "hollow", "masked diffusion (MDLM)", "#D55E00", "s"),
     "flow": Preset(DiscreteFlow, "hollow", "discrete flow, uniform noise", "#009E73", "^"),
     "mamba": Preset(Autoregressive, "mamba", "autoregressive (Mamba)", "#CC79A7", "D"),
-    "block": Preset(BlockDiffusion, "hollow", "block diffusion", "#E69F00", "v", compared=False),
+    "block": Preset(BlockDiffusion, "hollow", "block diffusion", "#A6761D", "v", compared=False),
 }
 
 
@@ -57,16 +57,16 @@ def build(
     kind, network = preset.paradigm, network or preset.network
     make = lookup("network", network, NETWORKS)
     options = {option: value for option, value in options.items() if value is not None}
-    own, sizes = options_of(kind), {f.name for f in fields(Sizes)}
+    own, shared = options_of(kind), {f.name for f in fields(Sizes)}
     given = {option: options.pop(option) for option in own if option in options}
     for option, value in given.items():
         if not isinstance(value, own[option].annotation) or isinstance(value, bool):
             wanted = own[option].annotation.__name__
             raise InputError(f"`{option}` is {value!r}: give a value of type {wanted}")
-    for option in options.keys() - sizes:
+    for option in options.keys() - shared:
         if any(option in options_of(other.paradigm) for other in PRESETS.values()):
             raise InputError(f"{name} has no {option}: drop `{option}`")
-        lookup("option", option, dict.fromkeys([*sizes, *own]))
+        lookup("option", option, dict.fromkeys([*shared, *own]))
     sizes = Sizes(**options)
     if vocab_size < 1:
         raise InputError(f"vocab_size is {vocab_size}: give the number of symbols, 1 or more")
@@ -91,7 +91,7 @@ def options_of(paradigm: type[Paradigm]) -> dict[str, inspect.Parameter]:
 
 
 def parameters(model: nn.Module) -> int:
-    """Return the number of trained numbers."""
+    """Return how many numbers of the model are trained."""
     return sum(p.numel() for p in model.parameters())
 
 

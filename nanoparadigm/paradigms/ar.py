@@ -11,10 +11,11 @@ The network may be a transformer, a Mamba, or anything causal.
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Generator, Tensor
 
 from ..decoding import autoregressive
-from .base import Paradigm
+from .base import Paradigm, Rng
+from .bayes import by_bayes
 
 
 class Autoregressive(Paradigm):
@@ -30,31 +31,34 @@ class Autoregressive(Paradigm):
         return self.vocab_size
 
     def logits(self, x: Tensor) -> Tensor:
-        """Return logits (B, L, V) for x (B, L): at i, those of x_i given x_<i. Equation (2)."""
+        """Return the logits (B, L, V) of x_i given x_<i, for x (B, L). Equation (2)."""
         bos = x.new_full((len(x), 1), self.bos_id)
         return self.net(torch.cat([bos, x[:, :-1]], dim=1), None)[..., : self.vocab_size]
 
     def token_nll(self, x: Tensor) -> Tensor:
-        """Return -log p(x_i | x_<i) (B, L), nats."""
+        """Return -log p(x_i | x_<i) (B, L) of x (B, L), nats."""
         return F.cross_entropy(self.logits(x).mT, x, reduction="none")
 
-    def nll_bound(self, x, generator=None, num_samples=1) -> Tensor:
-        """Return -log p(x) (B,), nats, exactly. Equation (3)."""
+    def nll_bound(self, x: Tensor, generator: Rng = None, num_samples: int = 1) -> Tensor:
+        """Return -log p(x) (B,) of x (B, L), nats, exactly. Equation (3)."""
         return self.token_nll(x).sum(-1)
 
     def loss_terms(self, x: Tensor) -> tuple[Tensor, int]:
-        """Return -log p(x) and the number of tokens: the loss is the likelihood."""
+        """Return -log p(x) summed over x (B, L), nats, and the number of tokens: equation (3)."""
         logits = self.logits(x).flatten(0, 1)
         return F.cross_entropy(logits, x.flatten(), reduction="sum"), x.numel()
 
-    def prior(self, canvas, known, generator) -> Tensor:
+    def prior(self, canvas: Tensor, known: Tensor, generator: Generator) -> Tensor:
         """Return the prefix, and masks after it. Raises InputError for tokens after a gap."""
         autoregressive.prefix_length(known)
         return torch.where(known, canvas, self.mask_id)
 
-    def conditional(self, x, i, generator=None) -> Tensor:
-        """Return log p(x_i | the others) (B, V) by Bayes, V passes over x. At the last position
-        that is the prediction itself, one pass."""
+    def conditional(self, x: Tensor, i: int, generator: Rng = None) -> Tensor:
+        """Return log p(x_i = v | the others) (B, V), by Bayes' rule, for x (B, L).
+
+        It is proportional to p(x with v at i): V passes over x. At the last position the model
+        predicts it in one pass.
+        """
         if i % x.shape[1] == x.shape[1] - 1:
             return self.logits(x)[:, -1].log_softmax(-1)
-        return self.by_bayes(x, i)
+        return by_bayes(self, x, i)

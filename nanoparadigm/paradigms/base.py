@@ -7,16 +7,18 @@ told the noise level 1 - alpha(t), which for the linear schedule is t itself.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import torch
 from torch import Generator, Tensor, nn
 
 from ..decoding.categorical import choose_sampler
 from ..decoding.generation import Generation
+from ..decoding.protocols import Rng
 
 
-class Paradigm(Generation, nn.Module, ABC):
+class Paradigm(Generation, ABC):
     """A language model over V symbols made from net(z, t) -> logits (B, L, >= V)."""
 
     exact = False
@@ -31,23 +33,23 @@ class Paradigm(Generation, nn.Module, ABC):
     """symbols the network reads beyond the vocabulary"""
     infills = False
     """`trajectory` can be given tokens anywhere, and not only a beginning"""
-    samplers = {}
+    samplers: Mapping[str, type] = {}
     """name -> class of sampler; the first is the one that `nll_bound` speaks of"""
-    decodings = {}
+    decodings: Mapping[str, Mapping[str, Any]] = {}
     """name -> options of `sample`: the decoding strategies that `evaluate` compares"""
 
-    def __init__(self, net: nn.Module, vocab_size: int):
+    def __init__(self, net: nn.Module, vocab_size: int) -> None:
         super().__init__()
         self.net = net
         self.vocab_size = vocab_size
         self.mask_id = vocab_size
         """stands for a token that is not there yet"""
-        self.recipe = None
+        self.recipe: dict[str, Any] | None = None
         """what `build` was given, if it made this model"""
 
     @property
     def hollow(self) -> bool:
-        """Whether the network cannot see a token where it predicts it: all may be targets."""
+        """Tell whether the network never sees the token it predicts, so that all may be targets."""
         return getattr(self.net, "hollow", False)
 
     @property
@@ -58,44 +60,34 @@ class Paradigm(Generation, nn.Module, ABC):
     # ------------------------------------------------------------------------------- the likelihood
 
     @abstractmethod
-    def nll_bound(self, x: Tensor, generator: Generator | None = None, num_samples: int = 1):
-        """Return -log p(x) of tokens x (B, L), or an unbiased estimate of a proven upper bound of
-        it: (B,) nats.
+    def nll_bound(self, x: Tensor, generator: Rng = None, num_samples: int = 1) -> Tensor:
+        """Return -log p(x) (B,) of x (B, L), nats, or an unbiased estimate of a proven upper bound.
 
-        The rows are independent estimates, so their spread gives an honest standard error. As many
-        noisy copies as `num_samples` are averaged for each row; an exact paradigm needs none.
+        The rows are independent estimates, so their spread gives an honest standard error.
+        num_samples: the noisy copies of each row to average over; an exact paradigm needs none.
         """
 
     @abstractmethod
-    def conditional(self, x: Tensor, i: int, generator: Generator | None = None) -> Tensor:
-        """Return log p(x_i = v | every other token of x), (B, V). x_i itself is not looked at."""
-
-    def by_bayes(self, x: Tensor, i: int) -> Tensor:
-        """Return `conditional` (B, V) of an exact paradigm: proportional to p(x with v at i)."""
-        scores = []
-        for v in range(self.vocab_size):
-            candidate = x.clone()
-            candidate[:, i] = v
-            scores.append(-self.nll_bound(candidate))
-        return torch.stack(scores, dim=-1).log_softmax(-1)
+    def conditional(self, x: Tensor, i: int, generator: Rng = None) -> Tensor:
+        """Return log p(x_i = v | every other token of x (B, L)), (B, V). x_i itself is not used."""
 
     # --------------------------------------------------------------------------------- the training
 
-    def noise(self, x: Tensor, generator: Generator | None = None) -> tuple[Tensor, ...]:
-        """Draw all that training on tokens x (B, L) draws at random: tensors (B, ...)."""
+    def noise(self, x: Tensor, generator: Rng = None) -> tuple[Tensor, ...]:
+        """Draw everything random that `loss_terms` needs for tokens x (B, L): tensors (B, ...)."""
         return ()
 
     @abstractmethod
-    def loss_terms(self, x: Tensor, *noise: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the summed loss of tokens x (B, L) and their `noise`, nats, and the weight to
-        divide it by, which does not depend on the parameters.
+    def loss_terms(self, x: Tensor, *noise: Any) -> tuple[Tensor, Tensor | int]:
+        """Return the summed loss of tokens x (B, L), nats, and the weight to divide it by.
 
-        For any split of the rows both are the sums over the parts, so the gradient of a large batch
-        is that of its parts, wherever each is computed.
+        noise: what `noise(x)` drew. The weight does not depend on the parameters. For any split of
+        the rows both are the sums over the parts, so the gradient of a large batch is the sum of
+        those of its parts, wherever each is computed.
         """
 
-    def loss(self, x: Tensor, generator: Generator | None = None) -> Tensor:
-        """Return what the trainer descends, nats per token of x (B, L); it need not be a bound."""
+    def loss(self, x: Tensor, generator: Rng = None) -> Tensor:
+        """Return the training loss of x (B, L), nats per token; it need not be a bound."""
         total, weight = self.loss_terms(x, *self.noise(x, generator))
         return total / (weight or 1)  # where nothing is a target both are 0
 
@@ -103,11 +95,19 @@ class Paradigm(Generation, nn.Module, ABC):
 
     @abstractmethod
     def prior(self, canvas: Tensor, known: Tensor, generator: Generator) -> Tensor:
-        """Return the first state (B, L): noise, with the tokens of canvas (B, L) where `known`
-        (B, L) is true. Raises InputError where the paradigm cannot condition on these."""
+        """Return the first state (B, L): noise, with the canvas (B, L) where known (B, L) is true.
+
+        Raises InputError if the paradigm cannot condition on tokens at these positions.
+        """
 
     def trajectory(
-        self, canvas, known, generator, steps=64, sampler=None, **options
+        self,
+        canvas: Tensor,
+        known: Tensor,
+        generator: Generator,
+        steps: int = 64,
+        sampler: str | None = None,
+        **options: Any,
     ) -> Iterator[Tensor]:
         """Yield states (B, L), from the prior to the sample.
 

@@ -3,45 +3,43 @@
     (1)  p(x) = prod_b p(x^b | x^<b)                     the chain rule over blocks of S tokens
     (2)  each factor is masked diffusion of block b:
          earlier blocks are clean, later ones masked     noise, loss_terms
-    (3)  -log p(x) <= sum_b S_b E_k[ mean over
-         k masks of block b of -log p(x_i | z) ]         nll_bound
+    (3)  -log p(x) <= sum_b S_b E_k[ mean over k masks of block b of -log p(x_i | z) ]   nll_bound
     (4)  block after block, drawn by any sampler of it   BlockByBlock
 
 Arriola et al. 2025 (2503.09573), for any network. S = 1 is the chain rule, S = L masked diffusion.
 Tokens given after a gap are seen when it is filled, though training shows none after a block.
 """
 
-from functools import partial
+from collections.abc import Iterator
 from types import SimpleNamespace
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from ..decoding import masked
 from ..errors import InputError
-from .mdlm import MaskedDiffusion
+from .mdlm import MaskedDiffusion, Rng
 from .schedules import stratified_uniform
 
 
 class BlockByBlock:
     """Make the sampler that is the next base of a class draw one block after another."""
 
-    def __call__(self, model, z, known, steps, draw, generator):
-        S, L, sampler = model.block_length, z.shape[1], super()
+    def __call__(
+        self, model: "BlockDiffusion", z: Tensor, known: Tensor, steps: int, *how: object
+    ) -> Iterator[Tensor]:
+        """Yield z (B, L) after each step of each block. how: `draw` and `generator`."""
+        S, L, base = model.block_length, z.shape[1], super()
         view = SimpleNamespace(mask_id=model.mask_id, sampling_schedule=model.sampling_schedule)
         for end in range(S, L + S, S):
-            view.denoise = partial(denoise_before, model, z[:, end:])
-            start = z[:, :end], known[:, :end], -(-steps * S // L)
-            for state in sampler.__call__(view, *start, draw, generator):
+            # the denoiser of a text z (B, end) that is followed by the rest (B, L - end)
+            view.denoise = lambda z, where, level, rest=z[:, end:]: model.denoise(
+                torch.cat([z, rest], 1), F.pad(where, (0, rest.shape[1])), level
+            )
+            for state in base.__call__(view, z[:, :end], known[:, :end], -(-steps * S // L), *how):  # type: ignore[operator]
                 z = torch.cat([state, z[:, end:]], dim=1)
                 yield z
-
-
-def denoise_before(model, rest, z, where, noise_level) -> Tensor:
-    """Return `model.denoise` of z (B, end), which `rest` (B, L - end) follows."""
-    whole, where = torch.cat([z, rest], 1), F.pad(where, (0, rest.shape[1]))
-    return model.denoise(whole, where, noise_level)
 
 
 class BlockDiffusion(MaskedDiffusion):
@@ -49,41 +47,43 @@ class BlockDiffusion(MaskedDiffusion):
 
     samplers = {n: type(k.__name__, (BlockByBlock, k), {}) for n, k in masked.SAMPLERS.items()}
 
-    def __init__(self, net, vocab_size, schedule: str = "linear", block_length: int = 8):
+    def __init__(
+        self, net: nn.Module, vocab_size: int, schedule: str = "linear", block_length: int = 8
+    ) -> None:
         super().__init__(net, vocab_size, schedule)
         if block_length < 1:
             raise InputError(f"block_length is {block_length}: give 1 or more")
         self.block_length = block_length
 
     def block(self, x: Tensor, u: Tensor) -> tuple[Tensor, Tensor]:
-        """Return which tokens of x (B, L) are in the block at u (B,) in (0, 1), and which later."""
+        """Return which tokens of x (B, L) are in the block at u (B,) in (0, 1), and which after."""
         place = torch.arange(x.shape[1], device=x.device) // self.block_length
         mine = (u * (int(place[-1]) + 1)).long()[:, None]
         return place == mine, place > mine
 
-    def noise(self, x, generator=None) -> tuple[Tensor, Tensor, Tensor]:
+    def noise(self, x: Tensor, generator: Rng = None) -> tuple[Tensor, ...]:
         """Draw times t (B,), z (B, L) as in (2) for a random block, and where that is (B, L)."""
         t, z = super().noise(x, generator)
         u = torch.rand(len(x), dtype=t.dtype, device=x.device, generator=generator)
         inside, later = self.block(x, u)
         return t, torch.where(later, self.mask_id, torch.where(inside, z, x)), inside
 
-    def loss_terms(self, x: Tensor, t: Tensor, z: Tensor, inside: Tensor) -> tuple[Tensor, Tensor]:
+    def loss_terms(self, x: Tensor, *noise: Tensor) -> tuple[Tensor, Tensor]:
         """Return the summed cross-entropy of the targets in the block, nats, and their number."""
+        t, z, inside = noise
         target = inside if self.hollow else inside & (z == self.mask_id)
         logits = self.net(z, 1 - self.schedule.alpha(t))[target][:, : self.vocab_size]
         return F.cross_entropy(logits, x[target], reduction="sum"), target.sum()
 
-    def nll_bound(self, x, generator=None, num_samples=8) -> Tensor:
-        """Return (3), (B,) nats: each sample takes one block, stratified over all, and k in it."""
-        (B, L), total, blocks = x.shape, 0.0, -(-x.shape[1] // self.block_length)
+    def nll_bound(self, x: Tensor, generator: Rng = None, num_samples: int = 8) -> Tensor:
+        """Return (3) (B,), nats: each sample takes one block, stratified over all, and k in it."""
+        (B, L), total, blocks = x.shape, torch.zeros(()), -(-x.shape[1] // self.block_length)
         for d in range(num_samples):
             u = stratified_uniform(d, num_samples, B, generator, x.device)
             inside, later = self.block(x, u)
             k = (u * blocks % 1 * inside.sum(-1)).ceil().clamp(min=1)
-            order = torch.rand(B, L, device=x.device, generator=generator)
-            order = torch.where(inside, order, 2.0).argsort(-1).argsort(-1)
-            hidden = (inside & (order < k[:, None])) | later
+            order = torch.where(inside, torch.rand(B, L, device=x.device, generator=generator), 2.0)
+            hidden = (inside & (order.argsort(-1).argsort(-1) < k[:, None])) | later
             z = torch.where(hidden, self.mask_id, x)
             ce = self.cross_entropy(x, z, hidden.double().mean(-1))
             total = total + blocks * inside.sum(-1) / k * (ce * inside).sum(-1)

@@ -16,13 +16,13 @@ Campbell et al. 2024 (2402.04997), Gat et al. 2024 (2407.15595). (3): Schiff et 
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Generator, Tensor, nn
 
 from ..decoding import uniform
 from ..errors import InputError, lookup
-from .base import Paradigm
+from .base import Paradigm, Rng
 from .numerics import phi
-from .schedules import SCHEDULES, stratified_times, stratified_uniform
+from .schedules import SCHEDULES, Schedule, stratified_times, stratified_uniform
 
 
 class DiscreteFlow(Paradigm):
@@ -31,12 +31,12 @@ class DiscreteFlow(Paradigm):
     timed, infills = True, True
     samplers, decodings, repair = uniform.SAMPLERS, uniform.DECODINGS, uniform.repair
 
-    def __init__(self, net, vocab_size, schedule: str = "linear"):
+    def __init__(self, net: nn.Module, vocab_size: int, schedule: str = "linear") -> None:
         super().__init__(net, vocab_size)
         self.schedule = lookup("schedule", schedule, SCHEDULES)
         self.sampling_schedule = SCHEDULES["linear"] if self.schedule.clipped else self.schedule
 
-    def corrupt(self, x: Tensor, alpha: Tensor, generator) -> Tensor:
+    def corrupt(self, x: Tensor, alpha: Tensor, generator: Rng) -> Tensor:
         """Return x (B, L) corrupted with survival probabilities alpha (B,). Equation (1)."""
         u = torch.rand(x.shape, dtype=alpha.dtype, device=x.device, generator=generator)
         noise = torch.randint(self.vocab_size, x.shape, device=x.device, generator=generator)
@@ -56,22 +56,24 @@ class DiscreteFlow(Paradigm):
         copy_logit = self.likelihood_ratio(alpha).log1p().to(f.dtype)
         return f.scatter_add(-1, z[..., None], copy_logit.expand(*z.shape, 1))
 
-    def noise(self, x, generator=None) -> tuple[Tensor, Tensor]:
+    def noise(self, x: Tensor, generator: Rng = None) -> tuple[Tensor, ...]:
         """Draw z (B, L) and alpha (B,), at times spread evenly over the batch."""
         alpha = self.schedule.alpha(stratified_times(len(x), generator, x.device))
         return self.corrupt(x, alpha, generator), alpha
 
     def loss_terms(self, x: Tensor, z: Tensor, alpha: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the cross-entropy of all positions, nats, each row times its alpha, and the sum of
-        these weights. Of f if the network is hollow, else of the posterior, where a token that was
-        not replaced teaches little: both are least at the true p(x_i | z without z_i)."""
+        """Return the cross-entropy summed over rows, nats per token, each times its alpha, and the
+        sum of the alphas. Of f if the network is hollow, otherwise of the posterior, where kept
+        tokens teach little: either is least at the true p(x_i | z without z_i)."""
         logits = self.leave_one_out(z, alpha) if self.hollow else self.posterior(z, alpha)
         ce = F.cross_entropy(logits.mT, x, reduction="none").mean(1)
         alpha = alpha.to(ce.dtype)
         return ce @ alpha, alpha.sum()
 
-    def integrand(self, x: Tensor, z: Tensor, t, schedule=None) -> Tensor:
-        """Return what stands under the integral of (3) for one z: (B, L) nats. t (B,) in (0, 1)."""
+    def integrand(
+        self, x: Tensor, z: Tensor, t: Tensor | float, schedule: Schedule | None = None
+    ) -> Tensor:
+        """Return the integrand of (3) for one z (B, L), (B, L) nats. t (B,) in (0, 1)."""
         schedule = schedule or self.schedule
         t = torch.as_tensor(t, dtype=torch.float64, device=x.device).expand(len(x))
         alpha = schedule.alpha(t)
@@ -85,13 +87,14 @@ class DiscreteFlow(Paradigm):
         d = log_rho - (log_model - log_model.gather(-1, at_z))
         return weight * (log_rho.exp() * phi(d)).scatter(-1, at_z, 0.0).sum(-1)
 
-    def nll_bound(self, x, generator=None, num_samples=16, end: float = 1e-3) -> Tensor:
-        """Return (3) on the linear schedule, (B,) nats, of the sampler that takes many steps of (4)
-        down to t0 = `end` and there draws each token from its posterior. t = s^2, s uniform: with t
+    def nll_bound(
+        self, x: Tensor, generator: Rng = None, num_samples: int = 16, end: float = 1e-3
+    ) -> Tensor:
+        """Return (3) (B,), nats, on the linear schedule, t0 = `end`. t = s^2, s uniform: with t
         uniform the variance is infinite, as a token wrong at t, with chance t, costs log(1/t)/t."""
         if not 0 < end < 1:
             raise InputError(f"end is {end}: give a noise level above 0 and below 1")
-        linear, low, total = SCHEDULES["linear"], end**0.5, 0.0
+        linear, low, total = SCHEDULES["linear"], end**0.5, torch.zeros(())
         for d in range(num_samples):
             s = low + (1 - low) * stratified_uniform(d, num_samples, len(x), generator, x.device)
             s = s.clamp(max=1 - 1e-9)  # at 1, which has probability zero, alpha divides
@@ -102,19 +105,16 @@ class DiscreteFlow(Paradigm):
         return total / num_samples + self.decoding_nll(x, z, alpha).sum(-1)
 
     def decoding_nll(self, x: Tensor, z: Tensor, alpha: Tensor) -> Tensor:
-        """Return -log p(x_i | z) (B, L) nats: the last term of (3)."""
+        """Return -log p(x_i | z) (B, L), nats: in (3), at t0, where sampling stops and decodes."""
         return F.cross_entropy(self.posterior(z, alpha).mT, x, reduction="none")
 
-    def prior(self, canvas, known, generator) -> Tensor:
-        """Return random symbols, and the known tokens in their places."""
-        noise = torch.randint(
-            self.vocab_size, known.shape, device=known.device, generator=generator
-        )
-        return torch.where(known, canvas, noise)
+    def prior(self, canvas: Tensor, known: Tensor, generator: Generator) -> Tensor:
+        """Return random symbols, and the canvas where it is known (B, L)."""
+        z = torch.randint(self.vocab_size, known.shape, device=known.device, generator=generator)
+        return torch.where(known, canvas, z)
 
-    def conditional(self, x, i, generator=None) -> Tensor:
+    def conditional(self, x: Tensor, i: int, generator: Rng = None) -> Tensor:
         """Return log p(x_i | the others) (B, V), x_i replaced by noise, at the level of 1 in L."""
-        z, (B, L) = x.clone(), x.shape
-        z[:, i] = torch.randint(self.vocab_size, (B,), device=x.device, generator=generator)
-        alpha = torch.full((B,), 1 - 1 / L, dtype=torch.float64, device=x.device)
+        z, alpha = x.clone(), x.new_full((len(x),), 1 - 1 / x.shape[1], dtype=torch.float64)
+        z[:, i] = torch.randint(self.vocab_size, (len(x),), device=x.device, generator=generator)
         return self.leave_one_out(z, alpha)[:, i].log_softmax(-1)

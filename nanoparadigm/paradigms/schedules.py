@@ -15,6 +15,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
+from torch import Tensor
+
+from ..decoding.protocols import Rng
 
 PI = math.pi
 EPS = 1e-3  # what is left unmasked at the end of MDLM's "log-linear" schedule
@@ -22,19 +25,23 @@ EPS = 1e-3  # what is left unmasked at the end of MDLM's "log-linear" schedule
 
 @dataclass(frozen=True)
 class Schedule:
-    """Each function maps times t in [0, 1] to a tensor of the same shape."""
+    """A noise schedule: three functions of times t in [0, 1], each to a tensor of t's shape."""
 
     name: str
-    alpha: Callable
-    dalpha: Callable
-    weight: Callable
+    alpha: Callable[[Tensor], Tensor]
+    """the probability that a token survives to time t"""
+    dalpha: Callable[[Tensor], Tensor]
+    """its derivative"""
+    weight: Callable[[Tensor], Tensor]
+    """-dalpha / (1 - alpha)"""
     alpha0: float = 1.0
     """alpha(0)"""
     alpha1: float = 0.0
     """alpha(1)"""
 
     @property
-    def clipped(self):
+    def clipped(self) -> bool:
+        """Tell whether alpha(0) < 1 or alpha(1) > 0."""
         return self.alpha0 < 1 or self.alpha1 > 0
 
 
@@ -85,16 +92,18 @@ _ALL = [
 SCHEDULES = {schedule.name: schedule for schedule in _ALL}
 
 
-def stratified_uniform(d, num_samples, n, generator, device=None):
-    """Return n numbers (n,), float64, uniform in the d-th of `num_samples` parts of (0, 1)."""
+def stratified_uniform(
+    d: int, num_samples: int, n: int, generator: Rng, device: torch.device | None = None
+) -> Tensor:
+    """Draw n numbers (n,), float64, uniform in the d-th of `num_samples` equal parts of (0, 1)."""
     u = torch.rand(n, dtype=torch.float64, generator=generator, device=device)
     return (d + u) / num_samples
 
 
-def stratified_times(n, generator, device=None):
-    """n times in (0, 1), float64, one in each n-th part of it: uniform one by one, even together.
+def stratified_times(n: int, generator: Rng, device: torch.device | None = None) -> Tensor:
+    """Draw n times (n,), float64, one in each of n equal parts of (0, 1).
 
-    Averages over them stay unbiased and vary much less than over independent times.
+    Averages over them are unbiased, and vary much less than over independent times.
     """
     u = torch.rand(n, dtype=torch.float64, generator=generator, device=device)
     t = (torch.arange(n, dtype=torch.float64, device=device) + u) / n

@@ -101,15 +101,17 @@ class Answers:
         return saved
 
     def whole(self):
-        """name -> whether it fills gaps by itself, of every run that can be loaded; and a sentence
-        for each of the others."""
-        names, problems = {}, []
+        """name -> whether it fills gaps by itself, of every run that can be loaded, in the order of
+        PRESETS; and a sentence for each of the others."""
+        models, problems = {}, []
         for name in self.runs():
             try:
-                names[name] = self.load(name).model.infills
+                models[name] = self.load(name).model
             except InputError as error:
                 problems.append(f"Left out: {error}.")
-        return names, problems
+        order = {kind: i for i, kind in enumerate(PRESETS)}
+        ordered = sorted(models.items(), key=lambda run: order[run[1].recipe["name"]])
+        return {name: model.infills for name, model in ordered}, problems
 
     @in_a_sentence
     def models(self):

@@ -18,7 +18,7 @@ from ..paradigms import PRESETS
 PALETTE = {name: preset.colour for name, preset in PRESETS.items()}
 MARKERS = {name: preset.marker for name, preset in PRESETS.items()}
 GREY = "#808080"
-COLOURS = [*dict.fromkeys([*PALETTE.values(), "#E69F00", "#56B4E9"])]
+COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9"]
 DASHES = ["", "8 3", "2 3", "8 3 2 3", "12 3", "5 5"]
 WIDGET = "application/vnd.jupyter.widget-view+json"
 

@@ -70,8 +70,8 @@ def in_schedule_cross_entropy(
     """Return the mean cross-entropy of the masked tokens of x (B, L) under the model's own schedule
     and masking, times L: (B,) nats, and no bound.
 
-    It ranks the exams, not those who sat them: a schedule that masks less is asked easier
-    questions.
+    It ranks the schedules by how easy a task they set, not the models by how well they do it: a
+    schedule that masks less asks easier questions.
     """
     total = 0.0
     for t in strata(x, generator, num_samples):
@@ -89,13 +89,13 @@ def entropy_weights(entropy: Tensor) -> Tensor:
 
 
 def strata(x: Tensor, generator, num_samples: int) -> Iterator[Tensor]:
-    """Yield times (B,), one in each of so many equal parts of (0, 1)."""
+    """Yield `num_samples` times (B,), one in each of as many equal parts of (0, 1)."""
     return (
         stratified_uniform(d, num_samples, len(x), generator, x.device) for d in range(num_samples)
     )
 
 
 def hide(model, x: Tensor, u: Tensor, generator) -> Tensor:
-    """Return x (B, L) with every token masked with probability u, (B, 1) or (B, L)."""
+    """Return x (B, L) with each token masked with probability u, (B, 1) or (B, L)."""
     noise = torch.rand(x.shape, dtype=u.dtype, device=x.device, generator=generator)
     return torch.where(noise < u, model.mask_id, x)

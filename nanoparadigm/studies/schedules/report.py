@@ -1,4 +1,4 @@
-"""What a study found: one table, curves, intervals, and a ranking only where there is one."""
+"""The report of a study: tables, curves, intervals, and a ranking only where there is one."""
 
 import json
 import math
@@ -31,9 +31,11 @@ STYLES = dict(zip(SCHEDULES, zip(COLOURS, DASHES, strict=True), strict=True))
 
 
 def collect(out):
-    """id -> what is known of every trial of the study in that folder that has been measured: its
-    measures, windows averaged, the standard errors of these as NAME_se, and its learning curve.
-    Raises InputError where there is none."""
+    """Return id -> results, for every trial of the study in that folder that has been measured.
+
+    The results are its measures, averaged over windows, the standard errors of these as NAME_se,
+    and its learning curve. Raises InputError if no trial has been measured.
+    """
     found = {}
     for name in begun(out).trials:
         folder = Path(out) / "runs" / name
@@ -62,17 +64,17 @@ def collect(out):
 
 
 def standard_error(values, independent, name):
-    """Of the mean of a measure of every window, in the order of the text."""
+    """Return the standard error of the mean of values, one a window, in the order of the text."""
     alone = independent["zero_shot" if name == "zero_shot" else "bound"]
     return of_windows(alone)(torch.as_tensor(values, dtype=torch.float64)).se
 
 
 def stored(preset):
-    """Return what the study of a preset has found on the machine of its authors: the dict that
-    `write` leaves in results.json, and that machine.
+    """Return the results that the authors of the package got for a preset.
 
-    It comes with the book, and is downloaded where that is not at hand. Raises InputError for a
-    preset that was not run, and where the download fails.
+    It is the dict that `write` leaves in results.json, and their machine. It comes with the book,
+    and is downloaded where the book is not at hand. Raises InputError for a preset that was not
+    run, and if the download fails.
     """
     lookup("stored study", preset, dict.fromkeys(STORED))
     path = BOOK / f"{preset}.json"
@@ -84,8 +86,10 @@ def stored(preset):
 
 
 def values(trials, masking, measure):
-    """measure(trial) as (S, K): the seeds that have every schedule under this masking, by the
-    schedules."""
+    """Return measure(trial) as an array (S, K), seeds by schedules, under one masking.
+
+    Only the seeds that have every schedule.
+    """
     mine = [t for t in trials if t["masking"] == masking and not math.isnan(measure(t))]
     table = {(t["seed"], t["schedule"]): measure(t) for t in mine}
     seeds = sorted({seed for seed, _ in table})
@@ -95,19 +99,21 @@ def values(trials, masking, measure):
 
 
 def target(trials):
-    """The lowest bound that all of them have reached: the highest of their last ones; nan where
-    none is known."""
+    """Return the lowest bound that all trials have reached, the highest of their last ones.
+
+    nan where none is known.
+    """
     return max((last for t in trials if (last := t["curve"][-1]["val"]) == last), default=math.nan)
 
 
 def reached(trial, nats):
-    """The first point of a learning curve that is as low; where none is, nothing is known of it."""
+    """Return the first point of the learning curve at or below `nats`, or one of nan."""
     points = (point for point in trial["curve"] if point["val"] <= nats)
     return next(points, dict(step=math.nan, seconds=math.nan))
 
 
 def analyse(trials, generator):
-    """What may be said, as a dict that JSON can hold. trials: those of `collect`."""
+    """Return the findings, as a dict that JSON can hold. trials: those of `collect`."""
     trials, names = list(trials.values()), list(SCHEDULES)
     found = {}
     for masking in MASKINGS:
@@ -137,7 +143,7 @@ def analyse(trials, generator):
 
 
 def verdict(found):
-    """The findings in sentences."""
+    """Return the findings in sentences. found: the dict of `analyse`."""
     lines = []
     for masking in MASKINGS:
         if masking not in found:
@@ -174,7 +180,7 @@ def verdict(found):
 
 
 def kinds(trials):
-    """Each schedule and masking that there is, and its trials."""
+    """Yield each schedule and masking that has trials, with these."""
     for masking in MASKINGS:
         for schedule in SCHEDULES:
             kind = [
@@ -185,8 +191,11 @@ def kinds(trials):
 
 
 def cell(kind, measure, digits=3, scale=1.0, before="", after=""):
-    """The mean over trials of measure(trial), a number or an Estimate as a dict, ± its standard
-    error: over seeds, or of the one there is."""
+    """Return the mean over trials of measure(trial) ± its standard error, as text.
+
+    measure returns a number, or an Estimate as a dict. The error is that over seeds, or, of a
+    single trial, its own.
+    """
     found = [f if isinstance(f, dict) else dict(mean=f) for f in map(measure, kind)]
     means = np.array([f["mean"] for f in found], float)
     se = found[0].get("se") if len(found) == 1 else means.std(ddof=1) / len(means) ** 0.5
@@ -194,11 +203,12 @@ def cell(kind, measure, digits=3, scale=1.0, before="", after=""):
 
 
 def over_windows(name):
+    """Return the measure of that name, for `cell`, with its error over windows."""
     return lambda t: dict(mean=t[name], se=t.get(f"{name}_se"))
 
 
 def worth_table(trials):
-    """What a model of each kind is worth, a row each, in Markdown."""
+    """Return the measures of the models of each kind, a row each, in Markdown."""
     first, nats = next(iter(trials.values())), target(trials.values())
     columns = {"seeds": lambda kind: f"{len(kind)}"}
     columns["bound"] = lambda kind: cell(kind, over_windows("bound"), before="<= ")
@@ -225,7 +235,7 @@ def worth_table(trials):
 
 
 def writing_table(trials):
-    """What a model of each kind writes, a row each and one of real texts, in Markdown."""
+    """Return the measures of what they write, a row a kind and one of real texts, in Markdown."""
     first = next(iter(trials.values()))
     known = "ungrammatical" in first["real"]
     columns = {"judged": lambda kind: cell(kind, itemgetter("judged"))}
@@ -249,7 +259,7 @@ def writing_table(trials):
 
 
 def worth_notes(trials):
-    """What the columns of `worth_table` mean."""
+    """Return what the columns of `worth_table` mean, in Markdown."""
     first, bits = next(iter(trials.values())), {}
     for name, nats in first["nats_per_bit"].items():
         bits[name] = nats and f"{1 / nats:.4f} bits per character"
@@ -296,7 +306,7 @@ def worth_notes(trials):
 
 
 def writing_notes(trials):
-    """What the columns of `writing_table` mean."""
+    """Return what the columns of `writing_table` mean, in Markdown."""
     first = next(iter(trials.values()))
     mauve = first["written"]["mauve"]
     lines = [
@@ -325,7 +335,7 @@ def writing_notes(trials):
 
 
 def curves(trials):
-    """The bound while training: the mean over seeds, and their range."""
+    """Plot the bound during training: the mean over seeds, and their range."""
     figure = Figure(figsize=(10, 4.5), layout="constrained")
     panels = dict(zip(MASKINGS, figure.subplots(1, len(MASKINGS), sharey=True), strict=True))
     for schedule, masking, kind in kinds(trials):
@@ -344,7 +354,7 @@ def curves(trials):
 
 
 def forest(found):
-    """Differences from linear with their intervals; the band is what noise may be."""
+    """Plot the differences from linear with their intervals; inside the band may be noise."""
     maskings = [m for m in MASKINGS if m in found]
     figure = Figure(figsize=(10, 3.2), layout="constrained")
     panels = np.atleast_1d(figure.subplots(1, len(maskings), sharex=True, sharey=True))
@@ -373,7 +383,7 @@ def apart(found):
 
 
 def text(facts):
-    """What was found, in Markdown: tables and sentences. facts: the dict of results.json."""
+    """Return the report in Markdown: tables and sentences. facts: the dict of results.json."""
     trials = facts["trials"]
     return (
         f"{len(trials)} trials, configuration {facts['hash']}.\n\n"
@@ -384,7 +394,7 @@ def text(facts):
 
 
 def write(out):
-    """report.md and results.json in the folder of a study; returns what report.md says."""
+    """Write report.md and results.json in the folder of a study, and return the report."""
     out, trials = Path(out), collect(out)
     plan = begun(out)
     planned, facts = len(plan.trials), dict(hash=plan.hash, study=asdict(plan.study))
@@ -399,7 +409,7 @@ def write(out):
 
 
 def draw(out):
-    """curves.png and forest.png in the folder of a study, of what `write` left there."""
+    """Draw curves.png and forest.png in the folder of a study, from what `write` left there."""
     facts = json.loads((Path(out) / "results.json").read_text(encoding="utf-8"))
     save(Path(out) / "curves.png", curves, facts["trials"])
     if not {*MASKINGS}.isdisjoint(facts["found"]):

@@ -1,8 +1,9 @@
-"""What written texts are worth to a judge, who reads from left to right, and beside it how varied
-they are: nobody writes well who always says the same.
+"""Score generated text with another language model (generative perplexity), and its diversity.
 
-A judge has `logits` (B, L, V) of x_i given x_<i and `endings` (B, D), what it makes of texts (B, L)
-up to their last token, both for x on its `device`; and a `name` to be printed beside all it says.
+The score alone says nothing: a model that always writes the same likely text scores well.
+
+A judge has `logits` (B, L, V) of x_i given x_<i and `endings` (B, D), its last hidden states of
+texts (B, L), both for x on its `device`; and a `name` that is printed beside every score.
 """
 
 from dataclasses import asdict
@@ -19,7 +20,7 @@ from ...evaluate.likelihood import Estimate, micro_batch_size
 
 
 class Own:
-    """An autoregressive model of ours."""
+    """A judge that is an autoregressive model of this package."""
 
     def __init__(self, model, name):
         self.model, self.name = model.eval(), name
@@ -27,18 +28,21 @@ class Own:
 
     @property
     def device(self):
+        """Return the device of the weights."""
         return self.model.device
 
     def logits(self, x):
+        """Return the logits (B, L, V) of x_i given x_<i, for x (B, L)."""
         return self.model.logits(x)
 
     def endings(self, x):
+        """Return the last hidden state (B, D) of each text x (B, L)."""
         start = x.new_full((len(x), 1), self.model.bos_id)
         return self.model.net.hidden(torch.cat([start, x[:, :-1]], dim=1))[:, -1]
 
 
 def is_gpt2(source):
-    """It is "gpt2", the published model, or a folder with a GPT-2 that transformers saved."""
+    """Tell whether `source` is "gpt2", or a folder with a GPT-2 that transformers saved."""
     file = Path(source) / "config.json"
     if not file.is_file():
         return source == "gpt2"
@@ -46,7 +50,10 @@ def is_gpt2(source):
 
 
 class GPT2:
-    """The published GPT-2, or the one in a folder, by the package transformers."""
+    """A judge that is the published GPT-2, or the one in a folder, through transformers.
+
+    Raises InputError if transformers is missing, or if the model cannot be loaded.
+    """
 
     def __init__(self, device="cpu", source="gpt2"):
         try:
@@ -69,20 +76,22 @@ class GPT2:
         self.length, self.vocab_size = net.config.n_positions, net.config.vocab_size
 
     def logits(self, x):
-        """x (B, L) -> logits (B, L, V): at i, those of x_i given the end of a text and x_<i."""
+        """Return the logits (B, L, V) of x_i given an end-of-text token and x_<i, for x (B, L)."""
         return self.net(self.shifted(x)).logits
 
     def endings(self, x):
+        """Return the last hidden state (B, D) of each text x (B, L)."""
         return self.net.base_model(self.shifted(x)).last_hidden_state[:, -1]
 
     def shifted(self, x):
+        """Return x (B, L) shifted by one token to the right, behind an end-of-text token."""
         end = x.new_full((len(x), 1), self.net.config.bos_token_id)
         return torch.cat([end, x[:, :-1]], dim=1)
 
 
 @torch.no_grad()
 def read(judge, texts):
-    """Nats per token of every text (n, L) to the judge, (n,), and their endings (n, D)."""
+    """Return the nats per token (n,) of texts (n, L) under the judge, and their endings (n, D)."""
     size, nats, endings = micro_batch_size(judge.vocab_size, texts.shape[1], len(texts)), [], []
     for x in texts.to(judge.device).split(size):
         nats.append(F.cross_entropy(judge.logits(x).mT, x, reduction="none").mean(1).cpu())
@@ -91,9 +100,11 @@ def read(judge, texts):
 
 
 def opinion(texts, nats, estimate=Estimate.of):
-    """What is to be said of texts (n, L), and of their nats per token to a judge (n,), as a dict:
-    judged, tokens (`token_variety`), distinct (n -> `distinct`). estimate: makes an Estimate of
-    the values of the texts."""
+    """Return the score and the diversity of texts (n, L), as a dict that JSON can hold.
+
+    judged: the mean of `nats`, their nats per token (n,) under a judge. tokens: that of
+    `token_variety`. distinct: n -> `distinct`. estimate: makes an Estimate of a value per text.
+    """
     return dict(
         judged=asdict(estimate(nats)),
         tokens=asdict(estimate(token_variety(texts))),
@@ -102,12 +113,12 @@ def opinion(texts, nats, estimate=Estimate.of):
 
 
 def mauve(human, endings, judge, length):
-    """MAUVE of texts by their endings (n, D), against those of as many human texts, as a dict; None
-    without the package mauve-text. 1 is the best, though not even human texts get it.
+    """Return the MAUVE score of texts by their endings (n, D), as a dict.
 
-    The area under the curve of divergences between the two as histograms over n / 10 clusters
-    (Pillutla et al. 2021, 2102.01454). It depends on n, on the length of the texts and on the
-    judge: compare nothing of which these differ.
+    human (n, D): the endings of as many human texts. None without the package mauve-text. 1 is the
+    best, though not even human texts reach it. It is the area under the curve of divergences
+    between the two as histograms over n / 10 clusters (Pillutla et al. 2021, 2102.01454), and
+    depends on n, on the length of the texts and on the judge: compare only where all three agree.
     """
     try:
         from mauve import compute_mauve
@@ -119,13 +130,15 @@ def mauve(human, endings, judge, length):
 
 
 def token_variety(texts):
-    """The entropy (n,) of the tokens within each text (n, L), nats: what the field calls sample
-    entropy. The same text again and again may have a high one."""
+    """Return the entropy (n,) of the tokens within each text (n, L), nats: the sample entropy.
+
+    A model that writes the same text again and again may have a high one.
+    """
     shares = [text.unique(return_counts=True)[1].double() / len(text) for text in texts]
     return torch.stack([-(p * p.log()).sum() for p in shares])
 
 
 def distinct(texts, n):
-    """The share of different n-grams among all that the texts (B, L) hold."""
+    """Return the share of different n-grams among all n-grams of the texts (B, L)."""
     grams = texts.unfold(1, n, 1).reshape(-1, n)
     return len(grams.unique(dim=0)) / len(grams)

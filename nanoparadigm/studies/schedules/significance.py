@@ -17,6 +17,8 @@ INSIDE = 0.95  # of an interval
 
 @dataclass(frozen=True)
 class Interval:
+    """A mean, and the interval around it."""
+
     mean: float
     low: float
     high: float
@@ -26,10 +28,10 @@ class Interval:
 
 
 def bootstrap(differences, generator, repeats=10_000):
-    """The mean of paired differences (S,) and the middle 95 % of its bootstrap over seeds.
+    """Return the mean of paired differences (S,) and the middle 95 % of its bootstrap over seeds.
 
-    With S seeds there are few different resamples, and the interval of three is too narrow: read
-    it as the spread that was seen.
+    S seeds have few different resamples, and with three the interval is too narrow: read it as the
+    spread that was seen.
     """
     d = np.asarray(differences, dtype=float)
     chosen = torch.randint(len(d), (repeats, len(d)), generator=generator).numpy()
@@ -38,13 +40,16 @@ def bootstrap(differences, generator, repeats=10_000):
 
 
 def between(values):
-    """How far the treatments' means lie apart: their sum of squares, of values (..., S, K)."""
+    """Return the variance (...) between the means of the K treatments, of values (..., S, K)."""
     return values.mean(-2).var(-1)
 
 
 def permutation_p(values, generator, repeats=2000):
-    """The chance of treatments so far apart if they were all one: their names are shuffled within
-    every seed. Exact at any number of seeds, whatever the noise looks like."""
+    """Return the p-value of "the treatments do not differ", of values (S, K).
+
+    Their names are shuffled within every seed, so the test is exact with any number of seeds,
+    whatever the distribution of the noise.
+    """
     values = np.asarray(values, dtype=float)
     order = torch.rand(repeats, *values.shape, generator=generator).argsort(-1).numpy()
     shuffled = np.take_along_axis(np.broadcast_to(values, order.shape), order, -1)
@@ -53,8 +58,11 @@ def permutation_p(values, generator, repeats=2000):
 
 
 def tukey_threshold(values, generator, level=LEVEL, repeats=20_000):
-    """How far two of K means must lie apart, so that among equal treatments with normal noise any
-    pair does with the chance `level`: Tukey's honest significant difference, paired by seed."""
+    """Return Tukey's honest significant difference of the K means of values (S, K), paired by seed.
+
+    Among equal treatments with normal noise, the probability that any two means are further apart
+    is `level`. Infinite for a single seed or treatment.
+    """
     values = np.asarray(values, dtype=float)
     S, K = values.shape
     if S < 2 or K < 2:
@@ -72,7 +80,7 @@ def tukey_threshold(values, generator, level=LEVEL, repeats=20_000):
 
 @dataclass(frozen=True)
 class Ranking:
-    """What may be said of K treatments."""
+    """The claims that the data support about K treatments."""
 
     p: float
     """of `permutation_p`"""
@@ -85,11 +93,11 @@ class Ranking:
 
 
 def rank(names, values, twins, generator, level=LEVEL):
-    """The Ranking of treatments by their values (S, K), lower being better.
+    """Return the Ranking of treatments by their values (S, K), lower being better.
 
-    twins: two of the names whose treatment is the same. Nothing is claimed unless the treatments
-    differ as a whole (p below the level), and of a pair only if it differs by more than Tukey's
-    threshold and by more than the twins do.
+    names: of the K treatments. twins: two of them that are the same treatment. Nothing is claimed
+    unless the treatments differ as a whole (p below the level), and a pair differs only if its
+    means are further apart than Tukey's threshold and than the twins.
     """
     values = np.asarray(values, dtype=float)
     means = dict(zip(names, values.mean(0), strict=True))

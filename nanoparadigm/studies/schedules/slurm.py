@@ -42,13 +42,13 @@ exit "$$status"
 
 
 def script(study_flags, name):
-    """The text of the job script; study_flags: of the command, a list of strings."""
+    """Return the text of the job script. study_flags: those of the command, a list of strings."""
     command = shlex.join([sys.executable, "-m", "nanoparadigm", "study", *study_flags])
     return SCRIPT.substitute(name=name, notice=NOTICE, command=command, unfinished=EXIT_REQUEUE)
 
 
 def slurm(*words):
-    """What one of SLURM's commands answers; InputError where there is none or it refuses."""
+    """Return the output of a SLURM command. Raises InputError if it is missing or fails."""
     try:
         said = subprocess.run(words, capture_output=True, text=True, check=True)
     except FileNotFoundError as error:
@@ -61,8 +61,11 @@ def slurm(*words):
 
 
 def submit(study, out, flags, cap=4, options=()):
-    """Submit all trials that are not done, at most `cap` at a time, after the judge; returns the
-    number of the array job. options: of sbatch, strings. InputError if they are in the queue."""
+    """Submit all trials that are not done, after the judge, and return the array job's number.
+
+    At most `cap` run at a time. flags: those of the command, options: those of sbatch, both
+    strings. Raises InputError if the study is in the queue already, or if nothing is left to do.
+    """
     out = Path(out)
     queued = in_queue(out)
     if queued:
@@ -88,19 +91,19 @@ def submit(study, out, flags, cap=4, options=()):
 
 @dataclass(frozen=True)
 class Submitted:
-    """What cluster.json says."""
+    """The content of cluster.json."""
 
     job: str
 
 
 def submitted(out):
-    """The number of the study's last array job, or None."""
+    """Return the number of the study's last array job, or None."""
     file = Path(out) / "cluster.json"
     return files.read_json(file, Submitted, "delete it").job if file.exists() else None
 
 
 def in_queue(out):
-    """number of a trial -> SLURM's state of its task, of all that are in the queue."""
+    """Return the number of a trial -> SLURM's state of its task, for all tasks in the queue."""
     job = submitted(out)
     if job is None:
         return {}
@@ -126,8 +129,10 @@ class Standing:
 
 
 def standings(study, out, patience):
-    """The Standing of every trial. patience: seconds of silence after which a running one counts
-    as stalled."""
+    """Return the Standing of every trial.
+
+    patience: seconds without a line in its log after which a running trial counts as stalled.
+    """
     found, queued = [], in_queue(out)
     for i, trial in enumerate(study.trials):
         folder = Path(out) / "runs" / trial.id

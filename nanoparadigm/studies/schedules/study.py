@@ -1,17 +1,19 @@
 """The study of noise schedules: six schedules x two maskings x seeds, under one estimator.
 
 A study is data, a TOML file of `presets/`: a text, a network and a budget that all trials share.
-What tells them apart is the schedule, the masking and the seed, and nothing else. Every checkpoint
-is measured alike: `nll_bound` under uniform masks on the same windows with the same noise, whatever
-it was trained with; beside it what it would get under its own exam, to show why that ranks nothing.
+They differ in the schedule, the masking and the seed, and in nothing else. Every checkpoint is
+measured in the same way: `nll_bound` under uniform masks, on the same windows with the same noise,
+whatever it was trained with; and, beside it, the cross-entropy under its own training schedule (its
+"own exam"), to show why that ranks nothing.
 
     study/study.json             what it is
     study/judge/                 an autoregressive model of the half of the text no trial reads
     study/entropy.npy            from it: how hard each token is to predict, for the masking
     study/runs/ID/               a run, as any other
-    study/runs/ID/measures.json  what it was found to be worth
+    study/runs/ID/measures.json  what was measured of it
 
-"linear" and "loglinear" differ by a thousandth: they are twins, and what tells them apart is noise.
+"linear" and "loglinear" differ by a thousandth: they are twins, and a difference between their
+results is noise.
 """
 
 import hashlib
@@ -64,12 +66,13 @@ class Trial:
 
     @property
     def id(self):
+        """Return the name of its folder."""
         return f"{self.schedule}-{self.masking}-{self.seed}"
 
 
 @dataclass(frozen=True)
 class Judge:
-    """The autoregressive model that judges what the trials write."""
+    """The autoregressive model that scores what the trials write."""
 
     model: str = "ar"
     """ar, trained on the half of the text that no trial reads; or gpt2, through transformers, or a
@@ -79,7 +82,7 @@ class Judge:
 
 @dataclass(frozen=True)
 class Study:
-    """What all trials share, and what tells them apart."""
+    """What all trials share, and the seeds."""
 
     dataset: str
     zero_shot: str = ""
@@ -113,17 +116,17 @@ class Study:
 
     @property
     def trials(self):
-        """All of them, seed by seed, so that what is there first is one of each kind."""
+        """Return all trials, seed by seed, so that the first ones are one of each kind."""
         return [Trial(s, m, seed) for seed in self.seeds for m in MASKINGS for s in SCHEDULES]
 
     @property
     def hash(self):
-        """A name for what all trials share."""
+        """Return a name for what all trials share: the seeds are left out."""
         shared = {k: v for k, v in asdict(self).items() if k != "seeds"}
         return hashlib.sha256(json.dumps(shared, sort_keys=True).encode()).hexdigest()[:12]
 
     def model(self, trial, vocab_size):
-        """The freshly initialised model of a trial."""
+        """Return the freshly initialised model of a trial."""
         return build(
             "diffusion",
             vocab_size,
@@ -136,7 +139,10 @@ class Study:
 
 
 def load(name):
-    """The Study of that name in PRESETS, or in the TOML file of that path."""
+    """Return the Study of that name in PRESETS, or in the TOML file of that path.
+
+    Raises InputError for another name, and for a file that is no study.
+    """
     path = Path(name)
     if path.suffix == ".toml" and path.exists():
         return filled(Study, files.read_toml(path), name)
@@ -146,14 +152,16 @@ def load(name):
 
 
 def filled(kind, values, where):
-    """A dataclass from a table of TOML, its nested ones too; InputError for what it has not, and
-    for what it cannot be."""
+    """Return the dataclass `kind` filled from a table of TOML, nested ones included.
+
+    where: the file, for messages. Raises InputError for unknown keys and values of a wrong type.
+    """
     check_keys(kind, values, where)
     return files.typed(values, kind, where, "mend that key")
 
 
 def check_keys(kind, values, where):
-    """InputError for a key that is none of the fields, or holds a number beyond 64 bits."""
+    """Raise InputError for a key that is not a field, or a number of more than 64 bits."""
     known = {f.name: f.type for f in fields(kind)}
     for key, value in values.items():
         lookup(f"key of {where}", key, known)
@@ -167,8 +175,10 @@ def check_keys(kind, values, where):
 
 
 def halves(data):
-    """The TokenizedCorpus with the first half of its training text, and with the second. A folder
-    of shards is too long to cut: its judge is a published model."""
+    """Return two TokenizedCorpus, with the first and with the second half of the training text.
+
+    A folder of shards is too long to cut, and is returned twice: its judge is a published model.
+    """
     if data.corpus.tokenizer:
         return data, data
     middle = len(data.train) // 2 // data.length * data.length
@@ -179,17 +189,17 @@ def halves(data):
 
 @dataclass(frozen=True)
 class Texts:
-    """What a study reads, each a TokenizedCorpus: the trials' half, the judge's half, and the
-    second text."""
+    """The texts of a study, tokenized: the trials' half, the judge's half, the second text."""
 
     ours: corpora.TokenizedCorpus
     judges: corpora.TokenizedCorpus
     zero_shot: corpora.TokenizedCorpus | None
     left_out: float
-    """the share of the second text's characters that the alphabet of the first has not"""
+    """the share of the second text's characters that are not in the alphabet of the first"""
 
     @classmethod
     def of(cls, study):
+        """Read the texts of a study. Raises InputError for one that cannot be used."""
         corpus, length = corpora.load(study.dataset), study.sizes.block_size
         tokenizer = corpus.tokenizer or tokenizers.build(study.tokenizer, corpus)
         ours, judges = halves(corpora.TokenizedCorpus(corpus, tokenizer, length))
@@ -200,14 +210,17 @@ class Texts:
 
     @property
     def fingerprints(self):
-        """Tells these texts from others, each by the name it has in a study."""
+        """Return the fingerprint of each text, by the name it has in a study."""
         other = self.zero_shot and self.zero_shot.corpus.fingerprint
         return dict(dataset=self.ours.corpus.fingerprint, zero_shot=other)
 
 
 def readable(corpus, tokenizer):
-    """The held-out Corpus without the characters that a tokenizer of characters has not, and the
-    share of them. InputError if there are too many to leave out: it would be another text."""
+    """Return the held-out Corpus without unknown characters, and the share that was left out.
+
+    Only a tokenizer of characters has unknown ones. Raises InputError if there are too many to
+    leave out: it would be another text.
+    """
     if tokenizer.kind != "char" or corpus.tokenizer:
         return corpus, 0.0
     unseen = {*tokenizer.unseen(corpus.validation)}
@@ -222,6 +235,7 @@ def readable(corpus, tokenizer):
 
 
 def vocab_size(study):
+    """Return how many symbols the trials read."""
     if study.tokenizer == "gpt2":
         return tokenizers.gpt2().vocab_size  # known before the text is
     return Texts.of(study).ours.tokenizer.vocab_size
@@ -231,8 +245,11 @@ def vocab_size(study):
 
 
 def begin(study, out, texts=None):
-    """Write down what the study is; InputError if another one is in that folder, or one of other
-    texts, or if its texts (read here unless they have been) or its judge cannot be read."""
+    """Write down what the study is, in study.json.
+
+    texts: read here unless they are given. Raises InputError if the folder holds another study, or
+    one of other texts, or if the texts or the judge cannot be read.
+    """
     file, texts = Path(out) / "study.json", texts or Texts.of(study)
     there = begun(out) if file.exists() else None
     if there is None:
@@ -248,8 +265,10 @@ def begin(study, out, texts=None):
 
 
 def check_same(study, texts, there, out):
-    """InputError if the study in that folder, of which `there` is the Begun, would go on as another
-    one or with other texts. A text may have another name by now."""
+    """Raise InputError if the study in that folder would go on as another one, or with other texts.
+
+    there: the Begun of that folder. A text may have another name by now.
+    """
     named = {text: getattr(there.study, text) for text in texts.fingerprints}
     if there.hash != (as_named := replace(study, **named)).hash:
         raise InputError(
@@ -270,8 +289,11 @@ def check_same(study, texts, there, out):
 
 
 def check(study, texts):
-    """InputError if there are too few texts to measure with, or if the judge cannot read what the
-    trials will write or has read their text."""
+    """Raise InputError if the study cannot be measured.
+
+    There may be too few texts, or a judge that cannot read what the trials will write, or that has
+    read their text.
+    """
     if len(texts.ours.validation[0]) < 2:
         raise InputError(
             f"the validation split of {study.dataset} holds a single window: give a longer text, "
@@ -300,14 +322,14 @@ def check(study, texts):
 
 @dataclass(frozen=True)
 class Begun:
-    """What study.json says."""
+    """The content of study.json."""
 
     hash: str
     trials: list[str]
     """their ids"""
     study: Study
     fingerprints: dict[str, str | None] = field(default_factory=dict)
-    """those of its `Texts`; none of a study that an earlier version began"""
+    """those of its `Texts`; none if an earlier version began the study"""
 
     def __post_init__(self):
         strange = {*self.trials} - {trial.id for trial in self.study.trials}
@@ -316,7 +338,7 @@ class Begun:
 
 
 def begun(out):
-    """What study.json of a folder says, as a Begun. InputError if there is none."""
+    """Return the study.json of a folder, as a Begun. Raises InputError if there is none."""
     file = Path(out) / "study.json"
     if not file.exists():
         raise InputError(f"{out} holds no study: nanoparadigm study --out {out} makes one")
@@ -324,8 +346,10 @@ def begun(out):
 
 
 def train_judge(study, texts, out, stop=lambda: False):
-    """Yield the records of training the judge, if it is one of ours; token entropies by it, unless
-    it was stopped."""
+    """Yield the records of training the judge, if it is a model of this package.
+
+    Unless it was stopped, the entropies of tokens under the judge are then saved in entropy.npy.
+    """
     if study.judge.model == "ar":
         model = build("ar", texts.ours.tokenizer.vocab_size, **asdict(study.sizes))
         settings = replace(study.settings, max_steps=study.judge.max_steps, seed=0)
@@ -342,7 +366,7 @@ def train_judge(study, texts, out, stop=lambda: False):
 
 
 def judge(study, out):
-    """The judge of a study, as `judging` describes one."""
+    """Return the judge of a study, as `scorers` describes one."""
     device = study.settings.device
     if study.judge.model != "ar":
         return scorers.GPT2(device, study.judge.model)
@@ -351,7 +375,7 @@ def judge(study, out):
 
 
 def train_trial(study, trial, texts, out, stop=lambda: False):
-    """Yield the records of training a trial, from where it stands; measured once it is done."""
+    """Yield the records of training a trial from its last checkpoint, and measure it at the end."""
     folder = Path(out) / "runs" / trial.id
     model = study.model(trial, texts.ours.tokenizer.vocab_size)
     if model.weights is not None:
@@ -364,9 +388,11 @@ def train_trial(study, trial, texts, out, stop=lambda: False):
 
 
 def size_and_seconds(study, tokens):
-    """The parameters of a trial's model, and about how long training on so many tokens takes here:
-    6 operations for each parameter and token, at half the speed of a matrix product. An order of
-    magnitude."""
+    """Return the size of a trial's model, and about how many seconds training on `tokens` takes.
+
+    6 operations for each parameter and token, at half the speed of a matrix product on this
+    machine: an order of magnitude.
+    """
     size = parameters(study.model(study.trials[0], vocab_size(study)))
     a = torch.randn(1024, 1024)
     a @ a
@@ -378,19 +404,22 @@ def size_and_seconds(study, tokens):
 
 
 def is_done(out, trial):
+    """Tell whether a trial of the study in that folder is trained and measured."""
     return is_measured(Path(out) / "runs" / trial.id)
 
 
 def is_measured(folder):
-    """The trial in that folder is trained, and all that `measure` finds is there; an earlier
-    version found less."""
+    """Tell whether the trial in that folder is trained, and all that `measure` returns is there.
+
+    An earlier version measured less.
+    """
     file = Path(folder) / "measures.json"
     return file.exists() and MEASURED <= {*files.read_json(file, dict[str, Any], REMEASURE)}
 
 
 @dataclass(frozen=True)
 class Ended:
-    """How the training of a trial has ended."""
+    """How the training of a trial ended."""
 
     trial: Trial
     problem: str = ""
@@ -398,9 +427,10 @@ class Ended:
 
 
 def train_all(study, trials, out, workers, stop=lambda: False):
-    """Train the trials, `workers` at a time, each in a process on one thread; yield an Ended for
-    each. One that fails leaves the others alone. stop: asked all the time; once it says yes, all
-    that are being trained save and end. OSError if a process is killed.
+    """Train the trials, `workers` at a time, each in a process on one thread; yield an Ended each.
+
+    A trial that fails does not stop the others. stop: asked again and again; once it returns true,
+    all that are being trained save and end. Raises OSError if a process is killed.
     """
     context, told = multiprocessing.get_context("spawn"), False
     with ProcessPoolExecutor(workers, context, _enter, (study, out)) as pool:
@@ -477,6 +507,8 @@ class Mean(TypedDict):
 
 
 class Mauve(TypedDict):
+    """The MAUVE score of n texts of so many tokens, and whose hidden states it compares."""
+
     mean: Number
     n: int
     length: int
@@ -487,7 +519,7 @@ Distinct = TypedDict("Distinct", {"1": float, "2": float, "3": float})
 
 
 class Opinion(TypedDict):
-    """What is known of texts; the last five of those of a language that is known."""
+    """What was measured of texts; the last five only where the language is known."""
 
     judged: Mean
     tokens: Mean
@@ -501,17 +533,21 @@ class Opinion(TypedDict):
 
 
 class Independent(TypedDict):
+    """Whether the windows of either text are independent."""
+
     bound: bool
     zero_shot: bool | None
 
 
 class NatsPerBit(TypedDict):
+    """How many nats per token a bit per character is, of either text."""
+
     bound: Annotated[float, Meta(gt=0)]
     zero_shot: Annotated[float, Meta(gt=0)] | None
 
 
 class Measures(TypedDict):
-    """What measures.json holds: see `measure`."""
+    """The content of measures.json: see `measure`."""
 
     bound: Windows
     own_exam: Windows
@@ -532,7 +568,7 @@ MEASURED = {*Measures.__annotations__}
 
 
 def read_measures(folder):
-    """The Measures of the trial in that folder; InputError where they are damaged."""
+    """Return the Measures of the trial in that folder. Raises InputError if they are damaged."""
     file = Path(folder) / "measures.json"
     found = files.read_json(file, Measures, REMEASURE)
     lacking = [found[name] is None for name in ("excess", "entropy")]
@@ -544,15 +580,15 @@ def read_measures(folder):
 
 
 def measure(study, folder, texts, out):
-    """What the last checkpoint of a trial is worth, as a dict that JSON can hold. Nats per token.
+    """Return the Measures of the last checkpoint of a trial, a dict that JSON can hold.
 
-    bound: `nll_bound` of every window, uniform masks, the same windows and noise for all trials.
-    own_exam: of the same windows, under the schedule and masking it was trained with. excess: the
-    bound minus the exact -log p, where the language is known, and its entropy. zero_shot: `bound`
-    on the second text, and the share of it that was `left_out`. independent: whether the windows of
-    either text are. gradient_snr: see below. written:
-    what its samples are worth; real: what validation texts are, which nobody wrote. nats_per_bit:
-    what a bit per character is in nats per token, of either text.
+    All in nats per token. bound: `nll_bound` of every window, uniform masks, the same windows and
+    noise for all trials. own_exam: the cross-entropy of the same windows, under the schedule and
+    masking it was trained with. excess: the bound minus the exact -log p, where the language is
+    known, and its entropy. zero_shot: `bound` on the second text, and the share of it that was
+    `left_out`. independent: whether the windows of either text are. gradient_snr: see there.
+    written: the `opinions` of its samples; real: those of validation texts. nats_per_bit: what a
+    bit per character is in nats per token, of either text.
     """
     saved = checkpoint.load(folder, "last", study.settings.device)
     model, data = saved.model.eval(), texts.ours
@@ -588,12 +624,13 @@ def measure(study, folder, texts, out):
 
 
 def seeded(seed, model):
+    """Return a generator with that seed, on the device of the model."""
     return torch.Generator(model.device).manual_seed(seed)
 
 
 @torch.no_grad()
 def own_exam(model, windows, draws):
-    """Nats per token of every window (n, L) under the model's own exam, a list."""
+    """Return the `in_schedule_cross_entropy` of every window (n, L), nats per token, a list."""
     noise, (n, length) = seeded(0, model), windows.shape
     parts = windows.to(model.device).split(micro_batch_size(model.vocab_size, length, n))
     nats = torch.cat(
@@ -603,10 +640,11 @@ def own_exam(model, windows, draws):
 
 
 def gradient_snr(model, data, batch_size, draws=32):
-    """Signal to noise of the gradient g of a batch, |E g|^2 / E |g - E g|^2, estimated from so many
-    batches, without bias in the numerator: where there is no signal it may come out below 0.
+    """Return the signal-to-noise ratio of the gradient g of a batch, |E g|^2 / E |g - E g|^2.
 
-    At the model's own loss, its own corruption; the batches and the noise are the same for all.
+    Estimated from `draws` batches, with an unbiased numerator: where there is no signal it may be
+    below 0. The loss and the corruption are the model's own; all models get the same batches and
+    the same noise.
     """
     batches = corpora.WindowBatches(
         data.train, batch_size, data.length, torch.Generator().manual_seed(0), data.aligned
@@ -630,16 +668,18 @@ def gradient_snr(model, data, batch_size, draws=32):
 
 
 def sample(model, n, length, steps):
-    """n texts (n, length) of a model, by one noise."""
+    """Draw n texts (n, length) from a model, always with the same noise."""
     noise, size = seeded(0, model), micro_batch_size(model.vocab_size, length, n)
     parts = [len(part) for part in torch.arange(n).split(size)]
     return torch.cat([model.sample(part, length, noise, steps=steps).cpu() for part in parts])
 
 
 def opinions(samples, data, judge):
-    """What the judge says of samples (n, L), and the truth where it is known: `written`; and of as
-    many real texts, if the validation split has twice as many: `real`. MAUVE compares either with
-    the other half of these."""
+    """Return the score and diversity of samples (n, L), `written`, and of real texts, `real`.
+
+    By the judge, and by the true language where it is known. There are n real texts if the
+    validation split has twice as many; MAUVE compares either with the other half of these.
+    """
     full = data.validation[0]
     n = min(len(samples), len(full) // 2)
     order = torch.randperm(len(full), generator=torch.Generator().manual_seed(0))
