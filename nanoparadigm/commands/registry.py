@@ -4,26 +4,20 @@ import ast
 import inspect
 import textwrap
 from dataclasses import field, fields, make_dataclass
+from functools import cache
 from typing import Annotated
 
 import tyro
 
 from ..networks import NETWORKS
-from ..paradigms import PRESETS, names, options_of
+from ..paradigms import PRESETS, listed, names, options_of
 from ..paradigms.schedules import SCHEDULES
 
-BOTH_SIDES = names(lambda paradigm: paradigm.infills)
 LEFT_TO_RIGHT = names(lambda paradigm: not paradigm.infills, "and")
 BOUNDED = names(lambda paradigm: not paradigm.exact)
 IN_STEPS = names(lambda paradigm: not paradigm.causal, "and")
 NOT_FLAGS = {"masking"}  # whose weights the study of schedules fills in
 TOLD = {"schedule": f"of the noise: {', '.join(SCHEDULES)}"}
-
-
-def listed(options):
-    """Return names as in "transformer, mamba, hollow or hollow_mamba"."""
-    *first, last = options
-    return f"{', '.join(first)} or {last}" if first else last
 
 
 def flag(kind, text):
@@ -56,18 +50,20 @@ def paradigm_options():
 def sampler_options():
     """Return name -> (type, help) of the fields of samplers, and of `sampler` itself."""
     found, choices = {}, []
-    kinds = {preset.paradigm: name for name, preset in reversed(PRESETS.items())}
-    for kind, name in reversed(kinds.items()):
-        if len(kind.samplers) > 1:
-            first, *rest = kind.samplers
+    owners = {}  # a paradigm is told of once, by the name of its first preset
+    for name, preset in PRESETS.items():
+        owners.setdefault(preset.paradigm, name)
+    for paradigm, name in owners.items():
+        if len(paradigm.samplers) > 1:
+            first, *rest = paradigm.samplers
             choices.append(f"{name}: {', '.join([f'{first} (default)', *rest])}")
-        for sampler, make in kind.samplers.items():
+        for sampler, make in paradigm.samplers.items():
             for f in fields(make):
-                kind_of, told = found.setdefault(f.name, (f.type, {}))
+                _, told = found.setdefault(f.name, (f.type, {}))
                 told.setdefault(documented(make, f.name), []).append(f"{name} {sampler}")
     return {"sampler": (str, "; ".join(choices))} | {
-        option: (kind, "; ".join(f"{', '.join(owners)}: {text}" for text, owners in told.items()))
-        for option, (kind, told) in found.items()
+        option: (wanted, "; ".join(f"{', '.join(whose)}: {text}" for text, whose in told.items()))
+        for option, (wanted, told) in found.items()
     }
 
 
@@ -75,18 +71,26 @@ def documented(cls, name):
     """Return the string below the field of that name in the class, or in one it inherits from."""
     for owner in cls.__mro__:
         if name in vars(owner).get("__annotations__", {}):
-            body = ast.parse(textwrap.dedent(inspect.getsource(owner))).body[0].body
-            for node, after in zip(body, body[1:], strict=False):
-                if isinstance(node, ast.AnnAssign) and node.target.id == name:
-                    return " ".join(ast.literal_eval(after.value).split())
+            return docstrings(owner).get(name, name)
     return name
+
+
+@cache
+def docstrings(cls):
+    """Return field -> the string below it, for the fields of a class that have one."""
+    body = ast.parse(textwrap.dedent(inspect.getsource(cls))).body[0].body
+    return {
+        node.target.id: " ".join(ast.literal_eval(after.value).split())
+        for node, after in zip(body, body[1:], strict=False)
+        if isinstance(node, ast.AnnAssign) and isinstance(after, ast.Expr)
+    }
 
 
 def as_flags(name, options, bases=()):
     """Return a frozen dataclass with a field for each option, None where it is not given."""
     rows = [
-        (option, flag(kind | None, text), field(default=None))
-        for option, (kind, text) in options.items()
+        (option, flag(wanted | None, text), field(default=None))
+        for option, (wanted, text) in options.items()
     ]
     return make_dataclass(name, rows, bases=bases, frozen=True)
 

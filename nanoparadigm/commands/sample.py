@@ -42,8 +42,8 @@ class Common:
         every = {name: mine.pop(name) for name in ("temperature", "top_k", "top_p", "blocks")}
         every["steps"] = mine.pop("sampling_steps")
         mine = {name: value for name, value in mine.items() if value is not None}
-        sampler, rest = mine.get("sampler"), {k: v for k, v in mine.items() if k != "sampler"}
-        choose_sampler(saved.model.samplers, sampler, **rest)
+        own = mine.copy()
+        choose_sampler(saved.model.samplers, own.pop("sampler", None), **own)
         return every | mine
 
     @staticmethod

@@ -4,7 +4,7 @@ A new paradigm is one file beside these, one row of PRESETS, and one row of the 
 """
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
@@ -97,5 +97,10 @@ def parameters(model: nn.Module) -> int:
 
 def names(test: Callable[[type[Paradigm]], bool] = lambda paradigm: True, last: str = "or") -> str:
     """Return the PRESETS whose paradigm passes the test, in words: "ar, diffusion or flow"."""
-    *first, end = [name for name, preset in PRESETS.items() if test(preset.paradigm)]
+    return listed([name for name, preset in PRESETS.items() if test(preset.paradigm)], last)
+
+
+def listed(words: Iterable[str], last: str = "or") -> str:
+    """Return the words as one says them: "transformer, mamba or hollow"."""
+    *first, end = words
     return f"{', '.join(first)} {last} {end}" if first else end
