@@ -12,7 +12,7 @@ In a few lines:
         ...
 """
 
-from . import evaluate
+from . import evaluate, shards  # noqa: F401, which makes folders of shards known to `corpora`
 from .data import corpora, tokenizers
 from .errors import InputError
 from .paradigms import PRESETS, build, parameters

@@ -31,10 +31,10 @@ TOP = """
 
 # No module imports a room that stands later in this list.
 ROOMS = """
-    errors files atomic terminal signals language networks decoding paradigms data evaluate training
-    exercises show studies commands
+    errors files atomic language networks decoding paradigms data evaluate training
+    terminal signals shards exercises show studies commands
 """.split()
-CORE = ROOMS[: ROOMS.index("exercises")]
+CORE = ROOMS[: ROOMS.index("terminal")]
 MOST_LINES = 4_700  # of code, in the core: it may shrink
 MODULES = {
     ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
@@ -207,6 +207,7 @@ def test_the_readme_has_a_line_for_every_file():
     folder, found, rooms = "", [], []
     for line in tree:
         names = re.findall(r"\b\w+\.py\b", line)
+        folder = folder if line.startswith(" " * 8) else ""
         if heading := re.match(r"    ([a-z/]+)/ ", line):
             folder = f"{heading[1]}/"
             rooms.append(heading[1].partition("/")[0])
@@ -299,7 +300,7 @@ def f():
     from ..show.figures import save
     import mauve.metrics
 """
-    name = "nanoparadigm.data.shards"
+    name = "nanoparadigm.data.corpora"
     assert upstairs(name, source) == ["nanoparadigm.training.trainer", "nanoparadigm.show.figures"]
     assert hidden(name, source) == {"nanoparadigm.show.figures", "mauve"}
     with pytest.raises(CycleError):

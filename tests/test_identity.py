@@ -15,9 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from test_cli import LINES, TEXT, Said, contents, main, quiet, table_rows, tiny
 
-from nanoparadigm import atomic, corpora, evaluate
+from nanoparadigm import atomic, corpora, evaluate, shards
 from nanoparadigm.commands import main as cli
-from nanoparadigm.data import shards
 from nanoparadigm.data.corpora import of_run
 from nanoparadigm.data.corpus import Corpus, TokenizedCorpus
 from nanoparadigm.data.tokenizers import BPETokenizer, CharTokenizer

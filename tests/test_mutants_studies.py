@@ -22,10 +22,17 @@ from helpers import dies, patched
 from nanoparadigm import atomic
 from nanoparadigm.commands import shared
 from nanoparadigm.commands.study import Study as Command
-from nanoparadigm.evaluate import token_entropy
 from nanoparadigm.exercises import grader
 from nanoparadigm.show import figures
-from nanoparadigm.studies.schedules import bounds, report, scorers, significance, slurm, study
+from nanoparadigm.studies.schedules import (
+    bounds,
+    report,
+    scorers,
+    significance,
+    slurm,
+    study,
+    token_entropy,
+)
 from nanoparadigm.training import checkpoint
 
 

@@ -20,7 +20,6 @@ from nanoparadigm import corpora, signals, tokenizers
 from nanoparadigm.commands.prepare import PrepareFineweb
 from nanoparadigm.commands.shared import Text
 from nanoparadigm.commands.train import Train
-from nanoparadigm.data import encode_parallel, shards
 from nanoparadigm.data.tokenizers import BPETokenizer
 from nanoparadigm.networks import base, transformer
 from nanoparadigm.networks.base import Network, TimeFeatures
@@ -29,6 +28,7 @@ from nanoparadigm.networks.mamba import Block as MambaBlock
 from nanoparadigm.networks.mamba import Mixer
 from nanoparadigm.networks.transformer import Attention, Block, SquaredReLU, SwiGLU, Transformer
 from nanoparadigm.paradigms import schedules
+from nanoparadigm.shards import encode_parallel, folder, writer
 from nanoparadigm.training import checkpoint, distributed, optimizer, resume, settings
 from nanoparadigm.training import run as training_run
 from nanoparadigm.training.log import Log
@@ -665,31 +665,31 @@ MUTANTS = {
         shards_by_hand,
     ),
     "held-out documents cut where the count is full": (
-        shards._fill,
+        writer._fill,
         "room = len(ids) if name == VALIDATION else plan",
         "room = plan",
         shards_by_hand,
     ),
     "a last shard as long as the others": (
-        shards._fill,
+        writer._fill,
         "min(size, tokens - start)",
         "size",
         shards_by_hand,
     ),
     "held-out documents trained on": (
-        shards.Shards.tokens,
+        folder.Shards.tokens,
         "for name in files if name != VALIDATION",
         "for name in files",
         shards_by_hand,
     ),
     "characters of all splits": (
-        shards.Shards.tokens,
+        folder.Shards.tokens,
         'files[VALIDATION]["characters"]',
         'sum(facts["characters"] for facts in files.values())',
         shards_by_hand,
     ),
     "tokens in the order of the disk and not as asked": (
-        shards.Stream.__getitem__,
+        folder.Stream.__getitem__,
         "place[part == k]]",
         "np.sort(place[part == k])]",
         shards_by_hand,

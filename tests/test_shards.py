@@ -25,14 +25,15 @@ from helpers import ROOT, awake, generator, hostile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nanoparadigm import build, corpora, tokenizers
+from nanoparadigm import build, corpora, shards, tokenizers
 from nanoparadigm.commands import main as cli
-from nanoparadigm.data import encode_parallel, readers, shards
 from nanoparadigm.data.corpus import TokenizedCorpus, WindowBatches
-from nanoparadigm.data.shards import VALIDATION, Shards, Stream, write
 from nanoparadigm.errors import InputError
-from nanoparadigm.evaluate.token_entropy import spread, token_entropy
+from nanoparadigm.shards import encode_parallel, readers
+from nanoparadigm.shards.folder import VALIDATION, Shards, Stream
+from nanoparadigm.shards.writer import write
 from nanoparadigm.studies.schedules.scorers import GPT2
+from nanoparadigm.studies.schedules.token_entropy import spread, token_entropy
 from nanoparadigm.training.settings import Settings
 from nanoparadigm.training.trainer import train
 
@@ -235,7 +236,7 @@ def test_the_workers_of_a_writing_that_is_killed_end_too(tmp_path):
     flags = ["--source", str(source), "--tokenizer", str(tmp_path / "tokenizer.json"), *counts]
     command = ["prepare", "fineweb", *flags, "--out", str(tmp_path / "out")]
     begin = "import sys; from nanoparadigm.commands import main; "
-    begin += "from nanoparadigm.data import encode_parallel; encode_parallel.CHUNK = 5000; "
+    begin += "from nanoparadigm.shards import encode_parallel; encode_parallel.CHUNK = 5000; "
     begin += "main.main(sys.argv[1:])"
     process = run("-c", begin, *command, "--workers", "2")
     children = Path(f"/proc/{process.pid}/task/{process.pid}/children")

@@ -30,11 +30,11 @@ from nanoparadigm.data.corpora import language_corpus
 from nanoparadigm.data.tokenizers import CharTokenizer
 from nanoparadigm.evaluate import likelihood
 from nanoparadigm.evaluate.likelihood import Estimate
-from nanoparadigm.evaluate.token_entropy import load
 from nanoparadigm.language import flat, grammatical, language
 from nanoparadigm.signals import EXIT_REQUEUE
 from nanoparadigm.studies.schedules import bounds, report, study
 from nanoparadigm.studies.schedules.study import MASKINGS
+from nanoparadigm.studies.schedules.token_entropy import load
 from nanoparadigm.training import checkpoint
 from nanoparadigm.training.log import read_log
 

@@ -8,12 +8,13 @@ from typing import Annotated
 import torch
 import tyro
 
-from ..data import corpora, readers, shards, tokenizers
+from .. import shards
+from ..data import corpora, tokenizers
 from ..errors import InputError, check_positive
-from ..evaluate import token_entropy
 from ..networks.base import check_weights
 from ..paradigms import Autoregressive
-from ..studies.schedules import scorers
+from ..shards import readers
+from ..studies.schedules import scorers, token_entropy
 from ..training import checkpoint
 from ..training.settings import resolve_device
 from .registry import LEFT_TO_RIGHT, flag

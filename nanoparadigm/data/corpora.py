@@ -25,12 +25,12 @@ from ..language.grammar import LENGTH, flat, language
 from . import download
 from .corpus import (  # noqa: F401, for all who read texts
     Corpus,
+    Source,
     TokenizedCorpus,
     Tokens,
     WindowBatches,
     windows,
 )
-from .shards import Shards
 from .tokenizers import Tokenizer
 
 RENAMED = {"Data": TokenizedCorpus, "Batches": WindowBatches}
@@ -63,9 +63,9 @@ class TrainedRun(Protocol):
         """The tokenizer that the model reads with."""
 
 
-def load(name: str, path: str | Path | None = None) -> Corpus | Shards:
+def load(name: str, path: str | Path | None = None) -> Source:
     """Load the Corpus of that name in DATASETS, the UTF-8 text file at that path as a Corpus, or
-    the `shards.Shards` in that folder.
+    what a folder of FOLDERS holds.
 
     path: where the file or the folder lies, if `name` is not its path. Newlines stay as they are in
     the file and a byte order mark is dropped. Raises InputError for an unknown name, for a file
@@ -74,8 +74,9 @@ def load(name: str, path: str | Path | None = None) -> Corpus | Shards:
     if path is None and (name in DATASETS or not os.path.exists(name)):
         return lookup("dataset or file", name, DATASETS)()
     path = str(path or name)
-    if os.path.exists(os.path.join(path, "metadata.json")):
-        return Shards(path, name)
+    for file, folder in FOLDERS.items():
+        if os.path.exists(os.path.join(path, file)):
+            return folder(path, name)
     return _first_ninety_percent(name, files.decode(files.read(path), path), path)
 
 
@@ -122,7 +123,7 @@ def _places(saved: TrainedRun) -> list[tuple[str, str | None]]:
     return [(name, path) for path in paths.values() if os.path.exists(path)]
 
 
-def is_text_of(config: dict[str, Any], corpus: Corpus | Shards, tokenizer: Tokenizer) -> bool:
+def is_text_of(config: dict[str, Any], corpus: Source, tokenizer: Tokenizer) -> bool:
     """Return whether a run with this config and this tokenizer was trained on the corpus.
 
     Earlier versions recorded only the fingerprint of the tokens.
@@ -159,17 +160,17 @@ def _seen_from(folder: str | Path, path: str | Path) -> str:
         return path.as_posix()
 
 
-def validation_only(name: str) -> Corpus | Shards:
+def validation_only(name: str) -> Source:
     """Load the validation split of a corpus, for models that were trained on another text.
 
     The Corpus has that split as `train` too, and no test split; of WikiText-2 no other need be on
-    this machine. Shards come whole. Raises InputError as `load` does.
+    this machine. A folder comes whole. Raises InputError as `load` does.
     """
     if DATASETS.get(name) is _wikitext2:
         [text] = _wikitext2_splits("valid")
         return Corpus("wikitext2", text, text)
     corpus = load(name)
-    if corpus.tokenizer:
+    if not isinstance(corpus, Corpus):
         return corpus
     return replace(corpus, train=corpus.validation, test="")
 
@@ -232,6 +233,9 @@ DATASETS: dict[str, Callable[[], Corpus]] = {
     "wikitext2": _wikitext2,
     "wikitext": _wikitext2,
 }
+
+FOLDERS: dict[str, Callable[[str, str], Source]] = {}
+"""a file that tells a kind of folder from others -> what opens it, given its path and its name"""
 
 
 def _first_ninety_percent(name: str, text: str, path: str | None = None) -> Corpus:

@@ -15,7 +15,7 @@ from .tokenizers import Tokenizer
 
 
 class TokenSequence(Protocol):
-    """A text (T,) of token ids that need not be in memory: a LongTensor, or `shards.Stream`."""
+    """A text (T,) of token ids that need not be in memory: a LongTensor, or one on disk."""
 
     def __len__(self) -> int: ...
 
@@ -36,6 +36,24 @@ class Tokens:
     """tells these tokens from others: a CRC-32, against accidents and not against malice"""
 
 
+class Source(Protocol):
+    """What is cut into windows: a Corpus, or a text that came as tokens (`shards.Shards`)."""
+
+    name: str
+    sequence_length: int | None
+    truth: Automaton | None
+    path: str | None
+    tokenizer: Tokenizer | None
+    """of a text that came as tokens"""
+
+    @property
+    def fingerprint(self) -> str:
+        """Tells this text from others, whatever it is called."""
+
+    def tokens(self, tokenizer: Tokenizer) -> Tokens:
+        """Return the Tokens of the text. Raises InputError if the tokenizer cannot read it."""
+
+
 @dataclass(frozen=True)
 class Corpus:
     """A text in its splits."""
@@ -53,7 +71,7 @@ class Corpus:
     """the file it was read from, unless it is a text of DATASETS"""
 
     tokenizer = None
-    """a text has not been tokenized yet, unlike `Shards`"""
+    """a text has not been tokenized yet"""
 
     @cached_property
     def fingerprint(self) -> str:
@@ -91,20 +109,10 @@ def windows(tokens: Tensor, length: int) -> list[Tensor]:
     return [part for part in parts if part.numel()]
 
 
-class Source(Protocol):
-    """What is cut into windows: a Corpus, or a folder of `shards.Shards`."""
-
-    name: str
-    sequence_length: int | None
-    truth: Automaton | None
-
-    def tokens(self, tokenizer: Tokenizer) -> Tokens: ...
-
-
 class TokenizedCorpus:
     """A corpus as one tokenizer writes it, cut into windows of `length` tokens.
 
-    corpus: a Corpus or a folder of Shards. train (T,): the tokens to draw batches from. validation:
+    corpus: a Corpus, or another Source. train (T,): the tokens to draw batches from. validation:
     the fixed windows every paradigm is scored on, as `windows` cuts them. aligned: each window is
     one of the sequences that the corpus is made of. truth: the language of the corpus, an
     Automaton, if it is known and its words are the tokens. characters_per_token: of the validation

@@ -14,9 +14,9 @@ import torch
 import torch.nn.functional as F
 
 from ... import files
-from ...data.readers import INSTALL
 from ...errors import InputError
 from ...evaluate.likelihood import Estimate, micro_batch_size
+from ...shards.readers import INSTALL
 
 
 class Own:

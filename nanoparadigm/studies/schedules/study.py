@@ -36,7 +36,6 @@ from msgspec import Meta
 from ... import atomic, evaluate, files
 from ...data import corpora, tokenizers
 from ...errors import InputError, check_positive, check_seed, lookup
-from ...evaluate import token_entropy
 from ...evaluate.likelihood import micro_batch_size
 from ...networks.base import Sizes
 from ...paradigms import build, parameters
@@ -46,7 +45,7 @@ from ...training import checkpoint
 from ...training.checkpoint import steps_done
 from ...training.settings import Settings
 from ...training.trainer import train
-from . import bounds, scorers
+from . import bounds, scorers, token_entropy
 
 MASKINGS = ("uniform", "entropy")
 TWINS = ("linear", "loglinear")

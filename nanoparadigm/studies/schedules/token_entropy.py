@@ -18,10 +18,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .. import files
-from ..atomic import write_json
-from ..data.corpus import TokenSequence
-from ..errors import InputError
+from ... import files
+from ...atomic import write_json
+from ...data.corpus import TokenSequence
+from ...errors import InputError
 
 
 @dataclass(frozen=True)

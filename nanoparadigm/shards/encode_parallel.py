@@ -16,11 +16,11 @@ from pathlib import Path
 
 import numpy as np
 
+from ..data import tokenizers
+from ..data.tokenizers import Tokenizer
 from ..signals import after_parent
-from . import tokenizers
-from .tokenizers import Tokenizer
+from .folder import ID
 
-ID = np.dtype("<u2")
 CHUNK = 2**19  # characters that a worker gets at a time: enough to outweigh sending them
 
 Encoded = tuple[np.ndarray, int]
