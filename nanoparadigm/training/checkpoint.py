@@ -44,8 +44,7 @@ FORMAT = "nanoparadigm-1"
 WEIGHTS = "model.safetensors", "tokenizer.json"
 TRAINING = "training.safetensors", "training.json"
 OURS = re.compile(r"step-[0-9]+(\.[0-9]+)?")
-MOST_IN_TABLES = 2**28
-"""how many numbers a network may compute from its sizes and keep beside its weights"""
+MOST_IN_TABLES = 2**28  # numbers that a network computes from its sizes and keeps
 VOUCHED = "files", "checksum"
 """the checksums in a config, of its files and of itself; earlier versions had neither"""
 RESTART = "start a new run without `resume`"
@@ -192,10 +191,12 @@ def _load(folder: Path, device: str | torch.device) -> Checkpoint:
                 f"tokenizer.json has {symbols} symbols, the model {recipe['vocab_size']}"
             )
         weights = load_file(folder / "model.safetensors")
-        check_recipe(recipe, weights)
-    model = build(**recipe).to(device)
+        check_sizes(files.typed(recipe, Recipe, folder / "config.json", ""), weights)
+        model = build(**recipe)
+        if shapes(weights) != shapes(model.state_dict()):
+            raise ValueError("its weights are of another model than its recipe")
     model.load_state_dict(weights)
-    return Checkpoint(model, tokenizer, config, folder)
+    return Checkpoint(model.to(device), tokenizer, config, folder)
 
 
 def load_tokenizer(path: str | PathLike) -> tokenizers.Tokenizer:
@@ -297,22 +298,21 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(f, "sha256").hexdigest()
 
 
-def check_recipe(recipe: dict, weights: dict[str, torch.Tensor]) -> None:
-    """Raise ValueError or InputError if a model of this recipe would have other weights.
+def check_sizes(recipe: Recipe, weights: dict[str, torch.Tensor]) -> None:
+    """Raise ValueError if a model of this recipe is far larger than its weights: do not build it.
 
-    The sizes are compared before anything of such a size is made.
+    (On the meta device it would take no memory, but PyTorch loads a compiler for that: seconds.)
     """
-    widest = max((max(tensor.shape, default=0) for tensor in weights.values()), default=0)
-    if recipe["n_layer"] > len(weights) or recipe["n_embd"] > widest:
+    r, width = recipe, recipe.n_embd * recipe.expand_factor
+    matrices = (
+        r.n_layer * r.n_embd**2,
+        r.n_embd * r.n_inner,
+        width * max(r.n_embd, r.d_state, r.d_conv),
+    )
+    if max(matrices) > 4 * sum(tensor.numel() for tensor in weights.values()):
         raise ValueError("its recipe is of a larger model than its weights")
-    with torch.device("meta"):  # tensors with a shape and no memory
-        model = build(**recipe)
-    wanted = shapes(model.state_dict())
-    if shapes(weights) != wanted:
-        raise ValueError("its weights are of another model than its recipe")
-    tables = sum(b.numel() for name, b in model.named_buffers() if name not in wanted)
-    if tables > MOST_IN_TABLES:
-        raise ValueError(f"block_size {recipe['block_size']} is too long for any machine")
+    if r.n_layer * r.block_size * r.n_embd // r.n_head > MOST_IN_TABLES:
+        raise ValueError(f"block_size {r.block_size} is too long for any machine")
 
 
 def find(path: str | PathLike, which: str = "best") -> Path:
