@@ -31,8 +31,8 @@ TOP = """
 
 # No module imports a room that stands later in this list.
 ROOMS = """
-    errors files atomic terminal signals language networks decoding paradigms data evaluate training
-    exercises show studies commands
+    errors shapes files atomic terminal signals language networks decoding paradigms data evaluate
+    training exercises show studies commands
 """.split()
 CORE = ROOMS[: ROOMS.index("exercises")]
 MOST_LINES = 4_700  # of code, in the core: it may shrink

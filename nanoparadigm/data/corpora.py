@@ -25,6 +25,7 @@ from ..language.grammar import LENGTH, flat, language
 from . import download
 from .corpus import (  # noqa: F401, for all who read texts
     Corpus,
+    Source,
     TokenizedCorpus,
     Tokens,
     WindowBatches,
@@ -63,7 +64,7 @@ class TrainedRun(Protocol):
         """The tokenizer that the model reads with."""
 
 
-def load(name: str, path: str | Path | None = None) -> Corpus | Shards:
+def load(name: str, path: files.StrPath | None = None) -> Corpus | Shards:
     """Load the Corpus of that name in DATASETS, the UTF-8 text file at that path as a Corpus, or
     the `shards.Shards` in that folder.
 
@@ -122,7 +123,7 @@ def _places(saved: TrainedRun) -> list[tuple[str, str | None]]:
     return [(name, path) for path in paths.values() if os.path.exists(path)]
 
 
-def is_text_of(config: dict[str, Any], corpus: Corpus | Shards, tokenizer: Tokenizer) -> bool:
+def is_text_of(config: dict[str, Any], corpus: Source, tokenizer: Tokenizer) -> bool:
     """Return whether a run with this config and this tokenizer was trained on the corpus.
 
     Earlier versions recorded only the fingerprint of the tokens.
@@ -135,7 +136,7 @@ def is_text_of(config: dict[str, Any], corpus: Corpus | Shards, tokenizer: Token
         return False
 
 
-def identity(data: TokenizedCorpus, run: str | Path) -> dict[str, Any]:
+def identity(data: TokenizedCorpus, run: files.StrPath) -> dict[str, Any]:
     """Return what the config of a run records of its text, so that `of_run` finds it again.
 
     corpus: its name, as given. corpus_place: its path relative to the folder of the run, None for a
@@ -150,7 +151,7 @@ def identity(data: TokenizedCorpus, run: str | Path) -> dict[str, Any]:
     )
 
 
-def _seen_from(folder: str | Path, path: str | Path) -> str:
+def _seen_from(folder: files.StrPath, path: files.StrPath) -> str:
     """Return the path relative to the folder, or unchanged if it lies on another drive."""
     path = Path(path).parent.resolve() / Path(path).name
     try:
@@ -169,7 +170,7 @@ def validation_only(name: str) -> Corpus | Shards:
         [text] = _wikitext2_splits("valid")
         return Corpus("wikitext2", text, text)
     corpus = load(name)
-    if corpus.tokenizer:
+    if isinstance(corpus, Shards):
         return corpus
     return replace(corpus, train=corpus.validation, test="")
 
@@ -207,7 +208,8 @@ def _shakespeare() -> Corpus:
 
 
 def _wikitext2() -> Corpus:
-    return Corpus("wikitext2", *_wikitext2_splits("train", "valid", "test"))
+    train, validation, test = _wikitext2_splits("train", "valid", "test")
+    return Corpus("wikitext2", train, validation, test)
 
 
 def _wikitext2_splits(*splits: str) -> list[str]:
