@@ -5,16 +5,16 @@ import math
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from os import PathLike
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
 
 from .errors import InputError
+from .files import StrPath
 
 
-def write_json(path: str | PathLike, data: Any) -> None:
+def write_json(path: StrPath, data: Any) -> None:
     """Replace a JSON file in one move: a reader sees the old one or the new one, whole.
 
     NaN and infinity are written as null. Raises OSError where the disk refuses.
@@ -54,7 +54,7 @@ def make(folder: Path) -> None:
         sync(folder.parent)
 
 
-def sync(path: str | PathLike) -> None:
+def sync(path: StrPath) -> None:
     """Wait until a file, or the names in a folder, are on the disk."""
     opened = os.open(path, os.O_RDONLY)
     try:
@@ -64,7 +64,7 @@ def sync(path: str | PathLike) -> None:
 
 
 @contextmanager
-def sole_writer(run: str | PathLike) -> Iterator[FileLock]:
+def sole_writer(run: StrPath) -> Iterator[FileLock]:
     """Lock the folder of a run while the block lasts; yield the lock, which may be taken again.
 
     The operating system frees the lock when a process ends, however it ends. Nobody deletes the

@@ -12,8 +12,11 @@ import msgspec
 
 from .errors import InputError
 
+StrPath = str | PathLike[str]
+"""a path as anybody writes it"""
 
-def read(path: str | PathLike) -> bytes:
+
+def read(path: StrPath) -> bytes:
     """Return the bytes of a file.
 
     Raises InputError if it is a directory or a device, or cannot be read.
@@ -30,7 +33,7 @@ def read(path: str | PathLike) -> bytes:
         raise InputError(f"cannot read {path} ({said}): give a file you may read") from error
 
 
-def decode(data: bytes, source: str | PathLike) -> str:
+def decode(data: bytes, source: StrPath) -> str:
     """Return the text of UTF-8 bytes, without a byte order mark.
 
     source: where they are from, for the message. Raises InputError if they are not UTF-8, or empty.
@@ -50,7 +53,7 @@ def decode(data: bytes, source: str | PathLike) -> str:
 
 
 def read_json(
-    path: str | PathLike, kind: Any = Any, hint: str = "put back the file that was there"
+    path: StrPath, kind: Any = Any, hint: str = "put back the file that was there"
 ) -> Any:
     """Return the contents of a JSON file as a value of type `kind`; see `parse_json`."""
     return parse_json(read(path), kind, path, hint)
@@ -59,7 +62,7 @@ def read_json(
 def parse_json(
     data: bytes | str,
     kind: Any = Any,
-    source: str | PathLike = "the line",
+    source: StrPath = "the line",
     hint: str = "mend it",
 ) -> Any:
     """Return the value of type `kind` that the JSON holds.
@@ -75,7 +78,7 @@ def parse_json(
     return typed(value, kind, source, hint)
 
 
-def read_toml(path: str | PathLike, kind: Any = Any, hint: str = "mend that line") -> Any:
+def read_toml(path: StrPath, kind: Any = Any, hint: str = "mend that line") -> Any:
     """Return the contents of a TOML file as a value of type `kind`; see `parse_json`."""
     return parse_toml(decode(read(path), path), kind, path, hint)
 
@@ -83,7 +86,7 @@ def read_toml(path: str | PathLike, kind: Any = Any, hint: str = "mend that line
 def parse_toml(
     text: str,
     kind: Any = Any,
-    source: str | PathLike = "the text",
+    source: StrPath = "the text",
     hint: str = "mend that line",
 ) -> Any:
     """Return the value of type `kind` that the TOML holds; see `parse_json`."""
@@ -94,7 +97,7 @@ def parse_toml(
     return typed(value, kind, source, hint)
 
 
-def typed(value: Any, kind: Any, source: str | PathLike, hint: str) -> Any:
+def typed(value: Any, kind: Any, source: StrPath, hint: str) -> Any:
     """Return the value converted to type `kind`.
 
     Raises InputError, which names the source and the place in it that does not fit.

@@ -31,7 +31,7 @@ TOP = """
 
 # No module imports a room that stands later in this list.
 ROOMS = """
-    errors files atomic language networks decoding paradigms data evaluate training
+    errors shapes files atomic language networks decoding paradigms data evaluate training
     terminal signals shards exercises show studies commands
 """.split()
 CORE = ROOMS[: ROOMS.index("terminal")]

@@ -599,7 +599,7 @@ MUTANTS = {
     ),
     "the same cuts in every epoch": (
         corpora.WindowBatches._begin,
-        "torch.randint(room, (), generator=self.generator).item()",
+        "int(torch.randint(room, (), generator=self.generator))",
         "0",
         served,
     ),

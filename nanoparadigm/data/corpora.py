@@ -63,7 +63,7 @@ class TrainedRun(Protocol):
         """The tokenizer that the model reads with."""
 
 
-def load(name: str, path: str | Path | None = None) -> Source:
+def load(name: str, path: files.StrPath | None = None) -> Source:
     """Load the Corpus of that name in DATASETS, the UTF-8 text file at that path as a Corpus, or
     what a folder of FOLDERS holds.
 
@@ -136,7 +136,7 @@ def is_text_of(config: dict[str, Any], corpus: Source, tokenizer: Tokenizer) -> 
         return False
 
 
-def identity(data: TokenizedCorpus, run: str | Path) -> dict[str, Any]:
+def identity(data: TokenizedCorpus, run: files.StrPath) -> dict[str, Any]:
     """Return what the config of a run records of its text, so that `of_run` finds it again.
 
     corpus: its name, as given. corpus_place: its path relative to the folder of the run, None for a
@@ -151,7 +151,7 @@ def identity(data: TokenizedCorpus, run: str | Path) -> dict[str, Any]:
     )
 
 
-def _seen_from(folder: str | Path, path: str | Path) -> str:
+def _seen_from(folder: files.StrPath, path: files.StrPath) -> str:
     """Return the path relative to the folder, or unchanged if it lies on another drive."""
     path = Path(path).parent.resolve() / Path(path).name
     try:
@@ -208,7 +208,8 @@ def _shakespeare() -> Corpus:
 
 
 def _wikitext2() -> Corpus:
-    return Corpus("wikitext2", *_wikitext2_splits("train", "valid", "test"))
+    train, validation, test = _wikitext2_splits("train", "valid", "test")
+    return Corpus("wikitext2", train, validation, test)
 
 
 def _wikitext2_splits(*splits: str) -> list[str]:

@@ -39,19 +39,25 @@ class Tokens:
 class Source(Protocol):
     """What is cut into windows: a Corpus, or a text that came as tokens (`shards.Shards`)."""
 
-    name: str
-    sequence_length: int | None
-    truth: Automaton | None
-    path: str | None
-    tokenizer: Tokenizer | None
-    """of a text that came as tokens"""
+    @property
+    def name(self) -> str: ...
 
     @property
-    def fingerprint(self) -> str:
-        """Tells this text from others, whatever it is called."""
+    def path(self) -> str | None: ...
 
-    def tokens(self, tokenizer: Tokenizer) -> Tokens:
-        """Return the Tokens of the text. Raises InputError if the tokenizer cannot read it."""
+    @property
+    def sequence_length(self) -> int | None: ...
+
+    @property
+    def truth(self) -> Automaton | None: ...
+
+    @property
+    def tokenizer(self) -> Tokenizer | None: ...
+
+    @property
+    def fingerprint(self) -> str: ...
+
+    def tokens(self, tokenizer: Tokenizer) -> Tokens: ...
 
 
 @dataclass(frozen=True)
@@ -93,7 +99,7 @@ class Corpus:
             torch.tensor(tokenizer.encode(text), dtype=torch.long)
             for text in (self.train, self.validation)
         )
-        fingerprint = zlib.crc32(torch.cat([train, validation]).numpy())
+        fingerprint = zlib.crc32(torch.cat([train, validation]).numpy().data)
         return Tokens(train, validation, len(self.validation), fingerprint)
 
 
@@ -188,7 +194,7 @@ class WindowBatches:
         self._generator_state = self.generator.get_state()
         # A text of less than two windows leaves less room to shift: one window must always fit.
         room = 1 if self.aligned else min(self.length, len(self.tokens) - self.length + 1)
-        offset = torch.randint(room, (), generator=self.generator).item()
+        offset = int(torch.randint(room, (), generator=self.generator))
         count = (len(self.tokens) - offset) // self.length
         order = torch.randperm(count, generator=self.generator)
         self._starts = offset + self.length * order
@@ -197,7 +203,7 @@ class WindowBatches:
         if self._position == len(self._starts):
             self._begin(self._epoch + 1)
         self._position += 1
-        return self._starts[self._position - 1].item()
+        return int(self._starts[self._position - 1])
 
     def __iter__(self) -> Self:
         return self

@@ -42,7 +42,7 @@ class Tokenizer(Protocol):
     vocab_size: int
     end_of_text: int | None = None
     """the id that separates texts and that no text encodes to, where there is one"""
-    joiner = ""
+    joiner: str = ""
     """what stands between the texts of two ids"""
 
     def encode(self, text: str) -> list[int]:
@@ -58,7 +58,7 @@ class Tokenizer(Protocol):
     def unseen(self, text: str) -> list[str]:
         """Return the distinct pieces of the text that are not in the vocabulary, sorted."""
 
-    def save(self, path: str | Path) -> None:
+    def save(self, path: files.StrPath) -> None:
         """Write the tokenizer to a JSON file, for `load`."""
         data = {"kind": self.kind, "vocabulary": self.vocabulary}
         Path(path).write_text(json.dumps(data), encoding="utf-8")
@@ -145,9 +145,7 @@ class BPETokenizer(Tokenizer):
         self.end_of_text = self._bpe.token_to_id(END_OF_TEXT)
 
     @classmethod
-    def train(
-        cls, text: str, vocab_size: int, waiting: Callable[[], None] = lambda: None
-    ) -> "BPETokenizer":
+    def train(cls, text: str, vocab_size: int, waiting: Callable[[], None] = lambda: None) -> Self:
         """Merge the most frequent pairs of the text until there are vocab_size ids.
 
         A short text may hold fewer pairs than that. waiting: called twice a second until it is
@@ -198,7 +196,7 @@ class BPETokenizer(Tokenizer):
                 texts += [BLANK for _ in run]
                 continue
             reader = codecs.getincrementaldecoder("utf-8")("replace")
-            texts += [reader.decode(_bytes(self._bpe.id_to_token(i))) for i in run]
+            texts += [reader.decode(_bytes(self._bpe.id_to_token(i))) for i in run]  # type: ignore[arg-type]
             texts[-1] += reader.decode(b"", final=True)
         return texts
 
@@ -339,7 +337,7 @@ class Saved:
     vocabulary: list[str] | str
 
 
-def load(path: str | Path) -> Tokenizer:
+def load(path: files.StrPath) -> Tokenizer:
     """Load the tokenizer in a file that `Tokenizer.save` wrote. Raises InputError for any other."""
     try:
         saved = files.read_json(path, Saved)
@@ -354,7 +352,7 @@ def load(path: str | Path) -> Tokenizer:
 def _beside(call: Callable[[], Result], waiting: Callable[[], None]) -> Result:
     """Make the call in a thread of its own: only the main thread hears Ctrl-C, and only while it
     runs Python."""
-    done = Future()
+    done: Future[Result] = Future()
 
     def work() -> None:
         try:
@@ -369,7 +367,7 @@ def _beside(call: Callable[[], Result], waiting: Callable[[], None]) -> Result:
 
 
 def _bytes(symbol: str) -> bytes:
-    return bytes(map(_byte_of().get, symbol))
+    return bytes(map(_byte_of().__getitem__, symbol))
 
 
 @cache

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Generator, Tensor, nn
+from torch import Generator, nn
 
 from ..errors import InputError
+from ..shapes import Logits, TokenIds, Where
 from .categorical import Categorical, sample_categorical
 from .protocols import CausalModel
 
@@ -22,12 +23,12 @@ class LeftToRight:
     def __call__(
         self,
         model: CausalModel,
-        z: Tensor,
-        known: Tensor,
+        z: TokenIds,
+        known: Where,
         steps: int,
         draw: Categorical,
         generator: Generator,
-    ) -> Iterator[Tensor]:
+    ) -> Iterator[TokenIds]:
         """Yield z (B, L) after each new token; `known` (B, L) must be a prefix."""
         net: Any = model.net if hasattr(model.net, "step") else Recompute(model.net)
         context = getattr(model.net, "max_length", None) or z.shape[1]
@@ -58,7 +59,7 @@ DECODINGS: dict[str, dict[str, Any]] = {
 }
 
 
-def prefix_length(known: Tensor) -> int:
+def prefix_length(known: Where) -> int:
     """Return how many tokens `known` (B, L) gives on the left.
 
     Raises InputError if tokens after a gap are given too.
@@ -81,7 +82,7 @@ class Recompute:
     def init_state(self, batch: int) -> None:
         """Return None, the state before the first token."""
 
-    def step(self, z: Tensor, state: Tensor | None) -> tuple[Tensor, Tensor]:
+    def step(self, z: TokenIds, state: TokenIds | None) -> tuple[Logits, TokenIds]:
         """Return the logits (B, n, V) of z (B, n), and the text so far."""
         text = z if state is None else torch.cat([state, z], dim=1)
         return self.net(text, None)[:, -z.shape[1] :], text
@@ -96,7 +97,7 @@ def infill_by_ranking(
     generator: Generator,
     candidates: int = 64,
     **options: Any,
-) -> Tensor:
+) -> TokenIds:
     """Return n texts (n, L): the prefix, `fill_length` new tokens, the suffix.
 
     The model cannot see what comes after a gap while it fills it. So for each text it writes

@@ -4,20 +4,21 @@ from collections.abc import Iterator
 from typing import Any
 
 import torch
-from torch import Generator, Tensor
+from torch import Generator
 
 from ..errors import InputError
+from ..shapes import TokenIds, Where
 from .protocols import AnyModel
 
 
 def in_blocks(
     model: AnyModel,
-    canvas: Tensor,
-    known: Tensor,
+    canvas: TokenIds,
+    known: Where,
     generator: Generator,
     blocks: int | None = None,
     **options: Any,
-) -> Iterator[tuple[Tensor, slice]]:
+) -> Iterator[tuple[TokenIds, slice]]:
     """Yield the states (B, L) of `model.trajectory`, each with the slice that the network reads.
 
     canvas (B, L) holds given tokens where known (B, L) is true. blocks: the least number of blocks;
@@ -50,7 +51,7 @@ def in_blocks(
         known[:, start:end] = True
 
 
-def gaps_of(known: Tensor) -> list[int]:
+def gaps_of(known: Where) -> list[int]:
     """Return the positions that are not yet known (B, L) in every text."""
     return (~known).any(0).nonzero().flatten().tolist()
 

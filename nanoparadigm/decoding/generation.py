@@ -6,10 +6,11 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
-from torch import Generator, Tensor, nn
+from torch import Generator, nn
 
 from ..errors import InputError
 from ..networks.base import check_weights
+from ..shapes import TokenIds, Where
 from .blocks import in_blocks
 
 
@@ -27,18 +28,18 @@ class Generation(nn.Module):
 
     @abstractmethod
     def trajectory(
-        self, canvas: Tensor, known: Tensor, generator: Generator, **options: Any
-    ) -> Iterator[Tensor]:
+        self, canvas: TokenIds, known: Where, generator: Generator, **options: Any
+    ) -> Iterator[TokenIds]:
         """Yield states (B, L), from the prior to the sample."""
 
     def generate(
         self,
-        canvas: Tensor,
-        known: Tensor,
+        canvas: TokenIds,
+        known: Where,
         generator: Generator,
         blocks: int | None = None,
         **options: Any,
-    ) -> Iterator[tuple[Tensor, slice]]:
+    ) -> Iterator[tuple[TokenIds, slice]]:
         """Yield states (B, L) of a text of any length, each with the slice that the network reads.
 
         They are those of `trajectory`, block by block if the text is longer than the network's
@@ -48,7 +49,7 @@ class Generation(nn.Module):
 
     def sample(
         self, n: int, length: int, generator: Generator, prompt: Sequence[int] = (), **options: Any
-    ) -> Tensor:
+    ) -> TokenIds:
         """Return n texts of `length` tokens (n, length), each starting with the prompt's tokens.
 
         options: of `generate` and `trajectory`. Raises InputError for what cannot be written.
@@ -63,7 +64,7 @@ class Generation(nn.Module):
         fill_length: int,
         generator: Generator,
         **options: Any,
-    ) -> Tensor:
+    ) -> TokenIds:
         """Return n texts (n, L): the prefix, `fill_length` new tokens, the suffix.
 
         options: of `generate` and `trajectory`. Raises InputError for what cannot be written.
@@ -80,14 +81,16 @@ class Generation(nn.Module):
             )
         return [*prompt] + [self.mask_id] * (length - len(prompt))
 
-    def fill(self, template: Sequence[int], n: int, generator: Generator, **options: Any) -> Tensor:
+    def fill(
+        self, template: Sequence[int], n: int, generator: Generator, **options: Any
+    ) -> TokenIds:
         """Return n texts (n, L) that agree with the template (L) wherever it is not a mask."""
         canvas, known = self.canvas(template, n)
         with torch.inference_mode():
             text, _ = deque(self.generate(canvas, known, generator, **options), maxlen=1).pop()
         return text.clone()  # outside, so that it is an ordinary tensor
 
-    def canvas(self, template: Sequence[int], n: int) -> tuple[Tensor, Tensor]:
+    def canvas(self, template: Sequence[int], n: int) -> tuple[TokenIds, Where]:
         """Return the template's tokens repeated n times (n, L), and where they are given (n, L).
 
         Raises InputError for nothing to write, unknown symbols, or weights that are not finite.

@@ -16,6 +16,7 @@ import torch
 from torch import Generator, Tensor
 
 from ..errors import InputError, lookup
+from ..shapes import PerSymbol, PerText, Times, TokenIds, Where
 from .categorical import Categorical, uniform
 from .protocols import MaskedModel
 
@@ -45,12 +46,12 @@ class Ancestral:
     def __call__(
         self,
         model: MaskedModel,
-        z: Tensor,
-        known: Tensor,
+        z: TokenIds,
+        known: Where,
         steps: int,
         draw: Categorical,
         generator: Generator,
-    ) -> Iterator[Tensor]:
+    ) -> Iterator[TokenIds]:
         """Yield z (B, L) after each of `steps` steps."""
         t = torch.linspace(1, 0, steps + 1, dtype=torch.float64, device=z.device)
         for alpha_t, alpha_s in pairwise(model.sampling_schedule.alpha(t)):
@@ -75,12 +76,12 @@ class FirstHitting:
     def __call__(
         self,
         model: MaskedModel,
-        z: Tensor,
-        known: Tensor,
+        z: TokenIds,
+        known: Where,
         steps: int,
         draw: Categorical,
         generator: Generator,
-    ) -> Iterator[Tensor]:
+    ) -> Iterator[TokenIds]:
         """Yield z (B, L) after each token."""
         while (masked := z == model.mask_id).any():
             chosen = torch.where(masked, uniform(z, generator), -1.0).argmax(-1, keepdim=True)
@@ -110,12 +111,12 @@ class Ordered:
     def __call__(
         self,
         model: MaskedModel,
-        z: Tensor,
-        known: Tensor,
+        z: TokenIds,
+        known: Where,
         steps: int,
         draw: Categorical,
         generator: Generator,
-    ) -> Iterator[Tensor]:
+    ) -> Iterator[TokenIds]:
         """Yield z (B, L) after each of `steps` parts."""
         left = UNMASKING[self.unmasking]
         total = (z == model.mask_id).sum(-1, keepdim=True)
@@ -137,7 +138,7 @@ class Ordered:
                 z[revealed] = draw(logits[revealed[masked]], generator)
             yield z
 
-    def score(self, p: Tensor, masked: Tensor, generator: Generator) -> Tensor:
+    def score(self, p: PerSymbol, masked: Where, generator: Generator) -> Tensor:
         """Return the scores (n,) of the n tokens at `masked` (B, L), of probabilities p (n, V)."""
         raise NotImplementedError
 
@@ -145,7 +146,7 @@ class Ordered:
 class RandomOrder(Ordered):
     """Reveal the masks in uniformly random order, as many at a time as the steps ask for."""
 
-    def score(self, p: Tensor, masked: Tensor, generator: Generator) -> Tensor:
+    def score(self, p: PerSymbol, masked: Where, generator: Generator) -> Tensor:
         """Draw the scores (n,)."""
         return torch.rand(len(p), dtype=p.dtype, device=p.device, generator=generator)
 
@@ -153,7 +154,7 @@ class RandomOrder(Ordered):
 class LeftToRight(Ordered):
     """Reveal the masks from left to right."""
 
-    def score(self, p: Tensor, masked: Tensor, generator: Generator) -> Tensor:
+    def score(self, p: PerSymbol, masked: Where, generator: Generator) -> Tensor:
         """Return the positions (n,), negated."""
         return -masked.nonzero()[:, 1].to(p.dtype)
 
@@ -178,7 +179,7 @@ class Confidence(Ordered):
         if self.unmasking != "linear":
             raise InputError("threshold decides how many are revealed: drop unmasking, or drop it")
 
-    def score(self, p: Tensor, masked: Tensor, generator: Generator) -> Tensor:
+    def score(self, p: PerSymbol, masked: Where, generator: Generator) -> Tensor:
         """Return the largest probability of each token (n,).
 
         Not the probability of the token drawn: an order that looks at it would favour probable
@@ -217,12 +218,12 @@ DECODINGS: dict[str, dict[str, Any]] = {
 
 def reveal(
     model: MaskedModel,
-    z: Tensor,
-    where: Tensor,
-    noise_level: Tensor,
+    z: TokenIds,
+    where: Where,
+    noise_level: Times,
     draw: Categorical,
     generator: Generator,
-) -> Tensor:
+) -> TokenIds:
     """Return z (B, L) with the tokens at `where` (B, L) drawn, each given z as it is.
 
     noise_level (B,): what the network is told. It is not called if `where` is false everywhere.
@@ -234,7 +235,7 @@ def reveal(
     return after
 
 
-def left_to_right_nll(model: Any, x: Tensor) -> Tensor:
+def left_to_right_nll(model: Any, x: TokenIds) -> PerText:
     """Return -log p(x) (B,) of x (B, L), nats, exactly, for `left_to_right` token by token.
 
     model: a MaskedDiffusion. The chain rule with every later token masked, in L passes over x. It

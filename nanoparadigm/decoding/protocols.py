@@ -1,12 +1,11 @@
-"""Types: what the samplers ask of a model, and nothing else, and where randomness comes from."""
+"""Types: what the samplers ask of a model, and nothing else."""
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Protocol
 
 from torch import Generator, Tensor, nn
 
-Rng = Generator | None
-"""None: torch's own generator"""
+from ..shapes import Logits, PerSymbol, PerToken, Times, TokenIds, Where
 
 
 class Schedule(Protocol):
@@ -28,7 +27,7 @@ class MaskedModel(Protocol):
     def sampling_schedule(self) -> Schedule:
         """Return the schedule along which texts are drawn."""
 
-    def denoise(self, z: Tensor, where: Tensor, noise_level: Tensor) -> Tensor:
+    def denoise(self, z: TokenIds, where: Where, noise_level: Times) -> PerSymbol:
         """Return the logits (n, V) of the n tokens of z (B, L) at `where` (B, L)."""
 
 
@@ -39,7 +38,7 @@ class UniformModel(Protocol):
     def sampling_schedule(self) -> Schedule:
         """Return the schedule along which texts are drawn."""
 
-    def leave_one_out(self, z: Tensor, alpha: Tensor) -> Tensor:
+    def leave_one_out(self, z: TokenIds, alpha: Times) -> Logits:
         """Return logits (B, L, K) of p(x_i | z without z_i), for z (B, L) and alpha (B,)."""
 
 
@@ -53,12 +52,12 @@ class CausalModel(Protocol):
     def bos_id(self) -> int:
         """Return the symbol that every text starts with."""
 
-    def token_nll(self, x: Tensor) -> Tensor:
+    def token_nll(self, x: TokenIds) -> PerToken:
         """Return -log p(x_i | x_<i) (B, L), nats, of x (B, L)."""
 
     def sample(
         self, n: int, length: int, generator: Generator, prompt: Sequence[int] = (), **options: Any
-    ) -> Tensor:
+    ) -> TokenIds:
         """Return n texts (n, length) that start with the prompt."""
 
 
@@ -70,6 +69,6 @@ class AnyModel(Protocol):
     mask_id: int
 
     def trajectory(
-        self, canvas: Tensor, known: Tensor, generator: Generator, **options: Any
-    ) -> Iterator[Tensor]:
+        self, canvas: TokenIds, known: Where, generator: Generator, **options: Any
+    ) -> Iterator[TokenIds]:
         """Yield states (B, L), from the first to the text."""

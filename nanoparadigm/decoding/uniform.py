@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from torch import Generator, Tensor
 
 from ..errors import InputError
+from ..shapes import PerToken, Times, TokenIds, Where
 from .categorical import Categorical, choose_sampler, sample_categorical, uniform
 from .protocols import UniformModel
 
@@ -37,13 +38,13 @@ class Ancestral:
     def __call__(
         self,
         model: UniformModel,
-        z: Tensor,
-        known: Tensor,
+        z: TokenIds,
+        known: Where,
         steps: int,
         draw: Categorical,
         generator: Generator,
         start: float = 0.0,
-    ) -> Iterator[Tensor]:
+    ) -> Iterator[TokenIds]:
         """Yield z (B, L) after each of `steps` steps.
 
         start: alpha of the z given; above 0 it is a text with mistakes rather than pure noise.
@@ -56,7 +57,7 @@ class Ancestral:
                 z = gibbs_step(z, ~known, theta(model, z, b, draw), b, generator)
             yield z
 
-    def step(self, z: Tensor, theta: Tensor, a: Tensor, b: Tensor) -> Tensor:
+    def step(self, z: TokenIds, theta: Tensor, a: Tensor, b: Tensor) -> Tensor:
         """Return the odds (B, L, K) of the next z, unnormalised, from alpha = a to alpha = b."""
         return posterior_step(z, theta, a, b)
 
@@ -78,7 +79,7 @@ class Euler(Ancestral):
         if not 0 <= self.eta < math.inf:
             raise InputError(f"eta is {self.eta}: give 0 (no extra jumps) or more")
 
-    def step(self, z: Tensor, theta: Tensor, a: Tensor, b: Tensor) -> Tensor:
+    def step(self, z: TokenIds, theta: Tensor, a: Tensor, b: Tensor) -> Tensor:
         """Return the probabilities (B, L, K) of the next z, from alpha = a to alpha = b."""
         return euler_step(z, theta, a, b, self.eta)
 
@@ -95,12 +96,12 @@ DECODINGS: dict[str, dict[str, Any]] = {
 }
 
 
-def theta(model: UniformModel, z: Tensor, alpha: Tensor, draw: Categorical) -> Tensor:
+def theta(model: UniformModel, z: TokenIds, alpha: Tensor, draw: Categorical) -> Tensor:
     """Return p(x_i | z without z_i) (B, L, K) at the one alpha, float64, as `draw` sharpens it."""
     return draw.probabilities(model.leave_one_out(z, alpha.expand(len(z))))
 
 
-def posterior_step(z: Tensor, theta: Tensor, a: Tensor, b: Tensor) -> Tensor:
+def posterior_step(z: TokenIds, theta: Tensor, a: Tensor, b: Tensor) -> Tensor:
     """Return q(z_s | z_t, x) with theta (B, L, K) in place of x: unnormalised (B, L, K).
 
     a = alpha_t, b = alpha_s. Bayes' rule: the probability of z_s given x, times that of z_t given
@@ -112,7 +113,7 @@ def posterior_step(z: Tensor, theta: Tensor, a: Tensor, b: Tensor) -> Tensor:
     return K * a * theta * here + (r - a) * here + (b - a) * theta + (1 - r) * (1 - b) / K
 
 
-def euler_step(z: Tensor, theta: Tensor, a: Tensor, b: Tensor, eta: float) -> Tensor:
+def euler_step(z: TokenIds, theta: Tensor, a: Tensor, b: Tensor, eta: float) -> Tensor:
     """Return the probabilities (B, L, K) after one step of length b - a along the rates.
 
     The last step, b = 1, has no time left for extra jumps: it decodes x ~ p(x | z).
@@ -130,8 +131,8 @@ def euler_step(z: Tensor, theta: Tensor, a: Tensor, b: Tensor, eta: float) -> Te
 
 
 def gibbs_step(
-    z: Tensor, free: Tensor, theta: Tensor, alpha: Tensor, generator: Generator
-) -> Tensor:
+    z: TokenIds, free: Where, theta: Tensor, alpha: Tensor, generator: Generator
+) -> TokenIds:
     """Draw one of the `free` (B, L) tokens of each text z (B, L) anew, given all others.
 
     The token is drawn from q(z_i | the others) = alpha theta_i + (1 - alpha) / K. This leaves the
@@ -145,14 +146,14 @@ def gibbs_step(
 
 def repair(
     model: UniformModel,
-    text: Tensor,
+    text: TokenIds,
     alpha: float,
     generator: Generator,
-    known: Tensor | None = None,
+    known: Where | None = None,
     steps: int = 64,
     sampler: str | None = None,
     **options: Any,
-) -> Tensor:
+) -> TokenIds:
     """Return text (B, L) with its mistakes corrected, by a sampler that starts from it.
 
     A text with mistakes is taken for one that went through noise of survival probability alpha, in
@@ -167,7 +168,7 @@ def repair(
     return deque(states, maxlen=1).pop()
 
 
-def euler_integrand(model: Any, x: Tensor, z: Tensor, t: Tensor | float) -> Tensor:
+def euler_integrand(model: Any, x: TokenIds, z: TokenIds, t: Times | float) -> PerToken:
     """Return the integrand (B, L) of a bound for Euler's sampler at eta = 0, nats, valid but loose.
 
     model: a DiscreteFlow. x, z (B, L), t (B,) in (0, 1).

@@ -81,7 +81,7 @@ def by_exam(
     measured: Iterable[tuple[Row, TokenizedCorpus]],
 ) -> list[tuple[TokenizedCorpus, list[Row]]]:
     """Group pairs (row, data) by the windows that the row was measured on: pairs (data, rows)."""
-    exams = {}
+    exams: dict[tuple[str, int, int], tuple[TokenizedCorpus, list[Row]]] = {}
     for row, data in measured:
         exam = data.corpus.fingerprint, data.fingerprint, data.length
         exams.setdefault(exam, (data, []))[1].append(row)

@@ -7,43 +7,45 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Generator, Tensor, nn
+from torch import Generator, nn
 
 from ..paradigms import Paradigm
+from ..shapes import Logits, Times, TokenIds
 
 
 class CountingNetwork(nn.Module):
     """A network that counts its calls, the texts in them (`rows`) and the token positions it
     computes, and keeps the logits of its last call. It steps if the network inside does."""
 
+    logits: Logits
+
     def __init__(self, net: nn.Module) -> None:
         super().__init__()
         self.net = net
         self.max_length = getattr(net, "max_length", None)
         self.calls = self.rows = self.positions = 0
-        self.logits = None
         if hasattr(net, "step"):
             self.init_state, self.step = net.init_state, self.counted_step
 
-    def count(self, z: Tensor) -> None:
+    def count(self, z: TokenIds) -> None:
         """Count one call on tokens z (B, L)."""
         self.calls += 1
         self.rows += len(z)
         self.positions += z.numel()
 
-    def forward(self, z: Tensor, t: Tensor | None = None) -> Tensor:
+    def forward(self, z: TokenIds, t: Times | None = None) -> Logits:
         """Return the logits (B, L, V) of the network inside, and count the call."""
         self.count(z)
         self.logits = self.net(z, t)
         return self.logits
 
-    def counted_step(self, z: Tensor, state: Any) -> tuple[Tensor, Any]:
+    def counted_step(self, z: TokenIds, state: Any) -> tuple[Logits, Any]:
         """Return the logits (B, 1, V) and the new state of the network inside, and count the call.
 
         z (B, 1): one token of each text.
         """
         self.count(z)
-        self.logits, state = self.net.step(z, state)
+        self.logits, state = self.net.step(z, state)  # type: ignore[operator]
         return self.logits, state
 
 

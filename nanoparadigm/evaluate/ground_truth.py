@@ -5,12 +5,13 @@ from dataclasses import asdict, replace
 from typing import Any
 
 import torch
-from torch import Generator, Tensor
+from torch import Generator
 
 from ..data.corpus import TokenizedCorpus
 from ..language.automaton import Automaton
 from ..language.grammar import KINDS, grammatical
 from ..paradigms import Paradigm
+from ..shapes import TokenIds
 from .cost import counting
 from .likelihood import Estimate, Windows
 
@@ -33,6 +34,7 @@ def ground_truth_metrics(
     of the bound. entropy: of the language, nats per token. surprise, ungrammatical, mistakes:
     `sample_quality` of n samples, drawn in `steps` steps.
     """
+    assert data.truth
     model.eval()
     truth, (x, nats) = data.truth, windows[0]
     samples = model.sample(n, data.length, generator, steps=steps).cpu()
@@ -43,7 +45,7 @@ def ground_truth_metrics(
     )
 
 
-def sample_quality(texts: Tensor, truth: Automaton) -> dict[str, Any]:
+def sample_quality(texts: TokenIds, truth: Automaton) -> dict[str, Any]:
     """Score texts (n, L) by the language itself: return a dict.
 
     surprise: their -log p under the truth with slips, nats per token. Below the entropy of the
@@ -59,7 +61,7 @@ def sample_quality(texts: Tensor, truth: Automaton) -> dict[str, Any]:
     )
 
 
-def sample_diversity(texts: Tensor, truth: Automaton) -> dict[str, Any]:
+def sample_diversity(texts: TokenIds, truth: Automaton) -> dict[str, Any]:
     """Return the entropy and the excess of texts (n, L), nats per token, with standard errors.
 
     In each state of the language an event is a word that may follow, or a mistake. entropy: of the
@@ -104,13 +106,14 @@ def decoding_metrics(
     of `sample_quality` and `sample_diversity`. options: of `sample`, where `steps` may be one. With
     equal seeds all decoding strategies start from the same noise.
     """
+    assert data.truth
     model.eval()
     generator = torch.Generator(model.device).manual_seed(seed)
     options = {"steps": steps} | options
     sizes = [batch_size] * (n // batch_size) + [n % batch_size] * (n % batch_size > 0)
     with counting(model) as counted:
-        texts = [model.sample(size, data.length, generator, **options).cpu() for size in sizes]
-    texts = torch.cat(texts)
+        parts = [model.sample(size, data.length, generator, **options).cpu() for size in sizes]
+    texts = torch.cat(parts)
     cost = dict(calls=counted.rows / n, positions=counted.positions / n)
     truth = data.truth
     return dict(name=name, **cost, **sample_quality(texts, truth), **sample_diversity(texts, truth))
@@ -119,6 +122,7 @@ def decoding_metrics(
 def decoding_of_language(data: TokenizedCorpus, seed: int = 0, n: int = 512) -> dict[str, Any]:
     """Return `decoding_metrics` without the cost for n texts of the language itself, which no
     sampler can beat."""
+    assert data.truth
     truth = data.truth
     texts = truth.sample(n, data.length, torch.Generator().manual_seed(seed))
     return dict(name="the truth", **sample_quality(texts, truth), **sample_diversity(texts, truth))

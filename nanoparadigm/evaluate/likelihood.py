@@ -11,11 +11,12 @@ from torch import Generator, Tensor
 from ..data.corpus import TokenizedCorpus
 from ..networks.base import check_weights
 from ..paradigms import Paradigm
+from ..shapes import PerText, TokenIds
 
 MAX_LOGITS = 2**26  # that a network is asked for in one call: a quarter of a gigabyte
 MIN_BLOCKS = 8  # of a text, from whose spread its standard error is taken
 
-Windows = list[tuple[Tensor, Tensor]]
+Windows = list[tuple[TokenIds, PerText]]
 """pairs of windows (n, L) and their nats (n,): the full windows first, then any shorter one"""
 
 
@@ -45,7 +46,8 @@ class Estimate:
         to a normal at two errors (Abramowitz & Stegun 26.7.5): twice the error still covers the
         truth in about 95 of 100 texts.
         """
-        values, errors, blocks = values.double(), [], len(values)
+        values, blocks = values.double(), len(values)
+        errors: list[float] = []
         while blocks >= 2 and (not errors or blocks >= MIN_BLOCKS):
             means = torch.stack([block.mean() for block in values.tensor_split(blocks)])
             freedom = blocks - 1
@@ -95,7 +97,7 @@ def window_nats(
     if max_windows is not None and max_windows < len(full):
         full, rest = full[torch.linspace(0, len(full) - 1, max_windows).round().long()], []
 
-    def nats(x: Tensor) -> Tensor:
+    def nats(x: TokenIds) -> PerText:
         size = micro_batch_size(data.tokenizer.vocab_size, x.shape[1], batch_size)
         parts = x.to(model.device).split(size)
         return torch.cat(
@@ -112,7 +114,7 @@ def per_token(windows: Windows, data: TokenizedCorpus) -> Estimate:
     """
     full, nats = windows[0]
     mean = sum(nats.sum() for _, nats in windows) / sum(x.numel() for x, _ in windows)
-    return Estimate(mean.item(), of_windows(data.aligned)(nats / full.shape[1]).se)
+    return Estimate(float(mean), of_windows(data.aligned)(nats / full.shape[1]).se)
 
 
 def nats_per_token(

@@ -5,6 +5,7 @@ from typing import Any, Protocol, TypeVar
 import torch
 from torch import Tensor, nn
 
+from ..shapes import Logits, Times, TokenIds
 from .automaton import Automaton
 
 
@@ -21,7 +22,7 @@ class Posterior(nn.Module):
         self.automaton, self.causal, self.timed = automaton, causal, timed
         self.hollow = not causal  # leave-one-out probabilities are
 
-    def forward(self, z: Tensor, t: Tensor | None = None) -> Tensor:
+    def forward(self, z: TokenIds, t: Times | None = None) -> Logits:
         """Return log-probabilities (B, L, V) for z (B, L) and, if timed, noise levels t (B,)."""
         if self.causal:
             return self.automaton.P[self.automaton.walk(z[:, 1:])].log()
@@ -33,7 +34,7 @@ class Posterior(nn.Module):
     def init_state(self, batch: int) -> None:
         """Return None, the state before the first token."""
 
-    def step(self, z: Tensor, state: Tensor | None) -> tuple[Tensor, Tensor]:
+    def step(self, z: TokenIds, state: Tensor | None) -> tuple[Logits, Tensor]:
         """Return the log-probabilities (B, n, V) after each token of z (B, n), and the new state.
 
         The state (B,) is that of the automaton. If it is None, z begins with the start symbol V.

@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
 from ..errors import InputError, check_positive
+from ..shapes import Logits, Times, TokenIds
 from .fused_ops import rms_norm
 
 MOST_LAYERS = 10_000  # they are built one by one, so even running out of memory would take too long
@@ -46,7 +47,7 @@ class Sizes:
     d_conv: int = 4
     """reach of the short convolution: taps (causal), or twice the neighbours on either side"""
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         check_positive(
             self, "n_layer n_head n_embd block_size d_state expand_factor d_conv".split()
         )
@@ -87,7 +88,7 @@ class Dropout(nn.Module):
     def __init__(self, p: float):
         super().__init__()
         self.p = p
-        self.generator = None
+        self.generator: Generator | None = None
 
     def forward(self, x: Tensor) -> Tensor:
         """In training, set each number to 0 with probability p and divide the others by 1 - p."""
@@ -105,12 +106,14 @@ class TimeFeatures(nn.Module):
     seen to cost quality.
     """
 
+    frequencies: Tensor
+
     def __init__(self, d_out: int, n_frequencies: int = 8):
         super().__init__()
         self.register_buffer("frequencies", torch.logspace(0, 1, n_frequencies), persistent=False)
         self.mix = nn.Parameter(torch.zeros(2 * n_frequencies, d_out))
 
-    def forward(self, t: Tensor) -> Tensor:
+    def forward(self, t: Times) -> Tensor:
         """Return the vectors (B, d_out) of noise levels t (B,)."""
         angle = t.to(self.frequencies.dtype)[:, None] * self.frequencies
         return torch.cat([angle.sin(), angle.cos()], dim=-1) @ self.mix
@@ -124,7 +127,7 @@ class Network(nn.Module):
     limit. timed: the network is told the noise level. tied: it reads out with its embedding.
     """
 
-    max_length = None
+    max_length: int | None = None
 
     def __init__(
         self,
@@ -154,11 +157,11 @@ class Network(nn.Module):
         """Return a new residual block."""
         raise NotImplementedError
 
-    def forward(self, z: Tensor, t: Tensor | None = None) -> Tensor:
+    def forward(self, z: TokenIds, t: Times | None = None) -> Logits:
         """Return logits (B, L, vocab_size) for token ids z (B, L) at the noise level t (B,)."""
         return self.read(self.hidden(z, t))
 
-    def hidden(self, z: Tensor, t: Tensor | None = None) -> Tensor:
+    def hidden(self, z: TokenIds, t: Times | None = None) -> Tensor:
         """Return the vectors (B, L, D) before the read-out. Raises InputError if L > max_length."""
         if self.max_length is not None and z.shape[1] > self.max_length:
             raise InputError(
@@ -178,11 +181,11 @@ class Network(nn.Module):
             new.append(state)
         return h, new
 
-    def read(self, h: Tensor) -> Tensor:
+    def read(self, h: Tensor) -> Logits:
         """Return the logits (B, L, vocab_size) of vectors h (B, L, D)."""
         return F.linear(rms_norm(h), self.embedding.weight if self.tied else self.readout)
 
-    def embed(self, z: Tensor) -> Tensor:
+    def embed(self, z: TokenIds) -> Tensor:
         """Return tokens z (B, L) as vectors (B, L, D) of unit root mean square."""
         return rms_norm(self.embedding(z))
 
@@ -193,9 +196,9 @@ class Network(nn.Module):
         """
         if not self.causal:
             raise InputError("a bidirectional network sees the whole text at once: it has no steps")
-        return [block.init_state(batch) for block in self.blocks]
+        return [block.init_state(batch) for block in self.blocks]  # type: ignore[operator]
 
-    def step(self, z: Tensor, state: list) -> tuple[Tensor, list]:
+    def step(self, z: TokenIds, state: list) -> tuple[Logits, list]:
         """Return the logits (B, n, V) of the next tokens z (B, n), and the new state.
 
         They are the logits of the last n positions of `forward` on the whole text so far.

@@ -13,12 +13,14 @@ both sides.
 """
 
 from dataclasses import replace
+from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import Generator, Tensor, nn
+from torch import Generator, nn
 
 from ..errors import InputError
+from ..shapes import Logits, Times, TokenIds
 from .base import Dropout, Network, Sizes
 from .fused_ops import rms_norm
 from .transformer import inner_width, make_mlp
@@ -54,14 +56,14 @@ class Hollow(nn.Module):
             blocks = 2 * half.n_layer
             half = replace(half, n_inner=8 * round(inner_width(sizes) / 8 * blocks / (blocks + 1)))
         self.start = vocab_size
-        options = dict(causal=True, timed=timed, tied=True, generator=generator)
+        options: dict[str, Any] = dict(causal=True, timed=timed, tied=True, generator=generator)
         self.left, self.right = (network(vocab_size + 1, half, **options) for _ in "lr")
         self.max_length = self.left.max_length
         self.mlp = make_mlp(half, generator)
         self.dropout = Dropout(sizes.dropout)
         self.readout = nn.Parameter(torch.zeros(vocab_size, sizes.n_embd))
 
-    def forward(self, z: Tensor, t: Tensor | None = None) -> Tensor:
+    def forward(self, z: TokenIds, t: Times | None = None) -> Logits:
         """Return logits (B, L, vocab_size) for token ids z (B, L) at the noise level t (B,)."""
         before = self.left.hidden(self.shifted(z), t)
         after = self.right.hidden(self.shifted(z.flip(1)), t).flip(1)
@@ -69,6 +71,6 @@ class Hollow(nn.Module):
         h = h + self.dropout(self.mlp(rms_norm(h)))
         return F.linear(rms_norm(h), self.readout)
 
-    def shifted(self, z: Tensor) -> Tensor:
+    def shifted(self, z: TokenIds) -> TokenIds:
         """Return z (B, L) moved one place on, behind a start token."""
         return F.pad(z[:, :-1], (1, 0), value=self.start)

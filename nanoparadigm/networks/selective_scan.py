@@ -55,7 +55,7 @@ def selective_scan(
     if initial_state is None:
         y, last = BlockedScan.apply(*inputs)
     else:
-        y, last = scan_loop(*inputs, initial_state)
+        y, last = scan_loop(*inputs, h=initial_state)
     if D is not None:
         y = y + D[:, None] * u
     if z is not None:
@@ -65,10 +65,13 @@ def selective_scan(
 
 
 def scan_loop(
-    u: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor, initial_state: Tensor | None = None
+    u: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor, *, h: Tensor | None = None
 ) -> tuple[Tensor, Tensor]:
-    """Run the definition step by step; return y (B, D, L) and the last state (B, D, N)."""
-    h = u.new_zeros(*u.shape[:2], A.shape[1]) if initial_state is None else initial_state
+    """Run the definition step by step; return y (B, D, L) and the last state (B, D, N).
+
+    h (B, D, N): the state before the first step, by default zero.
+    """
+    h = u.new_zeros(*u.shape[:2], A.shape[1]) if h is None else h
     y = []
     # unbind, not x[..., t]: indexing would give autograd a full-size gradient at every step
     for u_t, delta_t, B_t, C_t in zip(*(x.unbind(-1) for x in (u, delta, B, C)), strict=True):
@@ -106,7 +109,7 @@ def scan_log_depth(u: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor) ->
     return torch.einsum("bdln,bnl->bdl", b, C)
 
 
-def _time_major(x):
+def _time_major(x: Tensor) -> Tensor:
     return x.permute(2, 0, 1).contiguous()
 
 

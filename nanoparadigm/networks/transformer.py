@@ -11,11 +11,14 @@ The short convolution, one for the whole stack, saves the first layer from havin
 by attention; such convolutions: So et al. 2021 and Mamba.
 """
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
 from ..errors import InputError, lookup
+from ..shapes import Logits, TokenIds
 from .base import Dropout, Linear, Network, Sizes
 from .fused_ops import rms_norm, short_conv, squared_relu
 
@@ -60,6 +63,8 @@ class Attention(nn.Module):
 
     Raises InputError if n_head does not divide n_embd into even parts.
     """
+
+    turns: Tensor
 
     def __init__(self, sizes: Sizes, causal: bool, generator: Generator):
         super().__init__()
@@ -165,9 +170,9 @@ class Block(nn.Module):
 class Transformer(Network):
     """The network whose blocks mix positions by attention."""
 
-    def __init__(self, vocab_size: int, sizes: Sizes, **options):
+    def __init__(self, vocab_size: int, sizes: Sizes, **options: Any):
         super().__init__(vocab_size, sizes, **options)
-        self.max_length = sizes.block_size
+        self.max_length: int = sizes.block_size
         K = sizes.d_conv
         self.before, self.after = (K - 1, 0) if self.causal else (K // 2, K // 2)
         self.conv = nn.Parameter(torch.zeros(self.before + 1 + self.after, sizes.n_embd))
@@ -177,7 +182,7 @@ class Transformer(Network):
         """Return a new residual block."""
         return Block(sizes, causal, generator)
 
-    def embed(self, z: Tensor) -> Tensor:
+    def embed(self, z: TokenIds) -> Tensor:
         """Return tokens z (B, L) as vectors (B, L, D), blended with their neighbours."""
         return self.blend(F.pad(super().embed(z), (0, 0, self.before, self.after)))
 
@@ -190,7 +195,7 @@ class Transformer(Network):
         caches = super().init_state(batch)
         return [self.conv.new_zeros(batch, self.before, self.conv.shape[1]), *caches]
 
-    def step(self, z: Tensor, state: list) -> tuple[Tensor, list]:
+    def step(self, z: TokenIds, state: list) -> tuple[Logits, list]:
         """Return the logits (B, n, V) of the next tokens z (B, n), and the new state.
 
         The caches in `state` are written to. Raises InputError where the block is full.

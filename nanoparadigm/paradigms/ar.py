@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Generator, Tensor
 
 from ..decoding import autoregressive
-from .base import Paradigm, Rng
+from .base import Logits, Paradigm, PerSymbol, PerText, PerToken, Rng, TokenIds, Where
 from .bayes import by_bayes
 
 
@@ -30,30 +30,30 @@ class Autoregressive(Paradigm):
         """Return the symbol that every text starts with."""
         return self.vocab_size
 
-    def logits(self, x: Tensor) -> Tensor:
+    def logits(self, x: TokenIds) -> Logits:
         """Return the logits (B, L, V) of x_i given x_<i, for x (B, L). Equation (2)."""
         bos = x.new_full((len(x), 1), self.bos_id)
         return self.net(torch.cat([bos, x[:, :-1]], dim=1), None)[..., : self.vocab_size]
 
-    def token_nll(self, x: Tensor) -> Tensor:
+    def token_nll(self, x: TokenIds) -> PerToken:
         """Return -log p(x_i | x_<i) (B, L) of x (B, L), nats."""
         return F.cross_entropy(self.logits(x).mT, x, reduction="none")
 
-    def nll_bound(self, x: Tensor, generator: Rng = None, num_samples: int = 1) -> Tensor:
+    def nll_bound(self, x: TokenIds, generator: Rng = None, num_samples: int = 1) -> PerText:
         """Return -log p(x) (B,) of x (B, L), nats, exactly. Equation (3)."""
         return self.token_nll(x).sum(-1)
 
-    def loss_terms(self, x: Tensor) -> tuple[Tensor, int]:
+    def loss_terms(self, x: TokenIds) -> tuple[Tensor, int]:
         """Return -log p(x) summed over x (B, L), nats, and the number of tokens: equation (3)."""
         logits = self.logits(x).flatten(0, 1)
         return F.cross_entropy(logits, x.flatten(), reduction="sum"), x.numel()
 
-    def prior(self, canvas: Tensor, known: Tensor, generator: Generator) -> Tensor:
+    def prior(self, canvas: TokenIds, known: Where, generator: Generator) -> TokenIds:
         """Return the prefix, and masks after it. Raises InputError for tokens after a gap."""
         autoregressive.prefix_length(known)
         return torch.where(known, canvas, self.mask_id)
 
-    def conditional(self, x: Tensor, i: int, generator: Rng = None) -> Tensor:
+    def conditional(self, x: TokenIds, i: int, generator: Rng = None) -> PerSymbol:
         """Return log p(x_i = v | the others) (B, V), by Bayes' rule, for x (B, L).
 
         It is proportional to p(x with v at i): V passes over x. At the last position the model

@@ -15,7 +15,7 @@ from torch import Generator, Tensor, nn
 
 from ..decoding.categorical import choose_sampler
 from ..decoding.generation import Generation
-from ..decoding.protocols import Rng
+from ..shapes import Logits, PerSymbol, PerText, PerToken, Rng, Times, TokenIds, Where  # noqa: F401
 
 
 class Paradigm(Generation, ABC):
@@ -60,7 +60,7 @@ class Paradigm(Generation, ABC):
     # ------------------------------------------------------------------------------- the likelihood
 
     @abstractmethod
-    def nll_bound(self, x: Tensor, generator: Rng = None, num_samples: int = 1) -> Tensor:
+    def nll_bound(self, x: TokenIds, generator: Rng = None, num_samples: int = 1) -> PerText:
         """Return -log p(x) (B,) of x (B, L), nats, or an unbiased estimate of a proven upper bound.
 
         The rows are independent estimates, so their spread gives an honest standard error.
@@ -68,17 +68,17 @@ class Paradigm(Generation, ABC):
         """
 
     @abstractmethod
-    def conditional(self, x: Tensor, i: int, generator: Rng = None) -> Tensor:
+    def conditional(self, x: TokenIds, i: int, generator: Rng = None) -> PerSymbol:
         """Return log p(x_i = v | every other token of x (B, L)), (B, V). x_i itself is not used."""
 
     # --------------------------------------------------------------------------------- the training
 
-    def noise(self, x: Tensor, generator: Rng = None) -> tuple[Tensor, ...]:
+    def noise(self, x: TokenIds, generator: Rng = None) -> tuple[Tensor, ...]:
         """Draw everything random that `loss_terms` needs for tokens x (B, L): tensors (B, ...)."""
         return ()
 
     @abstractmethod
-    def loss_terms(self, x: Tensor, *noise: Any) -> tuple[Tensor, Tensor | int]:
+    def loss_terms(self, x: TokenIds, *noise: Any) -> tuple[Tensor, Tensor | int]:
         """Return the summed loss of tokens x (B, L), nats, and the weight to divide it by.
 
         noise: what `noise(x)` drew. The weight does not depend on the parameters. For any split of
@@ -86,7 +86,7 @@ class Paradigm(Generation, ABC):
         those of its parts, wherever each is computed.
         """
 
-    def loss(self, x: Tensor, generator: Rng = None) -> Tensor:
+    def loss(self, x: TokenIds, generator: Rng = None) -> Tensor:
         """Return the training loss of x (B, L), nats per token; it need not be a bound."""
         total, weight = self.loss_terms(x, *self.noise(x, generator))
         return total / (weight or 1)  # where nothing is a target both are 0
@@ -94,7 +94,7 @@ class Paradigm(Generation, ABC):
     # --------------------------------------------------------------------------------- the sampling
 
     @abstractmethod
-    def prior(self, canvas: Tensor, known: Tensor, generator: Generator) -> Tensor:
+    def prior(self, canvas: TokenIds, known: Where, generator: Generator) -> TokenIds:
         """Return the first state (B, L): noise, with the canvas (B, L) where known (B, L) is true.
 
         Raises InputError if the paradigm cannot condition on tokens at these positions.
@@ -102,13 +102,13 @@ class Paradigm(Generation, ABC):
 
     def trajectory(
         self,
-        canvas: Tensor,
-        known: Tensor,
+        canvas: TokenIds,
+        known: Where,
         generator: Generator,
         steps: int = 64,
         sampler: str | None = None,
         **options: Any,
-    ) -> Iterator[Tensor]:
+    ) -> Iterator[TokenIds]:
         """Yield states (B, L), from the prior to the sample.
 
         canvas (B, L) holds given tokens where known (B, L) is true; they never change. sampler: one

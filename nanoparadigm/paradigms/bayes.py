@@ -1,12 +1,11 @@
 """One token given all others, by Bayes' rule, for any paradigm whose likelihood is exact."""
 
 import torch
-from torch import Tensor
 
-from .base import Paradigm
+from .base import Paradigm, PerSymbol, TokenIds
 
 
-def by_bayes(model: Paradigm, x: Tensor, i: int) -> Tensor:
+def by_bayes(model: Paradigm, x: TokenIds, i: int) -> PerSymbol:
     """Return log p(x_i = v | every other token of x) (B, V), for x (B, L).
 
     It is proportional to p(x with v at i): V calls of `nll_bound`.

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from ..decoding import masked
 from ..errors import InputError
-from .mdlm import MaskedDiffusion, Rng
+from .mdlm import MaskedDiffusion, PerText, Rng, TokenIds, Where
 from .schedules import stratified_uniform
 
 
@@ -27,8 +27,8 @@ class BlockByBlock:
     """Make the sampler that is the next base of a class draw one block after another."""
 
     def __call__(
-        self, model: "BlockDiffusion", z: Tensor, known: Tensor, steps: int, *how: object
-    ) -> Iterator[Tensor]:
+        self, model: "BlockDiffusion", z: TokenIds, known: Where, steps: int, *how: object
+    ) -> Iterator[TokenIds]:
         """Yield z (B, L) after each step of each block. how: `draw` and `generator`."""
         S, L, base = model.block_length, z.shape[1], super()
         view = SimpleNamespace(mask_id=model.mask_id, sampling_schedule=model.sampling_schedule)
@@ -55,27 +55,27 @@ class BlockDiffusion(MaskedDiffusion):
             raise InputError(f"block_length is {block_length}: give 1 or more")
         self.block_length = block_length
 
-    def block(self, x: Tensor, u: Tensor) -> tuple[Tensor, Tensor]:
+    def block(self, x: TokenIds, u: PerText) -> tuple[Where, Where]:
         """Return which tokens of x (B, L) are in the block at u (B,) in (0, 1), and which after."""
         place = torch.arange(x.shape[1], device=x.device) // self.block_length
         mine = (u * (int(place[-1]) + 1)).long()[:, None]
         return place == mine, place > mine
 
-    def noise(self, x: Tensor, generator: Rng = None) -> tuple[Tensor, ...]:
+    def noise(self, x: TokenIds, generator: Rng = None) -> tuple[Tensor, ...]:
         """Draw times t (B,), z (B, L) as in (2) for a random block, and where that is (B, L)."""
         t, z = super().noise(x, generator)
         u = torch.rand(len(x), dtype=t.dtype, device=x.device, generator=generator)
         inside, later = self.block(x, u)
         return t, torch.where(later, self.mask_id, torch.where(inside, z, x)), inside
 
-    def loss_terms(self, x: Tensor, *noise: Tensor) -> tuple[Tensor, Tensor]:
+    def loss_terms(self, x: TokenIds, *noise: Tensor) -> tuple[Tensor, Tensor]:
         """Return the summed cross-entropy of the targets in the block, nats, and their number."""
         t, z, inside = noise
         target = inside if self.hollow else inside & (z == self.mask_id)
         logits = self.net(z, 1 - self.schedule.alpha(t))[target][:, : self.vocab_size]
         return F.cross_entropy(logits, x[target], reduction="sum"), target.sum()
 
-    def nll_bound(self, x: Tensor, generator: Rng = None, num_samples: int = 8) -> Tensor:
+    def nll_bound(self, x: TokenIds, generator: Rng = None, num_samples: int = 8) -> PerText:
         """Return (3) (B,), nats: each sample takes one block, stratified over all, and k in it."""
         (B, L), total, blocks = x.shape, torch.zeros(()), -(-x.shape[1] // self.block_length)
         for d in range(num_samples):

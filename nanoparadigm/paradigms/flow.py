@@ -20,7 +20,7 @@ from torch import Generator, Tensor, nn
 
 from ..decoding import uniform
 from ..errors import InputError, lookup
-from .base import Paradigm, Rng
+from .base import Logits, Paradigm, PerSymbol, PerText, PerToken, Rng, Times, TokenIds, Where
 from .numerics import phi
 from .schedules import SCHEDULES, Schedule, stratified_times, stratified_uniform
 
@@ -36,32 +36,32 @@ class DiscreteFlow(Paradigm):
         self.schedule = lookup("schedule", schedule, SCHEDULES)
         self.sampling_schedule = SCHEDULES["linear"] if self.schedule.clipped else self.schedule
 
-    def corrupt(self, x: Tensor, alpha: Tensor, generator: Rng) -> Tensor:
+    def corrupt(self, x: TokenIds, alpha: Times, generator: Rng) -> TokenIds:
         """Return x (B, L) corrupted with survival probabilities alpha (B,). Equation (1)."""
         u = torch.rand(x.shape, dtype=alpha.dtype, device=x.device, generator=generator)
         noise = torch.randint(self.vocab_size, x.shape, device=x.device, generator=generator)
         return torch.where(u < alpha[:, None], x, noise)
 
-    def leave_one_out(self, z: Tensor, alpha: Tensor) -> Tensor:
+    def leave_one_out(self, z: TokenIds, alpha: Times) -> Logits:
         """Return logits f (B, L, K) of x_i given z (B, L) without z_i, alpha (B,). Equation (2)."""
         return self.net(z, 1 - alpha)[..., : self.vocab_size]
 
-    def likelihood_ratio(self, alpha: Tensor) -> Tensor:
+    def likelihood_ratio(self, alpha: Times) -> Tensor:
         """Return c of (2), (B, 1, 1), for alpha (B,); finite where 1 - alpha rounds to zero."""
         return (self.vocab_size * alpha / (1 - alpha).clamp(min=1e-15))[:, None, None]
 
-    def posterior(self, z: Tensor, alpha: Tensor) -> Tensor:
+    def posterior(self, z: TokenIds, alpha: Times) -> Logits:
         """Return logits (B, L, K) of x_i given all of z. Equation (2)."""
         f = self.leave_one_out(z, alpha)
         copy_logit = self.likelihood_ratio(alpha).log1p().to(f.dtype)
         return f.scatter_add(-1, z[..., None], copy_logit.expand(*z.shape, 1))
 
-    def noise(self, x: Tensor, generator: Rng = None) -> tuple[Tensor, ...]:
+    def noise(self, x: TokenIds, generator: Rng = None) -> tuple[TokenIds, Times]:
         """Draw z (B, L) and alpha (B,), at times spread evenly over the batch."""
         alpha = self.schedule.alpha(stratified_times(len(x), generator, x.device))
         return self.corrupt(x, alpha, generator), alpha
 
-    def loss_terms(self, x: Tensor, z: Tensor, alpha: Tensor) -> tuple[Tensor, Tensor]:
+    def loss_terms(self, x: TokenIds, z: TokenIds, alpha: Times) -> tuple[Tensor, Tensor]:
         """Return the cross-entropy summed over rows, nats per token, each times its alpha, and the
         sum of the alphas. Of f if the network is hollow, otherwise of the posterior, where kept
         tokens teach little: either is least at the true p(x_i | z without z_i)."""
@@ -71,8 +71,8 @@ class DiscreteFlow(Paradigm):
         return ce @ alpha, alpha.sum()
 
     def integrand(
-        self, x: Tensor, z: Tensor, t: Tensor | float, schedule: Schedule | None = None
-    ) -> Tensor:
+        self, x: TokenIds, z: TokenIds, t: Times | float, schedule: Schedule | None = None
+    ) -> PerToken:
         """Return the integrand of (3) for one z (B, L), (B, L) nats. t (B,) in (0, 1)."""
         schedule = schedule or self.schedule
         t = torch.as_tensor(t, dtype=torch.float64, device=x.device).expand(len(x))
@@ -88,8 +88,8 @@ class DiscreteFlow(Paradigm):
         return weight * (log_rho.exp() * phi(d)).scatter(-1, at_z, 0.0).sum(-1)
 
     def nll_bound(
-        self, x: Tensor, generator: Rng = None, num_samples: int = 16, end: float = 1e-3
-    ) -> Tensor:
+        self, x: TokenIds, generator: Rng = None, num_samples: int = 16, end: float = 1e-3
+    ) -> PerText:
         """Return (3) (B,), nats, on the linear schedule, t0 = `end`. t = s^2, s uniform: with t
         uniform the variance is infinite, as a token wrong at t, with chance t, costs log(1/t)/t."""
         if not 0 < end < 1:
@@ -104,16 +104,16 @@ class DiscreteFlow(Paradigm):
         z = self.corrupt(x, alpha, generator)
         return total / num_samples + self.decoding_nll(x, z, alpha).sum(-1)
 
-    def decoding_nll(self, x: Tensor, z: Tensor, alpha: Tensor) -> Tensor:
+    def decoding_nll(self, x: TokenIds, z: TokenIds, alpha: Times) -> PerToken:
         """Return -log p(x_i | z) (B, L), nats: in (3), at t0, where sampling stops and decodes."""
         return F.cross_entropy(self.posterior(z, alpha).mT, x, reduction="none")
 
-    def prior(self, canvas: Tensor, known: Tensor, generator: Generator) -> Tensor:
+    def prior(self, canvas: TokenIds, known: Where, generator: Generator) -> TokenIds:
         """Return random symbols, and the canvas where it is known (B, L)."""
         z = torch.randint(self.vocab_size, known.shape, device=known.device, generator=generator)
         return torch.where(known, canvas, z)
 
-    def conditional(self, x: Tensor, i: int, generator: Rng = None) -> Tensor:
+    def conditional(self, x: TokenIds, i: int, generator: Rng = None) -> PerSymbol:
         """Return log p(x_i | the others) (B, V), x_i replaced by noise, at the level of 1 in L."""
         z, alpha = x.clone(), x.new_full((len(x),), 1 - 1 / x.shape[1], dtype=torch.float64)
         z[:, i] = torch.randint(self.vocab_size, (len(x),), device=x.device, generator=generator)

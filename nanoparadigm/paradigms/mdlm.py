@@ -20,7 +20,7 @@ from torch import Generator, Tensor, nn
 
 from ..decoding import masked
 from ..errors import lookup
-from .base import Paradigm, Rng
+from .base import Logits, Paradigm, PerSymbol, PerText, PerToken, Rng, Times, TokenIds, Where
 from .schedules import SCHEDULES, stratified_times, stratified_uniform
 
 
@@ -42,7 +42,7 @@ class MaskedDiffusion(Paradigm):
 
     # -------------------------------------------------------------------------- (1) the corruption
 
-    def corrupt(self, x: Tensor, t: Tensor, generator: Rng) -> Tensor:
+    def corrupt(self, x: TokenIds, t: Times, generator: Rng) -> TokenIds:
         """Return z (B, L): x (B, L) at times t (B,), partly masked. Equation (1)."""
         survive = self.schedule.alpha(t)[:, None]
         if self.weights is not None:
@@ -52,25 +52,25 @@ class MaskedDiffusion(Paradigm):
 
     # -------------------------------------------------------------------------- (2) the prediction
 
-    def log_probs(self, z: Tensor, noise_level: Tensor) -> Tensor:
+    def log_probs(self, z: TokenIds, noise_level: Times) -> Logits:
         """Return log p(x_i | z) (B, L, V) for z (B, L) and noise levels (B,). Equation (2)."""
         log_p = self.net(z, noise_level)[..., : self.vocab_size].log_softmax(-1)  # nothing on m
         visible = (z != self.mask_id)[..., None]
         itself = z[..., None] == torch.arange(self.vocab_size, device=z.device)
         return torch.where(visible, torch.where(itself, 0.0, -torch.inf).to(log_p.dtype), log_p)
 
-    def cross_entropy(self, x: Tensor, z: Tensor, noise_level: Tensor) -> Tensor:
+    def cross_entropy(self, x: TokenIds, z: TokenIds, noise_level: Times) -> PerToken:
         """Return -log p(x_i | z) (B, L), nats, zero where the token is visible."""
         return -self.log_probs(z, noise_level).gather(-1, x[..., None]).squeeze(-1)
 
     # --------------------------------------------------------------------------- (3) the objective
 
-    def noise(self, x: Tensor, generator: Rng = None) -> tuple[Tensor, ...]:
+    def noise(self, x: TokenIds, generator: Rng = None) -> tuple[Tensor, ...]:
         """Draw times t (B,), spread evenly over the batch, and z (B, L)."""
         t = stratified_times(len(x), generator, x.device)
         return t, self.corrupt(x, t, generator)
 
-    def loss_terms(self, x: Tensor, t: Tensor, z: Tensor) -> tuple[Tensor, Tensor]:
+    def loss_terms(self, x: TokenIds, t: Times, z: TokenIds) -> tuple[Tensor, Tensor]:
         """Return the summed cross-entropy of the targets, nats, and their number.
 
         The targets are the masked tokens, without w: (3) keeps its minimum, and gradients vary far
@@ -80,7 +80,7 @@ class MaskedDiffusion(Paradigm):
         logits = self.net(z, 1 - self.schedule.alpha(t))[target][:, : self.vocab_size]
         return F.cross_entropy(logits, x[target], reduction="sum"), target.sum()
 
-    def integrand(self, x: Tensor, z: Tensor, t: Tensor | float) -> Tensor:
+    def integrand(self, x: TokenIds, z: TokenIds, t: Times | float) -> PerToken:
         """Return the integrand of (3) for one z (B, L), (B, L) nats. t (B,) in (0, 1)."""
         t = torch.as_tensor(t, dtype=torch.float64, device=x.device).expand(len(x))
         ce = self.cross_entropy(x, z, 1 - self.schedule.alpha(t))
@@ -88,7 +88,7 @@ class MaskedDiffusion(Paradigm):
 
     # ------------------------------------------------------------------------------- (4) the bound
 
-    def nll_bound(self, x: Tensor, generator: Rng = None, num_samples: int = 8) -> Tensor:
+    def nll_bound(self, x: TokenIds, generator: Rng = None, num_samples: int = 8) -> PerText:
         """Return (4) (B,), nats, for the sampler that reveals one token at a time in random order,
         the limit of many steps with any schedule. The mask counts of a row are stratified."""
         (B, L), total = x.shape, torch.zeros(())
@@ -103,16 +103,16 @@ class MaskedDiffusion(Paradigm):
 
     # -------------------------------------------------------------------------------- (5) sampling
 
-    def denoise(self, z: Tensor, where: Tensor, noise_level: Tensor) -> Tensor:
+    def denoise(self, z: TokenIds, where: Where, noise_level: Times) -> PerSymbol:
         """Return the logits (n, V) of the n tokens of z (B, L) at `where` (B, L)."""
         rows = where.any(-1)  # the other texts stay as they are and need no network
         return self.net(z[rows], noise_level[rows])[where[rows]][:, : self.vocab_size]
 
-    def prior(self, canvas: Tensor, known: Tensor, generator: Generator) -> Tensor:
+    def prior(self, canvas: TokenIds, known: Where, generator: Generator) -> TokenIds:
         """Return masks, and the canvas where it is known (B, L)."""
         return torch.where(known, canvas, self.mask_id)
 
-    def conditional(self, x: Tensor, i: int, generator: Rng = None) -> Tensor:
+    def conditional(self, x: TokenIds, i: int, generator: Rng = None) -> PerSymbol:
         """Return log p(x_i | the others) (B, V), in one pass with x_i masked."""
         z = x.clone()
         z[:, i] = self.mask_id

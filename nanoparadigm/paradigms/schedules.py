@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ..decoding.protocols import Rng
+from ..shapes import Rng, Times
 
 PI = math.pi
 EPS = 1e-3  # what is left unmasked at the end of MDLM's "log-linear" schedule
@@ -100,7 +100,7 @@ def stratified_uniform(
     return (d + u) / num_samples
 
 
-def stratified_times(n: int, generator: Rng, device: torch.device | None = None) -> Tensor:
+def stratified_times(n: int, generator: Rng, device: torch.device | None = None) -> Times:
     """Draw n times (n,), float64, one in each of n equal parts of (0, 1).
 
     Averages over them are unbiased, and vary much less than over independent times.

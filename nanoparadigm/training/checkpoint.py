@@ -24,7 +24,6 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from itertools import count
-from os import PathLike
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -37,6 +36,7 @@ from .. import files
 from ..atomic import make, sync, without_nan, write_json
 from ..data import tokenizers
 from ..errors import InputError
+from ..files import StrPath
 from ..networks.base import Sizes
 from ..paradigms import Paradigm, build
 
@@ -102,7 +102,7 @@ class Checkpoint:
 
 
 def save(
-    run: str | PathLike,
+    run: StrPath,
     model: Paradigm,
     tokenizer: tokenizers.Tokenizer,
     config: dict,
@@ -126,7 +126,8 @@ def save(
     shutil.rmtree(unfinished, ignore_errors=True)
     try:
         make(unfinished)
-        outline = flatten(training, tensors := {})
+        tensors: dict[str, torch.Tensor] = {}
+        outline = flatten(training, tensors)
         write_json(unfinished / "training.json", outline)
         tokenizer.save(unfinished / "tokenizer.json")
         for file, content in zip(("model", "training"), (model.state_dict(), tensors), strict=True):
@@ -159,9 +160,7 @@ def save(
             shutil.rmtree(old, ignore_errors=True)
 
 
-def load(
-    path: str | PathLike, which: str = "best", device: str | torch.device = "cpu"
-) -> Checkpoint:
+def load(path: StrPath, which: str = "best", device: str | torch.device = "cpu") -> Checkpoint:
     """Load a checkpoint from a run's folder ("best" or "last") or from its own folder.
 
     Raises InputError if the folder is missing or damaged or holds no checkpoint.
@@ -169,7 +168,7 @@ def load(
     return newest(path, which, lambda folder: _load(folder, device))
 
 
-def newest(path: str | PathLike, which: str, read: Callable[[Path], Any]) -> Any:
+def newest(path: StrPath, which: str, read: Callable[[Path], Any]) -> Any:
     """Return read(folder) of a checkpoint; retry if a training has replaced it meanwhile."""
     folder = find(path, which)
     while True:
@@ -199,10 +198,10 @@ def _load(folder: Path, device: str | torch.device) -> Checkpoint:
     return Checkpoint(model.to(device), tokenizer, config, folder)
 
 
-def load_tokenizer(path: str | PathLike) -> tokenizers.Tokenizer:
+def load_tokenizer(path: StrPath) -> tokenizers.Tokenizer:
     """Load only the tokenizer of the checkpoint that `load` would read."""
 
-    def read(folder):
+    def read(folder: Path) -> tokenizers.Tokenizer:
         with blame_checkpoint(folder):
             check_files(folder, read_config(folder), ["tokenizer.json"])
             return tokenizers.load(folder / "tokenizer.json")
@@ -217,7 +216,7 @@ class Step:
     step: Count
 
 
-def steps_done(run: str | PathLike) -> int:
+def steps_done(run: StrPath) -> int:
     """Return the steps that a run has taken up to its last checkpoint, 0 if there is none."""
     if not read_pointer(run):
         return 0
@@ -287,8 +286,8 @@ def check_files(folder: Path, config: dict, names: Iterable[str]) -> None:
             raise ValueError(f"{name} has changed since it was saved")
     # the one checksum that earlier versions kept
     if "vocabulary" in config:
-        found = zlib.crc32((folder / "tokenizer.json").read_bytes())
-        if config["vocabulary"] != found:
+        vocabulary = zlib.crc32((folder / "tokenizer.json").read_bytes())
+        if config["vocabulary"] != vocabulary:
             raise ValueError("tokenizer.json has another vocabulary than the model")
 
 
@@ -315,7 +314,7 @@ def check_sizes(recipe: Recipe, weights: dict[str, torch.Tensor]) -> None:
         raise ValueError(f"block_size {r.block_size} is too long for any machine")
 
 
-def find(path: str | PathLike, which: str = "best") -> Path:
+def find(path: StrPath, which: str = "best") -> Path:
     """Return the folder of a checkpoint: `path` itself, or the one that its run.json names.
 
     Raises InputError if there is none.
@@ -333,7 +332,7 @@ def find(path: str | PathLike, which: str = "best") -> Path:
     return path / name
 
 
-def read_pointer(run: str | PathLike) -> dict[str, str]:
+def read_pointer(run: StrPath) -> dict[str, str]:
     """Return the "last" and "best" checkpoint that run.json names, {} if there is no run.json.
 
     Raises InputError if it is damaged.
@@ -347,17 +346,17 @@ def read_pointer(run: str | PathLike) -> dict[str, str]:
         return asdict(files.read_json(path, Pointer))
 
 
-def checkpoints(run: str | PathLike) -> list[Path]:
+def checkpoints(run: StrPath) -> list[Path]:
     """Return the folders of a run's checkpoints, whether or not run.json names them."""
     return [path for path in written(run) if (path / "config.json").exists()]
 
 
-def written(run: str | PathLike) -> list[Path]:
+def written(run: StrPath) -> list[Path]:
     """Return the paths in a run's folder that are named like its checkpoints, sorted."""
     return sorted(path for path in Path(run).glob("step-*") if OURS.fullmatch(path.name))
 
 
-def set_aside(folder: str | PathLike) -> Path:
+def set_aside(folder: StrPath) -> Path:
     """Rename the folder of an earlier run to NAME.N with the first N that is free; return the path.
 
     Raises InputError if the working directory is in it.
@@ -377,12 +376,12 @@ def free(path: Path) -> Path:
     return next(p for i in count(1) if not (p := path.with_name(f"{path.name}.{i}")).exists())
 
 
-def remove(*runs: str | PathLike) -> None:
+def remove(*folders: StrPath) -> None:
     """Delete all of the runs, or none if one cannot be deleted; keep other files in their folders.
 
     Raises InputError if one may not be deleted, OSError where the disk refuses.
     """
-    runs = [run for run in map(Path, runs) if (run / "run.json").exists()]
+    runs = [run for run in map(Path, folders) if (run / "run.json").exists()]
     for folder in (path for run in runs for path in (run, *written(run))):
         if not os.access(folder, os.W_OK | os.X_OK):
             raise InputError(f"{folder} may not be changed: give `out` a folder of its own")

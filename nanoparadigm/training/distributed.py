@@ -23,6 +23,7 @@ from torch import Tensor, distributed, nn
 
 from ..errors import InputError
 from ..paradigms import Paradigm
+from ..shapes import TokenIds
 
 # A process that ends is noticed at once; one that falls silent, or never comes, after this time.
 # It is longer than an evaluation and a checkpoint, during which the others wait for the first.
@@ -94,18 +95,18 @@ def world_size() -> int:
 
 def all_reduce_sum(*numbers: float) -> list[float]:
     """Return the sum of each number over all processes."""
-    numbers = torch.tensor(numbers, dtype=torch.float64)
+    total = torch.tensor(numbers, dtype=torch.float64)
     if connected():
-        distributed.all_reduce(numbers)
-    return numbers.tolist()
+        distributed.all_reduce(total)
+    return total.tolist()
 
 
 def broadcast(*numbers: float) -> list[float]:
     """Return the numbers that the first process gave; those of the others are ignored."""
-    numbers = torch.tensor(numbers, dtype=torch.float64)
+    first = torch.tensor(numbers, dtype=torch.float64)
     if connected():
-        distributed.broadcast(numbers, 0)
-    return numbers.tolist()
+        distributed.broadcast(first, 0)
+    return first.tolist()
 
 
 def barrier() -> None:
@@ -120,7 +121,7 @@ class LossTerms(nn.Module):
         super().__init__()
         self.model = model
 
-    def forward(self, x: Tensor, *noise: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, x: TokenIds, *noise: Tensor) -> tuple[Tensor, Tensor | int]:
         """Return `model.loss_terms(x, *noise)`."""
         return self.model.loss_terms(x, *noise)
 
@@ -129,16 +130,18 @@ class LossTerms(nn.Module):
         return nullcontext()
 
 
-def parallel(model: Paradigm, rows: int, length: int) -> nn.Module:
+Terms = LossTerms | nn.parallel.DistributedDataParallel
+
+
+def parallel(model: Paradigm, rows: int, length: int) -> Terms:
     """Return `LossTerms` whose backward pass, outside of its `no_sync`, leaves in every process the
     mean over all processes of the gradients that each has accumulated.
 
     rows, length: of the token ids that each process will call it with.
     """
-    terms = LossTerms(model)
     if not connected():
-        return terms
-    terms = nn.parallel.DistributedDataParallel(terms, forward_sync_buffers=False)
+        return LossTerms(model)
+    terms = nn.parallel.DistributedDataParallel(LossTerms(model), forward_sync_buffers=False)
     # In its first step it settles the order in which it adds up, and for three numbers the order
     # changes the rounding. This rehearsal lets a resumed run add up as the steps before it did.
     x = torch.zeros(rows, length, dtype=torch.long, device=model.device)

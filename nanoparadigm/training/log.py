@@ -4,7 +4,6 @@ import json
 import math
 import os
 from dataclasses import dataclass
-from os import PathLike
 from pathlib import Path
 from typing import Annotated
 
@@ -12,6 +11,7 @@ from msgspec import Meta
 
 from .. import atomic, files
 from ..errors import InputError
+from ..files import StrPath
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Log:
     are dropped, and so are all if it is 0.
     """
 
-    def __init__(self, run: str | PathLike, keep_to: int):
+    def __init__(self, run: StrPath, keep_to: int):
         self.path = Path(run) / "log.jsonl"
         atomic.make(self.path.parent)
         kept = [r for r in read_log(run) if r["step"] <= keep_to] if keep_to else []
@@ -61,12 +61,12 @@ class Log:
         return json.dumps(atomic.without_nan(record)) + "\n"
 
 
-def read_log(run: str | PathLike) -> list[dict]:
+def read_log(run: StrPath) -> list[dict]:
     """Return the records of a run's log.jsonl, without lines that are damaged."""
     return read_lines(run)[0]
 
 
-def read_lines(run: str | PathLike) -> tuple[list[dict], list[int]]:
+def read_lines(run: StrPath) -> tuple[list[dict], list[int]]:
     """Return the records of a run's log.jsonl, and the numbers of the lines that are damaged.
 
     A power cut or an editor may have done that. Null in a record is read as NaN.

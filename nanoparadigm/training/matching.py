@@ -1,6 +1,7 @@
 """Build models of equal size, for comparisons."""
 
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 from ..errors import InputError
 from ..networks.base import Sizes
@@ -8,7 +9,7 @@ from ..paradigms import Paradigm, build, parameters
 
 
 def matched(
-    name: str, vocab_size: int, target: int, tolerance: float = 0.02, **options
+    name: str, vocab_size: int, target: int, tolerance: float = 0.02, **options: Any
 ) -> Paradigm:
     """Build a model of about `target` parameters, changing its shape as little as necessary.
 
@@ -53,9 +54,9 @@ def _inner_widths(name: str, vocab_size: int, target: int, options: dict) -> Ite
             yield build(name, vocab_size, **{**options, "n_inner": inner})
 
 
-def build_alike(names: Iterable[str], vocab_size: int, **options) -> dict[str, Paradigm]:
+def build_alike(names: Iterable[str], vocab_size: int, **options: Any) -> dict[str, Paradigm]:
     """Return name -> model: the first as `build` makes it, the others `matched` to its size."""
-    models = {}
+    models: dict[str, Paradigm] = {}
     for name in names:
         if not models:
             models[name] = build(name, vocab_size, **options)

@@ -36,7 +36,7 @@ def make_optimizers(
     matrices = {layer.weight: None for layer in layers}
     others = [p for p in model.parameters() if p not in matrices]
     groups = [dict(params=others, weight_decay=0.0)]
-    optimizers = []
+    optimizers: list[torch.optim.Optimizer] = []
     if muon_lr > 0:
         optimizers.append(Muon(layers, muon_lr, weight_decay=weight_decay))
     else:
@@ -85,7 +85,7 @@ class Muon(torch.optim.Optimizer):
         super().__init__([group], dict(lr=lr, momentum=momentum, weight_decay=weight_decay))
 
     @torch.no_grad()
-    def step(self) -> None:
+    def step(self) -> None:  # type: ignore[override]  # it takes no closure
         """Move every weight that has a gradient by the equations at the head of this file."""
         for group in self.param_groups:
             mu, alike = group["momentum"], defaultdict(list)

@@ -2,8 +2,7 @@
 
 import math
 from dataclasses import asdict, dataclass
-from os import PathLike
-from typing import Annotated
+from typing import Annotated, Any, Self
 
 import torch
 from msgspec import Meta
@@ -11,6 +10,7 @@ from msgspec import Meta
 from .. import files
 from ..data import corpora
 from ..errors import InputError
+from ..files import StrPath
 from ..paradigms import Paradigm
 from . import checkpoint
 from .optimizer import Muon
@@ -29,14 +29,14 @@ class Began:
     settings: Settings
 
     @classmethod
-    def of(cls, saved: checkpoint.Checkpoint) -> "Began":
+    def of(cls, saved: checkpoint.Checkpoint) -> Self:
         """Read a checkpoint. Raises InputError if something is missing."""
         source = f"{saved.folder}/config.json"
         return files.typed(saved.config, cls, source, checkpoint.RESTART)
 
 
 def check_same(
-    run: str | PathLike,
+    run: StrPath,
     saved: checkpoint.Checkpoint,
     model: Paradigm,
     data: corpora.TokenizedCorpus,
@@ -47,6 +47,7 @@ def check_same(
     RESUMABLE settings may differ.
     """
     began = Began.of(saved)
+    assert saved.model.recipe and model.recipe  # `build` made both
     old = saved.model.recipe | asdict(began.settings)
     for name, value in (model.recipe | asdict(settings)).items():
         if name not in RESUMABLE and old.get(name) != value:
@@ -131,7 +132,7 @@ def check_moments(
     """
     parameters = dict(enumerate(p for group in optimizer.param_groups for p in group["params"]))
     for i, found in state.items():
-        wanted = dict.fromkeys(MOMENTS[type(optimizer)], parameters.get(i))
+        wanted: dict[str, Any] = dict.fromkeys(MOMENTS[type(optimizer)], parameters.get(i))
         if "step" in wanted:
             wanted["step"] = torch.empty(())
         if i not in parameters or checkpoint.shapes(found) != checkpoint.shapes(wanted):

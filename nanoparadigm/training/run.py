@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import asdict
-from os import PathLike
+from typing import Any, Self
 
 import torch
 from torch import Tensor
@@ -22,8 +22,10 @@ from .. import atomic
 from ..data import corpora
 from ..errors import InputError
 from ..evaluate.likelihood import nats_per_token
+from ..files import StrPath
 from ..networks.base import Dropout, largest_weight
 from ..paradigms import Paradigm
+from ..shapes import TokenIds
 from . import checkpoint, distributed
 from .log import Log
 from .optimizer import make_optimizers
@@ -41,7 +43,7 @@ class TrainingRun:
 
     batches: the windows of each step, (rows, L), as an iterator. step, total_steps: optimiser steps
     taken, and to take. seconds: of training so far. best: the lowest validation so far, in nats per
-    token. stopping: whether a process was asked to stop.
+    token. stopping: how many processes were asked to stop.
     """
 
     def __init__(
@@ -49,19 +51,19 @@ class TrainingRun:
         model: Paradigm,
         data: corpora.TokenizedCorpus,
         settings: Settings,
-        run: str | PathLike | None = None,
+        run: StrPath | None = None,
         resume: bool = False,
         stop: Callable[[], bool] = lambda: False,
         lock: AbstractContextManager | None = None,
     ):
         self.model, self.data, self.settings = model, data, settings
-        self.run, self.resume, self.stop = run, resume, stop
+        self.run, self.resume, self.stop = run or "", resume, stop
         self.rank, self.world_size = distributed.rank(), distributed.world_size()
         writes = run and self.rank == 0
-        self.lock = (lock or atomic.sole_writer(run)) if writes else nullcontext()
-        self.step, self.seconds, self.best, self.stopping = 0, 0.0, math.inf, False
+        self.lock = (lock or atomic.sole_writer(self.run)) if writes else nullcontext()
+        self.step, self.seconds, self.best, self.stopping = 0, 0.0, math.inf, 0.0
 
-    def __enter__(self) -> "TrainingRun":
+    def __enter__(self) -> Self:
         with ExitStack() as stack:  # frees the lock if the rest fails
             stack.enter_context(self.lock)
             self.prepare()
@@ -71,12 +73,12 @@ class TrainingRun:
             self.held = stack.pop_all()
         return self
 
-    def __exit__(self, *error):
+    def __exit__(self, *error: Any) -> bool | None:
         return self.held.__exit__(*error)
 
     # ----------------------------------------------------------------------------- before the loop
 
-    def prepare(self):
+    def prepare(self) -> None:
         """Make the generators, the batches and the optimisers of a training that begins."""
         data, settings = self.data, self.settings
         self.device = resolve_device(settings.device)
@@ -98,7 +100,7 @@ class TrainingRun:
         )
         self.total_steps = total_steps(settings, data)
 
-    def go_on(self):
+    def go_on(self) -> None:
         """Put everything back as it was at the last checkpoint of the run."""
         saved = checkpoint.load(self.run, "last", self.device)
         check_same(self.run, saved, self.model, self.data, self.settings)
@@ -111,7 +113,7 @@ class TrainingRun:
                 "are asked for: ask for more, or start a new run in another folder"
             )
 
-    def connect(self):
+    def connect(self) -> None:
         """Agree with the other processes on the step, open the log, and make `terms`, the loss."""
         if distributed.broadcast(self.step) != [self.step]:
             raise InputError(
@@ -132,7 +134,7 @@ class TrainingRun:
         yield
         self.seconds += time.perf_counter() - began
 
-    def loss_and_gradients(self, x: Tensor) -> float:
+    def loss_and_gradients(self, x: TokenIds) -> float:
         """Return the loss of windows x (rows, L), nats per token, with its gradient in `p.grad`.
 
         Each process reads rows of its own, and all of them get the loss and the gradient of the
@@ -154,7 +156,7 @@ class TrainingRun:
                 p.grad *= self.world_size / (weight or 1)
         return loss
 
-    def update(self):
+    def update(self) -> None:
         """Clip the gradient, and step every optimiser at its learning rate of this step."""
         if self.settings.grad_clip:
             torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.settings.grad_clip)
@@ -187,7 +189,7 @@ class TrainingRun:
         check_finite("validation", val, self.step, self.settings)
         return dict(val=val, val_se=val_se)
 
-    def log_and_save(self, record: dict):
+    def log_and_save(self, record: dict) -> None:
         """Log the record every `log_interval` steps and after an evaluation; save a checkpoint
         after an evaluation or if asked to stop.
 
@@ -204,12 +206,12 @@ class TrainingRun:
         if self.stopping:
             distributed.barrier()  # whoever started the processes may end all once one has ended
 
-    def check_weights(self):
+    def check_weights(self) -> None:
         """Raise InputError if a weight is not finite, in any process."""
         largest = distributed.all_reduce_sum(largest_weight(self.model))[0]
         check_finite("largest weight", largest, self.step, self.settings)
 
-    def save(self, record: dict):
+    def save(self, record: dict) -> None:
         """Write a checkpoint: the run's last, and its best if no validation was as low before."""
         val = record.get("val", math.inf)
         improved, self.best = val < self.best, min(self.best, val)
@@ -240,7 +242,7 @@ def rows_per_process(settings: Settings) -> int:
     return settings.batch_size // world_size
 
 
-def check_finite(name: str, value: float, step: int, settings: Settings):
+def check_finite(name: str, value: float, step: int, settings: Settings) -> None:
     """Raise InputError if a number of the training is not finite: the training diverged.
 
     Call it in all processes with a number that all of them share.
@@ -254,7 +256,7 @@ def check_finite(name: str, value: float, step: int, settings: Settings):
 
 
 def backward(
-    terms: distributed.LossTerms, batch: list[Tensor], settings: Settings, device: torch.device
+    terms: distributed.Terms, batch: list[Tensor], settings: Settings, device: torch.device
 ) -> tuple[float, float]:
     """Accumulate the gradients of a process's rows, in `grad_accumulation` parts.
 

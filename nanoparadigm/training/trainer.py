@@ -6,9 +6,9 @@ windows of the validation split with fixed noise. `TrainingRun` holds the parts 
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
-from os import PathLike
 
 from ..data.corpus import TokenizedCorpus
+from ..files import StrPath
 from ..paradigms import Paradigm
 from .run import TrainingRun
 from .settings import Settings
@@ -18,7 +18,7 @@ def train(
     model: Paradigm,
     data: TokenizedCorpus,
     settings: Settings | None = None,
-    run: str | PathLike | None = None,
+    run: StrPath | None = None,
     resume: bool = False,
     stop: Callable[[], bool] = lambda: False,
     lock: AbstractContextManager | None = None,
