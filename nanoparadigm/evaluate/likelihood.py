@@ -12,8 +12,10 @@ from ..data.corpus import TokenizedCorpus
 from ..networks.base import check_weights
 from ..paradigms import Paradigm
 
-MAX_LOGITS = 2**26  # that a network is asked for in one call: a quarter of a gigabyte
-MIN_BLOCKS = 8  # of a text, from whose spread its standard error is taken
+MAX_LOGITS = 2**26
+"""how many logits a network is asked for in one call: a quarter of a gigabyte"""
+MIN_BLOCKS = 8
+"""of a text, from whose spread its standard error is taken"""
 
 Windows = list[tuple[Tensor, Tensor]]
 """pairs of windows (n, L) and their nats (n,): the full windows first, then any shorter one"""
