@@ -22,6 +22,20 @@ def arbitrary(block_length, seed=0):
     return BlockDiffusion(exact.RandomTable(V + 1, V + 1, L, seed), V, block_length=block_length)
 
 
+class LeftOut(torch.nn.Module):
+    """A hollow network: what the one inside says of each token when that token is masked."""
+
+    hollow = True
+
+    def __init__(self, net):
+        super().__init__()
+        self.net = net
+
+    def forward(self, z, t=None):
+        hidden = (torch.where(torch.arange(L) == i, V, z) for i in range(L))
+        return torch.stack([self.net(each)[:, i] for i, each in enumerate(hidden)], 1)
+
+
 def log_p(model, x, shown):
     """log p(x_i | the tokens shown) (n, L), every other token masked."""
     z = torch.where(shown, x, model.mask_id)
@@ -133,6 +147,46 @@ def test_the_loss_is_the_mean_over_blocks_of_what_the_bound_weighs(block_length)
     )
     assert (z == x)[place < first[:, None]].all()
     assert (z == model.mask_id)[place > last[:, None]].all()
+
+
+@pytest.mark.parametrize("block_length", [1, 2, 4])
+def test_the_loss_of_a_hollow_network_is_the_bound_per_token(block_length, repeats=200, n=64):
+    """All of the block are then targets, and blocks of one length count alike."""
+    model = BlockDiffusion(LeftOut(arbitrary(block_length).net), V, block_length=block_length)
+    for x in WORLD[[5, 44, 63]]:
+        losses = [model.loss(x.expand(n, L), g) for g in map(generator, range(repeats))]
+        losses = torch.stack(losses)
+        error = losses.std() / repeats**0.5
+        assert (losses.mean() - bound(model, x[None]) / L).abs() <= 4.5 * error + 1e-9
+
+
+@pytest.mark.parametrize("options", BlockDiffusion.decodings.values(), ids=str)
+def test_blocks_are_drawn_from_left_to_right_and_what_is_drawn_stays(options):
+    model, nothing = arbitrary(2), torch.zeros(500, L, dtype=torch.bool)
+    options = {key: value for key, value in options.items() if key != "blocks"}
+    states = model.trajectory(nothing.long(), nothing, generator(), **{"steps": 8} | options)
+    for (first, last), (then, _) in itertools.pairwise(z.split(2, 1) for z in states):
+        begun = (last != model.mask_id).any(1)
+        assert (first[begun] != model.mask_id).all() and (then[begun] == first[begun]).all()
+    assert not nothing.any()
+
+
+@pytest.mark.parametrize("block_length", [1, 2, 3])
+def test_the_steps_are_shared_by_the_blocks(block_length, steps=6):
+    model, nothing = arbitrary(block_length), torch.zeros(1, L, dtype=torch.bool)
+    _, *states = model.trajectory(nothing.long(), nothing, generator(), steps=steps)
+    share = math.ceil(steps * block_length / L)
+    assert len(states) == share * len(parts(model)) and (states[-1] < V).all()
+
+
+def test_tokens_given_anywhere_are_seen_from_the_first_block_on():
+    """One of two is given in each of two blocks: the other is drawn from left to right."""
+    model, given = arbitrary(2), torch.tensor([V, 1, 2, V])
+    known = given != V
+    first, last = (log_p(model, WORLD, shown) for shown in (known, known | upto([0])))
+    p = (first[:, 0] + last[:, 3]).exp() * (WORLD == given)[:, known].all(1)
+    x = model.fill(given.tolist(), 20_000, generator(), sampler="first_hitting")
+    assert exact.fits(x, p)
 
 
 def test_a_length_of_a_block_is_a_whole_number_of_one_or_more():

@@ -105,6 +105,16 @@ def test_a_finished_block_never_changes(name, length, blocks):
         assert (following[:, :finished] == state[:, :finished]).all()
 
 
+def test_every_text_may_have_gaps_of_its_own():
+    """Block by block too: no gap is left, and what is given in one text is not in another."""
+    model, length = awake("diffusion"), 2 * BLOCK + 7
+    x, _ = canvas(length, [])
+    known = torch.rand(x.shape, generator=generator(3)) < 0.5
+    *_, (text, _) = model.generate(x, given := known.clone(), generator(), steps=3)
+    assert (text[known] == x[known]).all() and (text < V).all()
+    assert (given == known).all()
+
+
 @pytest.mark.parametrize(
     "length, blocks, sizes",
     [

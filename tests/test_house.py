@@ -3,6 +3,7 @@
 import ast
 import io
 import os
+import pkgutil
 import re
 import shutil
 import sys
@@ -19,6 +20,8 @@ from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
 import nanoparadigm
+from nanoparadigm import evaluate
+from nanoparadigm.decoding import autoregressive, masked, uniform
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 LIBRARY = sorted((ROOT / "nanoparadigm").rglob("*.py"))
@@ -240,6 +243,18 @@ def test_the_glossary_names_what_the_code_names():
     words = set(re.findall(r"[A-Za-z_]+", " ".join(re.findall(r"`([^`]+)`", " ".join(cells)))))
     code = {word for path in LIBRARY for word in re.findall(r"\w+", read(path))}
     assert len(words) > 50 and words <= code
+
+
+def test_the_page_on_the_package_has_every_public_name():
+    """And every sampler, each as what it is: the path on the page leads to the same object."""
+    entries = re.findall(r"^\.\. auto\w+:: ([\w.]+)$", read("book/api.md"), re.MULTILINE)
+    shown = {(path.rpartition(".")[2], id(pkgutil.resolve_name(path))) for path in entries}
+    assert len(shown) == len(entries)
+    public = [(name, module) for module in (nanoparadigm, evaluate) for name in module.__all__]
+    wanted = {(name, id(getattr(module, name))) for name, module in public}
+    for samplers in (decoding.SAMPLERS for decoding in (autoregressive, masked, uniform)):
+        wanted |= {(sampler.__name__, id(sampler)) for sampler in samplers.values()}
+    assert sorted(name for name, _ in wanted - shown) == []
 
 
 @pytest.mark.skipif(not shutil.which("make"), reason="needs make")

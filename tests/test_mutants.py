@@ -7,6 +7,7 @@ import inspect
 import laws
 import pytest
 import test_automaton
+import test_block
 import test_contract
 import test_decoding
 import test_masked
@@ -29,6 +30,7 @@ from nanoparadigm.paradigms import (
     MaskedDiffusion,
     schedules,
 )
+from nanoparadigm.paradigms.block import BlockByBlock, BlockDiffusion
 from nanoparadigm.studies.schedules import bounds
 
 
@@ -43,6 +45,23 @@ def causality(name):
 def parts(name):
     law = test_contract.test_the_loss_of_a_batch_is_made_of_the_terms_of_its_parts
     return lambda: law(name, "transformer")
+
+
+def block_law(law, *arguments):
+    return lambda: getattr(test_block, law)(*arguments)
+
+
+def block_mean(block_length):
+    return block_law("test_the_estimate_has_the_mean_of_the_bound", block_length)
+
+
+def block_loss(block_length):
+    return block_law("test_the_loss_is_the_mean_over_blocks_of_what_the_bound_weighs", block_length)
+
+
+def block_sampler(block_length):
+    law = "test_the_sampler_has_its_law"
+    return block_law(law, block_length, dict(sampler="first_hitting"))
 
 
 def flow_is_tight():
@@ -463,6 +482,220 @@ MUTANTS = {
         "self.schedule.alpha(t**2)",
         test_masked.test_corruption_masks_at_the_rate_of_the_schedule,
     ),
+    "every block one token early": (
+        BlockDiffusion.block,
+        "torch.arange(x.shape[1], device=x.device)",
+        "torch.arange(1, x.shape[1] + 1, device=x.device)",
+        block_mean(2),
+    ),
+    "the last block never chosen": (
+        BlockDiffusion.block,
+        "(int(place[-1]) + 1)",
+        "max(int(place[-1]), 1)",
+        block_mean(2),
+    ),
+    "the block itself among the later ones": (
+        BlockDiffusion.block,
+        "place > mine",
+        "place >= mine",
+        block_mean(2),
+    ),
+    "the next block in sight": (
+        BlockDiffusion.block,
+        "place > mine",
+        "place > mine + 1",
+        block_mean(1),
+    ),
+    "trained with the later blocks clean": (
+        BlockDiffusion.noise,
+        "torch.where(later, self.mask_id, torch.where(inside, z, x))",
+        "torch.where(inside, z, x)",
+        block_loss(2),
+    ),
+    "trained with the earlier blocks as noisy as its own": (
+        BlockDiffusion.noise,
+        "torch.where(inside, z, x)",
+        "z",
+        block_loss(2),
+    ),
+    "early blocks trained at early times": (
+        BlockDiffusion.noise,
+        "u = torch.rand(len(x), dtype=t.dtype, device=x.device, generator=generator)",
+        "u = t",
+        block_law("test_the_loss_of_a_hollow_network_is_the_bound_per_token", 2),
+    ),
+    "later blocks pay in training": (
+        BlockDiffusion.loss_terms,
+        "inside & (z == self.mask_id)",
+        "z == self.mask_id",
+        block_loss(2),
+    ),
+    "only masked tokens of a block pay in a loss called the bound": (
+        BlockDiffusion.loss_terms,
+        "inside if self.hollow else ",
+        "",
+        block_law("test_the_loss_of_a_hollow_network_is_the_bound_per_token", 4),
+    ),
+    "the mask among the predictions of a block": (
+        BlockDiffusion.loss_terms,
+        "[:, : self.vocab_size]",
+        "",
+        block_loss(3),
+    ),
+    "a bound of one block for that of all": (
+        BlockDiffusion.nll_bound,
+        "blocks * inside.sum(-1) / k",
+        "inside.sum(-1) / k",
+        block_mean(2),
+    ),
+    "a short last block weighed as a whole one": (
+        BlockDiffusion.nll_bound,
+        "blocks * inside.sum(-1) / k",
+        "blocks * self.block_length / k",
+        block_mean(3),
+    ),
+    "a short last block not counted": (
+        BlockDiffusion.nll_bound,
+        "-(-x.shape[1] // self.block_length)",
+        "x.shape[1] // self.block_length",
+        block_mean(3),
+    ),
+    "mask counts of a block one too low": (
+        BlockDiffusion.nll_bound,
+        ".ceil()",
+        ".floor()",
+        block_mean(4),
+    ),
+    "as many masks as the block comes late": (
+        BlockDiffusion.nll_bound,
+        "u * blocks % 1 *",
+        "u *",
+        block_mean(2),
+    ),
+    "masks counted in the block and drawn from all of the text": (
+        BlockDiffusion.nll_bound,
+        "torch.where(inside, torch.rand(B, L, device=x.device, generator=generator), 2.0)",
+        "torch.rand(B, L, device=x.device, generator=generator)",
+        block_mean(2),
+    ),
+    "a bound that reads the later blocks": (
+        BlockDiffusion.nll_bound,
+        " | later",
+        "",
+        block_mean(2),
+    ),
+    "a bound in which the later blocks pay": (
+        BlockDiffusion.nll_bound,
+        "(ce * inside)",
+        "ce",
+        block_mean(2),
+    ),
+    "two blocks drawn as one": (
+        BlockByBlock.__call__,
+        "range(S, L + S, S)",
+        "range(2 * S, L + 2 * S, S)",
+        block_sampler(2),
+    ),
+    "a short last block never drawn": (
+        BlockByBlock.__call__,
+        "range(S, L + S, S)",
+        "range(S, L + 1, S)",
+        block_law("test_the_steps_are_shared_by_the_blocks", 3),
+    ),
+    "all steps in every block": (
+        BlockByBlock.__call__,
+        "-(-steps * S // L)",
+        "steps",
+        block_law("test_the_steps_are_shared_by_the_blocks", 2),
+    ),
+    "steps of a block rounded down": (
+        BlockByBlock.__call__,
+        "-(-steps * S // L)",
+        "steps * S // L",
+        block_law("test_the_steps_are_shared_by_the_blocks", 3),
+    ),
+    "a block drawn by the logits of the last one": (
+        BlockByBlock.__call__,
+        "F.pad(where, (0, rest.shape[1]))",
+        "F.pad(where, (rest.shape[1], 0))",
+        block_sampler(2),
+    ),
+    "what is given after a block not seen": (
+        BlockByBlock.__call__,
+        "torch.cat([z, rest], 1)",
+        "torch.cat([z, torch.full_like(rest, model.mask_id)], 1)",
+        block_law("test_tokens_given_anywhere_are_seen_from_the_first_block_on"),
+    ),
+    "what is given after a block overwritten": (
+        BlockByBlock.__call__,
+        "torch.cat([state, z[:, end:]], dim=1)",
+        "torch.cat([state, torch.full_like(z[:, end:], model.mask_id)], dim=1)",
+        lambda: test_contract.test_what_is_known_stays_and_no_blank_survives("block", None, {}, 2),
+    ),
+    "what is given masked again": (
+        BlockByBlock.__call__,
+        "known[:, :end], -(",
+        "known[:, :end] & False, -(",
+        lambda: test_decoding.test_every_decoding_keeps_the_contract_at_any_length(
+            "block", "remasking", 3
+        ),
+    ),
+    "a finished block masked again": (
+        BlockByBlock.__call__,
+        "known[:, :end] = True",
+        "pass",
+        block_law(
+            "test_blocks_are_drawn_from_left_to_right_and_what_is_drawn_stays", dict(eta=4.0)
+        ),
+    ),
+    "finished blocks noted in the caller's own tensor": (
+        BlockByBlock.__call__,
+        "known.clone()",
+        "known",
+        block_law("test_blocks_are_drawn_from_left_to_right_and_what_is_drawn_stays", {}),
+    ),
+    "what is written noted in the caller's own tensor": (
+        blocks.in_blocks,
+        "known.clone()",
+        "known",
+        test_decoding.test_every_text_may_have_gaps_of_its_own,
+    ),
+    "a block wider than half of what the network reads": (
+        blocks.in_blocks,
+        "max(context // 2, 1)",
+        "context",
+        lambda: test_decoding.test_blocks_are_as_many_as_were_asked_for_and_nearly_alike(
+            31, None, [6, 6, 6, 6, 6, 1]
+        ),
+    ),
+    "a block one token wider than allowed": (
+        blocks.cut,
+        "i < gaps[0] + most",
+        "i <= gaps[0] + most",
+        lambda: test_decoding.test_blocks_are_as_many_as_were_asked_for_and_nearly_alike(
+            31, None, [6, 6, 6, 6, 6, 1]
+        ),
+    ),
+    "blocks that do not share what is left": (
+        blocks.cut,
+        "left - 1",
+        "left",
+        lambda: test_decoding.test_blocks_are_as_many_as_were_asked_for_and_nearly_alike(
+            12, 5, [3, 3, 2, 2, 2]
+        ),
+    ),
+    "the text before a gap not in sight": (
+        blocks.window,
+        "max(start - (room - after), 0)",
+        "start",
+        lambda: test_decoding.test_the_text_after_a_gap_is_in_sight("diffusion"),
+    ),
+    "a gap in some texts only": (
+        blocks.gaps_of,
+        ".any(0)",
+        ".all(0)",
+        test_decoding.test_every_text_may_have_gaps_of_its_own,
+    ),
 }
 
 
@@ -492,6 +725,6 @@ def test_every_mutant_dies(name, monkeypatch):
 def test_their_number_only_rises():
     """Here, and in the tables of faults outside the paradigms."""
     tables = dict(ruler=14, training=113, measuring=132, studies=126)
-    assert len(MUTANTS) >= 67
+    assert len(MUTANTS) >= 101
     for name, least in tables.items():
         assert len(importlib.import_module(f"test_mutants_{name}").MUTANTS) >= least, name

@@ -28,6 +28,7 @@ sys.path.insert(0, str(ROOT / "book"))
 
 import assets  # noqa: E402
 import chapters  # noqa: E402
+import docstrings  # noqa: E402
 
 import student  # noqa: E402
 
@@ -200,6 +201,33 @@ def test_every_page_leads_to_the_repository(site):
     for page in pages():
         links = [tag["href"] for tag in site.soup(page)("a", href=True)]
         assert chapters.repository() in links
+
+
+def test_the_page_on_the_package_is_prose_code_and_signatures(site):
+    article = site.soup("book/api").select_one("article")
+    assert "`" not in article.text and not article.select(".system-message, cite, .problematic")
+    build = article.find(id="nanoparadigm.build")
+    assert re.sub(r"\s", "", build.text).startswith("build(name:str,vocab_size:int,*,")
+    explained = build.find_next_sibling("dd")("code")
+    assert {"vocab_size", "network", "options", "Sizes"} <= {code.text for code in explained}
+    steps = article.find(id="nanoparadigm.Settings.max_steps").text
+    assert steps.strip().startswith("max_steps: int = 2000")
+    (rates,) = article.select("dd pre")
+    assert rates.text.lstrip().startswith("rate(z_i -> j)")
+    assert article.select("dd a[href='#nanoparadigm.evaluate.measure'] code")
+
+
+@pytest.mark.parametrize(
+    "docstring, found",
+    [
+        ("`x` as `a * b`s: |y|_", r"\ :py:obj:`x`\  as \ ``a * b``\ s: \|y\|\_"),
+        ("A\n\n    p = q_i\n\nB", "A\n\n.. code-block:: text\n\n    p = q_i\n\nB"),
+        ("With n: it. n: how many.", r"With n: it. \ :py:obj:`n`\ : how many."),
+        ("x, z (B, L): nz: no.", r"\ :py:obj:`x`\ , \ :py:obj:`z`\  (B, L): nz: no."),
+    ],
+)
+def test_a_docstring_becomes_markup_of_the_pages(docstring, found):
+    assert docstrings.rst(docstring, ["n", "x", "z"]) == found
 
 
 def test_no_page_loads_scripts_it_does_not_need(site):
@@ -473,6 +501,15 @@ def test_no_equation_is_cut_or_meets_its_number(width, never, site, browser, add
             equations += found["equations"]
             assert not any(found[fault] for fault in never.split()), (page, found)
     assert equations > 50
+
+
+@pytest.mark.parametrize("width", [1440, 390])
+def test_no_signature_is_wider_than_its_place(width, browser, address, screen):
+    screen(width)
+    browser.open(f"{address}/book/api.html")
+    assert not browser.ask(CUT)["sideways"]
+    wide = "[...document.querySelectorAll('dt, dd')].filter(e => e.scrollWidth > e.clientWidth + 1)"
+    assert browser.ask(f"{wide}.length") == 0
 
 
 def test_the_front_page_shows_the_race_above_the_fold(browser, address, screen):

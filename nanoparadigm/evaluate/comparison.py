@@ -22,8 +22,10 @@ from .likelihood import (
 )
 from .tables import Row
 
-MAX_COUNTED_TOKENS = 12_000_000  # by n-gram models: more take minutes and gigabytes
-MAX_CANDIDATES = 2_000  # ids that an autoregressive model tries one by one
+MAX_COUNTED_TOKENS = 12_000_000
+"""how many tokens n-gram models count: more take minutes and gigabytes"""
+MAX_CANDIDATES = 2_000
+"""how many ids an autoregressive model tries one by one"""
 
 
 def baselines(data: TokenizedCorpus, orders: Sequence[int] = (0, 1, 3, 5)) -> list[Row]:

@@ -15,7 +15,8 @@ from ..shapes import TokenIds
 from .cost import counting
 from .likelihood import Estimate, Windows
 
-SLIP = 1e-3  # the smoothing under which samples with mistakes are scored: the chance of a slip
+SLIP = 1e-3
+"""the smoothing under which samples with mistakes are scored: the chance of a slip"""
 
 
 @torch.no_grad()

@@ -13,8 +13,10 @@ from ..networks.base import check_weights
 from ..paradigms import Paradigm
 from ..shapes import PerText, TokenIds
 
-MAX_LOGITS = 2**26  # that a network is asked for in one call: a quarter of a gigabyte
-MIN_BLOCKS = 8  # of a text, from whose spread its standard error is taken
+MAX_LOGITS = 2**26
+"""how many logits a network is asked for in one call: a quarter of a gigabyte"""
+MIN_BLOCKS = 8
+"""of a text, from whose spread its standard error is taken"""
 
 Windows = list[tuple[TokenIds, PerText]]
 """pairs of windows (n, L) and their nats (n,): the full windows first, then any shorter one"""

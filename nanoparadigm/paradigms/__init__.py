@@ -42,6 +42,7 @@ PRESETS = {
     "mamba": Preset(Autoregressive, "mamba", "autoregressive (Mamba)", "#CC79A7", "D"),
     "block": Preset(BlockDiffusion, "hollow", "block diffusion", "#A6761D", "v", compared=False),
 }
+"""name -> what `build` makes under it, and how that is shown"""
 
 
 def build(

@@ -30,7 +30,7 @@ class BlockByBlock:
         self, model: "BlockDiffusion", z: TokenIds, known: Where, steps: int, *how: object
     ) -> Iterator[TokenIds]:
         """Yield z (B, L) after each step of each block. how: `draw` and `generator`."""
-        S, L, base = model.block_length, z.shape[1], super()
+        S, L, base, known = model.block_length, z.shape[1], super(), known.clone()
         view = SimpleNamespace(mask_id=model.mask_id, sampling_schedule=model.sampling_schedule)
         for end in range(S, L + S, S):
             # the denoiser of a text z (B, end) that is followed by the rest (B, L - end)
@@ -40,6 +40,7 @@ class BlockByBlock:
             for state in base.__call__(view, z[:, :end], known[:, :end], -(-steps * S // L), *how):  # type: ignore[operator]
                 z = torch.cat([state, z[:, end:]], dim=1)
                 yield z
+            known[:, :end] = True  # a finished block is never masked again
 
 
 class BlockDiffusion(MaskedDiffusion):

@@ -90,6 +90,7 @@ _ALL = [
     ),
 ]
 SCHEDULES = {schedule.name: schedule for schedule in _ALL}
+"""name -> Schedule"""
 
 
 def stratified_uniform(
