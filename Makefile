@@ -68,7 +68,7 @@ fuzz: $(STAMP)  ## twenty thousand hostile inputs, some half an hour
 	OMP_NUM_THREADS=1 $(BIN)/python tests/hostile/run.py --cases 20000
 
 test-slurm: $(STAMP)  ## a study on a SLURM cluster of this one machine (Debian), some four minutes
-	tests/slurm.sh
+	tests/studies/slurm.sh
 
 format: $(STAMP)  ## let ruff mend and lay out the code
 	$(BIN)/ruff check --fix

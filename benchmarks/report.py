@@ -2,7 +2,7 @@
 
     python benchmarks/report.py          after any of the benchmarks; needs no measuring
 
-No number on them is typed by hand: tests/test_benchmarks.py sees to it that all are up to date.
+No number on them is typed by hand: tests/house/test_benchmarks.py sees to it that all are up to date.
 """
 
 import json

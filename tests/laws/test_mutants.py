@@ -8,13 +8,13 @@ import laws
 import pytest
 import test_automaton
 import test_block
+import test_categorical
 import test_contract
 import test_decoding
 import test_mdlm
 import test_networks
-import test_categorical
-import test_selective_scan
 import test_schedules
+import test_selective_scan
 import torch
 from helpers import plant
 
@@ -35,7 +35,9 @@ from nanoparadigm.studies.schedules import bounds
 
 
 def scan_law(form):
-    return lambda: test_selective_scan.test_equals_the_loop_in_float64(test_selective_scan.FORMS[form], 37, False)
+    return lambda: test_selective_scan.test_equals_the_loop_in_float64(
+        test_selective_scan.FORMS[form], 37, False
+    )
 
 
 def causality(name):

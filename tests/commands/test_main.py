@@ -19,7 +19,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from helpers import COMPARED
+from helpers import COMPARED, ROOT
 from safetensors.torch import save_file
 from tqdm import tqdm
 
@@ -43,7 +43,6 @@ from nanoparadigm.training.log import Log, read_log
 from nanoparadigm.training.settings import Settings
 from nanoparadigm.training.trainer import train
 
-ROOT = Path(__file__).parents[1]
 LINES = "the cat sat on the mat\n", "a dog ran to a red hut\n", "the hen hid in the hay\n"
 TEXT = "".join(random.Random(0).choices(LINES, k=40))
 

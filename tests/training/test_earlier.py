@@ -17,7 +17,7 @@ from helpers import ROOT, generator
 from nanoparadigm import Settings, build, corpora, evaluate, load, train
 from nanoparadigm.training.log import read_log
 
-EARLIER = ROOT / "tests/earlier"
+EARLIER = ROOT / "tests/training/earlier"
 EXPECTED = json.loads((EARLIER / "expected.json").read_text("utf-8"))
 X = torch.tensor(EXPECTED["tokens"])
 

@@ -7,15 +7,15 @@ from pathlib import Path
 
 import laws
 import pytest
+import test_figures
 import test_grader
-import test_slurm
-import test_shared
-import test_scorers
 import test_mdlm
 import test_report
+import test_scorers
+import test_shared
 import test_significance
+import test_slurm
 import test_study
-import test_figures
 import torch
 from helpers import dies, patched
 

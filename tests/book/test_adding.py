@@ -65,8 +65,8 @@ def run(copy, *arguments, cwd=None, text=None):
 def test_the_page_makes_three_edits_and_adds_a_test():
     files = [name for language, name, _ in BLOCKS if language != "text"]
     package = "nanoparadigm/paradigms"
-    edits = [f"{package}/backward.py", f"{package}/__init__.py", "tests/laws.py"]
-    assert [*dict.fromkeys(files)] == [*edits, "tests/test_backward.py"]
+    edits = [f"{package}/backward.py", f"{package}/__init__.py", "tests/laws/laws.py"]
+    assert [*dict.fromkeys(files)] == [*edits, "tests/paradigms/test_backward.py"]
 
 
 def test_what_the_page_adds_is_in_the_style_of_the_package(copy):
@@ -77,7 +77,8 @@ def test_what_the_page_adds_is_in_the_style_of_the_package(copy):
 
 
 def test_what_the_page_adds_passes_the_contract_and_its_laws(copy):
-    tests = ["tests/test_contract.py", "tests/test_backward.py", "tests/test_laws.py"]
+    laws = ["tests/laws/test_contract.py", "tests/laws/test_laws.py"]
+    tests = [*laws, "tests/paradigms/test_backward.py"]
     chosen = "backward or registered or losses_are_minimal"
     said = run(copy, "-m", "pytest", "-q", "-p", "no:cacheprovider", *tests, "-k", chosen)
     assert int(re.search(r"(\d+) passed", said)[1]) > 30

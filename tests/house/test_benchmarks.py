@@ -3,18 +3,16 @@
 import re
 import sys
 from itertools import islice, repeat
-from pathlib import Path
 
 import pytest
 import torch
-from helpers import COMPARED
+from helpers import COMPARED, ROOT
 
 from nanoparadigm import build, parameters
 from nanoparadigm.data.corpora import language_corpus
 from nanoparadigm.paradigms import PRESETS
 from nanoparadigm.show.figures import PALETTE
 
-ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "benchmarks"))
 
 import classic  # noqa: E402

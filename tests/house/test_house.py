@@ -227,7 +227,7 @@ def test_a_file_that_a_page_names_is_there(page):
     text = read(page)
     named = re.findall(r"`([\w./-]+/[\w.-]+\.(?:py|md|toml))`", text)
     links = re.findall(r"\]\(((?!http)[^)#\s]+\.md)\)", text)
-    roots = ROOT, ROOT / "nanoparadigm"
+    roots = ROOT, ROOT / "nanoparadigm", (ROOT / page).parent
     named = [path for path in named if "NN-" not in path]
     lost = [path for path in named if not any((root / path).exists() for root in roots)]
     lost += [link for link in links if not ((ROOT / page).parent / link).exists()]
@@ -300,6 +300,18 @@ def test_no_modules_import_one_another_in_a_circle():
 def test_every_file_stands_in_a_room():
     doors = {"nanoparadigm", "nanoparadigm.__main__"}
     assert {name for name in MODULES if not room(name)} == doors
+
+
+def test_the_tests_stand_in_rooms_too():
+    """A folder for each room, named to pytest, and no two files that Python would take for one."""
+    rooms = {room(name) for name, path in MODULES.items() if path.name == "__init__.py"} - {None}
+    files = sorted((ROOT / "tests").rglob("test_*.py"))
+    folders = {str(file.parent.relative_to(ROOT / "tests")) for file in files}
+    assert folders == rooms | {"laws", "book", "house", "hostile"}
+    assert len({file.name for file in files}) == len(files)
+    paths = tomllib.loads(read("pyproject.toml"))["tool"]["pytest"]["ini_options"]["pythonpath"]
+    assert {*paths} == {"tests", "tests/laws", *(f"tests/{name}" for name in rooms)}
+    assert set(re.findall(r"^    (\w+)/ ", read("tests/README.md"), re.MULTILINE)) == folders
 
 
 def test_the_core_stays_small():

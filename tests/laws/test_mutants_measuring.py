@@ -5,17 +5,17 @@ from importlib.util import find_spec
 
 import laws
 import pytest
-import test_automaton
-import test_decoding
-import test_model_diff
-import test_evaluate
-import test_flags
-import test_scorers
-import test_ngram
 import test_animation
-import test_ruler
+import test_automaton
 import test_categorical
+import test_decoding
+import test_evaluate
 import test_figures
+import test_flags
+import test_model_diff
+import test_ngram
+import test_ruler
+import test_scorers
 import torch
 from helpers import dies, patched
 
@@ -50,12 +50,16 @@ def on_cats(law):
 
 
 def constant(kind, way="temperature"):
-    law = test_categorical.test_sharpened_words_that_know_nothing_of_each_other_have_the_sharpened_law
+    law = (
+        test_categorical.test_sharpened_words_that_know_nothing_of_each_other_have_the_sharpened_law
+    )
     return partial(law, kind, way)
 
 
 def sharpened(kind, way):
-    law = test_categorical.test_a_sharpened_model_writes_what_a_model_of_sharpened_predictions_writes
+    law = (
+        test_categorical.test_a_sharpened_model_writes_what_a_model_of_sharpened_predictions_writes
+    )
     return partial(law, kind, way)
 
 

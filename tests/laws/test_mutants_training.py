@@ -5,9 +5,9 @@ import math
 from functools import partial
 
 import pytest
-import test_main
 import test_corpora
 import test_distributed
+import test_main
 import test_networks
 import test_optimizer
 import test_schedules

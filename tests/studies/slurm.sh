@@ -6,7 +6,7 @@
 # Ends with status 77 and a sentence where it cannot be done. All that it starts has a folder, a key
 # and ports of its own, and ends with it.
 set -euo pipefail
-cd "$(dirname "${BASH_SOURCE[0]}")/.."
+cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 python=$PWD/.venv/bin/python
 [ -x "$python" ] || python=$(command -v python3)
 PATH=$PATH:/usr/sbin

@@ -2,13 +2,12 @@
 
 import re
 from functools import partial
-from pathlib import Path
 
 import exact
 import laws
 import pytest
 import torch
-from helpers import generator
+from helpers import ROOT, generator
 
 from nanoparadigm import PRESETS, SCHEDULES
 from nanoparadigm.decoding.uniform import euler_integrand
@@ -48,16 +47,16 @@ def test_law(law):
 
 def test_every_law_is_stated_in_words():
     """tests/README.md names each law here, and each test of the contract and of block diffusion."""
-    here = Path(__file__).parent
+    tests = ROOT / "tests"
     named = set(
-        re.findall(r"^\| `(\w+)` \|", (here / "README.md").read_text("utf-8"), re.MULTILINE)
+        re.findall(r"^\| `(\w+)` \|", (tests / "README.md").read_text("utf-8"), re.MULTILINE)
     )
-    tests = {
+    tested = {
         name
-        for file in ("test_contract.py", "test_block.py")
-        for name in re.findall(r"^def (test_\w+)", (here / file).read_text("utf-8"), re.MULTILINE)
+        for file in ("laws/test_contract.py", "paradigms/test_block.py")
+        for name in re.findall(r"^def (test_\w+)", (tests / file).read_text("utf-8"), re.MULTILINE)
     }
-    assert named == {law.__name__ for law in PLAIN} | tests | {
+    assert named == {law.__name__ for law in PLAIN} | tested | {
         laws.estimates_are_right_on_the_language.__name__
     }
 
