@@ -57,17 +57,35 @@ class Hollow(nn.Module):
         options = dict(causal=True, timed=timed, tied=True, generator=generator)
         self.left, self.right = (network(vocab_size + 1, half, **options) for _ in "lr")
         self.max_length = self.left.max_length
+        self.blockwise = not timed and hasattr(network, "blockwise")
         self.mlp = make_mlp(half, generator)
         self.dropout = Dropout(sizes.dropout)
         self.readout = nn.Parameter(torch.zeros(vocab_size, sizes.n_embd))
 
-    def forward(self, z: Tensor, t: Tensor | None = None) -> Tensor:
-        """Return logits (B, L, vocab_size) for token ids z (B, L) at the noise level t (B,)."""
-        before = self.left.hidden(self.shifted(z), t)
-        after = self.right.hidden(self.shifted(z.flip(1)), t).flip(1)
+    def forward(
+        self, z: Tensor, t: Tensor | None = None, around: tuple[Tensor, Tensor, Tensor] | None = None
+    ) -> Tensor:
+        """Return logits (B, L, vocab_size) for token ids z (B, L) at the noise level t (B,).
+
+        around: texts `before` and `after` (1 or B, L) and the block (L,) of each token. Each block
+        of z is then read on its own, between the earlier blocks of the one and the later ones of
+        the other, all in one pass. Only if `blockwise`.
+        """
+        if around is None:
+            before = self.left.hidden(self.shifted(z), t)
+            after = self.right.hidden(self.shifted(z.flip(1)), t).flip(1)
+        else:
+            before, after, place = around
+            before = self.behind(self.left, z, before, place)
+            after = self.behind(self.right, z.flip(1), after.flip(1), place.flip(0)).flip(1)
         h = rms_norm(before) + rms_norm(after)
         h = h + self.dropout(self.mlp(rms_norm(h)))
         return F.linear(rms_norm(h), self.readout)
+
+    def behind(self, reader: Network, z: Tensor, clean: Tensor, place: Tensor) -> Tensor:
+        """Return the vectors (B, L, D) of a reader of z (B, L), each block behind clean text."""
+        clean, z, first = self.shifted(clean), self.shifted(z), place != place.roll(1)
+        return reader.blockwise(torch.where(first, clean, z), clean, place)
 
     def shifted(self, z: Tensor) -> Tensor:
         """Return z (B, L) moved one place on, behind a start token."""

@@ -54,6 +54,34 @@ class Cache:
         self.values[:, :, start : self.length] = v
         return self.keys[:, :, : self.length], self.values[:, :, : self.length]
 
+    def mask(self, n: int) -> Tensor:
+        """Return which keys so far each of the last n tokens may see (n, length)."""
+        sees = torch.ones(n, self.length, dtype=torch.bool, device=self.keys.device)
+        return sees.tril(self.length - n)
+
+
+class Streams:
+    """Two streams in one batch, clean texts (1 or B, L) and then noisy ones (B, L), where a token
+    sees the clean ones of earlier blocks and, up to itself, those of its own stream in its block.
+
+    place: the block (L,) of each token, from left to right in any numbers.
+    """
+
+    length = 0
+
+    def __init__(self, clean: int, place: Tensor):
+        self.clean, inside = clean, place[:, None] == place
+        self.sees = torch.cat([~inside, inside], 1) & torch.ones_like(inside).tril().repeat(1, 2)
+
+    def append(self, *kv: Tensor) -> list[Tensor]:
+        """Return the keys and values (rows, H, L, d), each after those of the clean text."""
+        texts = len(kv[0]) // self.clean
+        return [torch.cat([y[: self.clean].repeat(texts, 1, 1, 1), y], dim=2) for y in kv]
+
+    def mask(self, n: int) -> Tensor:
+        """Return which of the 2n keys each of the n tokens of a stream sees (n, 2n)."""
+        return self.sees
+
 
 class Attention(nn.Module):
     """Multi-head attention to all positions or, if causal, to those up to one's own.
@@ -88,8 +116,7 @@ class Attention(nn.Module):
         mask, causal = None, self.causal and cache is None
         if cache is not None:
             k, v = cache.append(k, v)
-            if L > 1:  # is_causal would align it top-left: query i may see keys up to start + i
-                mask = torch.ones(L, start + L, dtype=torch.bool, device=x.device).tril(start)
+            mask = cache.mask(L) if L > 1 else None  # is_causal would align it top-left
         y = F.scaled_dot_product_attention(
             q, k, v, attn_mask=mask, is_causal=causal, scale=SHARPNESS / q.shape[-1]
         )
@@ -184,6 +211,19 @@ class Transformer(Network):
     def blend(self, e: Tensor) -> Tensor:
         """Blend vectors with their neighbours: (B, before + L + after, D) -> (B, L, D)."""
         return short_conv(e.transpose(0, 1), self.conv).transpose(0, 1)
+
+    def blockwise(self, z: Tensor, clean: Tensor, place: Tensor) -> Tensor:
+        """Return the vectors `hidden` (B, L, D) of the tokens z (B, L) in all blocks at once, each
+        block behind the earlier ones of `clean` (1 or B, L). place (L,): the block of each token.
+        """
+        C, L = clean.shape
+        e = F.pad(super().embed(torch.cat([clean, z])), (0, 0, self.before, 0))
+        inside = F.pad(place, (self.before, 0), value=-1).unfold(0, len(self.conv), 1)
+        inside = (inside == place[:, None])[..., None]
+        taps = (torch.where(inside[:, k], e[C:, k : k + L], e[:C, k : k + L]) for k in range(len(self.conv)))
+        noisy = sum(w * tap for w, tap in zip(self.conv, taps, strict=True))
+        h = torch.cat([self.blend(e[:C]), noisy])
+        return self.run(h, [Streams(C, place)] * len(self.blocks))[0][C:]
 
     def init_state(self, batch: int) -> list:
         """Return the vectors that the convolution still sees, then a cache for each block."""

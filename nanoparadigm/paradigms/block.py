@@ -55,25 +55,35 @@ class BlockDiffusion(MaskedDiffusion):
             raise InputError(f"block_length is {block_length}: give 1 or more")
         self.block_length = block_length
 
+    def place(self, x: Tensor) -> Tensor:
+        """Return the number of the block (L,) of each token of x (B, L)."""
+        return torch.arange(x.shape[1], device=x.device) // self.block_length
+
     def block(self, x: Tensor, u: Tensor) -> tuple[Tensor, Tensor]:
         """Return which tokens of x (B, L) are in the block at u (B,) in (0, 1), and which after."""
-        place = torch.arange(x.shape[1], device=x.device) // self.block_length
+        place = self.place(x)
         mine = (u * (int(place[-1]) + 1)).long()[:, None]
         return place == mine, place > mine
 
     def noise(self, x: Tensor, generator: Rng = None) -> tuple[Tensor, ...]:
-        """Draw times t (B,), z (B, L) as in (2) for a random block, and where that is (B, L)."""
+        """Draw times t (B,), z (B, L) as masked diffusion does, and for each text a block u (B,)."""
         t, z = super().noise(x, generator)
-        u = torch.rand(len(x), dtype=t.dtype, device=x.device, generator=generator)
-        inside, later = self.block(x, u)
-        return t, torch.where(later, self.mask_id, torch.where(inside, z, x)), inside
+        return t, z, torch.rand(len(x), dtype=t.dtype, device=x.device, generator=generator)
 
     def loss_terms(self, x: Tensor, *noise: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the summed cross-entropy of the targets in the block, nats, and their number."""
-        t, z, inside = noise
+        """Return the summed cross-entropy of the targets, nats, and their number: those of (2) in
+        the block at u, or in all where the network reads all blocks in one pass."""
+        t, z, u = noise
+        (inside, later), masks = self.block(x, u), torch.full_like(x, self.mask_id)
+        level = 1 - self.schedule.alpha(t)
+        if getattr(self.net, "blockwise", False):
+            inside, logits = x >= 0, self.net(z, level, (x, masks[:1], self.place(x)))
+        else:
+            z = torch.where(later, masks, torch.where(inside, z, x))
+            logits = self.net(z, level)
         target = inside if self.hollow else inside & (z == self.mask_id)
-        logits = self.net(z, 1 - self.schedule.alpha(t))[target][:, : self.vocab_size]
-        return F.cross_entropy(logits, x[target], reduction="sum"), target.sum()
+        ce = F.cross_entropy(logits[target][:, : self.vocab_size], x[target], reduction="sum")
+        return ce, target.sum()
 
     def nll_bound(self, x: Tensor, generator: Rng = None, num_samples: int = 8) -> Tensor:
         """Return (3) (B,), nats: each sample takes one block, stratified over all, and k in it."""
