@@ -63,13 +63,12 @@ class Hollow(nn.Module):
         self.readout = nn.Parameter(torch.zeros(vocab_size, sizes.n_embd))
 
     def forward(
-        self, z: Tensor, t: Tensor | None = None, around: tuple[Tensor, Tensor, Tensor] | None = None
+        self, z: Tensor, t: Tensor | None = None, around: tuple[Tensor, ...] | None = None
     ) -> Tensor:
         """Return logits (B, L, vocab_size) for token ids z (B, L) at the noise level t (B,).
 
-        around: texts `before` and `after` (1 or B, L) and the block (L,) of each token. Each block
-        of z is then read on its own, between the earlier blocks of the one and the later ones of
-        the other, all in one pass. Only if `blockwise`.
+        around, if `blockwise`: the texts (1 or B, L) that each block of z stands between, in place
+        of its other blocks, and the block (L,) of each token. All of them take one pass together.
         """
         if around is None:
             before = self.left.hidden(self.shifted(z), t)
@@ -83,7 +82,7 @@ class Hollow(nn.Module):
         return F.linear(rms_norm(h), self.readout)
 
     def behind(self, reader: Network, z: Tensor, clean: Tensor, place: Tensor) -> Tensor:
-        """Return the vectors (B, L, D) of a reader of z (B, L), each block behind clean text."""
+        """Return a reader's vectors (B, L, D) of z (B, L), each block behind the clean text."""
         clean, z, first = self.shifted(clean), self.shifted(z), place != place.roll(1)
         return reader.blockwise(torch.where(first, clean, z), clean, place)
 

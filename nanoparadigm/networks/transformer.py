@@ -60,26 +60,24 @@ class Cache:
         return sees.tril(self.length - n)
 
 
-class Streams:
-    """Two streams in one batch, clean texts (1 or B, L) and then noisy ones (B, L), where a token
-    sees the clean ones of earlier blocks and, up to itself, those of its own stream in its block.
+class Streams(Cache):
+    """The keys and values of clean texts and of noisy ones, (1 or B, and B) rows of one batch.
 
-    place: the block (L,) of each token, from left to right in any numbers.
+    A token sees the clean text in the blocks before its own, and its own stream inside its block.
+    place (L,): the block of each token, in any numbers.
     """
 
-    length = 0
-
     def __init__(self, clean: int, place: Tensor):
-        self.clean, inside = clean, place[:, None] == place
+        self.clean, self.length, inside = clean, 0, place[:, None] == place
         self.sees = torch.cat([~inside, inside], 1) & torch.ones_like(inside).tril().repeat(1, 2)
 
-    def append(self, *kv: Tensor) -> list[Tensor]:
-        """Return the keys and values (rows, H, L, d), each after those of the clean text."""
-        texts = len(kv[0]) // self.clean
-        return [torch.cat([y[: self.clean].repeat(texts, 1, 1, 1), y], dim=2) for y in kv]
+    def append(self, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
+        """Return those of the clean text and then those of each row itself (rows, H, 2L, d)."""
+        C, times = self.clean, (len(k) // self.clean, 1, 1, 1)
+        return torch.cat([k[:C].repeat(times), k], 2), torch.cat([v[:C].repeat(times), v], 2)
 
     def mask(self, n: int) -> Tensor:
-        """Return which of the 2n keys each of the n tokens of a stream sees (n, 2n)."""
+        """Return which of these keys each token may see (L, 2L)."""
         return self.sees
 
 
@@ -213,15 +211,15 @@ class Transformer(Network):
         return short_conv(e.transpose(0, 1), self.conv).transpose(0, 1)
 
     def blockwise(self, z: Tensor, clean: Tensor, place: Tensor) -> Tensor:
-        """Return the vectors `hidden` (B, L, D) of the tokens z (B, L) in all blocks at once, each
-        block behind the earlier ones of `clean` (1 or B, L). place (L,): the block of each token.
-        """
+        """Return the vectors (B, L, D) of z (B, L), in each block as `hidden` gives them behind the
+        text `clean` (1 or B, L). place: as in `Streams`."""
         C, L = clean.shape
         e = F.pad(super().embed(torch.cat([clean, z])), (0, 0, self.before, 0))
-        inside = F.pad(place, (self.before, 0), value=-1).unfold(0, len(self.conv), 1)
-        inside = (inside == place[:, None])[..., None]
-        taps = (torch.where(inside[:, k], e[C:, k : k + L], e[:C, k : k + L]) for k in range(len(self.conv)))
-        noisy = sum(w * tap for w, tap in zip(self.conv, taps, strict=True))
+        inside = F.pad(place, (self.before, 0)).unfold(0, len(self.conv), 1) == place[:, None]
+        noisy = sum(
+            w * torch.where(inside[:, k, None], e[C:, k : k + L], e[:C, k : k + L])
+            for k, w in enumerate(self.conv)
+        )
         h = torch.cat([self.blend(e[:C]), noisy])
         return self.run(h, [Streams(C, place)] * len(self.blocks))[0][C:]
 

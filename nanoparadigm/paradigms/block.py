@@ -55,46 +55,36 @@ class BlockDiffusion(MaskedDiffusion):
             raise InputError(f"block_length is {block_length}: give 1 or more")
         self.block_length = block_length
 
-    def place(self, x: Tensor) -> Tensor:
-        """Return the number of the block (L,) of each token of x (B, L)."""
-        return torch.arange(x.shape[1], device=x.device) // self.block_length
-
-    def block(self, x: Tensor, u: Tensor) -> tuple[Tensor, Tensor]:
-        """Return which tokens of x (B, L) are in the block at u (B,) in (0, 1), and which after."""
-        place = self.place(x)
+    def block(self, x: Tensor, u: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return the block of each token of x (B, L), and which are in that at u (B,) or after."""
+        place = torch.arange(x.shape[1], device=x.device) // self.block_length
         mine = (u * (int(place[-1]) + 1)).long()[:, None]
-        return place == mine, place > mine
+        return place, place == mine, place > mine
 
     def noise(self, x: Tensor, generator: Rng = None) -> tuple[Tensor, ...]:
-        """Draw times t (B,), z (B, L) as masked diffusion does, and for each text a block u (B,)."""
-        t, z = super().noise(x, generator)
-        return t, z, torch.rand(len(x), dtype=t.dtype, device=x.device, generator=generator)
+        """Draw times t (B,), x at these times z (B, L), and a block of each text, at u (B,)."""
+        return *super().noise(x, generator), stratified_uniform(0, 1, len(x), generator, x.device)
 
     def loss_terms(self, x: Tensor, *noise: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the summed cross-entropy of the targets, nats, and their number: those of (2) in
-        the block at u, or in all where the network reads all blocks in one pass."""
-        t, z, u = noise
-        (inside, later), masks = self.block(x, u), torch.full_like(x, self.mask_id)
-        level = 1 - self.schedule.alpha(t)
-        if getattr(self.net, "blockwise", False):
-            inside, logits = x >= 0, self.net(z, level, (x, masks[:1], self.place(x)))
-        else:
-            z = torch.where(later, masks, torch.where(inside, z, x))
-            logits = self.net(z, level)
+        """Return the summed cross-entropy of the targets of (2), nats, and their number."""
+        t, noisy, u = noise
+        (place, inside, later), masks = self.block(x, u), torch.full_like(x, self.mask_id)
+        z, around = torch.where(later, masks, torch.where(inside, noisy, x)), []
+        if getattr(self.net, "blockwise", False):  # all blocks, each as in (2), in one pass
+            z, inside, around = noisy, torch.ones_like(inside), [(x, masks[:1], place)]
         target = inside if self.hollow else inside & (z == self.mask_id)
-        ce = F.cross_entropy(logits[target][:, : self.vocab_size], x[target], reduction="sum")
-        return ce, target.sum()
+        logits = self.net(z, 1 - self.schedule.alpha(t), *around)[target][:, : self.vocab_size]
+        return F.cross_entropy(logits, x[target], reduction="sum"), target.sum()
 
     def nll_bound(self, x: Tensor, generator: Rng = None, num_samples: int = 8) -> Tensor:
         """Return (3) (B,), nats: each sample takes one block, stratified over all, and k in it."""
         (B, L), total, blocks = x.shape, torch.zeros(()), -(-x.shape[1] // self.block_length)
         for d in range(num_samples):
             u = stratified_uniform(d, num_samples, B, generator, x.device)
-            inside, later = self.block(x, u)
+            _, inside, later = self.block(x, u)
             k = (u * blocks % 1 * inside.sum(-1)).ceil().clamp(min=1)
             order = torch.where(inside, torch.rand(B, L, device=x.device, generator=generator), 2.0)
             hidden = (inside & (order.argsort(-1).argsort(-1) < k[:, None])) | later
-            z = torch.where(hidden, self.mask_id, x)
-            ce = self.cross_entropy(x, z, hidden.double().mean(-1))
+            ce = self.cross_entropy(x, x.where(~hidden, self.mask_id), hidden.double().mean(-1))
             total = total + blocks * inside.sum(-1) / k * (ce * inside).sum(-1)
         return total / num_samples
