@@ -57,7 +57,7 @@ class Hollow(nn.Module):
         options = dict(causal=True, timed=timed, tied=True, generator=generator)
         self.left, self.right = (network(vocab_size + 1, half, **options) for _ in "lr")
         self.max_length = self.left.max_length
-        self.blockwise = not timed and hasattr(network, "blockwise")
+        self.blockwise = not timed and hasattr(network, "two_streams")
         self.mlp = make_mlp(half, generator)
         self.dropout = Dropout(sizes.dropout)
         self.readout = nn.Parameter(torch.zeros(vocab_size, sizes.n_embd))
@@ -84,7 +84,7 @@ class Hollow(nn.Module):
     def behind(self, reader: Network, z: Tensor, clean: Tensor, place: Tensor) -> Tensor:
         """Return a reader's vectors (B, L, D) of z (B, L), each block behind the clean text."""
         clean, z, first = self.shifted(clean), self.shifted(z), place != place.roll(1)
-        return reader.blockwise(torch.where(first, clean, z), clean, place)
+        return reader.two_streams(torch.where(first, clean, z), clean, place)
 
     def shifted(self, z: Tensor) -> Tensor:
         """Return z (B, L) moved one place on, behind a start token."""

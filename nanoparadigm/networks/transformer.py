@@ -210,7 +210,7 @@ class Transformer(Network):
         """Blend vectors with their neighbours: (B, before + L + after, D) -> (B, L, D)."""
         return short_conv(e.transpose(0, 1), self.conv).transpose(0, 1)
 
-    def blockwise(self, z: Tensor, clean: Tensor, place: Tensor) -> Tensor:
+    def two_streams(self, z: Tensor, clean: Tensor, place: Tensor) -> Tensor:
         """Return the vectors (B, L, D) of z (B, L), in each block as `hidden` gives them behind the
         text `clean` (1 or B, L). place: as in `Streams`."""
         C, L = clean.shape
