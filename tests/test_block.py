@@ -165,6 +165,7 @@ def test_the_loss_of_all_blocks_is_the_sum_over_each(block_length):
     too."""
     model, x, (t, z, _) = hollow(block_length)
 
+    @torch.enable_grad()
     def terms(u):
         total, weight = model.loss_terms(x, t, z, torch.full_like(t, u))
         return total, weight, *torch.autograd.grad(total, [*model.parameters()])

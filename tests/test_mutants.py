@@ -7,6 +7,7 @@ import inspect
 import laws
 import pytest
 import test_automaton
+import test_block
 import test_contract
 import test_decoding
 import test_masked
@@ -22,9 +23,10 @@ from nanoparadigm.language import automaton
 from nanoparadigm.networks import selective_scan
 from nanoparadigm.networks.hollow import Hollow
 from nanoparadigm.networks.mamba import Mixer
-from nanoparadigm.networks.transformer import Attention, Cache
+from nanoparadigm.networks.transformer import Attention, Cache, Streams, Transformer
 from nanoparadigm.paradigms import (
     Autoregressive,
+    BlockDiffusion,
     DiscreteFlow,
     MaskedDiffusion,
     schedules,
@@ -43,6 +45,10 @@ def causality(name):
 def parts(name):
     law = test_contract.test_the_loss_of_a_batch_is_made_of_the_terms_of_its_parts
     return lambda: law(name, "transformer")
+
+
+def streams():
+    test_block.test_two_streams_give_the_logits_of_a_pass_for_each_block(5, 4)
 
 
 def flow_is_tight():
@@ -390,6 +396,54 @@ MUTANTS = {
         "self.turns[start : start + L]",
         "self.turns[:L]",
         lambda: test_networks.test_steps_equal_the_parallel_pass("ar", [5, 1, 1, 5]),
+    ),
+    "a cache that shows what comes later": (
+        Cache.mask,
+        "self.length - n",
+        "self.length - n + 1",
+        lambda: test_networks.test_steps_equal_the_parallel_pass("ar", [5, 1, 1, 5]),
+    ),
+    "a block sees itself clean": (
+        Streams.__init__,
+        "[~inside, inside]",
+        "[inside, inside]",
+        streams,
+    ),
+    "a block does not see the clean text": (
+        Streams.append,
+        "v[:C].repeat(times)",
+        "v * 0",
+        streams,
+    ),
+    "a convolution that reaches for noisy neighbours": (
+        Transformer.two_streams,
+        "e[:C, k : k + L]",
+        "e[C:, k : k + L]",
+        streams,
+    ),
+    "a block that begins behind a noisy token": (
+        Hollow.behind,
+        "torch.where(first, clean, z)",
+        "z",
+        streams,
+    ),
+    "blocks of the right reader counted from its end": (
+        Hollow.forward,
+        "place.flip(0)",
+        "place",
+        streams,
+    ),
+    "noisy text before a block": (
+        BlockDiffusion.loss_terms,
+        "[(x, masks[:1], place)]",
+        "[(noisy, masks[:1], place)]",
+        lambda: test_block.test_the_loss_of_all_blocks_is_the_sum_over_each(5),
+    ),
+    "one block learned from where all could be": (
+        BlockDiffusion.loss_terms,
+        'getattr(self.net, "blockwise", False)',
+        "False",
+        lambda: test_block.test_the_loss_of_all_blocks_is_the_sum_over_each(5),
     ),
     "scan operator swapped": (
         selective_scan.scan_log_depth,
