@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from test_cli import LINES, TEXT, Said, contents, main, quiet, table_rows, tiny
+from test_main import LINES, TEXT, Said, contents, main, quiet, table_rows, tiny
 
 from nanoparadigm import atomic, corpora, evaluate
 from nanoparadigm.commands import main as cli

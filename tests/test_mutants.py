@@ -10,10 +10,10 @@ import test_automaton
 import test_block
 import test_contract
 import test_decoding
-import test_masked
+import test_mdlm
 import test_networks
-import test_sampling
-import test_scan
+import test_categorical
+import test_selective_scan
 import test_schedules
 import torch
 from helpers import plant
@@ -35,7 +35,7 @@ from nanoparadigm.studies.schedules import bounds
 
 
 def scan_law(form):
-    return lambda: test_scan.test_equals_the_loop_in_float64(test_scan.FORMS[form], 37, False)
+    return lambda: test_selective_scan.test_equals_the_loop_in_float64(test_selective_scan.FORMS[form], 37, False)
 
 
 def causality(name):
@@ -121,7 +121,7 @@ MUTANTS = {
         MaskedDiffusion.corrupt,
         "u < survive",
         "u > survive",
-        test_masked.test_corruption_masks_at_the_rate_of_the_schedule,
+        test_mdlm.test_corruption_masks_at_the_rate_of_the_schedule,
     ),
     "hides the survivors": (
         bounds.hide,
@@ -251,13 +251,13 @@ MUTANTS = {
         "cdf = p.cumsum(-1)",
         "u = torch.rand(p.shape, generator=generator)\n"
         "    return (p.log().float() - (-u.log()).log()).argmax(-1)",
-        test_sampling.test_the_tail_is_reached,
+        test_categorical.test_the_tail_is_reached,
     ),
     "probabilities in float32": (
         categorical.Categorical.probabilities,
         "logits.double()",
         "logits.float()",
-        test_sampling.test_the_tail_keeps_its_share,
+        test_categorical.test_the_tail_keeps_its_share,
     ),
     "time reversed in the network": (
         DiscreteFlow.leave_one_out,
@@ -467,7 +467,7 @@ MUTANTS = {
         selective_scan.selective_scan,
         "F.softplus(delta)",
         "delta",
-        test_scan.test_the_options_are_what_they_say,
+        test_selective_scan.test_the_options_are_what_they_say,
     ),
     "convolution not causal": (
         Mixer.forward,
@@ -515,7 +515,7 @@ MUTANTS = {
         MaskedDiffusion.corrupt,
         "self.schedule.alpha(t)",
         "self.schedule.alpha(t**2)",
-        test_masked.test_corruption_masks_at_the_rate_of_the_schedule,
+        test_mdlm.test_corruption_masks_at_the_rate_of_the_schedule,
     ),
 }
 

@@ -7,15 +7,15 @@ import laws
 import pytest
 import test_automaton
 import test_decoding
-import test_differences
+import test_model_diff
 import test_evaluate
 import test_flags
-import test_judging
+import test_scorers
 import test_ngram
-import test_race
+import test_animation
 import test_ruler
-import test_sampling
-import test_viz
+import test_categorical
+import test_figures
 import torch
 from helpers import dies, patched
 
@@ -50,22 +50,22 @@ def on_cats(law):
 
 
 def constant(kind, way="temperature"):
-    law = test_sampling.test_sharpened_words_that_know_nothing_of_each_other_have_the_sharpened_law
+    law = test_categorical.test_sharpened_words_that_know_nothing_of_each_other_have_the_sharpened_law
     return partial(law, kind, way)
 
 
 def sharpened(kind, way):
-    law = test_sampling.test_a_sharpened_model_writes_what_a_model_of_sharpened_predictions_writes
+    law = test_categorical.test_a_sharpened_model_writes_what_a_model_of_sharpened_predictions_writes
     return partial(law, kind, way)
 
 
 def by_confidence(sharper=None, **options):
-    law = test_sampling.test_an_order_by_confidence_has_its_own_law
+    law = test_categorical.test_an_order_by_confidence_has_its_own_law
     return partial(law, options, sharper or {})
 
 
 def word_by_word(temperature=1.0, top_k=None, top_p=None):
-    law = test_sampling.test_probabilities_are_those_worked_out_word_by_word
+    law = test_categorical.test_probabilities_are_those_worked_out_word_by_word
     return partial(law, temperature, top_k, top_p)
 
 
@@ -83,7 +83,7 @@ def counting(order, length=None):
 
 
 def clock_of(name, template, **options):
-    law = test_race.test_the_clock_of_a_run_is_the_time_of_the_model_and_of_nothing_else
+    law = test_animation.test_the_clock_of_a_run_is_the_time_of_the_model_and_of_nothing_else
     return partial(law, name, template, options)
 
 
@@ -91,11 +91,11 @@ def facts(name):
     """Asked anew each time: the tests keep the answers."""
 
     def run():
-        test_differences.answers.cache_clear()
+        test_model_diff.answers.cache_clear()
         try:
-            test_differences.test_the_answers_are_the_facts(name, None)
+            test_model_diff.test_the_answers_are_the_facts(name, None)
         finally:
-            test_differences.answers.cache_clear()
+            test_model_diff.answers.cache_clear()
 
     return run
 
@@ -137,8 +137,8 @@ ranked = partial(
     test_decoding.test_candidates_of_a_long_text_are_ranked_by_what_the_network_reads_around_the_gap,
     1.0,
 )
-curves = test_viz.test_learning_curves_are_bits_over_tokens_and_over_seconds
-points = test_viz.test_a_curve_and_its_point_are_drawn_where_they_are
+curves = test_figures.test_learning_curves_are_bits_over_tokens_and_over_seconds
+points = test_figures.test_a_curve_and_its_point_are_drawn_where_they_are
 measured = test_flags.test_the_flags_of_evaluate_reach_the_measurement
 ways = test_flags.test_the_flags_of_evaluate_reach_the_ways_of_writing
 BOTH = """\
@@ -546,7 +546,7 @@ MUTANTS = {
         categorical.Categorical.probabilities,
         "logits = torch.full_like(logits, -torch.inf).scatter(-1, best, logits.gather(-1, best))",
         "logits = logits.masked_fill(logits < logits.gather(-1, best).amin(-1, True), -torch.inf)",
-        test_sampling.test_top_k_keeps_k_and_their_proportions,
+        test_categorical.test_top_k_keeps_k_and_their_proportions,
     ),
     "an order by the probability of a word drawn": (
         masked.Confidence.score,
@@ -570,7 +570,7 @@ MUTANTS = {
         masked.Ordered.__call__,
         "scores > self.threshold",
         "scores >= self.threshold",
-        test_sampling.test_a_threshold_asks_for_more_than_itself,
+        test_categorical.test_a_threshold_asks_for_more_than_itself,
     ),
     "a cosine upside down": (
         masked.Ordered.__call__,
@@ -699,59 +699,59 @@ MUTANTS = {
         scorers.distinct,
         "/ len(grams)",
         "/ texts.numel()",
-        test_judging.test_token_variety_is_the_entropy_of_what_a_text_holds,
+        test_scorers.test_token_variety_is_the_entropy_of_what_a_text_holds,
     ),
     # ------------------------------------------------------------------------ races and figures
     "a clock that runs while frames are kept": (
         animation.record,
         "calls, began = counted.calls, time.perf_counter()",
         "calls, began = counted.calls, began if frames else time.perf_counter(); seconds = 0.0",
-        clock_of("flow", test_race.EMPTY, steps=9),
+        clock_of("flow", test_animation.EMPTY, steps=9),
     ),
     "the time of the last call for that of all": (
         animation.record,
         "seconds += time.perf_counter() - began",
         "seconds = time.perf_counter() - began",
-        clock_of("ar", test_race.EMPTY),
+        clock_of("ar", test_animation.EMPTY),
     ),
     "calls for seconds on the page": (
         animation.outline,
         "seconds=frame.seconds",
         "seconds=frame.positions",
-        clock_of("flow", test_race.EMPTY, steps=9),
+        clock_of("flow", test_animation.EMPTY, steps=9),
     ),
     "tokens that were never asked for count as doubtful": (
         animation.surety,
         "len(known) if known",
         "len(sure) if known",
-        test_race.test_surety_is_the_mean_of_the_tokens_that_the_network_was_asked_for,
+        test_animation.test_surety_is_the_mean_of_the_tokens_that_the_network_was_asked_for,
     ),
     "calls and positions swapped in what a text took": (
         animation.costs,
         '(frame.calls, "call"), (frame.positions, "position")',
         '(frame.positions, "call"), (frame.calls, "position")',
-        test_race.test_a_frame_says_what_it_took,
+        test_animation.test_a_frame_says_what_it_took,
     ),
     "a share of the time since the clock began": (
         animation.still,
         "first + share * (last - first)",
         "share * last",
-        test_race.test_a_still_is_the_last_moment_before_its_share_of_the_time,
+        test_animation.test_a_still_is_the_last_moment_before_its_share_of_the_time,
     ),
     "new for a call too long": (
         animation.piece,
         "< RECENT",
         "<= RECENT",
-        test_race.test_a_token_is_new_for_as_many_calls_as_the_legend_says,
+        test_animation.test_a_token_is_new_for_as_many_calls_as_the_legend_says,
     ),
     "the probability of the token that was there before": (
         animation.record,
         "tokens = [ids[i] if ids[i] != model.mask_id",
         "tokens = [before[i] if before[i] != model.mask_id",
         partial(
-            test_race.test_a_token_is_as_sure_as_the_network_that_saw_the_state_before_it,
+            test_animation.test_a_token_is_as_sure_as_the_network_that_saw_the_state_before_it,
             "flow",
-            test_race.GAP,
+            test_animation.GAP,
         ),
     ),
     "errors in nats on a curve in bits": (
@@ -788,7 +788,7 @@ MUTANTS = {
         figures.heat,
         "value / highest",
         "value",
-        test_viz.test_the_ground_of_a_token_is_its_share_of_the_highest,
+        test_figures.test_the_ground_of_a_token_is_its_share_of_the_highest,
     ),
     # ------------------------------------------------------------------- what two models differ in
     "positions for calls in what two differ in": (
@@ -813,13 +813,13 @@ MUTANTS = {
         model_diff.order,
         "{times.mean():.1f}",
         "{times.amax():.1f}",
-        test_differences.test_how_a_text_comes_to_be_is_read_from_its_states,
+        test_model_diff.test_how_a_text_comes_to_be_is_read_from_its_states,
     ),
     "tokens at a time counted over the states, not the steps": (
         model_diff.order,
         "at_once.mean():.1f",
         "at_once.sum(0).mean() / len(states):.1f",
-        test_differences.test_how_a_text_comes_to_be_is_read_from_its_states,
+        test_model_diff.test_how_a_text_comes_to_be_is_read_from_its_states,
     ),
     "a level of noise that makes no difference": (
         model_diff.told,
@@ -832,7 +832,7 @@ MUTANTS = {
         "max(body[0].lineno - 1, first)",
         "body[0].lineno",
         lambda folder: (
-            test_differences.test_a_statement_counts_alike_however_it_is_broken_into_lines(folder)
+            test_model_diff.test_a_statement_counts_alike_however_it_is_broken_into_lines(folder)
         ),
     ),
     # ------------------------------------------------------------------------------- the commands
@@ -929,7 +929,7 @@ MUTANTS = {
 }
 
 if find_spec("gradio"):
-    import test_answers
+    import test_demo_handlers
 
     from nanoparadigm.show import demo_handlers
 
@@ -938,19 +938,19 @@ if find_spec("gradio"):
             demo_handlers.Answers.tables,
             ", max_windows=WINDOWS",
             "",
-            patched(test_answers.test_what_is_measured_is_the_windows_that_the_button_names),
+            patched(test_demo_handlers.test_what_is_measured_is_the_windows_that_the_button_names),
         ),
         "a demo of one temperature": (
             demo_handlers.sampling,
             "temperature=temperature,",
             "temperature=1.0,",
-            test_answers.test_what_is_to_be_written_reaches_the_model,
+            test_demo_handlers.test_what_is_to_be_written_reaches_the_model,
         ),
         "a gap of the demo filled in the way of nobody": (
             demo_handlers.Answers.fill,
             "(paradigm, steps, temperature, seed, decoding)",
             "(paradigm, steps, temperature, seed)",
-            test_answers.test_what_is_to_be_filled_reaches_the_model,
+            test_demo_handlers.test_what_is_to_be_filled_reaches_the_model,
         ),
     }
 

@@ -7,15 +7,15 @@ from pathlib import Path
 
 import laws
 import pytest
-import test_check
-import test_cluster
-import test_commands
-import test_judging
-import test_masked
+import test_grader
+import test_slurm
+import test_shared
+import test_scorers
+import test_mdlm
 import test_report
-import test_statistics
+import test_significance
 import test_study
-import test_viz
+import test_figures
 import torch
 from helpers import dies, patched
 
@@ -30,7 +30,7 @@ from nanoparadigm.training import checkpoint
 
 
 def on_cluster(law):
-    """A law of test_cluster.py, in a folder of its own; its study is begun without its texts."""
+    """A law of test_slurm.py, in a folder of its own; its study is begun without its texts."""
 
     def begin(plan, out):
         Path(out).mkdir()
@@ -41,7 +41,7 @@ def on_cluster(law):
     def holds(folder):
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(study, "begin", begin)
-            law(test_cluster.a_cluster(folder, patch), study.load("tiny"))
+            law(test_slurm.a_cluster(folder, patch), study.load("tiny"))
 
     return holds
 
@@ -51,7 +51,7 @@ def without_gradients(law):
 
 
 def shuffled(n):
-    law = test_statistics.test_the_chance_is_the_share_of_all_shufflings_within_the_seeds
+    law = test_significance.test_the_chance_is_the_share_of_all_shufflings_within_the_seeds
     return partial(law, VALUES[n])
 
 
@@ -59,14 +59,14 @@ VALUES = (
     [[1.0, 2.0, 4.0], [10.0, 13.0, 12.5]],
     [[0.1, 0.7, 0.4], [5.5, 5.4, 5.9], [-2.0, -2.0, -1.9]],
 )
-tukey = partial(test_statistics.test_thresholds_are_those_of_tukeys_table, 3, 6, 0.05, 4.912)
+tukey = partial(test_significance.test_thresholds_are_those_of_tukeys_table, 3, 6, 0.05, 4.912)
 worth = partial(test_report.test_what_a_model_is_worth_stands_under_its_own_head, True, (0, 1, 2))
 worth_of_a_text = partial(
     test_report.test_what_a_model_is_worth_stands_under_its_own_head, False, (0, 1, 2)
 )
 writes = partial(test_report.test_what_a_model_writes_stands_under_its_own_head, True, (0, 1, 2))
 clipped_exam = partial(
-    test_masked.test_the_own_exam_is_under_the_models_own_schedule_and_masking,
+    test_mdlm.test_the_own_exam_is_under_the_models_own_schedule_and_masking,
     "clipped_cosine",
     "entropy",
 )
@@ -74,7 +74,7 @@ the_signal = partial(test_study.signal_to_noise, 0.02, 6)
 no_signal = partial(test_study.signal_to_noise, 0.0, 1)
 weighted = without_gradients(laws.weighted_estimate_has_the_quadrature_mean)
 a_tolerance = partial(
-    test_check.test_a_number_may_be_off_by_the_tolerance_and_its_own_share_of_it, 1, 8001e-5
+    test_grader.test_a_number_may_be_off_by_the_tolerance_and_its_own_share_of_it, 1, 8001e-5
 )
 
 # name: function, what its source says, what the mutant says, the law that must fail
@@ -255,8 +255,8 @@ MUTANTS = {
         "gradient = gradient / (weight or 1)",
         "pass",
         patched(
-            test_judging.test_the_noise_of_the_gradient_is_that_of_whole_batches,
-            test_judging.letters(),
+            test_scorers.test_the_noise_of_the_gradient_is_that_of_whole_batches,
+            test_scorers.letters(),
         ),
     ),
     "a share of kinds left out, not of places": (
@@ -282,8 +282,8 @@ MUTANTS = {
         "real=opinion(real,",
         "real=opinion(samples,",
         patched(
-            test_judging.test_texts_and_real_ones_are_each_judged_by_their_own_nats,
-            test_judging.letters(),
+            test_scorers.test_texts_and_real_ones_are_each_judged_by_their_own_nats,
+            test_scorers.letters(),
         ),
     ),
     "the first real texts, and no sample of them": (
@@ -291,8 +291,8 @@ MUTANTS = {
         "torch.randperm(len(full), generator=torch.Generator().manual_seed(0))",
         "torch.arange(len(full))",
         patched(
-            test_judging.test_texts_and_real_ones_are_each_judged_by_their_own_nats,
-            test_judging.letters(),
+            test_scorers.test_texts_and_real_ones_are_each_judged_by_their_own_nats,
+            test_scorers.letters(),
         ),
     ),
     "MAUVE of real texts against themselves": (
@@ -300,53 +300,53 @@ MUTANTS = {
         "(order[:n], order[n : 2 * n])",
         "(order[:n], order[:n])",
         patched(
-            test_judging.test_texts_and_real_ones_are_each_judged_by_their_own_nats,
-            test_judging.letters(),
+            test_scorers.test_texts_and_real_ones_are_each_judged_by_their_own_nats,
+            test_scorers.letters(),
         ),
     ),
     "MAUVE the other way round": (
         scorers.mauve,
         "p_features=human.float().numpy(), q_features=endings.float().numpy()",
         "p_features=endings.float().numpy(), q_features=human.float().numpy()",
-        patched(test_judging.test_mauve_is_asked_of_what_is_written_against_what_is_human),
+        patched(test_scorers.test_mauve_is_asked_of_what_is_written_against_what_is_human),
     ),
     "texts judged by what comes after": (
         scorers.read,
         "judge.logits(x).mT, x,",
         "judge.logits(x).roll(1, 1).mT, x,",
-        test_judging.test_a_judge_pays_every_place_of_a_text,
+        test_scorers.test_a_judge_pays_every_place_of_a_text,
     ),
     "an ending that has not read the last prediction": (
         scorers.Own.endings,
         "torch.cat([start, x[:, :-1]], dim=1)",
         "x",
-        lambda: test_judging.test_an_ending_is_what_the_last_prediction_is_read_from(
-            test_judging.letters()
+        lambda: test_scorers.test_an_ending_is_what_the_last_prediction_is_read_from(
+            test_scorers.letters()
         ),
     ),
     "the first place of a text costs nothing": (
         scorers.read,
         'reduction="none").mean(1)',
         'reduction="none")[:, 1:].mean(1)',
-        test_judging.test_a_judge_pays_every_place_of_a_text,
+        test_scorers.test_a_judge_pays_every_place_of_a_text,
     ),
     "different n-grams over all tokens": (
         scorers.distinct,
         "/ len(grams)",
         "/ texts.numel()",
-        test_judging.test_an_opinion_is_what_its_parts_are_worked_to_be,
+        test_scorers.test_an_opinion_is_what_its_parts_are_worked_to_be,
     ),
     "n-grams within each text": (
         scorers.distinct,
         "len(grams.unique(dim=0))",
         "sum(len(text.unfold(0, n, 1).unique(dim=0)) for text in texts)",
-        test_judging.test_an_opinion_is_what_its_parts_are_worked_to_be,
+        test_scorers.test_an_opinion_is_what_its_parts_are_worked_to_be,
     ),
     "variety in bits": (
         scorers.token_variety,
         "p.log()",
         "p.log2()",
-        test_judging.test_an_opinion_is_what_its_parts_are_worked_to_be,
+        test_scorers.test_an_opinion_is_what_its_parts_are_worked_to_be,
     ),
     "entropies in bits": (
         token_entropy.token_entropy,
@@ -370,19 +370,19 @@ MUTANTS = {
         bounds.entropy_weights,
         "entropy.mean()",
         "entropy.median()",
-        test_masked.test_weights_are_one_at_the_mean_and_as_far_from_it_as_the_entropy,
+        test_mdlm.test_weights_are_one_at_the_mean_and_as_far_from_it_as_the_entropy,
     ),
     "the harder, the more it is masked": (
         bounds.entropy_weights,
         "2 - entropy / entropy.mean()",
         "entropy / entropy.mean()",
-        test_masked.test_weights_are_one_at_the_mean_and_as_far_from_it_as_the_entropy,
+        test_mdlm.test_weights_are_one_at_the_mean_and_as_far_from_it_as_the_entropy,
     ),
     "weights without their limits": (
         bounds.entropy_weights,
         ".clamp(0.5, 1.5)",
         "",
-        test_masked.test_weights_are_one_at_the_mean_and_as_far_from_it_as_the_entropy,
+        test_mdlm.test_weights_are_one_at_the_mean_and_as_far_from_it_as_the_entropy,
     ),
     "the own exam masks by time, under no schedule": (
         bounds.in_schedule_cross_entropy,
@@ -419,19 +419,19 @@ MUTANTS = {
         significance.bootstrap,
         "[(1 - INSIDE) / 2, (1 + INSIDE) / 2]",
         "[1 - INSIDE, INSIDE]",
-        test_statistics.test_the_interval_of_three_seeds_is_that_of_their_27_resamples,
+        test_significance.test_the_interval_of_three_seeds_is_that_of_their_27_resamples,
     ),
     "resamples of half the seeds": (
         significance.bootstrap,
         "(repeats, len(d))",
         "(repeats, len(d) // 2)",
-        test_statistics.test_the_interval_of_many_seeds_is_1_96_standard_errors_wide,
+        test_significance.test_the_interval_of_many_seeds_is_1_96_standard_errors_wide,
     ),
     "medians of the resamples": (
         significance.bootstrap,
         "d[chosen].mean(1)",
         "np.median(d[chosen], 1)",
-        test_statistics.test_the_interval_of_many_seeds_is_1_96_standard_errors_wide,
+        test_significance.test_the_interval_of_many_seeds_is_1_96_standard_errors_wide,
     ),
     "seeds shuffled within a treatment": (
         significance.permutation_p,
@@ -452,13 +452,13 @@ MUTANTS = {
         significance.permutation_p,
         "~(between(shuffled) < between(values) * (1 - 1e-12))",
         "between(shuffled) > between(values)",
-        test_statistics.test_a_chance_is_never_nought_and_a_tie_counts,
+        test_significance.test_a_chance_is_never_nought_and_a_tie_counts,
     ),
     "what was seen is no shuffling": (
         significance.permutation_p,
         "(1 + as_far.sum()) / (1 + repeats)",
         "as_far.sum() / repeats",
-        test_statistics.test_a_chance_is_never_nought_and_a_tie_counts,
+        test_significance.test_a_chance_is_never_nought_and_a_tie_counts,
     ),
     "the range of medians": (
         significance.between,
@@ -494,43 +494,43 @@ MUTANTS = {
         significance.rank,
         "max(floor, threshold)",
         "min(floor, threshold)",
-        test_statistics.test_a_pair_is_ranked_beyond_both_the_twins_and_the_threshold,
+        test_significance.test_a_pair_is_ranked_beyond_both_the_twins_and_the_threshold,
     ),
     "the floor alone": (
         significance.rank,
         "max(floor, threshold)",
         "floor",
-        test_statistics.test_a_pair_is_ranked_beyond_both_the_twins_and_the_threshold,
+        test_significance.test_a_pair_is_ranked_beyond_both_the_twins_and_the_threshold,
     ),
     "a floor that may be below nought": (
         significance.rank,
         "abs(means[twins[0]] - means[twins[1]])",
         "means[twins[0]] - means[twins[1]]",
-        test_statistics.test_a_pair_is_ranked_beyond_both_the_twins_and_the_threshold,
+        test_significance.test_a_pair_is_ranked_beyond_both_the_twins_and_the_threshold,
     ),
     "twins are left out with all their pairs": (
         significance.rank,
         "if {*pair} != {*twins}",
         "if not {*pair} & {*twins}",
-        test_statistics.test_twins_are_no_pair_however_far_apart,
+        test_significance.test_twins_are_no_pair_however_far_apart,
     ),
     "the higher mean is the better": (
         significance.rank,
         "means[b] - means[a] > least",
         "means[a] - means[b] > least",
-        test_statistics.test_a_pair_is_ranked_beyond_both_the_twins_and_the_threshold,
+        test_significance.test_a_pair_is_ranked_beyond_both_the_twins_and_the_threshold,
     ),
     "a threshold at another level than asked": (
         significance.rank,
         "tukey_threshold(values, generator, level)",
         "tukey_threshold(values, generator, LEVEL)",
-        test_statistics.test_a_pair_is_ranked_beyond_both_the_twins_and_the_threshold,
+        test_significance.test_a_pair_is_ranked_beyond_both_the_twins_and_the_threshold,
     ),
     "a chance at another level than asked": (
         significance.rank,
         "if p < level",
         "if p < LEVEL",
-        test_statistics.test_where_the_treatments_are_one_as_a_whole_no_pair_is_ranked,
+        test_significance.test_where_the_treatments_are_one_as_a_whole_no_pair_is_ranked,
     ),
     # ------------------------------------------------------------------------ what is reported
     "medians over windows": (
@@ -688,13 +688,13 @@ MUTANTS = {
         figures.learning_curves,
         '("tokens", "seconds")',
         '("seconds", "tokens")',
-        test_viz.test_learning_curves_are_bits_of_the_validation_against_tokens_and_seconds,
+        test_figures.test_learning_curves_are_bits_of_the_validation_against_tokens_and_seconds,
     ),
     "errors in nats beside bits": (
         figures.learning_curves,
         'of["val_se"] / nats_per_bit',
         'of["val_se"]',
-        test_viz.test_learning_curves_are_bits_of_the_validation_against_tokens_and_seconds,
+        test_figures.test_learning_curves_are_bits_of_the_validation_against_tokens_and_seconds,
     ),
     # ---------------------------------------------------------- what is said of it and submitted
     "batches of a step not counted": (
@@ -720,7 +720,7 @@ MUTANTS = {
         "seconds >= 2 * size",
         "seconds >= size",
         partial(
-            test_commands.test_a_duration_is_in_the_largest_unit_of_which_there_are_two,
+            test_shared.test_a_duration_is_in_the_largest_unit_of_which_there_are_two,
             7199,
             "120 minutes",
         ),
@@ -729,80 +729,80 @@ MUTANTS = {
         shared.Text.build,
         "self.tokenizer, corpus, self.bpe_vocab_size",
         "self.tokenizer, corpus, 500",
-        test_commands.test_a_text_is_read_in_the_tokens_and_windows_that_are_asked_for,
+        test_shared.test_a_text_is_read_in_the_tokens_and_windows_that_are_asked_for,
     ),
     "a training that was stopped counts as whole": (
         shared.fit,
         "return step == total",
         "return step > 0",
-        test_commands.test_a_fit_has_reached_its_end_if_the_last_step_was_taken_or_none_was_left,
+        test_shared.test_a_fit_has_reached_its_end_if_the_last_step_was_taken_or_none_was_left,
     ),
     "patience in seconds": (
         Command.tell,
         "60 * self.patience",
         "self.patience",
-        on_cluster(test_cluster.test_patience_is_in_minutes),
+        on_cluster(test_slurm.test_patience_is_in_minutes),
     ),
     "tasks counted from one": (
         slurm.submit,
         "[i for i, trial",
         "[i + 1 for i, trial",
-        on_cluster(test_cluster.test_the_array_waits_for_the_judge_and_its_number_is_the_one_kept),
+        on_cluster(test_slurm.test_the_array_waits_for_the_judge_and_its_number_is_the_one_kept),
     ),
     "a judge that is done is trained again": (
         slurm.submit,
         'if not (out / "entropy.npy").exists():',
         "if True:",
-        on_cluster(test_cluster.test_a_judge_that_is_done_is_not_trained_again),
+        on_cluster(test_slurm.test_a_judge_that_is_done_is_not_trained_again),
     ),
     "the number of the judge is kept": (
         slurm.submit,
         "dict(job=job)",
         "dict(job=judge)",
-        on_cluster(test_cluster.test_the_array_waits_for_the_judge_and_its_number_is_the_one_kept),
+        on_cluster(test_slurm.test_the_array_waits_for_the_judge_and_its_number_is_the_one_kept),
     ),
     "the name of the cluster in the number of a job": (
         slurm.submit,
         'slurm(*send, array, str(file)).split(";")[0]',
         "slurm(*send, array, str(file))",
-        on_cluster(test_cluster.test_the_array_waits_for_the_judge_and_its_number_is_the_one_kept),
+        on_cluster(test_slurm.test_the_array_waits_for_the_judge_and_its_number_is_the_one_kept),
     ),
     "a judge that failed is good enough": (
         slurm.submit,
         "--dependency=afterok:",
         "--dependency=afterany:",
-        on_cluster(test_cluster.test_the_array_waits_for_the_judge_and_its_number_is_the_one_kept),
+        on_cluster(test_slurm.test_the_array_waits_for_the_judge_and_its_number_is_the_one_kept),
     ),
     "all tasks at a time": (
         slurm.submit,
         "%{cap}",
         "",
-        on_cluster(test_cluster.test_the_array_waits_for_the_judge_and_its_number_is_the_one_kept),
+        on_cluster(test_slurm.test_the_array_waits_for_the_judge_and_its_number_is_the_one_kept),
     ),
     "the trial of the next number is queued again": (
         slurm.requeue,
         "_{number}",
         "_{number + 1}",
-        on_cluster(test_cluster.test_the_array_waits_for_the_judge_and_its_number_is_the_one_kept),
+        on_cluster(test_slurm.test_the_array_waits_for_the_judge_and_its_number_is_the_one_kept),
     ),
     "silent since somebody last looked": (
         slurm.standings,
         "log.stat().st_mtime",
         "log.stat().st_atime",
-        on_cluster(test_cluster.test_a_standing_has_the_last_saved_step_and_the_age_of_the_log),
+        on_cluster(test_slurm.test_a_standing_has_the_last_saved_step_and_the_age_of_the_log),
     ),
     "silent since the last checkpoint": (
         slurm.standings,
         "log.stat().st_mtime",
         "folder.stat().st_mtime",
-        on_cluster(test_cluster.test_a_standing_has_the_last_saved_step_and_the_age_of_the_log),
+        on_cluster(test_slurm.test_a_standing_has_the_last_saved_step_and_the_age_of_the_log),
     ),
     # -------------------------------------------------------------------------- what is graded
     "one right number is enough": (
         grader.same,
         ".all()",
         ".any()",
-        test_check.test_one_wrong_number_is_told_with_its_case_and_place_and_how_many_are_right,
+        test_grader.test_one_wrong_number_is_told_with_its_case_and_place_and_how_many_are_right,
     ),
     "a tolerance that large numbers have no share of": (
         grader.close,
@@ -820,43 +820,43 @@ MUTANTS = {
         grader.makes,
         "zip(cases, said, strict=True)",
         "zip(cases[-1:], said[-1:], strict=True)",
-        test_check.test_a_mistake_is_named_only_if_it_is_made_on_every_case,
+        test_grader.test_a_mistake_is_named_only_if_it_is_made_on_every_case,
     ),
     "the place of the last difference": (
         grader.difference,
         "nonzero()[0]",
         "nonzero()[-1]",
-        test_check.test_one_wrong_number_is_told_with_its_case_and_place_and_how_many_are_right,
+        test_grader.test_one_wrong_number_is_told_with_its_case_and_place_and_how_many_are_right,
     ),
     "the answer for the truth": (
         grader.difference,
         "it says {ours[place]:.6g}; {right[place]:.6g} is right",
         "it says {right[place]:.6g}; {ours[place]:.6g} is right",
-        test_check.test_one_wrong_number_is_told_with_its_case_and_place_and_how_many_are_right,
+        test_grader.test_one_wrong_number_is_told_with_its_case_and_place_and_how_many_are_right,
     ),
     "wrong cases counted as right": (
         grader.grade,
         "{len(cases) - len(wrong)} of",
         "{len(wrong)} of",
-        test_check.test_one_wrong_number_is_told_with_its_case_and_place_and_how_many_are_right,
+        test_grader.test_one_wrong_number_is_told_with_its_case_and_place_and_how_many_are_right,
     ),
     "the last wrong case": (
         grader.grade,
         "wrong[0]",
         "wrong[-1]",
-        test_check.test_one_wrong_number_is_told_with_its_case_and_place_and_how_many_are_right,
+        test_grader.test_one_wrong_number_is_told_with_its_case_and_place_and_how_many_are_right,
     ),
     "the book's cases whatever the seed": (
         grader.grade,
         "exercise.cases(seed)",
         "exercise.cases()",
-        test_check.test_what_is_known_by_heart_is_wrong_on_fresh_cases,
+        test_grader.test_what_is_known_by_heart_is_wrong_on_fresh_cases,
     ),
     "cases counted from nought": (
         grader.grade,
         "enumerate(cases, 1)",
         "enumerate(cases)",
-        test_check.test_no_answer_is_told_with_the_number_of_its_case,
+        test_grader.test_no_answer_is_told_with_the_number_of_its_case,
     ),
 }
 

@@ -5,7 +5,7 @@ import math
 from functools import partial
 
 import pytest
-import test_cli
+import test_main
 import test_corpora
 import test_distributed
 import test_networks
@@ -13,7 +13,7 @@ import test_optimizer
 import test_schedules
 import test_shards
 import test_tokenizers
-import test_train
+import test_trainer
 from helpers import dies
 
 from nanoparadigm import corpora, signals, tokenizers
@@ -40,22 +40,22 @@ tall, wide = partial(steps_of_muon, 6, 3, 1), partial(steps_of_muon, 3, 6, 1)
 packed = partial(steps_of_muon, 5, 2, 2)
 adam_alone = partial(test_optimizer.test_three_steps_of_adamw_by_hand, 0.0)
 adam_beside = partial(test_optimizer.test_three_steps_of_adamw_by_hand, 0.04)
-clipped = partial(test_train.test_the_steps_are_those_on_paper, 0.02, True)
-unclipped = partial(test_train.test_the_steps_are_those_on_paper, 0.0, False)
-mild = partial(test_train.test_the_steps_are_those_on_paper, 1.0, False)
-rates = partial(test_train.test_the_rates_of_a_short_run_by_hand, "linear", 0.2)
-cosine = partial(test_train.test_the_rates_of_a_short_run_by_hand, "cosine", 0.5)
+clipped = partial(test_trainer.test_the_steps_are_those_on_paper, 0.02, True)
+unclipped = partial(test_trainer.test_the_steps_are_those_on_paper, 0.0, False)
+mild = partial(test_trainer.test_the_steps_are_those_on_paper, 1.0, False)
+rates = partial(test_trainer.test_the_rates_of_a_short_run_by_hand, "linear", 0.2)
+cosine = partial(test_trainer.test_the_rates_of_a_short_run_by_hand, "cosine", 0.5)
 followed = partial(
-    test_train.test_every_parameter_follows_the_schedule_from_its_own_peak, "linear", 0.0
+    test_trainer.test_every_parameter_follows_the_schedule_from_its_own_peak, "linear", 0.0
 )
-no_numbers = test_train.test_weights_that_are_no_numbers_are_not_saved
+no_numbers = test_trainer.test_weights_that_are_no_numbers_are_not_saved
 evaluated_poisoned = partial(no_numbers, 4, 9, 0.0, "an lr")
 stopped_poisoned = partial(no_numbers, 3, 3, 0.0, "an lr")
-best_resumed = test_train.test_the_best_checkpoint_stays_the_best_over_an_interruption
-best_straight = test_train.test_the_best_checkpoint_of_a_run_without_interruption
-clock = test_train.test_seconds_are_of_training_alone_and_go_on_after_an_interruption
-dropped = test_train.test_what_is_dropped_is_drawn_anew_in_every_step_even_after_an_evaluation
-bfloat16 = test_train.test_bfloat16_is_chosen_for_a_gpu_that_has_it_and_else_where_told_to
+best_resumed = test_trainer.test_the_best_checkpoint_stays_the_best_over_an_interruption
+best_straight = test_trainer.test_the_best_checkpoint_of_a_run_without_interruption
+clock = test_trainer.test_seconds_are_of_training_alone_and_go_on_after_an_interruption
+dropped = test_trainer.test_what_is_dropped_is_drawn_anew_in_every_step_even_after_an_evaluation
+bfloat16 = test_trainer.test_bfloat16_is_chosen_for_a_gpu_that_has_it_and_else_where_told_to
 causal = partial(test_networks.test_the_transformer_is_its_formulas, "ar", None, "swiglu")
 plain_mlp = partial(test_networks.test_the_transformer_is_its_formulas, "ar", None, "relu2")
 timed = partial(test_networks.test_the_transformer_is_its_formulas, "flow", 0.3, "swiglu")
@@ -66,12 +66,12 @@ two_readers = partial(test_networks.test_a_hollow_network_is_its_formulas, "flow
 layers = partial(test_networks.test_the_layers_of_a_hollow_network_by_hand, 3, 2, 272)
 sizes = test_networks.test_weights_begin_at_the_sizes_they_are_said_to
 served = partial(test_corpora.test_an_epoch_serves_each_of_its_windows_once, False)
-log = partial(test_train.test_a_damaged_line_costs_the_log_that_line_alone, b"{")
+log = partial(test_trainer.test_a_damaged_line_costs_the_log_that_line_alone, b"{")
 validated = partial(
-    test_train.test_validation_is_a_number_of_the_weights_alone, "diffusion", test_train.cats()
+    test_trainer.test_validation_is_a_number_of_the_weights_alone, "diffusion", test_trainer.cats()
 )
 shards_by_hand = test_shards.test_a_folder_by_hand
-flags = partial(test_cli.test_every_flag_of_train_reaches_what_it_names, "hollow", "epochs")
+flags = partial(test_main.test_every_flag_of_train_reaches_what_it_names, "hollow", "epochs")
 prepared = test_shards.test_every_flag_of_prepare_reaches_what_it_names
 
 # name: function, what its source says, what the mutant says, the law that must fail
@@ -207,7 +207,7 @@ MUTANTS = {
         TrainingRun.validate,
         'check_finite("validation", val, self.step, self.settings)',
         "pass",
-        partial(test_train.test_an_evaluation_that_is_no_number_is_a_divergence, math.inf),
+        partial(test_trainer.test_an_evaluation_that_is_no_number_is_a_divergence, math.inf),
     ),
     "gradients of sums": (
         TrainingRun.loss_and_gradients,
@@ -275,7 +275,7 @@ MUTANTS = {
         settings.total_steps,
         "settings.batch_size * settings.grad_accumulation * data.length",
         "settings.batch_size * data.length",
-        test_train.test_epochs_count_every_batch_of_a_step,
+        test_trainer.test_epochs_count_every_batch_of_a_step,
     ),
     "bfloat16 on a GPU without it": (
         training_run.autocast,
@@ -736,7 +736,7 @@ MUTANTS = {
         signals.install_handlers,
         "number == signal.SIGINT else EXIT_REQUEUE",
         "number != signal.SIGUSR1 else EXIT_REQUEUE",
-        partial(test_cli.test_what_asked_a_training_to_stop_decides_its_status, "SIGTERM", 75),
+        partial(test_main.test_what_asked_a_training_to_stop_decides_its_status, "SIGTERM", 75),
     ),
 }
 
