@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[1]
 # every preset, and cells of the grid that are no presets
 CELLS = [(name, None) for name in PRESETS]
 CELLS += [("diffusion", "transformer"), ("diffusion", "mamba"), ("diffusion", "hollow_mamba")]
-CELLS += [("flow", "transformer"), ("flow", "mamba")]
+CELLS += [("flow", "transformer"), ("flow", "mamba"), ("block", "transformer")]
 presets = pytest.mark.parametrize("name", PRESETS)
 COMPARED = [name for name, preset in PRESETS.items() if preset.compared]
 LENGTH = 8

@@ -17,7 +17,7 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import Generator, nn
+from torch import Generator, Tensor, nn
 
 from ..errors import InputError
 from ..shapes import Logits, Times, TokenIds
@@ -59,17 +59,36 @@ class Hollow(nn.Module):
         options: dict[str, Any] = dict(causal=True, timed=timed, tied=True, generator=generator)
         self.left, self.right = (network(vocab_size + 1, half, **options) for _ in "lr")
         self.max_length = self.left.max_length
+        self.blockwise = not timed and hasattr(network, "two_streams")
         self.mlp = make_mlp(half, generator)
         self.dropout = Dropout(sizes.dropout)
         self.readout = nn.Parameter(torch.zeros(vocab_size, sizes.n_embd))
 
-    def forward(self, z: TokenIds, t: Times | None = None) -> Logits:
-        """Return logits (B, L, vocab_size) for token ids z (B, L) at the noise level t (B,)."""
-        before = self.left.hidden(self.shifted(z), t)
-        after = self.right.hidden(self.shifted(z.flip(1)), t).flip(1)
+    def forward(
+        self, z: TokenIds, t: Times | None = None, around: tuple[Tensor, ...] | None = None
+    ) -> Logits:
+        """Return logits (B, L, vocab_size) for token ids z (B, L) at the noise level t (B,).
+
+        around, if `blockwise`: the texts (1 or B, L) that each block of z stands between, in place
+        of its other blocks, and the block (L,) of each token. All of them take one pass together.
+        """
+        if around is None:
+            before = self.left.hidden(self.shifted(z), t)
+            after = self.right.hidden(self.shifted(z.flip(1)), t).flip(1)
+        else:
+            before, after, place = around
+            before = self.behind(self.left, z, before, place)
+            after = self.behind(self.right, z.flip(1), after.flip(1), place.flip(0)).flip(1)
         h = rms_norm(before) + rms_norm(after)
         h = h + self.dropout(self.mlp(rms_norm(h)))
         return F.linear(rms_norm(h), self.readout)
+
+    def behind(self, reader: Network, z: TokenIds, clean: TokenIds, place: Tensor) -> Tensor:
+        """Return a reader's vectors (B, L, D) of z (B, L), each block behind the clean text."""
+        clean, z, first = self.shifted(clean), self.shifted(z), place != place.roll(1)
+        return reader.two_streams(  # type: ignore[operator]  # which a `blockwise` one has
+            torch.where(first, clean, z), clean, place
+        )
 
     def shifted(self, z: TokenIds) -> TokenIds:
         """Return z (B, L) moved one place on, behind a start token."""

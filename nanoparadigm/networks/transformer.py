@@ -57,6 +57,32 @@ class Cache:
         self.values[:, :, start : self.length] = v
         return self.keys[:, :, : self.length], self.values[:, :, : self.length]
 
+    def mask(self, n: int) -> Tensor:
+        """Return which keys so far each of the last n tokens may see (n, length)."""
+        sees = torch.ones(n, self.length, dtype=torch.bool, device=self.keys.device)
+        return sees.tril(self.length - n)
+
+
+class Streams(Cache):
+    """The keys and values of clean texts and of noisy ones, (1 or B, and B) rows of one batch.
+
+    A token sees the clean text in the blocks before its own, and its own stream inside its block.
+    place (L,): the block of each token, in any numbers.
+    """
+
+    def __init__(self, clean: int, place: Tensor):
+        self.clean, self.length, inside = clean, 0, place[:, None] == place
+        self.sees = torch.cat([~inside, inside], 1) & torch.ones_like(inside).tril().repeat(1, 2)
+
+    def append(self, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
+        """Return those of the clean text and then those of each row itself (rows, H, 2L, d)."""
+        C, times = self.clean, (len(k) // self.clean, 1, 1, 1)
+        return torch.cat([k[:C].repeat(times), k], 2), torch.cat([v[:C].repeat(times), v], 2)
+
+    def mask(self, n: int) -> Tensor:
+        """Return which of these keys each token may see (L, 2L)."""
+        return self.sees
+
 
 class Attention(nn.Module):
     """Multi-head attention to all positions or, if causal, to those up to one's own.
@@ -93,8 +119,7 @@ class Attention(nn.Module):
         mask, causal = None, self.causal and cache is None
         if cache is not None:
             k, v = cache.append(k, v)
-            if L > 1:  # is_causal would align it top-left: query i may see keys up to start + i
-                mask = torch.ones(L, start + L, dtype=torch.bool, device=x.device).tril(start)
+            mask = cache.mask(L) if L > 1 else None  # is_causal would align it top-left
         y = F.scaled_dot_product_attention(
             q, k, v, attn_mask=mask, is_causal=causal, scale=SHARPNESS / q.shape[-1]
         )
@@ -189,6 +214,19 @@ class Transformer(Network):
     def blend(self, e: Tensor) -> Tensor:
         """Blend vectors with their neighbours: (B, before + L + after, D) -> (B, L, D)."""
         return short_conv(e.transpose(0, 1), self.conv).transpose(0, 1)
+
+    def two_streams(self, z: Tensor, clean: Tensor, place: Tensor) -> Tensor:
+        """Return the vectors (B, L, D) of z (B, L), in each block as `hidden` gives them behind the
+        text `clean` (1 or B, L). place: as in `Streams`."""
+        C, L = clean.shape
+        e = F.pad(super().embed(torch.cat([clean, z])), (0, 0, self.before, 0))
+        inside = F.pad(place, (self.before, 0)).unfold(0, len(self.conv), 1) == place[:, None]
+        noisy = sum(
+            w * torch.where(inside[:, k, None], e[C:, k : k + L], e[:C, k : k + L])
+            for k, w in enumerate(self.conv)
+        )
+        h = torch.cat([self.blend(e[:C]), noisy])
+        return self.run(h, [Streams(C, place)] * len(self.blocks))[0][C:]
 
     def init_state(self, batch: int) -> list:
         """Return the vectors that the convolution still sees, then a cache for each block."""

@@ -1,8 +1,7 @@
 """Block diffusion: left to right over blocks, masked diffusion inside each.
 
     (1)  p(x) = prod_b p(x^b | x^<b)                     the chain rule over blocks of S tokens
-    (2)  each factor is masked diffusion of block b:
-         earlier blocks are clean, later ones masked     noise, loss_terms
+    (2)  x^b by masked diffusion: x^<b clean, x^>b masked                    noise, loss_terms
     (3)  -log p(x) <= sum_b S_b E_k[ mean over k masks of block b of -log p(x_i | z) ]   nll_bound
     (4)  block after block, drawn by any sampler of it   BlockByBlock
 
@@ -56,24 +55,25 @@ class BlockDiffusion(MaskedDiffusion):
             raise InputError(f"block_length is {block_length}: give 1 or more")
         self.block_length = block_length
 
-    def block(self, x: TokenIds, u: PerText) -> tuple[Where, Where]:
-        """Return which tokens of x (B, L) are in the block at u (B,) in (0, 1), and which after."""
+    def block(self, x: TokenIds, u: PerText) -> tuple[Tensor, Where, Where]:
+        """Return the block of each token of x (B, L), and which are in that at u (B,) or after."""
         place = torch.arange(x.shape[1], device=x.device) // self.block_length
         mine = (u * (int(place[-1]) + 1)).long()[:, None]
-        return place == mine, place > mine
+        return place, place == mine, place > mine
 
     def noise(self, x: TokenIds, generator: Rng = None) -> tuple[Tensor, ...]:
-        """Draw times t (B,), z (B, L) as in (2) for a random block, and where that is (B, L)."""
-        t, z = super().noise(x, generator)
-        u = torch.rand(len(x), dtype=t.dtype, device=x.device, generator=generator)
-        inside, later = self.block(x, u)
-        return t, torch.where(later, self.mask_id, torch.where(inside, z, x)), inside
+        """Draw times t (B,), x at these times z (B, L), and a block of each text, at u (B,)."""
+        return *super().noise(x, generator), stratified_uniform(0, 1, len(x), generator, x.device)
 
     def loss_terms(self, x: TokenIds, *noise: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the summed cross-entropy of the targets in the block, nats, and their number."""
-        t, z, inside = noise
+        """Return the summed cross-entropy of the targets of (2), nats, and their number."""
+        t, noisy, u = noise
+        (place, inside, later), masks = self.block(x, u), torch.full_like(x, self.mask_id)
+        z, around = torch.where(later, masks, torch.where(inside, noisy, x)), []
+        if getattr(self.net, "blockwise", False):  # all blocks, each as in (2), in one pass
+            z, inside, around = noisy, torch.ones_like(inside), [(x, masks[:1], place)]
         target = inside if self.hollow else inside & (z == self.mask_id)
-        logits = self.net(z, 1 - self.schedule.alpha(t))[target][:, : self.vocab_size]
+        logits = self.net(z, 1 - self.schedule.alpha(t), *around)[target][:, : self.vocab_size]
         return F.cross_entropy(logits, x[target], reduction="sum"), target.sum()
 
     def nll_bound(self, x: TokenIds, generator: Rng = None, num_samples: int = 8) -> PerText:
@@ -81,11 +81,10 @@ class BlockDiffusion(MaskedDiffusion):
         (B, L), total, blocks = x.shape, torch.zeros(()), -(-x.shape[1] // self.block_length)
         for d in range(num_samples):
             u = stratified_uniform(d, num_samples, B, generator, x.device)
-            inside, later = self.block(x, u)
+            _, inside, later = self.block(x, u)
             k = (u * blocks % 1 * inside.sum(-1)).ceil().clamp(min=1)
             order = torch.where(inside, torch.rand(B, L, device=x.device, generator=generator), 2.0)
             hidden = (inside & (order.argsort(-1).argsort(-1) < k[:, None])) | later
-            z = torch.where(hidden, self.mask_id, x)
-            ce = self.cross_entropy(x, z, hidden.double().mean(-1))
+            ce = self.cross_entropy(x, x.where(~hidden, self.mask_id), hidden.double().mean(-1))
             total = total + blocks * inside.sum(-1) / k * (ce * inside).sum(-1)
         return total / num_samples

@@ -23,7 +23,7 @@ from nanoparadigm.language import automaton
 from nanoparadigm.networks import selective_scan
 from nanoparadigm.networks.hollow import Hollow
 from nanoparadigm.networks.mamba import Mixer
-from nanoparadigm.networks.transformer import Attention, Cache
+from nanoparadigm.networks.transformer import Attention, Cache, Streams, Transformer
 from nanoparadigm.paradigms import (
     Autoregressive,
     DiscreteFlow,
@@ -64,6 +64,10 @@ def block_loss(block_length):
 def block_sampler(block_length):
     law = "test_the_sampler_has_its_law"
     return block_law(law, block_length, dict(sampler="first_hitting"))
+
+
+def streams():
+    test_block.test_two_streams_give_the_logits_of_a_pass_for_each_block(5, 4)
 
 
 def flow_is_tight():
@@ -412,6 +416,54 @@ MUTANTS = {
         "self.turns[:L]",
         lambda: test_networks.test_steps_equal_the_parallel_pass("ar", [5, 1, 1, 5]),
     ),
+    "a cache that shows what comes later": (
+        Cache.mask,
+        "self.length - n",
+        "self.length - n + 1",
+        lambda: test_networks.test_steps_equal_the_parallel_pass("ar", [5, 1, 1, 5]),
+    ),
+    "a block sees itself clean": (
+        Streams.__init__,
+        "[~inside, inside]",
+        "[inside, inside]",
+        streams,
+    ),
+    "a block does not see the clean text": (
+        Streams.append,
+        "v[:C].repeat(times)",
+        "v * 0",
+        streams,
+    ),
+    "a convolution that reaches for noisy neighbours": (
+        Transformer.two_streams,
+        "e[:C, k : k + L]",
+        "e[C:, k : k + L]",
+        streams,
+    ),
+    "a block that begins behind a noisy token": (
+        Hollow.behind,
+        "torch.where(first, clean, z)",
+        "z",
+        streams,
+    ),
+    "blocks of the right reader counted from its end": (
+        Hollow.forward,
+        "place.flip(0)",
+        "place",
+        streams,
+    ),
+    "noisy text before a block": (
+        BlockDiffusion.loss_terms,
+        "[(x, masks[:1], place)]",
+        "[(noisy, masks[:1], place)]",
+        lambda: test_block.test_the_loss_of_all_blocks_is_the_sum_over_each(5),
+    ),
+    "one block learned from where all could be": (
+        BlockDiffusion.loss_terms,
+        'getattr(self.net, "blockwise", False)',
+        "False",
+        lambda: test_block.test_the_loss_of_all_blocks_is_the_sum_over_each(5),
+    ),
     "scan operator swapped": (
         selective_scan.scan_log_depth,
         "a[:, :, shift:] * b[:, :, :-shift] + b[:, :, shift:]",
@@ -509,21 +561,22 @@ MUTANTS = {
         block_mean(1),
     ),
     "trained with the later blocks clean": (
-        BlockDiffusion.noise,
-        "torch.where(later, self.mask_id, torch.where(inside, z, x))",
-        "torch.where(inside, z, x)",
+        BlockDiffusion.loss_terms,
+        "torch.where(later, masks, torch.where(inside, noisy, x))",
+        "torch.where(inside, noisy, x)",
         block_loss(2),
     ),
     "trained with the earlier blocks as noisy as its own": (
-        BlockDiffusion.noise,
-        "torch.where(inside, z, x)",
-        "z",
+        BlockDiffusion.loss_terms,
+        "torch.where(inside, noisy, x)",
+        "noisy",
         block_loss(2),
     ),
     "early blocks trained at early times": (
         BlockDiffusion.noise,
-        "u = torch.rand(len(x), dtype=t.dtype, device=x.device, generator=generator)",
-        "u = t",
+        "return *super().noise(x, generator), "
+        "stratified_uniform(0, 1, len(x), generator, x.device)",
+        "t, z = super().noise(x, generator)\n    return t, z, t",
         block_law("test_the_loss_of_a_hollow_network_is_the_bound_per_token", 2),
     ),
     "later blocks pay in training": (

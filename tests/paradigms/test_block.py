@@ -7,7 +7,7 @@ import exact
 import laws
 import pytest
 import torch
-from helpers import generator
+from helpers import awake, generator
 
 from nanoparadigm import InputError, build
 from nanoparadigm.language import oracle
@@ -134,9 +134,12 @@ def test_with_the_posterior_it_draws_the_language_and_the_bound_is_its_entropy(b
 @pytest.mark.parametrize("block_length", [2, 3])
 def test_the_loss_is_the_mean_over_blocks_of_what_the_bound_weighs(block_length):
     """Trained on with all masks of a block alike: the terms are those of its masked tokens."""
-    model, x = arbitrary(block_length), WORLD[:40]
-    t, z, inside = model.noise(x, generator())
-    total, weight = model.loss_terms(x, t, z, inside)
+    model, x, given = arbitrary(block_length), WORLD[:40], []
+    model.net.register_forward_hook(lambda net, inputs, logits: given.append(inputs[0]))
+    t, noisy, u = model.noise(x, generator())
+    total, weight = model.loss_terms(x, t, noisy, u)
+    (z,) = given
+    inside = torch.stack([upto(parts(model)[int(v * len(parts(model)))]) for v in u])
     masked = inside & (z == model.mask_id)
     ce = model.cross_entropy(x, z, 1 - t)
     assert total.item() == pytest.approx((ce * masked).sum().item())
@@ -187,6 +190,55 @@ def test_tokens_given_anywhere_are_seen_from_the_first_block_on():
     p = (first[:, 0] + last[:, 3]).exp() * (WORLD == given)[:, known].all(1)
     x = model.fill(given.tolist(), 20_000, generator(), sampler="first_hitting")
     assert exact.fits(x, p)
+
+
+def hollow(block_length, **sizes):
+    """One whose network reads all blocks in one pass, a text (3, 12), and its noise."""
+    model = awake("block", V, block_length=block_length, n_layer=4, **sizes)
+    assert model.net.blockwise and model.block_length == block_length
+    x = torch.randint(V, (3, 12), generator=generator())
+    return model, x, model.noise(x, generator(1))
+
+
+@pytest.mark.parametrize("block_length", [1, 2, 5, 8, 20])
+@pytest.mark.parametrize("d_conv", [1, 4, 7])
+def test_two_streams_give_the_logits_of_a_pass_for_each_block(block_length, d_conv):
+    model, x, (t, z, _) = hollow(block_length, d_conv=d_conv)
+    place, masks = torch.arange(12) // block_length, torch.full_like(x, model.mask_id)
+    with torch.no_grad():
+        once = model.net(z, t, (x, masks[:1], place))
+        assert torch.equal(model.net(z, t, (x, masks, place)), once)
+        for b in place.unique():
+            alone = model.net(torch.where(place < b, x, torch.where(place > b, masks, z)), t)
+            laws.close(once[:, place == b], alone[:, place == b])
+
+
+@pytest.mark.parametrize("block_length", [1, 5, 8, 20])
+def test_the_loss_of_all_blocks_is_the_sum_over_each(block_length):
+    """So, for any noise, it is the mean over the random block times their number; its gradient,
+    too."""
+    model, x, (t, z, _) = hollow(block_length)
+
+    @torch.enable_grad()
+    def terms(u):
+        total, weight = model.loss_terms(x, t, z, torch.full_like(t, u))
+        return total, weight, *torch.autograd.grad(total, [*model.parameters()])
+
+    once, blocks = terms(0.0), -(-12 // block_length)
+    model.net.blockwise = False
+    each = [terms((b + 0.5) / blocks) for b in range(blocks)]
+    assert once[1] == x.numel() and (blocks == 1 or each[0][1] < x.numel())
+    for whole, *some in zip(once, *each, strict=True):
+        laws.close(whole, sum(some))
+
+
+@pytest.mark.parametrize("network", ["transformer", "mamba", "hollow_mamba"])
+def test_other_networks_learn_from_one_block_of_each_text(network):
+    model = awake("block", V, network=network, block_length=3)
+    x = torch.randint(V, (8, 12), generator=generator())
+    t, z, u = model.noise(x, generator(1))
+    targets = (z == model.mask_id) | model.hollow
+    assert model.loss_terms(x, t, z, u)[1] == targets.view(8, 4, 3)[range(8), (u * 4).long()].sum()
 
 
 def test_a_length_of_a_block_is_a_whole_number_of_one_or_more():
