@@ -120,3 +120,13 @@ def resolve_device(name: str) -> torch.device:
     except (RuntimeError, AssertionError) as error:
         raise InputError(f"device {name!r} cannot be used here: try `device` cpu") from error
     return device
+
+
+def precision(dtype: str, device: torch.device) -> torch.dtype:
+    """Return the type that the loss is computed in: `dtype`, or what `auto` stands for there."""
+    if dtype != "auto":
+        return getattr(torch, dtype)
+    if device.type != "cuda":
+        return torch.float32
+    native = torch.cuda.is_bf16_supported(including_emulation=False)
+    return torch.bfloat16 if native else torch.float16
