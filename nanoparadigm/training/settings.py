@@ -47,7 +47,7 @@ class Settings:
     log_interval: int = 100
     """steps between lines of log.jsonl"""
     dtype: str = "auto"
-    """float32, bfloat16, or auto: bfloat16 where a GPU has it"""
+    """float32, bfloat16, float16, or auto: on a GPU bfloat16, or float16 where it has no such"""
     compile: bool = False
     """compile the network first (needs a C++ compiler)"""
     device: str = "cpu"
@@ -77,10 +77,10 @@ class Settings:
                 )
         if not 0 <= self.grad_clip < math.inf:
             raise InputError(f"grad_clip is {self.grad_clip}: give a number of 0 or more")
-        if self.dtype not in ("auto", "float32", "bfloat16"):
-            raise InputError(f"dtype is {self.dtype!r}: choose from auto, float32, bfloat16")
+        lookup("dtype", self.dtype, DTYPES)
 
 
+DTYPES = dict.fromkeys("auto float32 bfloat16 float16".split())
 DECAYS = dict(linear=lambda left: left, cosine=lambda left: (1 - math.cos(math.pi * left)) / 2)
 """name -> the share of the way down still ahead, from the share of the steps still ahead"""
 
