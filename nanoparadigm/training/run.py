@@ -99,8 +99,13 @@ class TrainingRun:
             self.model, settings.muon_lr, settings.lr, settings.weight_decay
         )
         self.dtype = precision(settings.dtype, self.device)
-        # gradients too small for float16 would be lost: they are computed of a multiple of the loss
-        self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.dtype is torch.float16)
+        # Small gradients would be lost in float16, so they are those of a multiple of the loss:
+        # at first of 2**16 times its mean, of which `terms` are the sum.
+        self.scaler = torch.amp.GradScaler(
+            self.device.type,
+            init_scale=max(1.0, 2**16 / (self.rows * data.length)),
+            enabled=self.dtype is torch.float16,
+        )
         self.total_steps = total_steps(settings, data)
 
     def go_on(self) -> None:
@@ -162,17 +167,19 @@ class TrainingRun:
     def update(self) -> None:
         """Clip the gradient, and step every optimiser at its learning rate of this step.
 
-        In float16 a gradient that has overflowed moves nothing, and the next multiple is smaller.
+        A gradient that overflows float16 moves nothing, and the next multiple is smaller.
         """
         for optimizer in self.optimizers:
             self.scaler.unscale_(optimizer)
-        if self.settings.grad_clip:
-            torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.settings.grad_clip)
+        largest = self.settings.grad_clip or math.inf
+        norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), largest)
+        overflow = self.scaler.is_enabled() and not norm.isfinite()
         multiplier = lr_multiplier(self.step, self.total_steps, self.settings)
         for optimizer in self.optimizers:
             for group in optimizer.param_groups:
                 group["lr"] = multiplier * group["peak"]
-            self.scaler.step(optimizer)
+            if not overflow:
+                optimizer.step()
             optimizer.zero_grad()
         self.scaler.update()
         self.lr = multiplier * self.settings.lr

@@ -77,10 +77,11 @@ class Settings:
                 )
         if not 0 <= self.grad_clip < math.inf:
             raise InputError(f"grad_clip is {self.grad_clip}: give a number of 0 or more")
-        lookup("dtype", self.dtype, DTYPES)
+        if self.dtype not in DTYPES:
+            raise InputError(f"dtype is {self.dtype!r}: choose from {', '.join(DTYPES)}")
 
 
-DTYPES = dict.fromkeys("auto float32 bfloat16 float16".split())
+DTYPES = "auto float32 bfloat16 float16".split()
 DECAYS = dict(linear=lambda left: left, cosine=lambda left: (1 - math.cos(math.pi * left)) / 2)
 """name -> the share of the way down still ahead, from the share of the steps still ahead"""
 
