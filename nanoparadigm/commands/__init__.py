@@ -5,6 +5,7 @@ import re
 from .compare import Compare
 from .demo import Demo
 from .diff import Diff
+from .doctor import Doctor
 from .evaluate import Evaluate
 from .prepare import PrepareCheck, PrepareEntropy, PrepareFineweb
 from .sample import Infill, Sample
@@ -16,6 +17,6 @@ COMMANDS = {
     re.sub(r"\B(?=[A-Z])", " ", c.__name__).lower(): c
     for c in (
         Train, Sample, Infill, Visualize, Evaluate, Compare, Study, Diff, Demo,
-        PrepareFineweb, PrepareEntropy, PrepareCheck,
+        PrepareFineweb, PrepareEntropy, PrepareCheck, Doctor,
     )
 }  # fmt: skip

@@ -36,6 +36,12 @@ from .tokenizers import Tokenizer
 RENAMED = {"Data": TokenizedCorpus, "Batches": WindowBatches}
 """names of earlier versions that keep working for one more release"""
 
+PUBLISHED = {
+    "shakespeare": ["tinyshakespeare.txt"],
+    "wikitext2": [f"wikitext2/wiki.{split}.tokens" for split in ("train", "valid", "test")],
+}
+"""the texts of DATASETS that do not come with this package or with Python -> their files"""
+
 
 def __getattr__(name: str) -> type:
     """Return the class that a name of RENAMED stands for, with a DeprecationWarning."""
@@ -191,7 +197,7 @@ def _pydocs() -> Corpus:
 
 
 def _shakespeare() -> Corpus:
-    file = "tinyshakespeare.txt"
+    [file] = PUBLISHED["shakespeare"]
     sha256 = "86c4e6aa9db7c042ec79f339dcb96d42b0075e16b8fc2e86bf0ca57e2dc565ed"
     url = (
         "https://raw.githubusercontent.com/karpathy/char-rnn/master/data/tinyshakespeare/input.txt"
@@ -213,7 +219,7 @@ def _wikitext2() -> Corpus:
 
 
 def _wikitext2_splits(*splits: str) -> list[str]:
-    names = [f"wikitext2/wiki.{split}.tokens" for split in splits]
+    names = [name for name in PUBLISHED["wikitext2"] if name.split(".")[1] in splits]
     url = "https://wikitext.smerity.com/wikitext-2-v1.zip"
     sha256 = "92675f1d63015c1c8b51f1656a52d5bdbc33aafa60cc47a218a66e7ee817488c"
     folder = download.folder_with(names)

@@ -257,30 +257,33 @@ def build(
     return kind.train(corpus.train, corpus.validation, corpus.test)
 
 
+GPT2_FILES = {
+    "gpt2/vocab.json": (
+        "encoder.json",
+        "196139668be63f3b5d6574427317ae82f612a97c5d1cdaf36ed2256dbf636783",
+    ),
+    "gpt2/merges.txt": (
+        "vocab.bpe",
+        "1ce1664773c50f3e0cc8842619a93edc4624525b728b188a9e0be33b7726adc5",
+    ),
+}
+"""where GPT-2's vocabulary is found -> the published name of the file, and its SHA-256"""
+
+
 def gpt2() -> GPT2Tokenizer:
     """Return the GPT2Tokenizer, made from the published files.
 
     They are looked for as the texts of `corpora` are, in a folder gpt2/. Raises InputError if they
     are damaged, or neither here nor to be downloaded.
     """
-    published = {
-        "gpt2/vocab.json": (
-            "encoder.json",
-            "196139668be63f3b5d6574427317ae82f612a97c5d1cdaf36ed2256dbf636783",
-        ),
-        "gpt2/merges.txt": (
-            "vocab.bpe",
-            "1ce1664773c50f3e0cc8842619a93edc4624525b728b188a9e0be33b7726adc5",
-        ),
-    }
-    folder, paths = download.folder_with(published), []
-    for name, (file, sha256) in published.items():
+    folder, paths = download.folder_with(GPT2_FILES), []
+    for name, (file, sha256) in GPT2_FILES.items():
         url = f"https://openaipublic.blob.core.windows.net/gpt-2/encodings/main/{file}"
         instead = "use a tokenizer that you have saved"
         path = (
             folder / name
             if folder
-            else download.download("GPT-2's vocabulary", published, url, sha256, name, instead)
+            else download.download("GPT-2's vocabulary", GPT2_FILES, url, sha256, name, instead)
         )
         if hashlib.sha256(files.read(path)).hexdigest() != sha256:
             raise InputError(f"{path} is not GPT-2's (its SHA-256 differs): delete or replace it")

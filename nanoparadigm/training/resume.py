@@ -90,6 +90,8 @@ class State:
     seconds: Annotated[float, Meta(ge=0)]
     best: float | None
     """validation; None before the first"""
+    scaler: dict[str, float] | None = None
+    """of the loss in float16; earlier versions had none"""
 
 
 def restore(
@@ -98,6 +100,7 @@ def restore(
     optimizers: list[torch.optim.Optimizer],
     batches: corpora.WindowBatches,
     noise: torch.Generator,
+    scaler: torch.amp.GradScaler,
 ) -> tuple[int, float, float]:
     """Put everything back as it was when the checkpoint was saved.
 
@@ -118,6 +121,8 @@ def restore(
         for optimizer, stored in zip(optimizers, state["optimizers"], strict=True):
             # everything else follows from the settings, which are those of the run
             optimizer.load_state_dict(optimizer.state_dict() | dict(state=stored["state"]))
+        if kept := state.get("scaler"):
+            scaler.load_state_dict(kept)
     model.load_state_dict(saved.model.state_dict())
     best = math.inf if state["best"] is None else state["best"]
     return state["step"], state["seconds"], best

@@ -30,7 +30,7 @@ from . import checkpoint, distributed
 from .log import Log
 from .optimizer import make_optimizers
 from .resume import check_same, restore
-from .settings import Settings, lr_multiplier, resolve_device, total_steps
+from .settings import Settings, lr_multiplier, precision, resolve_device, total_steps
 
 
 class TrainingRun:
@@ -98,6 +98,14 @@ class TrainingRun:
         self.optimizers = make_optimizers(
             self.model, settings.muon_lr, settings.lr, settings.weight_decay
         )
+        self.dtype = precision(settings.dtype, self.device)
+        # Small gradients would be lost in float16, so they are those of a multiple of the loss:
+        # at first of 2**16 times its mean, of which `terms` are the sum.
+        self.scaler = torch.amp.GradScaler(
+            self.device.type,
+            init_scale=max(1.0, 2**16 / (self.rows * data.length)),
+            enabled=self.dtype is torch.float16,
+        )
         self.total_steps = total_steps(settings, data)
 
     def go_on(self) -> None:
@@ -105,7 +113,7 @@ class TrainingRun:
         saved = checkpoint.load(self.run, "last", self.device)
         check_same(self.run, saved, self.model, self.data, self.settings)
         self.step, self.seconds, self.best = restore(
-            saved, self.model, self.optimizers, self.batches, self.noise
+            saved, self.model, self.optimizers, self.batches, self.noise, self.scaler
         )
         if self.step > self.total_steps:
             raise InputError(
@@ -146,7 +154,7 @@ class TrainingRun:
         mine = [part[self.rank :: self.world_size] for part in (x, *model.noise(x, self.noise))]
         # a seed for each step and process: nothing of it need be saved
         self.dropout.manual_seed(settings.seed + 3 + self.step * self.world_size + self.rank)
-        sums = backward(self.terms, mine, settings, self.device)
+        sums = backward(self.terms, mine, settings.grad_accumulation, self.dtype, self.scaler)
         loss_sum, weight, self.stopping = distributed.all_reduce_sum(*sums, self.stop())
         loss = loss_sum / (weight or 1)
         check_finite("loss", loss, self.step + 1, settings)
@@ -157,15 +165,23 @@ class TrainingRun:
         return loss
 
     def update(self) -> None:
-        """Clip the gradient, and step every optimiser at its learning rate of this step."""
-        if self.settings.grad_clip:
-            torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.settings.grad_clip)
+        """Clip the gradient, and step every optimiser at its learning rate of this step.
+
+        A gradient that overflows float16 moves nothing, and the next multiple is smaller.
+        """
+        for optimizer in self.optimizers:
+            self.scaler.unscale_(optimizer)
+        largest = self.settings.grad_clip or math.inf
+        norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), largest)
+        overflow = self.scaler.is_enabled() and not norm.isfinite()
         multiplier = lr_multiplier(self.step, self.total_steps, self.settings)
         for optimizer in self.optimizers:
             for group in optimizer.param_groups:
                 group["lr"] = multiplier * group["peak"]
-            optimizer.step()
+            if not overflow:
+                optimizer.step()
             optimizer.zero_grad()
+        self.scaler.update()
         self.lr = multiplier * self.settings.lr
         self.step += 1
 
@@ -221,6 +237,7 @@ class TrainingRun:
             optimizers=[optimizer.state_dict() for optimizer in self.optimizers],
             batches=self.batches.state_dict(),
             noise=self.noise.get_state(),
+            scaler=self.scaler.state_dict(),
             step=self.step,
             seconds=self.seconds,
             best=self.best,
@@ -256,20 +273,24 @@ def check_finite(name: str, value: float, step: int, settings: Settings) -> None
 
 
 def backward(
-    terms: distributed.Terms, batch: list[Tensor], settings: Settings, device: torch.device
+    terms: distributed.Terms,
+    batch: list[Tensor],
+    grad_accumulation: int,
+    dtype: torch.dtype,
+    scaler: torch.amp.GradScaler,
 ) -> tuple[float, float]:
     """Accumulate the gradients of a process's rows, in `grad_accumulation` parts.
 
     batch: x and its noise, tensors (rows, ...). Returns the sum of the losses of all rows, nats,
     and the sum of their weights; the gradients are those of the first sum.
     """
-    parts = [*zip(*(rows.chunk(settings.grad_accumulation) for rows in batch), strict=True)]
+    parts = [*zip(*(rows.chunk(grad_accumulation) for rows in batch), strict=True)]
     loss_sum = weight = 0.0
     for part in parts:
         with nullcontext() if part is parts[-1] else terms.no_sync():
-            with autocast(settings.dtype, device):
+            with torch.autocast(part[0].device.type, dtype, enabled=dtype is not torch.float32):
                 part_sum, part_weight = terms(*part)
-            part_sum.backward()
+            scaler.scale(part_sum).backward()
         loss_sum += part_sum.item()
         weight += float(part_weight)
     return loss_sum, weight
@@ -285,12 +306,3 @@ def validation(
     generator = torch.Generator(model.device).manual_seed(settings.seed + 2)
     val = nats_per_token(model, data, generator, num_samples=4, max_windows=settings.eval_windows)
     return val.mean, val.se
-
-
-def autocast(dtype: str, device: torch.device) -> AbstractContextManager:
-    """Return the context in which the loss is computed: bfloat16 if `dtype` says so, or if it is
-    auto and the device is a GPU that has it."""
-    wanted = dtype == "bfloat16" or (
-        dtype == "auto" and device.type == "cuda" and torch.cuda.is_bf16_supported()
-    )
-    return torch.autocast(device.type, torch.bfloat16) if wanted else nullcontext()

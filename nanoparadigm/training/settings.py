@@ -47,7 +47,7 @@ class Settings:
     log_interval: int = 100
     """steps between lines of log.jsonl"""
     dtype: str = "auto"
-    """float32, bfloat16, or auto: bfloat16 where a GPU has it"""
+    """float32, bfloat16, float16, or auto: on a GPU bfloat16, or float16 where it has no such"""
     compile: bool = False
     """compile the network first (needs a C++ compiler)"""
     device: str = "cpu"
@@ -77,10 +77,11 @@ class Settings:
                 )
         if not 0 <= self.grad_clip < math.inf:
             raise InputError(f"grad_clip is {self.grad_clip}: give a number of 0 or more")
-        if self.dtype not in ("auto", "float32", "bfloat16"):
-            raise InputError(f"dtype is {self.dtype!r}: choose from auto, float32, bfloat16")
+        if self.dtype not in DTYPES:
+            raise InputError(f"dtype is {self.dtype!r}: choose from {', '.join(DTYPES)}")
 
 
+DTYPES = "auto float32 bfloat16 float16".split()
 DECAYS = dict(linear=lambda left: left, cosine=lambda left: (1 - math.cos(math.pi * left)) / 2)
 """name -> the share of the way down still ahead, from the share of the steps still ahead"""
 
@@ -120,3 +121,13 @@ def resolve_device(name: str) -> torch.device:
     except (RuntimeError, AssertionError) as error:
         raise InputError(f"device {name!r} cannot be used here: try `device` cpu") from error
     return device
+
+
+def precision(dtype: str, device: torch.device) -> torch.dtype:
+    """Return the type that the loss is computed in: `dtype`, or what `auto` stands for there."""
+    if dtype != "auto":
+        return getattr(torch, dtype)
+    if device.type != "cuda":
+        return torch.float32
+    native = torch.cuda.is_bf16_supported(including_emulation=False)
+    return torch.bfloat16 if native else torch.float16

@@ -55,7 +55,12 @@ best_resumed = test_trainer.test_the_best_checkpoint_stays_the_best_over_an_inte
 best_straight = test_trainer.test_the_best_checkpoint_of_a_run_without_interruption
 clock = test_trainer.test_seconds_are_of_training_alone_and_go_on_after_an_interruption
 dropped = test_trainer.test_what_is_dropped_is_drawn_anew_in_every_step_even_after_an_evaluation
-bfloat16 = test_trainer.test_bfloat16_is_chosen_for_a_gpu_that_has_it_and_else_where_told_to
+half_precision = test_trainer.test_auto_is_half_precision_on_a_gpu_and_bfloat16_where_it_has_that
+float16 = partial(test_trainer.test_float16_learns_as_float32_does, test_trainer.cats())
+halved = partial(
+    test_trainer.test_a_multiple_of_the_loss_that_overflows_is_halved_until_it_fits_and_goes_on_so,
+    test_trainer.cats(),
+)
 causal = partial(test_networks.test_the_transformer_is_its_formulas, "ar", None, "swiglu")
 plain_mlp = partial(test_networks.test_the_transformer_is_its_formulas, "ar", None, "relu2")
 timed = partial(test_networks.test_the_transformer_is_its_formulas, "flow", 0.3, "swiglu")
@@ -224,14 +229,12 @@ MUTANTS = {
     "clipped before the division": (
         training_run.backward,
         "    return loss_sum, weight",
-        "    if settings.grad_clip:\n"
-        "        torch.nn.utils.clip_grad_norm_(terms.parameters(), settings.grad_clip)\n"
-        "    return loss_sum, weight",
+        "    torch.nn.utils.clip_grad_norm_(terms.parameters(), 1.0)\n    return loss_sum, weight",
         mild,
     ),
     "clipped at 1 whatever was asked": (
         TrainingRun.update,
-        "(self.model.parameters(), self.settings.grad_clip)",
+        "(self.model.parameters(), largest)",
         "(self.model.parameters(), 1.0)",
         clipped,
     ),
@@ -243,8 +246,8 @@ MUTANTS = {
     ),
     "no clipping taken for a clip at 0": (
         TrainingRun.update,
-        "if self.settings.grad_clip:",
-        "if True:",
+        "self.settings.grad_clip or math.inf",
+        "self.settings.grad_clip",
         unclipped,
     ),
     "the loss of the last part for that of the batch": (
@@ -278,16 +281,40 @@ MUTANTS = {
         test_trainer.test_epochs_count_every_batch_of_a_step,
     ),
     "bfloat16 on a GPU without it": (
-        training_run.autocast,
-        " and torch.cuda.is_bf16_supported()",
+        settings.precision,
+        "including_emulation=False",
         "",
-        partial(bfloat16, False),
+        partial(half_precision, False),
     ),
     "bfloat16 on the CPU of a machine whose GPU has it": (
-        training_run.autocast,
-        'device.type == "cuda" and ',
-        "",
-        partial(bfloat16, True),
+        settings.precision,
+        'device.type != "cuda"',
+        "False",
+        partial(half_precision, True),
+    ),
+    "a gradient clipped before its multiple is divided out": (
+        TrainingRun.update,
+        "self.scaler.unscale_(optimizer)",
+        "pass",
+        float16,
+    ),
+    "steps along a gradient that overflowed": (
+        TrainingRun.update,
+        "if not overflow:",
+        "if True:",
+        halved,
+    ),
+    "a multiple that stays too large": (
+        TrainingRun.update,
+        "self.scaler.update()",
+        "self.scaler.update(self.scaler.get_scale())",
+        halved,
+    ),
+    "the multiple of the loss forgotten": (
+        TrainingRun.save,
+        "scaler=self.scaler.state_dict(),",
+        "scaler={},",
+        halved,
     ),
     # -------------------------------------------------------------------- evaluations and saves
     "a resumed run that forgets its best": (
