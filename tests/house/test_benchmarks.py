@@ -1,5 +1,6 @@
 """What the README and the book say of speed is what was measured; nothing here is timed."""
 
+import math
 import re
 import sys
 from itertools import islice, repeat
@@ -8,7 +9,7 @@ import pytest
 import torch
 from helpers import COMPARED, ROOT
 
-from nanoparadigm import build, parameters
+from nanoparadigm import build, corpora, parameters
 from nanoparadigm.data.corpora import language_corpus
 from nanoparadigm.paradigms import PRESETS
 from nanoparadigm.show.figures import PALETTE
@@ -16,6 +17,7 @@ from nanoparadigm.show.figures import PALETTE
 sys.path.insert(0, str(ROOT / "benchmarks"))
 
 import classic  # noqa: E402
+import gpu  # noqa: E402
 import report  # noqa: E402
 import search  # noqa: E402
 import speedrun  # noqa: E402
@@ -47,6 +49,27 @@ def test_a_model_has_one_colour_on_the_page_on_speed():
 def test_every_result_names_its_machine(path):
     machine = report.read(path.stem)["machine"]
     assert all(machine[key] for key in ("processor", "cores", "threads", "torch", "python"))
+
+
+def test_every_path_that_a_gpu_would_take_is_right_here():
+    """In float32 and bfloat16; to compile takes minutes."""
+    found = gpu.correct(torch.device("cpu"), compiled=False)
+    assert [*found] == [*PRESETS]
+    for name, row in found.items():
+        assert row["float32"]["loss"] < 1e-5 and row["float32"]["gradient"] < 1e-3
+        assert row["bfloat16"]["loss"] < 0.02
+        assert row["samplers"] == [*PRESETS[name].paradigm.samplers]
+
+
+def test_the_gpu_script_measures_training_and_speed(monkeypatch):
+    here = corpora.load("pydocs")
+    monkeypatch.setattr(gpu.corpora, "load", lambda name: here)
+    learned = gpu.learn(torch.device("cpu"), 0.5, dict(gpu.USUAL, **gpu.TINY))
+    assert learned["curve"][-1]["nats"] < math.log(100) and learned["steps"] >= 10
+    seconds, count = gpu.step_time(
+        "flow", torch.device("cpu"), torch.float32, gpu.TINY, 65, 2, False, 2
+    )
+    assert seconds > 0 and count == parameters(build("flow", 65, **gpu.TINY))
 
 
 def test_the_search_gives_every_paradigm_the_same_budget():
