@@ -935,7 +935,7 @@ if find_spec("gradio"):
 
     MUTANTS |= {
         "the demo measures on every window": (
-            demo_handlers.Answers.tables,
+            demo_handlers.Handlers.tables,
             ", max_windows=WINDOWS",
             "",
             patched(test_answers.test_what_is_measured_is_the_windows_that_the_button_names),
@@ -947,7 +947,7 @@ if find_spec("gradio"):
             test_answers.test_what_is_to_be_written_reaches_the_model,
         ),
         "a gap of the demo filled in the way of nobody": (
-            demo_handlers.Answers.fill,
+            demo_handlers.Handlers.fill,
             "(paradigm, steps, temperature, seed, decoding)",
             "(paradigm, steps, temperature, seed)",
             test_answers.test_what_is_to_be_filled_reaches_the_model,

@@ -12,7 +12,7 @@ from helpers import SMALL, awake, generator
 
 from nanoparadigm import InputError, build
 from nanoparadigm.decoding.autoregressive import Recompute
-from nanoparadigm.networks.base import Dropout, Linear, Sizes, TimeFeatures
+from nanoparadigm.networks.base import Dropout, Linear, NetworkConfig, TimeFeatures
 from nanoparadigm.networks.fused_ops import short_conv
 from nanoparadigm.networks.transformer import inner_width, rotate, rotations
 
@@ -193,9 +193,9 @@ def test_a_fresh_transformer_begins_with_the_token_itself(name, d_conv):
 
 def test_inner_widths_by_hand():
     """8/3 of 128 is 341.3, of which the nearest multiple of 8 is 344."""
-    assert inner_width(Sizes(n_embd=128, mlp="swiglu")) == 344
-    assert inner_width(Sizes(n_embd=128, mlp="relu2")) == 512
-    assert inner_width(Sizes(n_embd=128, n_inner=100)) == 100
+    assert inner_width(NetworkConfig(n_embd=128, mlp="swiglu")) == 344
+    assert inner_width(NetworkConfig(n_embd=128, mlp="relu2")) == 512
+    assert inner_width(NetworkConfig(n_embd=128, n_inner=100)) == 100
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ from helpers import CELLS, LENGTH, TINY, presets, stir
 from nanoparadigm import PRESETS, InputError, build, corpora, tokenizers
 from nanoparadigm.evaluate.comparison import measure
 from nanoparadigm.evaluate.likelihood import nats_per_token
-from nanoparadigm.networks.base import Dropout, Sizes
+from nanoparadigm.networks.base import Dropout, NetworkConfig
 from nanoparadigm.training import checkpoint
 from nanoparadigm.training import run as training_run
 from nanoparadigm.training.log import Log, read_lines, read_log
@@ -475,7 +475,7 @@ COUNTS = "max_steps batch_size grad_accumulation eval_interval eval_windows log_
 def test_numbers_that_nothing_can_count_up_to_are_refused(n):
     """One by one, before anything is made so large."""
     sizes = "n_layer n_head n_embd block_size n_inner d_state expand_factor d_conv"
-    for kind, names in (Settings, COUNTS), (Sizes, sizes):
+    for kind, names in (Settings, COUNTS), (NetworkConfig, sizes):
         for name in names.split():
             with pytest.raises(InputError, match=f"^{name} is [^\n]{{1,99}}$"):
                 kind(**{name: n})

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from .. import atomic, evaluate
 from ..errors import check_positive, lookup
-from ..networks.base import Sizes
+from ..networks.base import NetworkConfig
 from ..paradigms import PRESETS, build, parameters
 from ..show import figures
 from ..signals import stop_signals
@@ -46,7 +46,7 @@ class Compare(Command):
     """noisy copies of each window in the final evaluation, for the bounds"""
     sampling_steps: flag(int, f"steps of {IN_STEPS} when their speed is measured") = 64
     text: Text = field(default_factory=Text)
-    sizes: Sizes = field(default_factory=lambda: Sizes(n_layer=2, n_embd=64))
+    sizes: NetworkConfig = field(default_factory=lambda: NetworkConfig(n_layer=2, n_embd=64))
     settings: Settings = field(default_factory=lambda: Settings(max_steps=1000, eval_interval=100))
 
     def goes(self):

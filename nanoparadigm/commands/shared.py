@@ -15,7 +15,7 @@ from .. import atomic, files
 from ..data import corpora, tokenizers
 from ..errors import InputError
 from ..evaluate.tables import with_error
-from ..networks.base import Sizes
+from ..networks.base import NetworkConfig
 from ..paradigms import PRESETS
 from ..terminal import harmless, unguarded
 from ..training import checkpoint, distributed
@@ -53,7 +53,7 @@ class Text:
             raise InputError(f"{self.dataset} is written in its own tokens: drop --tokenizer")
         tokenizer = corpus.tokenizer or self.build(corpus)
         in_words = tokenizer.kind == "word"
-        if block_size == Sizes.block_size and corpus.sequence_length and in_words:
+        if block_size == NetworkConfig.block_size and corpus.sequence_length and in_words:
             block_size = corpus.sequence_length
         return corpora.TokenizedCorpus(corpus, tokenizer, block_size)
 

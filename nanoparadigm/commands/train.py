@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ..data import corpora
 from ..errors import InputError, lookup
-from ..networks.base import Sizes
+from ..networks.base import NetworkConfig
 from ..paradigms import PRESETS, build, parameters
 from ..signals import stop_signals
 from ..training import checkpoint, distributed
@@ -46,7 +46,7 @@ class Train(Command):
     """replace an earlier run in that folder; otherwise it is kept as MODEL.1, MODEL.2 ..."""
     paradigm: Options = field(default_factory=Options)
     text: Text = field(default_factory=Text)
-    sizes: Sizes = field(default_factory=Sizes)
+    sizes: NetworkConfig = field(default_factory=NetworkConfig)
     settings: Settings = field(default_factory=Settings)
 
     @property
@@ -75,7 +75,7 @@ class Train(Command):
             resume=True,
             text=text,
             paradigm=Options(**{f.name: recipe.get(f.name) for f in fields(Options)}),
-            sizes=Sizes(**{f.name: recipe[f.name] for f in fields(Sizes)}),
+            sizes=NetworkConfig(**{f.name: recipe[f.name] for f in fields(NetworkConfig)}),
             settings=began.settings,
         )
 

@@ -9,6 +9,7 @@ E = expand x D.
 """
 
 import math
+import warnings
 from dataclasses import dataclass
 
 import torch
@@ -22,7 +23,7 @@ MOST_LAYERS = 10_000  # they are built one by one, so even running out of memory
 
 
 @dataclass(frozen=True)
-class Sizes:
+class NetworkConfig:
     """The sizes of a network. Each network reads those it has and ignores the others."""
 
     n_layer: int = 4
@@ -58,6 +59,15 @@ class Sizes:
             check_positive(self, ["n_inner"])
         if not 0 <= self.dropout < 1:
             raise InputError(f"dropout is {self.dropout}: give a share from 0 up to 1")
+
+
+def __getattr__(name: str) -> type:
+    """Return NetworkConfig for `Sizes`, its name in earlier versions, with a DeprecationWarning."""
+    if name != "Sizes":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    message = "networks.base.Sizes goes away in the next release: use networks.base.NetworkConfig"
+    warnings.warn(message, DeprecationWarning, stacklevel=2)
+    return NetworkConfig
 
 
 class Linear(nn.Module):
@@ -129,7 +139,7 @@ class Network(nn.Module):
     def __init__(
         self,
         vocab_size: int,
-        sizes: Sizes,
+        sizes: NetworkConfig,
         causal: bool,
         timed: bool,
         tied: bool,
@@ -150,7 +160,7 @@ class Network(nn.Module):
         if not tied:
             self.readout = nn.Parameter(torch.zeros(vocab_size, sizes.n_embd))
 
-    def block(self, sizes: Sizes, causal: bool, generator: Generator) -> nn.Module:
+    def block(self, sizes: NetworkConfig, causal: bool, generator: Generator) -> nn.Module:
         """Return a new residual block."""
         raise NotImplementedError
 

@@ -19,7 +19,7 @@ import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
 from ..errors import InputError
-from .base import Dropout, Network, Sizes
+from .base import Dropout, Network, NetworkConfig
 from .fused_ops import rms_norm
 from .transformer import inner_width, make_mlp
 
@@ -37,7 +37,7 @@ class Hollow(nn.Module):
         self,
         network: type[Network],
         vocab_size: int,
-        sizes: Sizes,
+        sizes: NetworkConfig,
         causal: bool,
         timed: bool,
         tied: bool,

@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
 from ..errors import InputError, lookup
-from .base import Dropout, Linear, Network, Sizes
+from .base import Dropout, Linear, Network, NetworkConfig
 from .fused_ops import rms_norm, short_conv, squared_relu
 
 # With normed queries and keys the logits of attention are a cosine times this number. The usual
@@ -61,7 +61,7 @@ class Attention(nn.Module):
     Raises InputError if n_head does not divide n_embd into even parts.
     """
 
-    def __init__(self, sizes: Sizes, causal: bool, generator: Generator):
+    def __init__(self, sizes: NetworkConfig, causal: bool, generator: Generator):
         super().__init__()
         d, h = sizes.n_embd, sizes.n_head
         if d % h or (d // h) % 2:
@@ -127,7 +127,7 @@ class SwiGLU(nn.Module):
 MLPS = {"relu2": (SquaredReLU, 4), "swiglu": (SwiGLU, 8 / 3)}
 
 
-def inner_width(sizes: Sizes) -> int:
+def inner_width(sizes: NetworkConfig) -> int:
     """Return the inner width of the MLP: n_inner, or the usual one as a multiple of 8.
 
     Raises InputError if there is no such `mlp`.
@@ -135,7 +135,7 @@ def inner_width(sizes: Sizes) -> int:
     return sizes.n_inner or 8 * round(lookup("mlp", sizes.mlp, MLPS)[1] * sizes.n_embd / 8)
 
 
-def make_mlp(sizes: Sizes, generator: Generator) -> nn.Module:
+def make_mlp(sizes: NetworkConfig, generator: Generator) -> nn.Module:
     """Return a new MLP. Raises InputError if there is no such `mlp`."""
     return lookup("mlp", sizes.mlp, MLPS)[0](sizes.n_embd, inner_width(sizes), generator)
 
@@ -143,7 +143,7 @@ def make_mlp(sizes: Sizes, generator: Generator) -> nn.Module:
 class Block(nn.Module):
     """A residual block: attention, then the MLP."""
 
-    def __init__(self, sizes: Sizes, causal: bool, generator: Generator):
+    def __init__(self, sizes: NetworkConfig, causal: bool, generator: Generator):
         super().__init__()
         self.attention = Attention(sizes, causal, generator)
         self.mlp = make_mlp(sizes, generator)
@@ -165,7 +165,7 @@ class Block(nn.Module):
 class Transformer(Network):
     """The network whose blocks mix positions by attention."""
 
-    def __init__(self, vocab_size: int, sizes: Sizes, **options):
+    def __init__(self, vocab_size: int, sizes: NetworkConfig, **options):
         super().__init__(vocab_size, sizes, **options)
         self.max_length = sizes.block_size
         K = sizes.d_conv
@@ -173,7 +173,7 @@ class Transformer(Network):
         self.conv = nn.Parameter(torch.zeros(self.before + 1 + self.after, sizes.n_embd))
         nn.init.ones_(self.conv[self.before])  # begins by passing the token itself on
 
-    def block(self, sizes: Sizes, causal: bool, generator: Generator) -> Block:
+    def block(self, sizes: NetworkConfig, causal: bool, generator: Generator) -> Block:
         """Return a new residual block."""
         return Block(sizes, causal, generator)
 

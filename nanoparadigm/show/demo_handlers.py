@@ -59,7 +59,7 @@ def in_a_sentence(answer):
 
 @in_a_sentence
 def checked(answer, sent):
-    """What was sent to a method of Answers, each value as its annotation says."""
+    """What was sent to a method of Handlers, each value as its annotation says."""
     takes = {p.name: p.annotation for p in inspect.signature(answer).parameters.values()}
     takes = {name: kind for name, kind in takes.items() if kind in WANTED}
     if len(sent) != len(takes):
@@ -76,7 +76,7 @@ def whole(value):
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
-class Answers:
+class Handlers:
     """What the page asks for. Models are read anew for every answer: training may go on."""
 
     def __init__(self, folder, steps):

@@ -19,7 +19,7 @@ from starlette.responses import PlainTextResponse
 from ..data.tokenizers import BLANK
 from ..errors import InputError
 from ..paradigms import names
-from .demo_handlers import WINDOWS, Answers, checked
+from .demo_handlers import WINDOWS, Handlers, checked
 
 HEAD = "# nanoParadigm\nFour ways a machine can model language, at work on this machine."
 FILL = f"""
@@ -126,7 +126,7 @@ def start(folder, port, steps=500):
 
 def app(folder="runs", steps=500):
     """The page, as gradio.Blocks. steps: of the training that it offers where there is no model."""
-    answers = Answers(folder, steps)
+    handlers = Handlers(folder, steps)
     with Page(title="nanoParadigm", analytics_enabled=False) as page:
         gr.Markdown(HEAD)
         notice = gr.HTML()
@@ -174,23 +174,23 @@ def app(folder="runs", steps=500):
         selection = gr.JSON(visible=False)
         lists = [notice, offer, tabs, writer, filler, racers, numbers]
         silent = dict(api_visibility="private", show_progress="hidden")
-        opened = page.load(answers.models, None, lists, **silent)
-        trained = begin.click(answers.train, None, lists, api_name="train", show_progress_on=bar)
+        opened = page.load(handlers.models, None, lists, **silent)
+        trained = begin.click(handlers.train, None, lists, api_name="train", show_progress_on=bar)
         given = [racers, *compare_task, *compare_how]
-        compare.click(answers.compare, given, racing, api_name="compare")
+        compare.click(handlers.compare, given, racing, api_name="compare")
         for ready in opened, trained:
-            ready.success(answers.opening, given, racing, api_visibility="private")
+            ready.success(handlers.opening, given, racing, api_visibility="private")
             examples = [writer, filler, prompt, text], [prompt, text]
-            ready.success(answers.examples, *examples, **silent)
-        writer.change(answers.decodings, writer, [decoding, words], **silent)
-        filler.change(answers.decodings, filler, [fill_decoding, fill_words], **silent)
+            ready.success(handlers.examples, *examples, **silent)
+        writer.change(handlers.decodings, writer, [decoding, words], **silent)
+        filler.change(handlers.decodings, filler, [fill_decoding, fill_words], **silent)
         given = [writer, prompt, length, *how, decoding]
-        write.click(answers.write, given, [written, writing], api_name="write")
-        take.click(answers.take, written, text, **silent)
-        hide.click(answers.hide, [filler, text, selection], text, js=SELECTION, **silent)
+        write.click(handlers.write, given, [written, writing], api_name="write")
+        take.click(handlers.take, written, text, **silent)
+        hide.click(handlers.hide, [filler, text, selection], text, js=SELECTION, **silent)
         given = [filler, text, *fill_how, fill_decoding]
-        fill.click(answers.fill, given, [filled, filling], api_name="fill")
-        measure.click(answers.measure, racers, numbers, api_name="measure")
+        fill.click(handlers.fill, given, [filled, filling], api_name="fill")
+        measure.click(handlers.measure, racers, numbers, api_name="measure")
     return page
 
 

@@ -26,13 +26,15 @@ WIDGET = "application/vnd.jupyter.widget-view+json"
 AXES = "tokens", "seconds", "val", "val_se"
 
 
-def learning_curves(logs, floors, nats_per_bit, title=""):
+def learning_curves(logs, reference_levels, nats_per_bit, title=""):
     """Bits per character on the validation split against tokens read and seconds of training.
 
-    logs: name -> the records of a run. floors: label -> nats per token, drawn as level lines. What
+    logs: name -> the records of a run. reference_levels: label -> nats per token, drawn as level lines. What
     is nan is left out.
     """
-    floors = {label: nats for label, nats in floors.items() if not math.isnan(nats)}
+    reference_levels = {
+        label: nats for label, nats in reference_levels.items() if not math.isnan(nats)
+    }
     figure = Figure(figsize=(10, 4.5), layout="constrained")
     panels = figure.subplots(1, 2, sharey=True)
     for name, records in logs.items():
@@ -46,8 +48,8 @@ def learning_curves(logs, floors, nats_per_bit, title=""):
     panels[0].set_ylabel("bits per character")
     panels[1].set_xlabel("seconds of training")
     for axes in panels:
-        for i, (label, nats) in enumerate(floors.items()):
-            last = i == len(floors) - 1
+        for i, (label, nats) in enumerate(reference_levels.items()):
+            last = i == len(reference_levels) - 1
             axes.axhline(nats / nats_per_bit, color=GREY, lw=1.5, ls="-" if last else ":")
             if axes is panels[1]:
                 place = dict(x=1.01, y=nats / nats_per_bit, transform=axes.get_yaxis_transform())

@@ -50,7 +50,7 @@ def table(one, other, network=None):
 
 def answers(name, network=None):
     """question -> its answer for one of PRESETS, and the class or function that was asked."""
-    model, generator = awake(name, network), torch.Generator().manual_seed(1)
+    model, generator = random_model(name, network), torch.Generator().manual_seed(1)
     kind, net = type(model), type(model.net)
     sampler = written(next(iter(kind.samplers.values())))
     x = torch.randint(V, (TEXTS, L), generator=generator)
@@ -82,7 +82,7 @@ def answers(name, network=None):
     }
 
 
-def awake(name, network):
+def random_model(name, network):
     """A small model none of whose weights is zero: a fresh one passes its input on unchanged."""
     model = build(name, V, network=network, **SIZES).double().eval()
     generator = torch.Generator().manual_seed(0)

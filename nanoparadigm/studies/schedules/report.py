@@ -207,7 +207,7 @@ def over_windows(name):
     return lambda t: dict(mean=t[name], se=t.get(f"{name}_se"))
 
 
-def worth_table(trials):
+def model_quality_table(trials):
     """Return the measures of the models of each kind, a row each, in Markdown."""
     first, nats = next(iter(trials.values())), target(trials.values())
     columns = {"seeds": lambda kind: f"{len(kind)}"}
@@ -234,7 +234,7 @@ def worth_table(trials):
     return markdown(["schedule", "masking", *columns], lines)
 
 
-def writing_table(trials):
+def sample_quality_table(trials):
     """Return the measures of what they write, a row a kind and one of real texts, in Markdown."""
     first = next(iter(trials.values()))
     known = "ungrammatical" in first["real"]
@@ -258,8 +258,8 @@ def writing_table(trials):
     return markdown(["schedule", "masking", *columns], lines)
 
 
-def worth_notes(trials):
-    """Return what the columns of `worth_table` mean, in Markdown."""
+def model_quality_notes(trials):
+    """Return what the columns of `model_quality_table` mean, in Markdown."""
     first, bits = next(iter(trials.values())), {}
     for name, nats in first["nats_per_bit"].items():
         bits[name] = nats and f"{1 / nats:.4f} bits per character"
@@ -305,8 +305,8 @@ def worth_notes(trials):
     return "".join(f"- {line}\n" for line in lines)
 
 
-def writing_notes(trials):
-    """Return what the columns of `writing_table` mean, in Markdown."""
+def sample_quality_notes(trials):
+    """Return what the columns of `sample_quality_table` mean, in Markdown."""
     first = next(iter(trials.values()))
     mauve = first["written"]["mauve"]
     lines = [
@@ -387,8 +387,8 @@ def text(facts):
     trials = facts["trials"]
     return (
         f"{len(trials)} trials, configuration {facts['hash']}.\n\n"
-        f"What the models are worth:\n\n{worth_table(trials)}\n{worth_notes(trials)}\n"
-        f"What they write:\n\n{writing_table(trials)}\n{writing_notes(trials)}\n"
+        f"What the models are worth:\n\n{model_quality_table(trials)}\n{model_quality_notes(trials)}\n"
+        f"What they write:\n\n{sample_quality_table(trials)}\n{sample_quality_notes(trials)}\n"
         f"{verdict(facts['found'])}\n\nIntervals are of paired differences, resampled over seeds.\n"
     )
 

@@ -19,7 +19,7 @@ from ...errors import InputError
 from ...evaluate.likelihood import Estimate, micro_batch_size
 
 
-class Own:
+class AutoregressiveScorer:
     """A judge that is an autoregressive model of this package."""
 
     def __init__(self, model, name):
@@ -90,7 +90,7 @@ class GPT2:
 
 
 @torch.no_grad()
-def read(judge, texts):
+def score(judge, texts):
     """Return the nats per token (n,) of texts (n, L) under the judge, and their endings (n, D)."""
     size, nats, endings = micro_batch_size(judge.vocab_size, texts.shape[1], len(texts)), [], []
     for x in texts.to(judge.device).split(size):
@@ -99,7 +99,7 @@ def read(judge, texts):
     return torch.cat(nats), torch.cat(endings)
 
 
-def opinion(texts, nats, estimate=Estimate.of):
+def sample_metrics(texts, nats, estimate=Estimate.of):
     """Return the score and the diversity of texts (n, L), as a dict that JSON can hold.
 
     judged: the mean of `nats`, their nats per token (n,) under a judge. tokens: that of

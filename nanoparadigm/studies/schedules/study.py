@@ -38,7 +38,7 @@ from ...data import corpora, tokenizers
 from ...errors import InputError, check_positive, check_seed, lookup
 from ...evaluate import token_entropy
 from ...evaluate.likelihood import micro_batch_size
-from ...networks.base import Sizes
+from ...networks.base import NetworkConfig
 from ...paradigms import build, parameters
 from ...paradigms.schedules import SCHEDULES
 from ...signals import EXIT_REQUEUE, after_parent, install_handlers
@@ -99,7 +99,7 @@ class Study:
     samples: int = 256
     """texts that each model writes"""
     sampling_steps: int = 64
-    sizes: Sizes = field(default_factory=Sizes)
+    sizes: NetworkConfig = field(default_factory=NetworkConfig)
     settings: Settings = field(default_factory=Settings)
     judge: Judge = field(default_factory=Judge)
 
@@ -371,7 +371,9 @@ def judge(study, out):
     if study.judge.model != "ar":
         return scorers.GPT2(device, study.judge.model)
     name = f"an autoregressive model of the other half of the text ({study.judge.max_steps} steps)"
-    return scorers.Own(checkpoint.load(Path(out) / "judge", device=device).model, name)
+    return scorers.AutoregressiveScorer(
+        checkpoint.load(Path(out) / "judge", device=device).model, name
+    )
 
 
 def train_trial(study, trial, texts, out, stop=lambda: False):
@@ -518,7 +520,7 @@ class Mauve(TypedDict):
 Distinct = TypedDict("Distinct", {"1": float, "2": float, "3": float})
 
 
-class Opinion(TypedDict):
+class SampleMetrics(TypedDict):
     """What was measured of texts; the last five only where the language is known."""
 
     judged: Mean
@@ -557,8 +559,8 @@ class Measures(TypedDict):
     left_out: float
     independent: Independent
     gradient_snr: Number
-    written: Opinion
-    real: Opinion
+    written: SampleMetrics
+    real: SampleMetrics
     nats_per_bit: NatsPerBit
     judge: str
     seconds: float
@@ -573,7 +575,7 @@ def read_measures(folder):
     found = files.read_json(file, Measures, REMEASURE)
     lacking = [found[name] is None for name in ("excess", "entropy")]
     for texts in found["written"], found["real"]:
-        lacking += [name not in texts for name in Opinion.__optional_keys__]
+        lacking += [name not in texts for name in SampleMetrics.__optional_keys__]
     if any(lacking) and not all(lacking):
         raise InputError(f"{file} tells some measures of a known language alone: {REMEASURE}")
     return found
@@ -587,7 +589,7 @@ def measure(study, folder, texts, out):
     masking it was trained with. excess: the bound minus the exact -log p, where the language is
     known, and its entropy. zero_shot: `bound` on the second text, and the share of it that was
     `left_out`. independent: whether the windows of either text are. gradient_snr: see there.
-    written: the `opinions` of its samples; real: those of validation texts. nats_per_bit: what a
+    written: the `score_samples` of its samples; real: those of validation texts. nats_per_bit: what a
     bit per character is in nats per token, of either text.
     """
     saved = checkpoint.load(folder, "last", study.settings.device)
@@ -604,7 +606,7 @@ def measure(study, folder, texts, out):
     samples = sample(model, study.samples, data.length, study.sampling_steps)
     return dict(
         bound=nats,
-        own_exam=own_exam(model, windows, study.draws),
+        own_exam=in_schedule_cross_entropy(model, windows, study.draws),
         excess=(torch.tensor(nats) + truth.log_prob(windows) / data.length).tolist()
         if truth
         else None,
@@ -613,7 +615,7 @@ def measure(study, folder, texts, out):
         left_out=texts.left_out,
         independent=dict(bound=data.aligned, zero_shot=other.aligned if other else None),
         gradient_snr=gradient_snr(model, data, study.settings.batch_size),
-        **opinions(samples, data, reader),
+        **score_samples(samples, data, reader),
         nats_per_bit=dict(
             bound=evaluate.nats_per_bit(data),
             zero_shot=evaluate.nats_per_bit(other) if other else None,
@@ -629,7 +631,7 @@ def seeded(seed, model):
 
 
 @torch.no_grad()
-def own_exam(model, windows, draws):
+def in_schedule_cross_entropy(model, windows, draws):
     """Return the `in_schedule_cross_entropy` of every window (n, L), nats per token, a list."""
     noise, (n, length) = seeded(0, model), windows.shape
     parts = windows.to(model.device).split(micro_batch_size(model.vocab_size, length, n))
@@ -674,7 +676,7 @@ def sample(model, n, length, steps):
     return torch.cat([model.sample(part, length, noise, steps=steps).cpu() for part in parts])
 
 
-def opinions(samples, data, judge):
+def score_samples(samples, data, judge):
     """Return the score and diversity of samples (n, L), `written`, and of real texts, `real`.
 
     By the judge, and by the true language where it is known. There are n real texts if the
@@ -684,11 +686,11 @@ def opinions(samples, data, judge):
     n = min(len(samples), len(full) // 2)
     order = torch.randperm(len(full), generator=torch.Generator().manual_seed(0))
     real, human = (full[part.sort().values] for part in (order[:n], order[n : 2 * n]))
-    _, references = scorers.read(judge, human)
+    _, references = scorers.score(judge, human)
 
-    def opinion(texts, estimate):
-        nats, endings = scorers.read(judge, texts)
-        found = scorers.opinion(texts, nats, estimate)
+    def metrics(texts, estimate):
+        nats, endings = scorers.score(judge, texts)
+        found = scorers.sample_metrics(texts, nats, estimate)
         found["mauve"] = scorers.mauve(references, endings[:n], judge, data.length)
         if data.truth:
             found |= evaluate.sample_quality(texts, data.truth)
@@ -696,6 +698,6 @@ def opinions(samples, data, judge):
         return found
 
     return dict(
-        written=opinion(samples, evaluate.Estimate.of),
-        real=opinion(real, evaluate.of_windows(data.aligned)),
+        written=metrics(samples, evaluate.Estimate.of),
+        real=metrics(real, evaluate.of_windows(data.aligned)),
     )
