@@ -378,7 +378,7 @@ def test_a_gap_within_a_word_is_said(ask):
 
 def test_a_port_that_is_taken_is_said(page, folder):
     for port in page.server_port, 2**16, -1:
-        with pytest.raises(InputError, match=f"port {port} cannot be had"):
+        with pytest.raises(InputError, match=f"port {port} cannot be used"):
             demo_page.start(folder, port)
 
 

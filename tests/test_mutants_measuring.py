@@ -909,19 +909,19 @@ MUTANTS = {
         ways,
     ),
     "compare measures with the usual draws": (
-        Compare.put_side_by_side,
+        Compare.train_and_compare,
         "self.settings.seed, self.draws",
         "self.settings.seed, 8",
         test_flags.test_the_flags_of_compare_reach_the_measurement,
     ),
     "compare measures the speed of the usual steps": (
-        Compare.put_side_by_side,
+        Compare.train_and_compare,
         ", steps=self.sampling_steps",
         "",
         test_flags.test_the_flags_of_compare_reach_the_measurement,
     ),
     "tokens of a sequence not counted in those that were read": (
-        Compare.put_side_by_side,
+        Compare.train_and_compare,
         "tokens=steps * per_step",
         "tokens=steps * self.settings.batch_size",
         test_flags.test_the_flags_of_compare_reach_the_measurement,

@@ -306,3 +306,10 @@ def test_sizes_that_cannot_be_are_named():
         awake("diffusion").net(torch.zeros(1, 13, dtype=torch.long))
     with pytest.raises(InputError, match="bidirectional"):
         awake("diffusion", network="transformer").net.init_state(1)
+
+
+def test_the_earlier_name_of_the_sizes_is_the_class_it_became():
+    with pytest.warns(DeprecationWarning, match="networks.base.Sizes goes away .* NetworkConfig$"):
+        assert getattr(base, "Sizes") is base.NetworkConfig  # noqa: B009
+    with pytest.raises(AttributeError, match="has no attribute 'Size'"):
+        base.Size  # noqa: B018

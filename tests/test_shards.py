@@ -840,7 +840,7 @@ def test_prepared_texts_are_trained_on_resumed_and_evaluated(say):
     assert say(PREPARE)[:2] == (0, "saved in tiny: 15,000 tokens to train on\n")
     status, out, _ = say("prepare check --dataset tiny")
     held_out = Shards("tiny").metadata["files"][VALIDATION]["tokens"]
-    assert (status, out) == (0, f"tiny is as it was written: {15_000 + held_out:,} tokens\n")
+    assert (status, out) == (0, f"tiny is intact: {15_000 + held_out:,} tokens\n")
     assert say("train --out run --resume --max_steps 9")[0] == 0
     status, out, err = say("evaluate --checkpoint run")
     assert (status, err) == (0, "") and "5-gram" in out and "15,000" in out
@@ -875,7 +875,9 @@ def test_every_flag_of_prepare_reaches_what_it_names(tmp_path):
 def test_fewer_tokens_than_asked_for_are_told(say):
     status, out, _ = say(PREPARE.replace("1.5e4", "1e9").replace("--out tiny", "--out all"))
     train = sum(len(np.fromfile(p, "<u2")) for p in Path("all").glob("train-*"))
-    said = f"saved in all: {train:,} tokens to train on and no more, of the 1,000,000,000 asked for"
+    said = (
+        f"saved in all: {train:,} tokens to train on, all there are, of the 1,000,000,000 asked for"
+    )
     assert (status, out) == (0, said + "\n")
 
 
@@ -885,7 +887,7 @@ def test_documents_without_a_text_are_told(say):
     status, out, _ = say(
         PREPARE.replace("source.", "gaps.").replace("--out tiny", "--out g").replace("1.5e4", "1e9")
     )
-    assert status == 0 and out.endswith("\ndocuments without a text, which were left out: 3\n")
+    assert status == 0 and out.endswith("\ndocuments skipped because they hold no text: 3\n")
 
 
 def test_the_entropy_of_tokens_is_saved(say):

@@ -391,7 +391,7 @@ def test_a_study_told_to_stop_saves_both_trials_and_leaves_nobody_behind(under_w
     process, folder = under_way
     process.terminate()
     out, err = process.communicate(timeout=120)
-    assert process.returncode == EXIT_REQUEUE and "the same command goes on" in out, err
+    assert process.returncode == EXIT_REQUEUE and "the same command continues" in out, err
     assert nobody_is_left(process.pid)
     runs = [*(folder / "runs").iterdir()]
     assert len(runs) == 2  # and no third was begun

@@ -98,7 +98,8 @@ class Source(Protocol):
     sequence_length: int | None
     truth: Automaton | None
 
-    def tokens(self, tokenizer: Tokenizer) -> Tokens: ...
+    def tokens(self, tokenizer: Tokenizer) -> Tokens:
+        """Return the training and validation splits as tokens."""
 
 
 class TokenizedCorpus:

@@ -47,7 +47,7 @@ class NetworkConfig:
     d_conv: int = 4
     """reach of the short convolution: taps (causal), or twice the neighbours on either side"""
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         check_positive(
             self, "n_layer n_head n_embd block_size d_state expand_factor d_conv".split()
         )
@@ -79,7 +79,7 @@ class Linear(nn.Module):
 
     def __init__(
         self, d_in: int, d_out: int, generator: Generator, scale: float = 1.0, maps: int = 1
-    ):
+    ) -> None:
         super().__init__()
         self.in_features, self.maps = d_in, maps
         # `nn.Linear` would draw from the global generator first; `skip_init` loads a compiler
@@ -94,7 +94,7 @@ class Linear(nn.Module):
 class Dropout(nn.Module):
     """Dropout that draws from a generator of the trainer's, so that a resumed run repeats it."""
 
-    def __init__(self, p: float):
+    def __init__(self, p: float) -> None:
         super().__init__()
         self.p = p
         self.generator = None
@@ -115,7 +115,7 @@ class TimeFeatures(nn.Module):
     seen to cost quality.
     """
 
-    def __init__(self, d_out: int, n_frequencies: int = 8):
+    def __init__(self, d_out: int, n_frequencies: int = 8) -> None:
         super().__init__()
         self.register_buffer("frequencies", torch.logspace(0, 1, n_frequencies), persistent=False)
         self.mix = nn.Parameter(torch.zeros(2 * n_frequencies, d_out))
@@ -144,7 +144,7 @@ class Network(nn.Module):
         timed: bool,
         tied: bool,
         generator: Generator,
-    ):
+    ) -> None:
         super().__init__()
         self.causal, self.tied = causal, tied
         # small, since `embed` divides by the size anyway: AdamW's first steps then reach further

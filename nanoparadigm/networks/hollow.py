@@ -42,7 +42,7 @@ class Hollow(nn.Module):
         timed: bool,
         tied: bool,
         generator: Generator,
-    ):
+    ) -> None:
         super().__init__()
         if causal:
             raise InputError(

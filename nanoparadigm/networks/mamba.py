@@ -28,7 +28,7 @@ State = tuple[Tensor, Tensor]
 class Mixer(nn.Module):
     """The selective state space model between two linear maps."""
 
-    def __init__(self, sizes: NetworkConfig, generator: Generator):
+    def __init__(self, sizes: NetworkConfig, generator: Generator) -> None:
         super().__init__()
         D, N, K = sizes.n_embd, sizes.d_state, sizes.d_conv
         E, R = sizes.expand_factor * D, math.ceil(D / 16)
@@ -91,7 +91,7 @@ class Mixer(nn.Module):
 class Block(nn.Module):
     """A residual block: one mixer, or two that read from either end."""
 
-    def __init__(self, sizes: NetworkConfig, causal: bool, generator: Generator):
+    def __init__(self, sizes: NetworkConfig, causal: bool, generator: Generator) -> None:
         super().__init__()
         self.forwards = Mixer(sizes, generator)
         self.backwards = None if causal else Mixer(sizes, generator)

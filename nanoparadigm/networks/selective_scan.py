@@ -18,6 +18,7 @@ at B=32, L=128, D=256, N=16, and a naive backward writes and reads several such 
 """
 
 import math
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -106,7 +107,7 @@ def scan_log_depth(u: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor) ->
     return torch.einsum("bdln,bnl->bdl", b, C)
 
 
-def _time_major(x):
+def _time_major(x: Tensor) -> Tensor:
     return x.permute(2, 0, 1).contiguous()
 
 
@@ -120,7 +121,10 @@ class BlockedScan(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx, u, delta, A, B, C):
+    def forward(
+        ctx: Any, u: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Return y (B, D, L) and the last state (B, D, N), through which no gradient flows."""
         u, delta, B, C = map(_time_major, (u, delta, B, C))
         A = A.mT.contiguous()  # (N, D)
         R, K = block_shape(*u.shape, len(A))
@@ -149,7 +153,8 @@ class BlockedScan(torch.autograd.Function):
 
     @staticmethod
     @torch.autograd.function.once_differentiable
-    def backward(ctx, dy, _):
+    def backward(ctx: Any, dy: Tensor, _: Tensor) -> tuple[Tensor, ...]:
+        """Return the gradients of u, delta, A, B and C, given dy (B, D, L)."""
         u, delta, A, B, C, *starts = ctx.saved_tensors
         R, K = block_shape(*u.shape, len(A))
         L, batch, D = u.shape

@@ -43,7 +43,7 @@ def rotate(x: Tensor, turn: Tensor) -> Tensor:
 class Cache:
     """The keys and values of the tokens read so far, in buffers for a whole block, made once."""
 
-    def __init__(self, keys: Tensor, values: Tensor):
+    def __init__(self, keys: Tensor, values: Tensor) -> None:
         self.keys, self.values = keys, values  # (B, H, block, d)
         self.length = 0
 
@@ -61,7 +61,7 @@ class Attention(nn.Module):
     Raises InputError if n_head does not divide n_embd into even parts.
     """
 
-    def __init__(self, sizes: NetworkConfig, causal: bool, generator: Generator):
+    def __init__(self, sizes: NetworkConfig, causal: bool, generator: Generator) -> None:
         super().__init__()
         d, h = sizes.n_embd, sizes.n_head
         if d % h or (d // h) % 2:
@@ -99,7 +99,7 @@ class Attention(nn.Module):
 class SquaredReLU(nn.Module):
     """The MLP W_2 max(W_1 x, 0)^2."""
 
-    def __init__(self, d: int, inner: int, generator: Generator):
+    def __init__(self, d: int, inner: int, generator: Generator) -> None:
         super().__init__()
         self.up = Linear(d, inner, generator)
         self.down = Linear(inner, d, generator, scale=0)
@@ -112,7 +112,7 @@ class SquaredReLU(nn.Module):
 class SwiGLU(nn.Module):
     """The gated MLP W_2 (SiLU(W_g x) * W_1 x)."""
 
-    def __init__(self, d: int, inner: int, generator: Generator):
+    def __init__(self, d: int, inner: int, generator: Generator) -> None:
         super().__init__()
         self.up = Linear(d, 2 * inner, generator, maps=2)
         self.down = Linear(inner, d, generator, scale=0)
@@ -143,7 +143,7 @@ def make_mlp(sizes: NetworkConfig, generator: Generator) -> nn.Module:
 class Block(nn.Module):
     """A residual block: attention, then the MLP."""
 
-    def __init__(self, sizes: NetworkConfig, causal: bool, generator: Generator):
+    def __init__(self, sizes: NetworkConfig, causal: bool, generator: Generator) -> None:
         super().__init__()
         self.attention = Attention(sizes, causal, generator)
         self.mlp = make_mlp(sizes, generator)
@@ -165,7 +165,7 @@ class Block(nn.Module):
 class Transformer(Network):
     """The network whose blocks mix positions by attention."""
 
-    def __init__(self, vocab_size: int, sizes: NetworkConfig, **options):
+    def __init__(self, vocab_size: int, sizes: NetworkConfig, **options) -> None:
         super().__init__(vocab_size, sizes, **options)
         self.max_length = sizes.block_size
         K = sizes.d_conv

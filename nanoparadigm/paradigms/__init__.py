@@ -49,9 +49,9 @@ def build(
 ) -> Paradigm:
     """Return one of PRESETS over `vocab_size` symbols, freshly initialised from `seed`.
 
-    network: another of NETWORKS under the same paradigm. options: fields of `NetworkConfig`, and what the
-    paradigm's constructor takes (`options_of`); None stands for the usual value. What was given
-    stays as `model.recipe`, so that `build(**model.recipe)` makes a twin. Raises InputError.
+    network: another of NETWORKS under the same paradigm. options: fields of `NetworkConfig`, and
+    what the paradigm's constructor takes (`options_of`); None stands for the usual value. What was
+    given stays as `model.recipe`, so that `build(**model.recipe)` makes a twin. Raises InputError.
     """
     preset = lookup("model", name, PRESETS)
     kind, network = preset.paradigm, network or preset.network

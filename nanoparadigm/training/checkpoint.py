@@ -201,7 +201,7 @@ def _load(folder: Path, device: str | torch.device) -> Checkpoint:
 def load_tokenizer(path: str | PathLike) -> tokenizers.Tokenizer:
     """Load only the tokenizer of the checkpoint that `load` would read."""
 
-    def read(folder):
+    def read(folder: Path) -> tokenizers.Tokenizer:
         with blame_checkpoint(folder):
             check_files(folder, read_config(folder), ["tokenizer.json"])
             return tokenizers.load(folder / "tokenizer.json")

@@ -53,7 +53,7 @@ class TrainingRun:
         resume: bool = False,
         stop: Callable[[], bool] = lambda: False,
         lock: AbstractContextManager | None = None,
-    ):
+    ) -> None:
         self.model, self.data, self.settings = model, data, settings
         self.run, self.resume, self.stop = run, resume, stop
         self.rank, self.world_size = distributed.rank(), distributed.world_size()
@@ -71,12 +71,12 @@ class TrainingRun:
             self.held = stack.pop_all()
         return self
 
-    def __exit__(self, *error):
+    def __exit__(self, *error) -> bool | None:
         return self.held.__exit__(*error)
 
     # ----------------------------------------------------------------------------- before the loop
 
-    def prepare(self):
+    def prepare(self) -> None:
         """Make the generators, the batches and the optimisers of a training that begins."""
         data, settings = self.data, self.settings
         self.device = resolve_device(settings.device)
@@ -98,7 +98,7 @@ class TrainingRun:
         )
         self.total_steps = total_steps(settings, data)
 
-    def go_on(self):
+    def go_on(self) -> None:
         """Put everything back as it was at the last checkpoint of the run."""
         saved = checkpoint.load(self.run, "last", self.device)
         check_same(self.run, saved, self.model, self.data, self.settings)
@@ -111,7 +111,7 @@ class TrainingRun:
                 "are asked for: ask for more, or start a new run in another folder"
             )
 
-    def connect(self):
+    def connect(self) -> None:
         """Agree with the other processes on the step, open the log, and make `terms`, the loss."""
         if distributed.broadcast(self.step) != [self.step]:
             raise InputError(
@@ -154,7 +154,7 @@ class TrainingRun:
                 p.grad *= self.world_size / (weight or 1)
         return loss
 
-    def update(self):
+    def update(self) -> None:
         """Clip the gradient, and step every optimiser at its learning rate of this step."""
         if self.settings.grad_clip:
             torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.settings.grad_clip)
@@ -187,7 +187,7 @@ class TrainingRun:
         check_finite("validation", val, self.step, self.settings)
         return dict(val=val, val_se=val_se)
 
-    def log_and_save(self, record: dict):
+    def log_and_save(self, record: dict) -> None:
         """Log the record every `log_interval` steps and after an evaluation; save a checkpoint
         after an evaluation or if asked to stop.
 
@@ -204,12 +204,12 @@ class TrainingRun:
         if self.stopping:
             distributed.barrier()  # whoever started the processes may end all once one has ended
 
-    def check_weights(self):
+    def check_weights(self) -> None:
         """Raise InputError if a weight is not finite, in any process."""
         largest = distributed.all_reduce_sum(largest_weight(self.model))[0]
         check_finite("largest weight", largest, self.step, self.settings)
 
-    def save(self, record: dict):
+    def save(self, record: dict) -> None:
         """Write a checkpoint: the run's last, and its best if no validation was as low before."""
         val = record.get("val", math.inf)
         improved, self.best = val < self.best, min(self.best, val)
@@ -240,7 +240,7 @@ def rows_per_process(settings: Settings) -> int:
     return settings.batch_size // world_size
 
 
-def check_finite(name: str, value: float, step: int, settings: Settings):
+def check_finite(name: str, value: float, step: int, settings: Settings) -> None:
     """Raise InputError if a number of the training is not finite: the training diverged.
 
     Call it in all processes with a number that all of them share.

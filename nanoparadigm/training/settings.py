@@ -55,7 +55,7 @@ class Settings:
     seed: int = 0
     """of the weights, the data order and the noise"""
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         counts = "max_steps batch_size grad_accumulation eval_interval eval_windows log_interval"
         check_positive(self, counts.split())
         check_seed(self.seed)
