@@ -12,6 +12,7 @@ from helpers import SMALL, awake, generator
 
 from nanoparadigm import InputError, build
 from nanoparadigm.decoding.autoregressive import Recompute
+from nanoparadigm.networks import base
 from nanoparadigm.networks.base import Dropout, Linear, NetworkConfig, TimeFeatures
 from nanoparadigm.networks.fused_ops import short_conv
 from nanoparadigm.networks.transformer import inner_width, rotate, rotations
