@@ -852,7 +852,7 @@ def test_an_interrupted_comparison_ends_the_same(compared, tmp_path, say, monkey
         said = say(COMPARE)
     folder = Path("runs/compare-text")
     assert said.status == EXIT_REQUEUE
-    assert said.out.endswith("stopped and saved; add --resume to go on\n")
+    assert said.out.endswith("stopped and saved; add --resume to continue\n")
     assert sorted(p.name for p in folder.iterdir()) == ["ar", "diffusion", "flow"]
     assert say([*COMPARE, "--resume", "--lr", "0.1"]).status == 2
     assert say([*COMPARE, "--resume", "--out", str(folder)]).status == 0
@@ -1425,7 +1425,7 @@ def no_compiler(_):
 @pytest.mark.parametrize(
     "refuse, said",
     [
-        (lambda _: torch.empty(10**15), "too little memory here: ask for less at a time"),
+        (lambda _: torch.empty(10**15), "not enough memory: ask for less at a time"),
         (no_compiler, "cannot compile here: drop --compile (InvalidCxxCompiler: none found)"),
     ],
 )

@@ -75,7 +75,7 @@ def test_an_option_that_a_model_has_not_is_refused_and_one_not_given_is_none():
     saved = types.SimpleNamespace(config=dict(recipe=dict(name="ar")))
     assert taken(saved, sample, steps=5, eta=None, top_k=None) == dict(steps=5)
     assert taken(saved, sample, eta=0.0) == dict(eta=0.0)
-    with pytest.raises(InputError, match="a model of kind ar has no top_k: drop --top_k"):
+    with pytest.raises(InputError, match="a model of kind ar takes no top_k: drop --top_k"):
         taken(saved, sample, steps=5, top_k=3)
 
 

@@ -310,7 +310,10 @@ def test_sizes_that_cannot_be_are_named():
 
 
 def test_the_earlier_name_of_the_sizes_is_the_class_it_became():
-    with pytest.warns(DeprecationWarning, match="networks.base.Sizes goes away .* NetworkConfig$"):
+    with pytest.warns(
+        DeprecationWarning,
+        match="networks.base.Sizes goes away .* use networks.base.NetworkConfig$",
+    ):
         assert getattr(base, "Sizes") is base.NetworkConfig  # noqa: B009
     with pytest.raises(AttributeError, match="has no attribute 'Size'"):
         base.Size  # noqa: B018
