@@ -160,9 +160,9 @@ def read(command: type[Command], **options) -> Command:
     def is_rule(line: str) -> bool:
         return not re.search(r"\w", line)
 
-    said = " ".join(takewhile(lambda line: not is_rule(line), dropwhile(is_rule, lines)))
-    said = shorten(said.rstrip("."), 300, placeholder=" ...")  # it repeats what was typed
-    raise InputError(f"{said}: see {options['prog']} --help")
+    complaint = " ".join(takewhile(lambda line: not is_rule(line), dropwhile(is_rule, lines)))
+    complaint = shorten(complaint.rstrip("."), 300, placeholder=" ...")  # it repeats what was typed
+    raise InputError(f"{complaint}: see {options['prog']} --help")
 
 
 def usage() -> str:
@@ -196,8 +196,8 @@ def sentence(error: object) -> str:
 
     Arguments in backticks become flags: `block_size` is --block_size.
     """
-    said = "".join(map(visible, re.sub(r"`([a-z_]+)`", r"--\1", str(error))))
-    return said if len(said) <= 1000 else f"{said[:500]} ... {said[-500:]}"
+    line = "".join(map(visible, re.sub(r"`([a-z_]+)`", r"--\1", str(error))))
+    return line if len(line) <= 1000 else f"{line[:500]} ... {line[-500:]}"
 
 
 def main(arguments: list[str] | None = None) -> int:

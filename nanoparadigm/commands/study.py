@@ -145,13 +145,13 @@ class Study(Command):
 
     def tell(self, plan: study.Study) -> None:
         """Print how far every trial is, and requeue stalled ones if asked to."""
-        found = slurm.standings(plan, self.folder, 60 * self.patience)
+        standings = slurm.standings(plan, self.folder, 60 * self.patience)
         rows = [
             [s.trial, s.state, f"{s.step:,}", "" if s.silent is None else duration(s.silent)]
-            for s in found
+            for s in standings
         ]
         print(evaluate.markdown(["trial", "state", "saved at step", "silent for"], rows), end="")
-        for i, standing in enumerate(found):
+        for i, standing in enumerate(standings):
             if self.requeue_stalled and standing.state == "stalled":
                 slurm.requeue(self.folder, i)
                 print(f"requeued: {standing.trial}")

@@ -353,8 +353,8 @@ def heading(moment: Moment, clock: str) -> str:
 def costs(frame: Frame) -> str:
     """Return the calls, positions and seconds up to a frame, in words."""
     counts = (frame.calls, "call"), (frame.positions, "position")
-    said = [f"{n:,} {what}{'s' if n != 1 else ''}" for n, what in counts]
-    return ", ".join([*said, f"{frame.seconds:.3f} s"])
+    words = [f"{n:,} {what}{'s' if n != 1 else ''}" for n, what in counts]
+    return ", ".join([*words, f"{frame.seconds:.3f} s"])
 
 
 def standing(frame: Frame) -> str:

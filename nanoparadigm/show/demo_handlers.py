@@ -54,8 +54,8 @@ def in_a_sentence(answer: Callable) -> Callable:
         try:
             return answer(*given, **named)
         except (InputError, OSError) as error:
-            said = escape(harmless(str(error)), quote=False)
-            raise gr.Error(said, print_exception=False) from error
+            message = escape(harmless(str(error)), quote=False)
+            raise gr.Error(message, print_exception=False) from error
 
     return answered
 
@@ -127,16 +127,16 @@ class Handlers:
     @in_a_sentence
     def models(self) -> tuple:
         """Return what the page shows of the folder: the values of `lists` in `app`."""
-        found, said = self.whole()
-        names = list(found)
+        fills, problems = self.whole()
+        names = list(fills)
         tables = [
             f"<h3>{escape(path.parent.as_posix())}</h3>"
             + TABLES.render(path.read_text(encoding="utf-8", errors="replace"))
             for path in sorted({*self.folder.glob("table.md"), *self.folder.glob("*/table.md")})
         ]
-        filler = next((name for name in names if found[name]), names[0] if names else None)
+        filler = next((name for name in names if fills[name]), names[0] if names else None)
         return (
-            "".join(f"<p>{escape(problem)}</p>" for problem in said),
+            "".join(f"<p>{escape(problem)}</p>" for problem in problems),
             gr.update(visible=not names),
             gr.update(visible=bool(names)),
             gr.update(choices=names, value=names[0] if names else None),
@@ -325,8 +325,8 @@ def chosen(names: Names) -> list[str]:
 def within(what: str, value: float | None, least: int, most: int) -> float:
     """Return the value. Raises InputError unless it is a number from `least` to `most`."""
     if value is None or not least <= value <= most:
-        said = "empty" if value is None else f"{value:,}"
-        raise InputError(f"{what} is {said}: give a whole number from {least:,} to {most:,}")
+        shown = "empty" if value is None else f"{value:,}"
+        raise InputError(f"{what} is {shown}: give a whole number from {least:,} to {most:,}")
     return value
 
 
@@ -379,8 +379,8 @@ def sampling(
     of range.
     """
     if temperature is None or not 0 <= temperature < math.inf:
-        said = "empty" if temperature is None else temperature
-        raise InputError(f"temperature is {said}: give 0 (most probable token) or more")
+        shown = "empty" if temperature is None else temperature
+        raise InputError(f"temperature is {shown}: give 0 (most probable token) or more")
     return dict(
         generator=torch.Generator().manual_seed(within("seed", seed, 0, 2**53)),
         steps=within("steps", steps, 1, MOST_STEPS),

@@ -178,15 +178,15 @@ def explore(
         span = dict(value=values[0], min=values[0], max=values[-1], step=step)
         moved = kind(**span, readout=False, layout=ipywidgets.Layout(width="60%"))
         moved.tooltip = title
-        said, shown = ipywidgets.Label(), ipywidgets.HTML()
+        caption, shown = ipywidgets.Label(), ipywidgets.HTML()
 
         def move(_: Any = None) -> None:
-            said.value = label(moved.value)
+            caption.value = label(moved.value)
             shown.value = f'<div style="font-family:monospace">{draw(moved.value)}</div>'
 
         moved.observe(move, "value")
         move()
-        top = ipywidgets.HBox([moved, said])
+        top = ipywidgets.HBox([moved, caption])
         return ipywidgets.VBox([ipywidgets.Label(title), top, shown])
 
     view = slider([draw(value) for value in values], [label(value) for value in values], title)
@@ -272,8 +272,8 @@ def follow(
             for name, (u, v) in now.items()
         ]
         frames.append(svg(dots, 'aria-hidden="true"'))
-        said = ", ".join(f"{name} {v:.{digits}f}" for name, (_, v) in now.items())
-        labels.append(f"{x} {number(place)}: {said}")
+        heights = ", ".join(f"{name} {v:.{digits}f}" for name, (_, v) in now.items())
+        labels.append(f"{x} {number(place)}: {heights}")
     lines = [f"{label} at {v:.{digits}f}" for label, v in levels.items()]
     says = f"{y} against {x}: {', '.join([*curves, *lines])}"
     return slider(frames, labels, title, svg(still, f'role="img" aria-label="{escape(says)}"'))

@@ -35,13 +35,13 @@ def table(one: str, other: str, network: str | None = None) -> str:
     ours, theirs = lines_run(one, network), lines_run(other, network)
     alone = [Counter(file for file, _ in lines) for lines in (ours - theirs, theirs - ours)]
     both, all_lines = len(ours & theirs), len(ours | theirs)
-    said = (
+    sentence = (
         f"Of the {all_lines} lines of code that run to build, train and measure one or the other, "
         f"to write and to fill a gap, {100 * both / all_lines:.0f} % run for both.\n"
     )
     files = sorted(alone[0] | alone[1], key=lambda file: (-alone[0][file] - alone[1][file], file))
     rows = [[file, *(f"{lines[file] or ''}" for lines in alone)] for file in files]
-    return said + ("\n" + markdown(["lines for one alone", one, other], rows) if rows else "")
+    return sentence + ("\n" + markdown(["lines for one alone", one, other], rows) if rows else "")
 
 
 def lines_run(name: str, network: str | None = None) -> set[tuple[str, int]]:
