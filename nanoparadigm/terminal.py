@@ -50,8 +50,9 @@ def unguarded(stream: TextIO) -> TextIO:
 
 @contextmanager
 def guarded() -> Iterator[None]:
-    """Guard stdout and stderr while the block lasts, where they are terminals; a pipe or a file
-    gets every byte as it is.
+    """Guard stdout and stderr while the block lasts, where they are terminals.
+
+    A pipe or a file gets every byte as it is.
     """
     out, err = (Guarded(s) if s.isatty() else s for s in (sys.stdout, sys.stderr))
     with redirect_stdout(out), redirect_stderr(err):

@@ -45,8 +45,7 @@ class Evaluate(Command):
     n: int = 512
     """texts to generate with each strategy"""
     baselines: bool = True
-    """add rows for n-gram models, counted in the models' own symbols and windows, and for the true
-    language"""
+    """add rows for n-gram models, counted in the models' symbols and windows, and for the truth"""
     seed: int = 0
     """seed of the noise"""
     json: str | None = None

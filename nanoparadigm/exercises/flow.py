@@ -54,8 +54,9 @@ def always_another(x, alpha, generator):
 
 
 def frequencies(answer, x, alpha, n=20_000):
-    """Return how often each token stays, how often two neighbours do, and how often each symbol
-    occurs, the mask among them.
+    """Return how often each token stays, how often two neighbours do, and each symbol's share.
+
+    The mask counts among the symbols.
     """
     text = x.expand(n, -1)
     z = answer(text.clone(), alpha, torch.Generator().manual_seed(0))

@@ -43,9 +43,7 @@ def random_symbols(x, alpha, generator):
 
 
 def masked_frequencies(answer, x, alpha, n=20_000):
-    """Return how often each token is masked, how often two neighbours are, and how often a visible
-    one changes.
-    """
+    """Return how often a token is masked, two neighbours are, and a visible one changes."""
     text = x.expand(n, -1)
     z = answer(text.clone(), alpha, torch.Generator().manual_seed(0))
     masked = (z == V).double()
@@ -112,8 +110,9 @@ def cosine_slope_by_phase(t):
 
 
 def properties_of_a_schedule(answer):
-    """Return which properties alpha has, in the order in which they are explained: 1 up to the
-    first that fails.
+    """Return which properties alpha has: 1 up to the first that fails, then 0.
+
+    They stand in the order in which they are explained.
     """
     t = torch.linspace(0, 1, 101, dtype=torch.float64)
     alpha = answer(t).double()

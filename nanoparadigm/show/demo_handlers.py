@@ -111,8 +111,9 @@ class Handlers:
         return saved
 
     def whole(self) -> tuple[dict[str, bool], list[str]]:
-        """Return name -> whether it fills gaps by itself, of every run that can be loaded, in the
-        order of PRESETS; and a sentence about each of the others.
+        """Return the runs that can be loaded, and a sentence about each of the others.
+
+        The runs are name -> whether it fills gaps by itself, in the order of PRESETS.
         """
         models, problems = {}, []
         for name in self.runs():
@@ -293,9 +294,7 @@ class Handlers:
 
     @in_a_sentence
     def train(self, progress: gr.Progress = BAR) -> tuple:
-        """Train one tiny model of each kind on the built-in language, unless there are models by
-        now.
-        """
+        """Train a tiny model of each kind on the built-in language, if there is no model yet."""
         if self.whole()[0]:
             return self.models()
         corpus = corpora.load("language")
