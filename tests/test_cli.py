@@ -62,7 +62,7 @@ TINY = tiny()
 presets = pytest.mark.parametrize("name", PRESETS)
 
 
-class Said:
+class CommandResult:
     """What one command said: its exit status, its output, and its complaints."""
 
     def __init__(self, line, capsys):
@@ -79,7 +79,7 @@ def say(capsys, monkeypatch):
     """Give the command line a line, in this process and without progress bars."""
     capsys.readouterr()
     quiet(monkeypatch)
-    return lambda line: Said(line, capsys)
+    return lambda line: CommandResult(line, capsys)
 
 
 def quiet(patch):
@@ -365,7 +365,7 @@ def test_the_bar_shows_the_loss_and_the_bound(copy, capsys, monkeypatch):
     monkeypatch.setattr(
         commands.shared, "tqdm", partial(tqdm, disable=False)
     )  # TQDM_DISABLE may be set
-    said = Said(["train", "--model", "flow", "--dataset", "text.txt", *TINY], capsys)
+    said = CommandResult(["train", "--model", "flow", "--dataset", "text.txt", *TINY], capsys)
     assert re.search(r"flow: 100%.* 6/6 .*loss \d+\.\d+, val <= \d+\.\d+ ± \d", said.err)
 
 

@@ -18,7 +18,7 @@ from unittest.mock import patch
 
 import pytest
 import torch
-from helpers import CELLS, ROOT, TINY, build, stir
+from helpers import CELLS, ROOT, TINY, build, perturb_
 
 from nanoparadigm import InputError, corpora, tokenizers, train
 from nanoparadigm.commands import main as cli
@@ -47,7 +47,7 @@ def data(text=TEXT):
 def new(name="ar", network=None, dtype=torch.float32, **options):
     """A model none of whose weights is zero, so that all of them have a gradient."""
     model = build(name, data().tokenizer.vocab_size, network=network, **{**TINY, **options})
-    return stir(model, 0.1).to(dtype)
+    return perturb_(model, 0.1).to(dtype)
 
 
 def after(steps):

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from test_cli import LINES, TEXT, Said, contents, main, quiet, table_rows, tiny
+from test_cli import LINES, TEXT, CommandResult, contents, main, quiet, table_rows, tiny
 
 from nanoparadigm import atomic, corpora, evaluate
 from nanoparadigm.commands import main as cli
@@ -83,7 +83,7 @@ def home(trained, tmp_path, monkeypatch):
 
 @pytest.fixture
 def say(capsys):
-    return lambda line: Said(line, capsys)
+    return lambda line: CommandResult(line, capsys)
 
 
 def lines(kind, at="."):

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from helpers import awake, generator
+from helpers import generator, random_model
 
 from nanoparadigm import InputError, evaluate, tokenizers
 from nanoparadigm.commands import main as cli
@@ -46,21 +46,21 @@ def asked(model, monkeypatch):
 
 def test_a_network_is_never_asked_for_more_than_it_may_be_at_once(data, monkeypatch):
     monkeypatch.setattr(likelihood, "MAX_LOGITS", 2 * 12 * 7 + 1)
-    model = awake("diffusion", vocab_size=7, network="transformer", block_size=12)
+    model = random_model("diffusion", vocab_size=7, network="transformer", block_size=12)
     found = asked(model, monkeypatch)
     evaluate.window_nats(model, data, generator(), num_samples=1)
     study.in_schedule_cross_entropy(model, data.validation[0], 1)
     study.gradient_snr(model, data, batch_size=5, draws=2)
     study.sample(model, 5, 12, steps=3)
     evaluate.accuracy(model, data, 0, generator())
-    judge = scorers.AutoregressiveScorer(awake("ar", vocab_size=7, block_size=12), "a judge")
+    judge = scorers.AutoregressiveScorer(random_model("ar", vocab_size=7, block_size=12), "a judge")
     ours = len(found)
     scorers.score(judge, data.validation[0])
     assert ours > 20 and max(found) == 2 * 12 * 7
 
 
 def test_the_noise_of_the_gradient_is_that_of_whole_batches(data, monkeypatch):
-    model = awake("diffusion", vocab_size=7, network="transformer", block_size=12)
+    model = random_model("diffusion", vocab_size=7, network="transformer", block_size=12)
     whole = study.gradient_snr(model, data, batch_size=5, draws=6)
     monkeypatch.setattr(likelihood, "MAX_LOGITS", 2 * 12 * 7)
     assert study.gradient_snr(model, data, batch_size=5, draws=6) == pytest.approx(whole, 1e-4)
@@ -77,7 +77,7 @@ def test_the_noise_of_the_gradient_is_that_of_whole_batches(data, monkeypatch):
 
 
 def test_a_judge_reads_texts_in_parts_as_it_reads_them_at_once(data, monkeypatch):
-    model, texts = awake("ar", vocab_size=7, block_size=12), data.validation[0]
+    model, texts = random_model("ar", vocab_size=7, block_size=12), data.validation[0]
     judge = scorers.AutoregressiveScorer(model, "a judge")
     nats, endings = scorers.score(judge, texts)
     assert torch.allclose(nats, model.nll_bound(texts) / 12, atol=1e-5)
@@ -87,7 +87,7 @@ def test_a_judge_reads_texts_in_parts_as_it_reads_them_at_once(data, monkeypatch
 
 
 def test_an_ending_is_what_the_last_prediction_is_read_from(data):
-    model, texts = awake("ar", vocab_size=7, block_size=12), data.validation[0]
+    model, texts = random_model("ar", vocab_size=7, block_size=12), data.validation[0]
     _, endings = scorers.score(scorers.AutoregressiveScorer(model, "a judge"), texts)
     assert torch.allclose(model.net.read(endings)[:, :7], model.logits(texts)[:, -1], atol=1e-5)
 
@@ -100,7 +100,7 @@ def test_token_variety_is_the_entropy_of_what_a_text_holds():
 
 def test_mauve_tells_texts_from_others_and_says_of_what_it_is():
     pytest.importorskip("mauve")
-    judge = scorers.AutoregressiveScorer(awake("ar", vocab_size=7), "somebody")
+    judge = scorers.AutoregressiveScorer(random_model("ar", vocab_size=7), "somebody")
     human, same = torch.randn(2, 200, 8, generator=generator())
     near = scorers.mauve(human, same, judge, 32)
     far = scorers.mauve(human, same + 2, judge, 32)
@@ -116,7 +116,7 @@ def test_texts_and_their_ceiling_are_measured_against_the_same_others(data, monk
     monkeypatch.setattr(
         scorers, "mauve", lambda human, texts, judge, length: seen.append((human, texts, length))
     )
-    judge = scorers.AutoregressiveScorer(awake("ar", vocab_size=7, block_size=12), "a judge")
+    judge = scorers.AutoregressiveScorer(random_model("ar", vocab_size=7, block_size=12), "a judge")
     samples = data.train[: 9 * 12].view(9, 12)
     study.score_samples(samples, data, judge)
     (human, texts, length), (same, real, _) = seen

@@ -15,7 +15,7 @@ import test_sampling
 import test_scan
 import test_schedules
 import torch
-from helpers import plant
+from helpers import mutate
 
 from nanoparadigm.decoding import autoregressive, blocks, categorical, masked, uniform
 from nanoparadigm.language import automaton
@@ -484,7 +484,7 @@ def holds(law):
 def test_every_mutant_dies(name, monkeypatch):
     function, said, says, law = MUTANTS[name]
     holds(law)
-    plant(monkeypatch, function, said, says)
+    mutate(monkeypatch, function, said, says)
     with pytest.raises(AssertionError):
         holds(law)
 

@@ -21,7 +21,7 @@ import numpy as np
 import pooch
 import pytest
 import torch
-from helpers import ROOT, awake, generator, hostile
+from helpers import ROOT, generator, hostile, random_model
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -746,7 +746,7 @@ def test_real_documents_come_back(file, gpt2, tmp_path):
 
 
 def test_the_entropy_of_a_token_is_a_mean_over_its_places():
-    model = awake("ar", vocab_size=7)
+    model = random_model("ar", vocab_size=7)
     x = torch.randint(5, (6, 12), generator=generator())
     found = token_entropy(model, x.split(4), 7)
     h = torch.distributions.Categorical(logits=model.logits(x).detach()).entropy()
@@ -773,7 +773,7 @@ def test_windows_are_spread_over_the_text(total, length, n):
 
 def test_the_published_gpt2_is_read_like_our_own(monkeypatch):
     """What the package transformers returns at i is of the token after it."""
-    ours = awake("ar", vocab_size=7)
+    ours = random_model("ar", vocab_size=7)
 
     class Theirs:
         config = types.SimpleNamespace(bos_token_id=7, n_positions=12, vocab_size=7)

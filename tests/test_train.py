@@ -15,7 +15,7 @@ from unittest.mock import patch
 import numpy as np
 import pytest
 import torch
-from helpers import CELLS, LENGTH, TINY, presets, stir
+from helpers import CELLS, LENGTH, TINY, perturb_, presets
 
 from nanoparadigm import PRESETS, InputError, build, corpora, tokenizers
 from nanoparadigm.evaluate.comparison import measure
@@ -272,7 +272,7 @@ def test_accumulated_gradients_are_those_of_the_large_batch(name, network, data,
             clip = "clip_grad_norm_"
             patch.setattr(torch.nn.utils, clip, lambda ps, norm: found.extend(p.grad for p in ps))
             found = []
-            (record,) = train(stir(new(data, name, network=network), 0.1), data, settings)
+            (record,) = train(perturb_(new(data, name, network=network), 0.1), data, settings)
         return record["loss"], torch.cat([g.flatten().clone() for g in found])
 
     loss, gradient = first_step(batch_size=8)
