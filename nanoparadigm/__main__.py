@@ -1,3 +1,5 @@
+"""Run the command line: `python -m nanoparadigm` is `nanoparadigm`."""
+
 import sys
 
 from .commands.main import main

@@ -1,4 +1,4 @@
-"""Answer bad input in one sentence: what was wrong, and what to do."""
+"""Refuse bad input in one sentence: what was wrong, and what to do."""
 
 import difflib
 from collections.abc import Iterable, Mapping
@@ -24,13 +24,13 @@ def lookup(kind: str, name: str, options: Mapping[str, Any]) -> Any:
     near = difflib.get_close_matches(str(name).lower(), lower, n=1, cutoff=0.5)
     listed = f"choose from {', '.join(options)}"
     hint = f"did you mean {lower[near[0]]!r}? ({listed})" if near else listed
-    said = repr(name)
-    said = said if len(said) <= 200 else f"{said[:100]} ... {said[-100:]}"
-    raise InputError(f"unknown {kind} {said}: {hint}")
+    shown = repr(name)
+    shown = shown if len(shown) <= 200 else f"{shown[:100]} ... {shown[-100:]}"
+    raise InputError(f"unknown {kind} {shown}: {hint}")
 
 
 MOST = 2**31 - 1
-"""of anything that is counted: no machine has more, and some count no further"""
+"""the largest count that is accepted: no machine has more, and some cannot count further"""
 
 
 def check_positive(settings: Any, names: Iterable[str]) -> None:
@@ -49,7 +49,7 @@ def check_positive(settings: Any, names: Iterable[str]) -> None:
 
 
 def check_seed(seed: int) -> None:
-    """Raise InputError if a torch.Generator cannot take this seed, or those soon after it."""
+    """Raise InputError if a torch.Generator cannot take this seed or one soon after it."""
     if not 0 <= seed < 2**63:
-        said = seed if abs(seed) < 10**30 else "out of range"
-        raise InputError(f"seed is {said}: give a whole number from 0 to 2**63 - 1")
+        shown = seed if abs(seed) < 10**30 else "out of range"
+        raise InputError(f"seed is {shown}: give a whole number from 0 to 2**63 - 1")

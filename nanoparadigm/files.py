@@ -1,4 +1,4 @@
-"""Read files that others wrote, or refuse them in one sentence."""
+"""Read files that somebody else wrote, or refuse them in one sentence."""
 
 import codecs
 import json
@@ -29,14 +29,14 @@ def read(path: StrPath) -> bytes:
     try:
         return path.read_bytes()
     except (OSError, ValueError) as error:  # ValueError: a path that holds a zero byte
-        said = getattr(error, "strerror", None) or error
-        raise InputError(f"cannot read {path} ({said}): give a file you may read") from error
+        problem = getattr(error, "strerror", None) or error
+        raise InputError(f"cannot read {path} ({problem}): give a file you may read") from error
 
 
 def decode(data: bytes, source: StrPath) -> str:
     """Return the text of UTF-8 bytes, without a byte order mark.
 
-    source: where they are from, for the message. Raises InputError if they are not UTF-8, or empty.
+    source: where they come from, for messages. Raises InputError if they are not UTF-8, or empty.
     """
     try:
         text = data.decode("utf-8").removeprefix("\ufeff")
@@ -63,12 +63,12 @@ def parse_json(
     data: bytes | str,
     kind: Any = Any,
     source: StrPath = "the line",
-    hint: str = "mend it",
+    hint: str = "correct it",
 ) -> Any:
     """Return the value of type `kind` that the JSON holds.
 
     kind: any type that msgspec can convert to, a dataclass for example; numbers may be NaN or
-    infinite. source: where the JSON is from, for the message. Raises InputError, which says what is
+    infinite. source: where the JSON comes from, for messages. Raises InputError, which says what is
     wrong and where, and ends with the hint.
     """
     try:
@@ -78,7 +78,7 @@ def parse_json(
     return typed(value, kind, source, hint)
 
 
-def read_toml(path: StrPath, kind: Any = Any, hint: str = "mend that line") -> Any:
+def read_toml(path: StrPath, kind: Any = Any, hint: str = "correct that line") -> Any:
     """Return the contents of a TOML file as a value of type `kind`; see `parse_json`."""
     return parse_toml(decode(read(path), path), kind, path, hint)
 
@@ -87,7 +87,7 @@ def parse_toml(
     text: str,
     kind: Any = Any,
     source: StrPath = "the text",
-    hint: str = "mend that line",
+    hint: str = "correct that line",
 ) -> Any:
     """Return the value of type `kind` that the TOML holds; see `parse_json`."""
     try:
@@ -107,12 +107,11 @@ def typed(value: Any, kind: Any, source: StrPath, hint: str) -> Any:
     except InputError as error:  # of a dataclass that checks itself
         raise InputError(f"{source}: {error}") from error
     except (msgspec.ValidationError, OverflowError, RecursionError, UnicodeError) as error:
-        said = str(error).replace("`", "")
-        said, _, place = said.partition(" - at ")
+        problem, _, place = str(error).replace("`", "").partition(" - at ")
         place = re.sub(r"^key in |[$][.]?", "", place)
         where = f"{source}, {place}," if place else source
-        said = said[:1].lower() + said[1:]
-        raise InputError(f"{where} cannot be used ({said}): {hint}") from error
+        problem = problem[:1].lower() + problem[1:]
+        raise InputError(f"{where} cannot be used ({problem}): {hint}") from error
 
 
 def reason(error: BaseException) -> str:

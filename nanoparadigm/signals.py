@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from types import FrameType
 
 EXIT_REQUEUE = 75  # EX_TEMPFAIL of sysexits.h: try again; a shell gives it to no killed process
 INTERRUPTED = 130  # of Ctrl-C, everywhere
@@ -35,7 +36,7 @@ def install_handlers() -> tuple[StopRequest, dict]:
     """
     stop = StopRequest()
 
-    def handler(number, frame):
+    def handler(number: int, frame: FrameType | None) -> None:
         if stop.status == INTERRUPTED and number == signal.SIGINT:
             raise KeyboardInterrupt
         stop.asked = True
@@ -63,7 +64,7 @@ def after_parent(act: Callable[[], None]) -> None:
     wait for ever.
     """
 
-    def wait():
+    def wait() -> None:
         multiprocessing.parent_process().join()
         act()
 

@@ -33,13 +33,13 @@ def generator(seed=0):
     return torch.Generator().manual_seed(seed)
 
 
-def awake(name, vocab_size=7, network=None, dtype=torch.float64, **options):
+def random_model(name, vocab_size=7, network=None, dtype=torch.float64, **options):
     """A model none of whose weights is zero: freshly built, blocks only pass their input on."""
     model = build(name, vocab_size, network=network, **{**SMALL, **options}).to(dtype)
-    return stir(model, 0.3).eval()
+    return perturb_(model, 0.3).eval()
 
 
-def stir(model, scale):
+def perturb_(model, scale):
     """The model with noise of that size on every weight."""
     g = generator(1)
     with torch.no_grad():
@@ -68,7 +68,7 @@ def unknown(value):
     return math.nan if isinstance(value, float) else value
 
 
-def plant(monkeypatch, function, said, says):
+def mutate(monkeypatch, function, said, says):
     """Compile the function's live source with one piece of it replaced, in its own module."""
     source = textwrap.dedent(inspect.getsource(function))
     assert said in source, "the source has moved on: mend the mutant"
@@ -98,7 +98,7 @@ def dies(monkeypatch, mutant, tmp_path=None):
             law()
 
     holds("right")
-    plant(monkeypatch, function, said, says)
+    mutate(monkeypatch, function, said, says)
     with pytest.raises((AssertionError, pytest.fail.Exception)):
         holds("mutant")
 

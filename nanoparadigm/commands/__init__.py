@@ -1,4 +1,4 @@
-"""The commands: each a dataclass, its fields the flags, its docstring the help; `run` does it."""
+"""The commands: each is a dataclass whose fields are the flags and whose docstring is the help."""
 
 import re
 

@@ -1,13 +1,17 @@
-"""Train all models alike, and put them side by side."""
+"""The command `compare`: train several models in the same way, and compare them."""
 
+from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
+from filelock import FileLock
+
 from .. import atomic, evaluate
+from ..data.corpus import TokenizedCorpus
 from ..errors import check_positive, lookup
-from ..networks.base import Sizes
-from ..paradigms import PRESETS, build, parameters
+from ..networks.base import NetworkConfig
+from ..paradigms import PRESETS, Paradigm, build, parameters
 from ..show import figures
 from ..signals import stop_signals
 from ..training import checkpoint
@@ -16,40 +20,50 @@ from ..training.matching import build_alike
 from ..training.resume import check_same
 from ..training.settings import Settings, resolve_device, total_steps
 from .registry import IN_STEPS, flag
-from .shared import Command, Text, fit, goes_with_networks, goes_with_paradigms, make_room, working
+from .shared import (
+    Command,
+    Goes,
+    Text,
+    fit,
+    goes_with_networks,
+    goes_with_paradigms,
+    make_room,
+    working,
+)
 
 
 @dataclass(frozen=True)
 class Compare(Command):
-    """Train several models on the same data at the same size, and put them side by side.
+    """Train several models on the same data at the same size, and compare them.
 
-    Same data order, steps and batches; parameters equal within 2 %. Writes a run for each model,
-    table.md, figure.png and results.json. Examples:
+    The data order, the steps and the batches are the same, and the numbers of parameters are equal
+    within 2 %. Writes a run for each model, table.md, figure.png and results.json. Examples:
 
       nanoparadigm compare
       nanoparadigm compare --dataset shakespeare --max_steps 500
       nanoparadigm compare --models ar diffusion --dataset pydocs
     """
 
-    models: flag(tuple[str, ...], f"which, of {', '.join(PRESETS)}") = tuple(
+    models: flag(tuple[str, ...], f"models to compare, of {', '.join(PRESETS)}") = tuple(
         name for name, preset in PRESETS.items() if preset.compared
     )
     out: str | None = None
     """folder (default: runs/compare-DATASET)"""
     resume: bool = False
-    """go on where an interrupted comparison stopped"""
+    """continue an interrupted comparison"""
     overwrite: bool = False
     """replace an earlier comparison; otherwise it is kept under another name"""
     equal_size: bool = True
-    """change depth and width so that all have the parameters of the first"""
+    """adjust depth and width so that all have as many parameters as the first"""
     draws: int = 8
     """noisy copies of each window in the final evaluation, for the bounds"""
     sampling_steps: flag(int, f"steps of {IN_STEPS} when their speed is measured") = 64
     text: Text = field(default_factory=Text)
-    sizes: Sizes = field(default_factory=lambda: Sizes(n_layer=2, n_embd=64))
+    sizes: NetworkConfig = field(default_factory=lambda: NetworkConfig(n_layer=2, n_embd=64))
     settings: Settings = field(default_factory=lambda: Settings(max_steps=1000, eval_interval=100))
 
-    def goes(self):
+    def goes(self) -> Goes:
+        """Return which flags have an effect: see `Command.goes`."""
         chosen = [PRESETS[name] for name in self.models if name in PRESETS]
         networks = {preset.network for preset in chosen} or {"hollow", "hollow_mamba"}
         return (
@@ -58,7 +72,8 @@ class Compare(Command):
             | dict(equal_size=(len(self.models) > 1, "with several --models"))
         )
 
-    def run(self):
+    def run(self) -> None:
+        """Build the models, make room for their runs, then train and compare them."""
         check_positive(self, ["draws", "sampling_steps"])
         for name in self.models:
             lookup("model", name, PRESETS)
@@ -79,9 +94,20 @@ class Compare(Command):
             check_same(out / name, saved, models[name], data, self.settings)
         runs = [out / name for name in PRESETS]
         with nullcontext({}) if self.resume else make_room(out, runs, self.overwrite) as locks:
-            self.put_side_by_side(models, data, out, begun, locks)
+            self.train_and_compare(models, data, out, begun, locks)
 
-    def put_side_by_side(self, models, data, out, begun, locks):
+    def train_and_compare(
+        self,
+        models: dict[str, Paradigm],
+        data: TokenizedCorpus,
+        out: Path,
+        begun: list[str],
+        locks: Mapping[Path, FileLock],
+    ) -> None:
+        """Train and measure the models one after another, and write the tables and the figure.
+
+        begun: names of those to resume. locks: run -> the lock that `make_room` holds for it.
+        """
         steps = total_steps(self.settings, data)
         per_step = self.settings.batch_size * self.settings.grad_accumulation * data.length
         print(
@@ -96,7 +122,7 @@ class Compare(Command):
                 lock, resume = locks.get(run), name in begun
                 done = fit(name, model, data, self.settings, run, resume, stop, lock)
                 if stop() or not done:
-                    print("stopped and saved; add --resume to go on")
+                    print("stopped and saved; add --resume to continue")
                     raise SystemExit(stop.status)
             saved = checkpoint.load(run)
             with working(f"measuring {name}"):

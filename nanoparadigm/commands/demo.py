@@ -1,4 +1,4 @@
-"""The demo in the browser."""
+"""The command `demo`: the demo in the browser."""
 
 import os
 import sys
@@ -10,10 +10,10 @@ from .shared import Command
 
 @dataclass(frozen=True)
 class Demo(Command):
-    """Open a page in the browser on which the trained models write, fill gaps, and race.
+    """Open a page in the browser on which trained models generate text, fill gaps, and race.
 
-    Only this machine can open it, and it needs no network. Without trained models it offers to
-    train tiny ones. Its buttons answer programs too: /write, /fill, /compare. Examples:
+    Only this machine can open it, and it needs no network. If there are no trained models, it
+    offers to train tiny ones. Programs can call its buttons too: /write, /fill, /compare. Examples:
 
       nanoparadigm demo
       nanoparadigm demo --folder runs/compare-language --port 0
@@ -26,9 +26,10 @@ class Demo(Command):
     folder: str = "runs"
     """where to look for runs, also one level deeper"""
     port: int = 7860
-    """of 127.0.0.1; 0 for a free one"""
+    """port on 127.0.0.1; 0 for a free one"""
 
-    def run(self):
+    def run(self) -> None:
+        """Serve the page until Ctrl-C. Raises InputError if Gradio is missing."""
         try:
             from ..show import demo_page
         except ModuleNotFoundError as error:
@@ -37,12 +38,12 @@ class Demo(Command):
             raise InputError(
                 "the demo needs Gradio, which is not installed: pip install gradio"
             ) from error
-        os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")  # nothing is to be told to anybody
-        # Gradio asks its own page whether it is there, which no proxy can tell
+        os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")  # send nothing to anybody
+        # Gradio asks its own page whether it is up, and no proxy can answer that
         beside = os.environ.get("no_proxy") or os.environ.get("NO_PROXY") or "localhost"
         os.environ["no_proxy"] = f"{beside},127.0.0.1"
         page = demo_page.start(self.folder, self.port)
         print(f"the demo is at {page.local_url} (Ctrl-C ends it)", flush=True)
         page.block_thread()
         sys.stdout.flush()
-        os._exit(0)  # a training or an answer under way would make an ordinary end hang or abort
+        os._exit(0)  # with a training or a request under way, an ordinary exit would hang or abort

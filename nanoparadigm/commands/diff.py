@@ -1,4 +1,4 @@
-"""In what two models differ."""
+"""The command `diff`: how two models differ."""
 
 from dataclasses import dataclass
 
@@ -11,9 +11,9 @@ from .shared import Command
 
 @dataclass(frozen=True)
 class Diff(Command):
-    """Say in what two models differ, as found out from the code itself, and what they share.
+    """Say how two models differ, as found out from the code itself, and what they share.
 
-    Every answer names the code it was got from. Examples:
+    Every answer names the code that it comes from. Examples:
 
       nanoparadigm diff ar diffusion
       nanoparadigm diff diffusion flow --network transformer
@@ -21,8 +21,9 @@ class Diff(Command):
     """
 
     models: tyro.conf.Positional[flag(tuple[str, str], f"two of {MODELS}")]
-    network: flag(str | None, f"of both, instead of their own: {NETWORK_NAMES}") = None
+    network: flag(str | None, f"network of both, instead of their own: {NETWORK_NAMES}") = None
 
-    def run(self):
+    def run(self) -> None:
+        """Print how the two models differ, and how much code they share."""
         print(model_diff.table(*self.models, self.network))
         print(shared_code.table(*self.models, self.network), end="")

@@ -1,25 +1,27 @@
-"""Put trained models side by side."""
+"""The command `evaluate`: compare trained models."""
 
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from .. import atomic, evaluate
 from ..data import corpora
 from ..errors import InputError, check_positive, check_seed, lookup
-from ..paradigms import PRESETS
+from ..evaluate.tables import Row
+from ..paradigms import PRESETS, Paradigm
 from ..training import checkpoint
 from .registry import DECODINGS, IN_STEPS, flag
-from .shared import Command, check_output, goes_with_paradigms, paradigms, progress, working
+from .shared import Command, Goes, check_output, goes_with_paradigms, paradigms, progress, working
 
 
 @dataclass(frozen=True)
 class Evaluate(Command):
-    """Put trained models side by side: one table, one unit.
+    """Compare trained models in one table, in one unit.
 
-    "=" is an exact likelihood, "<=" an upper bound; ± one standard error, which on a running text
-    allows for neighbouring windows that are alike. "minus" is the difference from the first model,
-    window by window, with a standard error of its own. Examples:
+    "=" marks an exact likelihood, "<=" an upper bound; ± is one standard error, which on running
+    text allows for the similarity of neighbouring windows. "minus" is the difference from the first
+    model, window by window, with its own standard error. Examples:
 
       nanoparadigm evaluate
       nanoparadigm evaluate --checkpoint runs/ar runs/diffusion runs/flow runs/mamba
@@ -35,31 +37,34 @@ class Evaluate(Command):
     """validation windows to use (default: all)"""
     draws: int = 8
     """noisy copies of each window, for the bounds"""
-    sampling_steps: flag(int, f"steps of {IN_STEPS} when they write") = 64
+    sampling_steps: flag(int, f"steps of {IN_STEPS} when they generate") = 64
     decoding: flag(
         tuple[str, ...],
         f"compare decoding strategies instead, on the language: all, or some of {DECODINGS}",
     ) = ()
     n: int = 512
-    """texts that each way writes"""
+    """texts to generate with each strategy"""
     baselines: bool = True
-    """rows for n-gram models, counted in the models' own symbols and windows, and for the truth"""
+    """add rows for n-gram models, counted in the models' symbols and windows, and for the truth"""
     seed: int = 0
-    """of the noise"""
+    """seed of the noise"""
     json: str | None = None
-    """file to write the numbers to as well"""
+    """file to write the numbers to, as well"""
 
     @property
-    def paths(self):
+    def paths(self) -> Sequence[str]:
+        """Return the folders of the runs to evaluate."""
         return self.checkpoint or sorted(str(p.parent) for p in Path("runs").glob("*/run.json"))
 
-    def goes(self):
+    def goes(self) -> Goes:
+        """Return which flags have an effect: see `Command.goes`."""
         rows, ways = (not self.decoding, "without --decoding"), (self.decoding, "with --decoding")
         models = goes_with_paradigms(paradigms(self.paths))
         draws = models["draws"] if rows[0] else rows
         return models | dict(draws=draws, eval_windows=rows, baselines=rows, n=ways)
 
-    def run(self):
+    def run(self) -> None:
+        """Measure the models and print the tables. Raises InputError if no model can be read."""
         check_positive(self, ["draws", "sampling_steps", "eval_windows", "n"])
         check_seed(self.seed)
         check_output("json", self.json)
@@ -123,12 +128,16 @@ class Evaluate(Command):
             print("These were evaluated on different texts: name one with --dataset to compare.")
         self.save(rows)
 
-    def decodings(self, path, model, data):
-        """A row for each of the ways of writing asked for that the model has."""
+    def decodings(self, path: str, model: Paradigm, data: corpora.TokenizedCorpus) -> list[Row]:
+        """Return a row for each decoding strategy that was asked for and that the model has.
+
+        Raises InputError if the language of its text is not known.
+        """
         if not data.truth:
             raise InputError(
-                f"{path} reads {data.corpus.name} in {data.tokenizer.kind} tokens, and ways of "
-                "writing are judged by the truth: train one with --dataset language"
+                f"{path} reads {data.corpus.name} in {data.tokenizer.kind} tokens, and "
+                "decoding strategies are measured against a known language: train one with "
+                "--dataset language"
             )
         known = {name: name for p in PRESETS.values() for name in p.paradigm.decodings}
         names = [lookup("decoding", name, known | {"all": "all"}) for name in self.decoding]
@@ -144,6 +153,7 @@ class Evaluate(Command):
             for name in progress(chosen, path)
         ]  # fmt: skip
 
-    def save(self, rows):
+    def save(self, rows: list[Row]) -> None:
+        """Write the rows to the file of --json, if there is one."""
         if self.json:
             atomic.write_json(self.json, rows)

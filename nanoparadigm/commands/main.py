@@ -1,4 +1,4 @@
-"""The command line: from words to one of `commands`, and from what goes wrong to one sentence."""
+"""The command line: turn words into one of the commands, and errors into one sentence."""
 
 import io
 import math
@@ -6,10 +6,12 @@ import os
 import re
 import shlex
 import sys
+from collections.abc import Mapping
 from contextlib import redirect_stderr
-from dataclasses import fields, is_dataclass, replace
+from dataclasses import Field, fields, is_dataclass, replace
 from itertools import dropwhile, takewhile
 from textwrap import shorten
+from typing import Any
 
 import tyro
 
@@ -21,11 +23,11 @@ from ..training import distributed
 from . import COMMANDS, Train
 from .allocator import keep_memory
 from .registry import kind
-from .shared import flat
+from .shared import Command, flat
 
 
-def flags(command):
-    """name -> field of every flag of a command, those of its nested groups included."""
+def flags(command: type[Command]) -> dict[str, Field]:
+    """Return name -> field of every flag of a command, those of its nested groups included."""
     found = {}
     for f in fields(command):
         if tyro.conf.Positional in getattr(f.type, "__metadata__", ()):
@@ -35,8 +37,11 @@ def flags(command):
     return found
 
 
-def parse(arguments):
-    """The command, an instance of one of COMMANDS."""
+def parse(arguments: list[str]) -> Command:
+    """Return the command, an instance of one of COMMANDS.
+
+    Raises InputError for flags that are unknown, contradict one another, or have no effect.
+    """
     if not arguments or arguments[0] in ("-h", "--help"):
         print(usage())
         raise SystemExit(0 if arguments else 2)
@@ -58,9 +63,9 @@ def parse(arguments):
     )
     parsed = read(command, **options)
     if command is not Train and distributed.launched() > 1:
-        raise InputError(f"{name} is the work of one process: start it without torchrun")
+        raise InputError(f"{name} runs in one process: start it without torchrun")
     if getattr(parsed, "resume", False) and parsed.overwrite:
-        raise InputError("--resume goes on with a run and --overwrite deletes it: drop one of them")
+        raise InputError("--resume continues a run and --overwrite deletes it: drop one of them")
     if {"epochs", "max_steps"} <= typed:
         raise InputError("--epochs and --max_steps both say how long to train: drop one of them")
     if command is Train and parsed.resume and "dataset" in typed and not parsed.saved:
@@ -74,20 +79,23 @@ def parse(arguments):
     for flag, value in flat(parsed).items():
         if flag in typed:
             check(flag, value, flags(command)[flag])
-    for flag, (heeded, how) in parsed.goes().items():
-        if flag in typed and not heeded:
-            raise InputError(f"--{flag} goes {how}: drop it, or change that")
+    for flag, (works, how) in parsed.goes().items():
+        if flag in typed and not works:
+            raise InputError(f"--{flag} works only {how}: drop it, or change that")
     return parsed
 
 
 RENAMED = {"reveal": "unmasking"}
-"""flags of the version before -> what they are called now"""
+"""flags of the previous version -> what they are called now"""
 FLAG = re.compile(r"-h|--[A-Za-z][\w-]*(=.*)?", re.DOTALL)
 
 
-def split(arguments, known):
-    """The arguments as tyro shall read them, and the names of the flags among them. known: those
-    that there are, name -> field. Each is given once, with nothing that would be passed over."""
+def split(arguments: list[str], known: Mapping[str, Field]) -> tuple[list[str], set[str]]:
+    """Return the arguments as tyro can read them, and the names of the flags among them.
+
+    known: name -> field of every flag. Raises InputError for a flag that is unknown or given twice,
+    and for a value that would be ignored.
+    """
     words, typed, before = [], set(), None
     for word in arguments:
         if before and kind(known[before]) is bool and not word.startswith("-"):
@@ -117,7 +125,7 @@ def split(arguments, known):
                 f"{error}; for that text, write {words[-2]}={shlex.quote(word)}"
             ) from error
         if flag in typed:
-            raise InputError(f"--{flag} is given twice: give it once, with all that it shall have")
+            raise InputError(f"--{flag} is given twice: give it once, with all its values")
         typed.add(flag)
         if equals and flag != "help" and kind(known[flag]) is bool:
             raise InputError(f"--{flag} takes no value: write --{flag} or --no_{flag}")
@@ -125,8 +133,8 @@ def split(arguments, known):
     return words, typed
 
 
-def check(flag, value, f):
-    """InputError for a value that no flag of its kind can have. f: the flag's field."""
+def check(flag: str, value: Any, f: Field) -> None:
+    """Raise InputError for a value that no flag of its kind can have. f: the flag's field."""
     if isinstance(value, float) and math.isnan(value):
         raise InputError(f"--{flag} is not a number: give one")
     if kind(f) in (int, int | None) and flag != "seed" and value is not None and abs(value) > MOST:
@@ -137,8 +145,8 @@ def check(flag, value, f):
         raise InputError(f"--{flag} is empty: give it a value, or drop it")
 
 
-def read(command, **options):
-    """tyro.cli, whose complaints are boxes of many lines, with an InputError of one instead."""
+def read(command: type[Command], **options) -> Command:
+    """Call tyro.cli. Raises InputError, in one line, in place of its boxes of many lines."""
     box = io.StringIO()
     try:
         with redirect_stderr(box):
@@ -149,22 +157,26 @@ def read(command, **options):
     plain = re.sub(r"\x1b\[[\d;]*m", "", box.getvalue())  # no colours
     lines = [line.strip("│ ") for line in plain.splitlines()[1:]]  # no title and no frame
 
-    def is_rule(line):
+    def is_rule(line: str) -> bool:
         return not re.search(r"\w", line)
 
-    said = " ".join(takewhile(lambda line: not is_rule(line), dropwhile(is_rule, lines)))
-    said = shorten(said.rstrip("."), 300, placeholder=" ...")  # it repeats what was typed
-    raise InputError(f"{said}: see {options['prog']} --help")
+    complaint = " ".join(takewhile(lambda line: not is_rule(line), dropwhile(is_rule, lines)))
+    complaint = shorten(complaint.rstrip("."), 300, placeholder=" ...")  # it repeats what was typed
+    raise InputError(f"{complaint}: see {options['prog']} --help")
 
 
-def usage():
+def usage() -> str:
+    """Return the list of all commands."""
     lines = ["usage: nanoparadigm COMMAND [flags]      (nanoparadigm COMMAND --help explains)", ""]
     lines += [f"  {name:15} {c.__doc__.splitlines()[0]}" for name, c in COMMANDS.items()]
     return "\n".join(lines)
 
 
-def open_streams():
-    """Open what the shell has closed, so that no file of ours takes its place and gets its text."""
+def open_streams() -> None:
+    """Open the standard streams that the shell has closed.
+
+    Otherwise a file of ours would take the place of one, and get its text.
+    """
     for number, name in enumerate(("stdin", "stdout", "stderr")):
         try:
             os.fstat(number)
@@ -179,16 +191,21 @@ def open_streams():
             )
 
 
-def sentence(error):
-    """What went wrong, in one line that a terminal may show; of what was typed at great length
-    both ends."""
-    said = "".join(map(visible, re.sub(r"`([a-z_]+)`", r"--\1", str(error))))
-    return said if len(said) <= 1000 else f"{said[:500]} ... {said[-500:]}"
+def sentence(error: object) -> str:
+    """Return what went wrong in one line that is safe for a terminal, a very long one shortened.
+
+    Arguments in backticks become flags: `block_size` is --block_size.
+    """
+    line = "".join(map(visible, re.sub(r"`([a-z_]+)`", r"--\1", str(error))))
+    return line if len(line) <= 1000 else f"{line[:500]} ... {line[-500:]}"
 
 
-def main(arguments=None):
-    """Run a command; the exit status is 0, 2 for misuse, 1 where the machine refused, EXIT_REQUEUE
-    or INTERRUPTED for a training that was stopped and saved."""
+def main(arguments: list[str] | None = None) -> int:
+    """Run a command and return the exit status.
+
+    It is 0, 2 for misuse, 1 where the machine refused, EXIT_REQUEUE or INTERRUPTED for a training
+    that was stopped and saved.
+    """
     open_streams()
     if hasattr(sys.stdout, "reconfigure"):  # not every terminal can show ± or what a model writes
         sys.stdout.reconfigure(errors="replace")
@@ -203,25 +220,25 @@ def main(arguments=None):
     except InputError as error:
         print(f"nanoparadigm: {sentence(error)}", file=sys.stderr)
         return 2
-    except UnicodeEncodeError as error:  # half a character, as no shell gives it
-        print(f"nanoparadigm: {sentence(ascii(error.object))} is no text", file=sys.stderr)
+    except UnicodeEncodeError as error:  # half a character, which no shell passes on
+        print(f"nanoparadigm: {sentence(ascii(error.object))} is not text", file=sys.stderr)
         return 2
     except OSError as error:
         if not isinstance(error, BrokenPipeError):  # the reader of our output, head for one, left
-            print(f"nanoparadigm: {sentence(error)}; what is saved is whole", file=sys.stderr)
+            print(f"nanoparadigm: {sentence(error)}; what is saved is intact", file=sys.stderr)
         try:
             sys.stdout.flush()
-        except OSError:  # what cannot be written shall not be tried once more at the end
+        except OSError:  # or Python would try once more to write it at exit
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except (MemoryError, RuntimeError) as error:
         if isinstance(error, MemoryError) or "memory" in str(error):
-            said = "too little memory here: ask for less at a time"
+            reason = "not enough memory: ask for less at a time"
         elif type(error).__module__.startswith("torch._inductor"):
-            said = f"cannot compile here: drop --compile ({str(error).splitlines()[0]})"
+            reason = f"cannot compile here: drop --compile ({str(error).splitlines()[0]})"
         else:
             raise
-        print(f"nanoparadigm: {said}", file=sys.stderr)
+        print(f"nanoparadigm: {reason}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return INTERRUPTED

@@ -1,4 +1,4 @@
-"""Texts of any length, as tokens on disk."""
+"""The commands `prepare`: write a text of any length to disk as tokens, check and measure it."""
 
 import os
 from dataclasses import dataclass, field
@@ -21,11 +21,14 @@ from .registry import LEFT_TO_RIGHT, flag
 from .shared import Command, progress
 
 
-def whole_number(said):
-    """The int of the one string in `said`, which may be written as 1e9; ValueError for others."""
-    number = float(said[0])
+def whole_number(words: list[str]) -> int:
+    """Return the whole number in the one string of `words`, which may be written as 1e9.
+
+    Raises ValueError if it is none, or above 2**53.
+    """
+    number = float(words[0])
     if not number.is_integer() or abs(number) > 2**53:
-        raise ValueError(f"{said[0]} is not a whole number below 2**53")
+        raise ValueError(f"{words[0]} is not a whole number below 2**53")
     return int(number)
 
 
@@ -46,7 +49,8 @@ class PrepareFineweb(Command):
     """Write a text of any length to disk as tokens, for `--dataset FOLDER`.
 
     Documents are read one after another; the first are held out for validation. The same command
-    goes on where one was interrupted, and leaves the same bytes whatever the --workers. Examples:
+    continues one that was interrupted, and writes the same bytes with any number of --workers.
+    Examples:
 
       nanoparadigm prepare fineweb --tokens 1e9
       nanoparadigm prepare fineweb --source "parts/*.parquet" more.jsonl.gz --out data/mine
@@ -55,21 +59,22 @@ class PrepareFineweb(Command):
 
     source: tuple[str, ...] = ("HuggingFaceFW/fineweb-edu/sample-10BT",)
     """files (.jsonl, .jsonl.gz, .parquet, .txt, .txt.gz), folders or patterns of them, or a dataset
-    of the Hugging Face hub, OWNER/NAME or OWNER/NAME/CONFIGURATION"""
+    on the Hugging Face hub, OWNER/NAME or OWNER/NAME/CONFIGURATION"""
     tokens: Count = 10**9
     """tokens to train on"""
     out: str = "data/fineweb"
     """folder"""
     tokenizer: str = "gpt2"
-    """gpt2, or the run or the tokenizer.json of a byte-pair tokenizer of your own"""
+    """gpt2, or a byte-pair tokenizer of your own: the folder of a run, or a tokenizer.json"""
     shard_tokens: Count = 10**8
     """tokens in a file"""
     validation_tokens: Count = 10**6
-    """tokens to hold out, at least: whole documents"""
+    """tokens to hold out, at least, in whole documents"""
     workers: int = field(default_factory=lambda: os.cpu_count() or 1)
-    """processes that encode: as many as there are cores, unless told"""
+    """processes that encode (default: one for each core)"""
 
-    def run(self):
+    def run(self) -> None:
+        """Encode the documents and write the shards."""
         found = readers.find(self.source)
         texts = readers.Texts(found)
         tokenizer = self.load_tokenizer()
@@ -85,12 +90,13 @@ class PrepareFineweb(Command):
                 self.workers,
             ):
                 bar.update(done - bar.n)
-        ended = "" if done == self.tokens else f" and no more, of the {self.tokens:,} asked for"
+        ended = "" if done == self.tokens else f", all there are, of the {self.tokens:,} asked for"
         print(f"saved in {self.out}: {done:,} tokens to train on{ended}")
         if texts.skipped:
-            print(f"documents without a text, which were left out: {texts.skipped:,}")
+            print(f"documents skipped because they hold no text: {texts.skipped:,}")
 
-    def load_tokenizer(self):
+    def load_tokenizer(self) -> tokenizers.Tokenizer:
+        """Return the tokenizer of --tokenizer, with an end-of-text symbol."""
         if self.tokenizer == "gpt2":
             return tokenizers.gpt2()
         path = Path(self.tokenizer)
@@ -109,8 +115,9 @@ READERS = (
 class PrepareEntropy(Command):
     """Measure how uncertain a left-to-right model is before each token of its vocabulary.
 
-    Of each id the mean entropy of the predictions in whose place it stands, float32 nats; ids that
-    the text lacks get the mean over all places. Beside the .npy file a .json says what it is from.
+    For each token id: the mean entropy of the predictions at the positions where it occurs, float32
+    nats. Ids that do not occur get the mean over all positions. A .json file beside the .npy file
+    says what it was computed from.
 
       nanoparadigm prepare entropy --checkpoint runs/ar
       nanoparadigm prepare entropy --checkpoint gpt2 --dataset data/fineweb --device cuda
@@ -120,13 +127,14 @@ class PrepareEntropy(Command):
     dataset: str | None = None
     """text to read, as in train (default: the one the model was trained on)"""
     tokens: Count = 10**6
-    """tokens to read of its training split, spread over it"""
+    """tokens to read, spread over its training split"""
     out: str = "token_entropy.npy"
     """file"""
     device: str = "cpu"
     """cpu or cuda"""
 
-    def run(self):
+    def run(self) -> None:
+        """Read the text with the model, and write the entropies."""
         check_positive(self, ["tokens"])
         out = Path(self.out)
         if out.suffix != ".npy":
@@ -134,7 +142,7 @@ class PrepareEntropy(Command):
         resolve_device(self.device)
         if scorers.is_gpt2(self.checkpoint):
             if self.dataset is None:
-                raise InputError("gpt2 has no text of its own here: name one with --dataset")
+                raise InputError("gpt2 was not trained on a text of ours: name one with --dataset")
             model = scorers.GPT2(self.device, self.checkpoint)
             tokenizer, length = tokenizers.gpt2(), model.length
         else:
@@ -161,14 +169,14 @@ class PrepareEntropy(Command):
         )
         print(
             f"saved in {out}: {found.counts.sum():,} tokens read, {found.coverage:.1%} of the "
-            f"{tokenizer.vocab_size:,} ids seen, which are {held_out:.1%} of the validation split; "
-            f"the others get the mean, {found.default:.3f} nats"
+            f"{tokenizer.vocab_size:,} ids seen, which cover {held_out:.1%} of the validation "
+            f"split; the others get the mean, {found.default:.3f} nats"
         )
 
 
 @dataclass(frozen=True)
 class PrepareCheck(Command):
-    """Read a folder of shards from end to end and compare it with its hashes.
+    """Read a folder of shards from end to end, and compare it with its hashes.
 
     nanoparadigm prepare check --dataset data/fineweb
     """
@@ -176,9 +184,10 @@ class PrepareCheck(Command):
     dataset: str
     """folder"""
 
-    def run(self):
+    def run(self) -> None:
+        """Compare the shards with their hashes."""
         folder = shards.Shards(self.dataset)
         with progress(None, "checking", unit="tok", unit_scale=True) as bar:
             for done in folder.check():
                 bar.update(done - bar.n)
-        print(f"{self.dataset} is as it was written: {done:,} tokens")
+        print(f"{self.dataset} is intact: {done:,} tokens")

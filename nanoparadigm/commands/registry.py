@@ -1,11 +1,11 @@
-"""Flags that are read off the registry: a new paradigm brings its own, and no command is edited."""
+"""Flags that come from the registry: a new paradigm brings its own, and no command is edited."""
 
 import ast
 import inspect
 import textwrap
-from dataclasses import field, fields, make_dataclass
+from dataclasses import Field, field, fields, make_dataclass
 from functools import cache
-from typing import Annotated
+from typing import Annotated, Any
 
 import tyro
 
@@ -17,21 +17,23 @@ LEFT_TO_RIGHT = names(lambda paradigm: not paradigm.infills, "and")
 BOUNDED = names(lambda paradigm: not paradigm.exact)
 IN_STEPS = names(lambda paradigm: not paradigm.causal, "and")
 NOT_FLAGS = {"masking"}  # whose weights the study of schedules fills in
+Options = dict[str, tuple[Any, str]]
+"""name -> type and help"""
 TOLD = {"schedule": f"of the noise: {', '.join(SCHEDULES)}"}
 
 
-def flag(kind, text):
+def flag(kind: Any, text: str) -> Any:
     """Return the type of a flag whose help is not a fixed text."""
     return Annotated[kind, tyro.conf.arg(help=text)]
 
 
-def kind(f):
+def kind(f: Field) -> Any:
     """Return the type of a field, without its help."""
     return f.type.__origin__ if hasattr(f.type, "__metadata__") else f.type
 
 
-def paradigm_options():
-    """Return name -> (type, help) of what constructors of paradigms take."""
+def paradigm_options() -> Options:
+    """Return name -> (type, help) of what the constructors of paradigms take."""
     found = {}
     for name, preset in PRESETS.items():
         for option, parameter in options_of(preset.paradigm).items():
@@ -47,10 +49,10 @@ def paradigm_options():
     }
 
 
-def sampler_options():
+def sampler_options() -> Options:
     """Return name -> (type, help) of the fields of samplers, and of `sampler` itself."""
     found, choices = {}, []
-    owners = {}  # a paradigm is told of once, by the name of its first preset
+    owners = {}  # a paradigm is listed once, under the name of its first preset
     for name, preset in PRESETS.items():
         owners.setdefault(preset.paradigm, name)
     for paradigm, name in owners.items():
@@ -67,7 +69,7 @@ def sampler_options():
     }
 
 
-def documented(cls, name):
+def documented(cls: type, name: str) -> str:
     """Return the string below the field of that name in the class, or in one it inherits from."""
     for owner in cls.__mro__:
         if name in vars(owner).get("__annotations__", {}):
@@ -76,7 +78,7 @@ def documented(cls, name):
 
 
 @cache
-def docstrings(cls):
+def docstrings(cls: type) -> dict[str, str]:
     """Return field -> the string below it, for the fields of a class that have one."""
     body = ast.parse(textwrap.dedent(inspect.getsource(cls))).body[0].body
     return {
@@ -86,7 +88,7 @@ def docstrings(cls):
     }
 
 
-def as_flags(name, options, bases=()):
+def as_flags(name: str, options: Options, bases: tuple[type, ...] = ()) -> type:
     """Return a frozen dataclass with a field for each option, None where it is not given."""
     rows = [
         (option, flag(wanted | None, text), field(default=None))

@@ -1,8 +1,10 @@
-"""Let a model write, freely or in a gap."""
+"""The commands `sample` and `infill`: generate a text, or what stands in a gap."""
 
 import inspect
 import sys
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 
@@ -11,32 +13,34 @@ from ..decoding.categorical import choose_sampler
 from ..errors import check_positive, check_seed
 from ..training import checkpoint
 from .registry import IN_STEPS, LEFT_TO_RIGHT, as_flags, flag, sampler_options
-from .shared import Command, goes_with_paradigms, paradigms, seeded, taken
+from .shared import Command, Goes, goes_with_paradigms, paradigms, seeded, taken
 
 CANDIDATES = (
-    f"{LEFT_TO_RIGHT}: how many texts to write for the gap, to choose one that fits (default: 64)"
+    f"{LEFT_TO_RIGHT}: candidates to generate for the gap, of which one is drawn (default: 64)"
 )
 
 
 @dataclass(frozen=True)
 class Common:
-    """How to write, whatever the model."""
+    """How to generate, with any model."""
 
     sampling_steps: flag(int, f"steps of {IN_STEPS}") = 64
     temperature: float = 1.0
     """below 1 sharpens, 0 takes the most probable token"""
     top_k: int | None = None
-    """draw from the k most probable tokens only"""
+    """draw only from the k most probable tokens"""
     top_p: float | None = None
-    """draw from the most probable tokens that make up this share only"""
+    """draw only from the most probable tokens, as many as make up this share"""
     blocks: int | None = None
-    """write in N blocks from left to right, each finished before the next is begun; the default
-    length is then N halves of the model's block, at least one block (causal models go from token to
-    token by themselves)"""
+    """generate in N blocks from left to right, each finished before the next begins; the default
+    length is then N half-blocks of the model, at least one whole block (causal models go token by
+    token anyway)"""
 
-    def options(self, saved):
-        """Return the options of `generate` for a Checkpoint's model. Raises InputError for those
-        that none of its samplers takes."""
+    def options(self, saved: checkpoint.Checkpoint) -> dict[str, Any]:
+        """Return the options of `generate` for a Checkpoint's model.
+
+        Raises InputError for options that none of its samplers takes.
+        """
         check_positive(self, ["sampling_steps"])
         mine = vars(self).copy()
         every = {name: mine.pop(name) for name in ("temperature", "top_k", "top_p", "blocks")}
@@ -47,27 +51,27 @@ class Common:
         return every | mine
 
     @staticmethod
-    def goes(paths, length):
-        """`Command.goes` of these flags, for texts of a length that was asked for or not."""
+    def goes(paths: Iterable[str], length: int | None) -> Goes:
+        """Return `Command.goes` of these flags. length: None if the flag was not given."""
         steps, how = goes_with_paradigms(paradigms(paths))["sampling_steps"]
         return dict(
             sampling_steps=(steps, how),
             blocks=(steps or length is None, f"{how}, or without --length"),
         )
 
-    def length(self, saved):
-        """Tokens in a text whose length is not asked for."""
+    def length(self, saved: checkpoint.Checkpoint) -> int:
+        """Return the number of tokens in a text if no length is asked for."""
         block = saved.config["recipe"]["block_size"]
         return max(block, (self.blocks or 0) * block // 2)
 
 
 Decoding = as_flags("Decoding", sampler_options(), bases=(Common,))
-"""How to write: what every model can, and the options of the samplers of each."""
+"""How to generate: the options of every model, and those of the samplers of each."""
 
 
 @dataclass(frozen=True)
 class Sample(Command):
-    """Let a model write.
+    """Generate text with a model.
 
     Examples:
 
@@ -86,11 +90,11 @@ class Sample(Command):
     length: int | None = None
     """tokens in the text, the prompt's included (default: the model's block; see --blocks)"""
     n: int = 1
-    """texts"""
+    """number of texts"""
     seed: int = 0
     """same seed, same text"""
     infill: bool = False
-    """fill the gap between --prefix and --suffix, as the command infill does"""
+    """fill the gap between --prefix and --suffix, like the command infill"""
     prefix: str = ""
     """text before the gap"""
     suffix: str = ""
@@ -100,7 +104,8 @@ class Sample(Command):
     candidates: flag(int | None, CANDIDATES) = None
     decoding: Decoding = field(default_factory=Decoding)
 
-    def goes(self):
+    def goes(self) -> Goes:
+        """Return which flags have an effect: see `Command.goes`."""
         free, filling = (not self.infill, "without --infill"), (self.infill, "with --infill")
         length = self.fill_length if self.infill else self.length
         return self.decoding.goes([self.checkpoint], length) | dict(
@@ -112,7 +117,8 @@ class Sample(Command):
             candidates=(self.infill and self.suffix, "with --infill and --suffix"),
         )
 
-    def run(self):
+    def run(self) -> None:
+        """Generate the texts and print them."""
         check_positive(self, ["n", "fill_length", "candidates"])
         check_seed(self.seed)
         saved = checkpoint.load(self.checkpoint)
@@ -140,10 +146,10 @@ class Sample(Command):
 
 @dataclass(frozen=True)
 class Infill(Command):
-    """Fill a gap in a text; what is on either side stays, character for character.
+    """Fill a gap in a text; both sides of it stay, character for character.
 
-    A model of masks or of noise sees both sides. One that goes from left to right writes candidates
-    after the first side and chooses one by how probable it makes the second. Example:
+    Models of masks or noise see both sides. A model that goes from left to right generates
+    candidates after the first side, and draws one by how probable it makes the second. Example:
 
       nanoparadigm infill --checkpoint runs/diffusion --prefix "To be" \\
           --suffix "that is the question" --fill_length 30
@@ -158,14 +164,16 @@ class Infill(Command):
     fill_length: int = 30
     """tokens in the gap"""
     n: int = 1
-    """texts"""
+    """number of texts"""
     seed: int = 0
     """same seed, same text"""
     candidates: flag(int | None, CANDIDATES) = None
     decoding: Decoding = field(default_factory=Decoding)
 
-    def goes(self):
+    def goes(self) -> Goes:
+        """Return which flags have an effect: see `Command.goes`."""
         return Sample(infill=True, **vars(self)).goes()
 
-    def run(self):
+    def run(self) -> None:
+        """Fill the gap and print the texts."""
         Sample(infill=True, **vars(self)).run()

@@ -1,42 +1,51 @@
-"""What the commands share."""
+"""What the commands share: flags of the text, progress bars, and the checks of flags."""
 
 import inspect
 import os
 import sys
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, fields, is_dataclass
 from functools import partial
+from os import PathLike
 from pathlib import Path
+from typing import Any
 
 import torch
+from filelock import FileLock
 from tqdm import tqdm
 
 from .. import atomic, files
 from ..data import corpora, tokenizers
 from ..errors import InputError
 from ..evaluate.tables import with_error
-from ..networks.base import Sizes
-from ..paradigms import PRESETS
+from ..networks.base import NetworkConfig
+from ..paradigms import PRESETS, Paradigm
 from ..terminal import harmless, unguarded
 from ..training import checkpoint, distributed
 from ..training.log import read_lines
-from ..training.settings import total_steps
+from ..training.settings import Settings, total_steps
 from ..training.trainer import train
 from .registry import BOUNDED
 
+Goes = dict[str, tuple[Any, str]]
+"""what `Command.goes` returns"""
+
 
 class Command:
-    """What `cli` runs: the fields are the flags, `run` does the work."""
+    """What the command line runs: the fields are the flags, `run` does the work."""
 
-    def goes(self):
-        """flag -> whether it does anything beside the others, and when it does: with or without
-        what. One that is typed and would do nothing is refused."""
+    def goes(self) -> Goes:
+        """Return flag -> whether it has an effect, and with or without what else it has one.
+
+        A flag that is typed and would have no effect is refused.
+        """
         return {}
 
 
 @dataclass(frozen=True)
 class Text:
-    """What to learn from."""
+    """The text to learn from."""
 
     dataset: str = "language"
     """language, pydocs, shakespeare, wikitext2, or the path of a UTF-8 text file or of a folder of
@@ -46,27 +55,34 @@ class Text:
     bpe_vocab_size: int = 500
     """symbols of the byte-pair tokenizer"""
 
-    def load(self, block_size):
-        """The corpus as tokens, in windows of block_size, or of the corpus's own length."""
+    def load(self, block_size: int) -> corpora.TokenizedCorpus:
+        """Return the corpus as tokens, in windows of block_size.
+
+        If block_size is the default, a corpus of texts of one length is read in windows of that.
+        Raises InputError if the text cannot be read, or not with this tokenizer.
+        """
         corpus = corpora.load(self.dataset)
         if corpus.tokenizer and self.tokenizer not in (None, corpus.tokenizer.kind):
             raise InputError(f"{self.dataset} is written in its own tokens: drop --tokenizer")
         tokenizer = corpus.tokenizer or self.build(corpus)
         in_words = tokenizer.kind == "word"
-        if block_size == Sizes.block_size and corpus.sequence_length and in_words:
+        if block_size == NetworkConfig.block_size and corpus.sequence_length and in_words:
             block_size = corpus.sequence_length
         return corpora.TokenizedCorpus(corpus, tokenizer, block_size)
 
-    def build(self, corpus):
-        """Its tokenizer; where that takes more than a second, the time it has taken is shown."""
+    def build(self, corpus: corpora.Corpus) -> tokenizers.Tokenizer:
+        """Return its tokenizer; the time it takes is shown if that is more than a second."""
         brief = dict(bar_format="{desc}: {elapsed}", delay=1, leave=False)
         with progress(None, "learning byte pairs", **brief) as bar:
             waiting = partial(bar.update, 0)
             return tokenizers.build(self.tokenizer, corpus, self.bpe_vocab_size, waiting)
 
 
-def paradigms(paths):
-    """Those of the checkpoints in these folders; what cannot be read is left for `load` to say."""
+def paradigms(paths: Iterable[str]) -> list[type[Paradigm]]:
+    """Return the paradigms of the checkpoints in these folders.
+
+    Those that cannot be read are left out: `load` reports them.
+    """
     found = []
     for path in paths:
         with suppress(InputError, KeyError, TypeError):
@@ -75,8 +91,8 @@ def paradigms(paths):
     return found
 
 
-def goes_with_paradigms(found):
-    """`Command.goes` of the flags that not every paradigm knows."""
+def goes_with_paradigms(found: Collection[type[Paradigm]]) -> Goes:
+    """Return `Command.goes` of the flags that not every paradigm has."""
     steps = not found or any(not paradigm.causal for paradigm in found)
     bounds = not found or any(not paradigm.exact for paradigm in found)
     return dict(
@@ -85,8 +101,8 @@ def goes_with_paradigms(found):
     )
 
 
-def goes_with_networks(networks, tokenizer):
-    """`Command.goes` of the flags that not every network or tokenizer knows."""
+def goes_with_networks(networks: set[str], tokenizer: str | None) -> Goes:
+    """Return `Command.goes` of the flags that not every network or tokenizer has."""
     attention = not networks.isdisjoint({"transformer", "hollow"})
     recurrence = not networks.isdisjoint({"mamba", "hollow_mamba"})
     return dict(
@@ -99,8 +115,20 @@ def goes_with_networks(networks, tokenizer):
     )
 
 
-def fit(name, model, data, settings, run, resume, stop, lock=None):
-    """Train with a progress bar; whether the last step was reached, and not a stop."""
+def fit(
+    name: str,
+    model: Paradigm,
+    data: corpora.TokenizedCorpus,
+    settings: Settings,
+    run: str | PathLike,
+    resume: bool,
+    stop: Callable[[], bool],
+    lock: FileLock | None = None,
+) -> bool:
+    """Train with a progress bar; return whether the last step was reached.
+
+    stop, lock: as in `train`.
+    """
     if resume and distributed.rank() == 0:
         tell_damage(run)
     shown, total = {}, total_steps(settings, data)
@@ -117,9 +145,12 @@ def fit(name, model, data, settings, run, resume, stop, lock=None):
     return step == total
 
 
-def check_output(flag, path):
-    """InputError for a path, or None, to which that flag must not write: another kind of file than
-    its name says, or one that holds something else than what is written there."""
+def check_output(flag: str, path: str | None) -> None:
+    """Raise InputError if the flag must not write to a path, which may be None.
+
+    So it is with a file of another kind than its name says, and with one that holds something
+    else than what is written there.
+    """
     if path is None:
         return
     if not path.endswith(f".{flag}"):
@@ -128,34 +159,35 @@ def check_output(flag, path):
         raise InputError(f"{path} holds something else than rows: give --json another name")
 
 
-def say(text):
-    """Print, if this is the first of the processes that train together."""
+def say(text: str) -> None:
+    """Print in the first of the processes that train together, and not in the others."""
     if distributed.rank() == 0:
         print(text)
 
 
-def duration(seconds):
-    """In the unit one would say it in."""
+def duration(seconds: float) -> str:
+    """Return a time in the unit in which people would say it."""
     for unit, size in ("days", 86400), ("hours", 3600), ("minutes", 60):
         if seconds >= 2 * size:
             return f"{seconds / size:,.0f} {unit}"
     return f"{seconds:.0f} seconds"
 
 
-def progress(items, label, **options):
+def progress(items: Iterable | None, label: str, **options) -> tqdm:
+    """Return a progress bar over the items, or without items one to be updated by hand."""
     if distributed.rank() > 0:
         options["disable"] = True
     options |= dict(desc=harmless(label), file=unguarded(sys.stderr))
     return tqdm(items, dynamic_ncols=True, mininterval=0.5, **options)
 
 
-def working(label):
-    """A sign of life for as long as the block lasts, in work of which no end is known."""
+def working(label: str) -> tqdm:
+    """Show a sign of life while the block lasts, for work whose end is not known."""
     return progress(None, label, bar_format="{desc} ...", leave=False)
 
 
-def flat(command):
-    """The values of all flags of a command, by name."""
+def flat(command: Any) -> dict[str, Any]:
+    """Return the values of all flags of a command, by name."""
     values = {}
     for f in fields(command):
         value = getattr(command, f.name)
@@ -163,30 +195,36 @@ def flat(command):
     return values
 
 
-def taken(saved, method, **options):
-    """The options that are not None; InputError for one that this method of the model has not."""
+def taken(saved: checkpoint.Checkpoint, method: Callable, **options) -> dict[str, Any]:
+    """Return the options that are not None.
+
+    Raises InputError for one that the method of the model does not take.
+    """
     given = {name: value for name, value in options.items() if value is not None}
     for name in given:
         if name not in inspect.signature(method).parameters:
             raise InputError(
-                f"a model of kind {saved.config['recipe']['name']} has no {name}: drop --{name}"
+                f"a model of kind {saved.config['recipe']['name']} takes no {name}: drop --{name}"
             )
     return given
 
 
-def seeded(seed):
+def seeded(seed: int) -> torch.Generator:
+    """Return a generator with that seed."""
     return torch.Generator().manual_seed(seed)
 
 
-def tell_damage(run):
-    """Say on stderr which lines of a run's log cannot be read."""
+def tell_damage(run: str | PathLike) -> None:
+    """Report on stderr which lines of a run's log cannot be read."""
     if damaged := read_lines(run)[1]:
         lines = f"line{'s' * (len(damaged) > 1)} {', '.join(map(str, damaged))}"
-        print(f"{run}/log.jsonl, {lines}: damaged, and left out", file=sys.stderr)
+        print(f"{run}/log.jsonl, {lines}: damaged and skipped", file=sys.stderr)
 
 
 @contextmanager
-def make_room(folder, runs, overwrite):
+def make_room(
+    folder: str | PathLike, runs: Iterable[str | PathLike], overwrite: bool
+) -> Iterator[dict[Any, FileLock]]:
     """Move a folder out of the way if there are runs in it, or delete these if asked to.
 
     Holds the deleted runs while the block lasts, and yields their locks: run -> lock. Raises

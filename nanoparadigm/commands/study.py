@@ -1,4 +1,4 @@
-"""The study of noise schedules, here or on a cluster."""
+"""The command `study`: the study of noise schedules, on this machine or on a cluster."""
 
 import shlex
 import sys
@@ -9,15 +9,15 @@ from .. import evaluate
 from ..errors import check_positive, check_seed, lookup
 from ..signals import stop_signals
 from ..studies.schedules import report, slurm, study
-from .shared import Command, duration, progress, tell_damage
+from .shared import Command, Goes, duration, progress, tell_damage
 
 
 @dataclass(frozen=True)
 class Study(Command):
-    """Does the noise schedule matter? Train masked diffusion under six, and measure all alike.
+    """Does the noise schedule matter? Train masked diffusion under six, and measure all the same.
 
     All trials of a study share everything but schedule, masking and seed, and are measured by one
-    estimator. What was interrupted goes on with the same command. Examples:
+    estimator. The same command continues a study that was interrupted. Examples:
 
       nanoparadigm study
       nanoparadigm study --preset shakespeare --dry_run
@@ -31,33 +31,35 @@ class Study(Command):
     out: str | None = None
     """folder (default: studies/PRESET)"""
     seeds: tuple[int, ...] = ()
-    """instead of those of the preset"""
+    """seeds to run instead of those of the preset"""
     dry_run: bool = False
-    """only say what would be done"""
+    """only say what would be trained, and how long it would take"""
     trial: str | None = None
-    """only this one, by its name or its number in the dry run, or judge"""
+    """run only this trial, by its name or its number in the dry run; or judge"""
     workers: int = 2
-    """trials at a time, each on one thread"""
+    """trials to train at a time, each on one thread"""
     submit: bool = False
-    """leave the trials that are not done to a SLURM cluster, as an array job"""
+    """submit the trials that are not done to a SLURM cluster, as an array job"""
     cap: int = 4
     """tasks of that job at a time"""
     sbatch: str = ""
-    """options of sbatch in one string, after an equals sign"""
+    """options for sbatch, in one string after an equals sign"""
     report: bool = False
-    """only write the report, on the trials that are done"""
+    """only write the report of the trials that are done"""
     status: bool = False
-    """say where every trial stands"""
+    """say how far every trial is"""
     patience: float = 60.0
     """minutes of silence after which a running task counts as stalled"""
     requeue_stalled: bool = False
-    """with --status: put those back into the queue"""
+    """with --status: put stalled tasks back into the queue"""
 
     @property
-    def folder(self):
+    def folder(self) -> str:
+        """Return the folder of the study."""
         return self.out or f"studies/{Path(self.preset).stem}"
 
-    def goes(self):
+    def goes(self) -> Goes:
+        """Return which flags have an effect: see `Command.goes`."""
         modes = "dry_run", "report", "status", "submit", "trial"
         asked = [mode for mode in modes if getattr(self, mode)]
         others = {mode: [other for other in asked if other != mode] for mode in modes}
@@ -73,7 +75,8 @@ class Study(Command):
             requeue_stalled=(self.status, "with --status"),
         )
 
-    def run(self):
+    def run(self) -> None:
+        """Train the trials here, submit them, or report on them, as the flags say."""
         check_positive(self, ["workers", "cap"])
         for seed in self.seeds:
             check_seed(seed)
@@ -92,7 +95,8 @@ class Study(Command):
         else:
             self.train(plan)
 
-    def leave_to_cluster(self, plan):
+    def leave_to_cluster(self, plan: study.Study) -> None:
+        """Submit the trials that are not done to the cluster."""
         study.begin(plan, self.folder)
         flags = ["--preset", self.preset, "--out", self.folder]
         flags += ["--seeds", *map(str, self.seeds)] if self.seeds else []
@@ -100,12 +104,13 @@ class Study(Command):
         look = shlex.join(["nanoparadigm", "study", *flags[:4], "--status"])
         print(f"submitted as job {job}; look with: {look}")
 
-    def train(self, plan):
+    def train(self, plan: study.Study) -> None:
+        """Train and measure the judge and the chosen trials here, and report if all were chosen."""
         trials, texts = self.chosen(plan), study.Texts.of(plan)
         study.begin(plan, self.folder, texts)
         entropy, failed = Path(self.folder) / "entropy.npy", []
 
-        def left():
+        def left() -> list[study.Trial]:
             return [trial for trial in trials if not study.is_done(self.folder, trial)]
 
         with stop_signals() as stop:
@@ -121,7 +126,7 @@ class Study(Command):
                 for _ in progress(records, trials[0].id, total=plan.settings.max_steps):
                     pass
         if stop() and (left() or not entropy.exists()):
-            print("stopped and saved; the same command goes on")
+            print("stopped and saved; the same command continues")
             raise SystemExit(stop.status)
         for end in failed:
             print(f"{end.trial.id} failed: {end.problem}", file=sys.stderr)
@@ -130,28 +135,29 @@ class Study(Command):
         if failed:
             raise SystemExit(1)
 
-    def tell_report(self):
+    def tell_report(self) -> None:
+        """Write the report of the trials that are done, and print it."""
         for run in sorted(Path(self.folder).glob("runs/*")):
             tell_damage(run)
         print(report.write(self.folder), end="")
         report.draw(self.folder)
         print(f"\nsaved in {self.folder}: report.md, results.json, curves.png, forest.png")
 
-    def tell(self, plan):
-        """Print where every trial stands."""
-        found = slurm.standings(plan, self.folder, 60 * self.patience)
+    def tell(self, plan: study.Study) -> None:
+        """Print how far every trial is, and requeue stalled ones if asked to."""
+        standings = slurm.standings(plan, self.folder, 60 * self.patience)
         rows = [
             [s.trial, s.state, f"{s.step:,}", "" if s.silent is None else duration(s.silent)]
-            for s in found
+            for s in standings
         ]
         print(evaluate.markdown(["trial", "state", "saved at step", "silent for"], rows), end="")
-        for i, standing in enumerate(found):
+        for i, standing in enumerate(standings):
             if self.requeue_stalled and standing.state == "stalled":
                 slurm.requeue(self.folder, i)
                 print(f"requeued: {standing.trial}")
 
-    def chosen(self, plan):
-        """The trials that --trial asks for."""
+    def chosen(self, plan: study.Study) -> list[study.Trial]:
+        """Return the trials that --trial asks for; none for the judge."""
         if self.trial is None:
             return plan.trials
         if self.trial == "judge":
@@ -161,8 +167,8 @@ class Study(Command):
             return [plan.trials[int(self.trial)]]
         return [lookup("trial", self.trial, names | {"judge": None})]
 
-    def plan(self, plan):
-        """What a dry run says."""
+    def plan(self, plan: study.Study) -> str:
+        """Return what a dry run prints."""
         s = plan.settings
         tokens = s.max_steps * s.batch_size * s.grad_accumulation * plan.sizes.block_size
         size, seconds = study.size_and_seconds(plan, tokens)

@@ -1,4 +1,4 @@
-"""Watch models write."""
+"""The command `visualize`: watch models generate text."""
 
 import math
 import sys
@@ -14,17 +14,17 @@ from ..show import animation
 from ..terminal import unguarded
 from ..training import checkpoint
 from .sample import Decoding
-from .shared import Command, check_output, seeded
+from .shared import Command, Goes, check_output, seeded
 
 
 @dataclass(frozen=True)
 class Visualize(Command):
-    """Watch some models write, side by side on one clock.
+    """Watch several models generate text, side by side on one clock.
 
-    Each writes its text first; the show then takes as long as is asked for. Where the output is no
-    terminal, a few stills are printed instead. A call of the network does not cost the same
+    Each generates its text first; the animation then takes as long as is asked for. If the output
+    is no terminal, a few stills are printed instead. A network call does not cost the same
     everywhere: models of masks and noise compute all positions they read in every call, the others
-    hardly more than the new one. Examples:
+    little more than the new one. Examples:
 
       nanoparadigm visualize --checkpoint runs/ar runs/diffusion runs/flow runs/mamba
       nanoparadigm visualize --checkpoint runs/ar runs/diffusion --clock seconds --html race.html
@@ -38,21 +38,23 @@ class Visualize(Command):
     length: int | None = None
     """tokens in the text, the prompt's included (default: the model's block; see --blocks)"""
     clock: str = "calls"
-    """calls, of the network, or seconds, that the model took"""
+    """calls (of the network) or seconds (of the model)"""
     seconds: float = 10.0
-    """how long the show takes; 0 for stills"""
+    """how long the animation takes; 0 for stills"""
     html: str | None = None
-    """file for a page of the same race, which needs nothing else to be read"""
+    """file for the same race as one self-contained HTML page"""
     gif: str | None = None
-    """file for a picture of it"""
+    """file for the race as an animated picture"""
     seed: int = 0
     """same seed, same texts"""
     decoding: Decoding = field(default_factory=Decoding)
 
-    def goes(self):
+    def goes(self) -> Goes:
+        """Return which flags have an effect: see `Command.goes`."""
         return self.decoding.goes(self.checkpoint, self.length)
 
-    def run(self):
+    def run(self) -> None:
+        """Generate the texts, then show them in the terminal and write the files."""
         check_seed(self.seed)
         lookup("clock", self.clock, animation.CLOCKS)
         check_output("html", self.html)

@@ -40,24 +40,31 @@ class Source(Protocol):
     """What is cut into windows: a Corpus, or a text that came as tokens (`shards.Shards`)."""
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """What it is called."""
 
     @property
-    def path(self) -> str | None: ...
+    def path(self) -> str | None:
+        """Where it was read from, unless it is a text of DATASETS."""
 
     @property
-    def sequence_length(self) -> int | None: ...
+    def sequence_length(self) -> int | None:
+        """Words in each sequence, where it is made of sequences of one fixed length."""
 
     @property
-    def truth(self) -> Automaton | None: ...
+    def truth(self) -> Automaton | None:
+        """The language it was drawn from, where it is known."""
 
     @property
-    def tokenizer(self) -> Tokenizer | None: ...
+    def tokenizer(self) -> Tokenizer | None:
+        """The one it was written with, if it came as tokens."""
 
     @property
-    def fingerprint(self) -> str: ...
+    def fingerprint(self) -> str:
+        """Tells it from other texts, whatever it is called."""
 
-    def tokens(self, tokenizer: Tokenizer) -> Tokens: ...
+    def tokens(self, tokenizer: Tokenizer) -> Tokens:
+        """Return its Tokens. Raises InputError if the tokenizer cannot read it."""
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,7 @@
 """The exercises of the book, a file a chapter: `check("masked_bound", mine)` names the mistake."""
 
+from collections.abc import Callable
+
 from ..errors import lookup
 from . import bound, flow, masking, model, ruler, scan, schedules, truth
 from .grader import Exercise, Mistake, Verdict, grade
@@ -10,6 +12,6 @@ ALL = {name: exercise for chapter in CHAPTERS for name, exercise in chapter.EXER
 __all__ = ["ALL", "CHAPTERS", "Exercise", "Mistake", "Verdict", "check"]
 
 
-def check(name, answer, seed=0):
-    """Try `answer` on the exercise of that name -> Verdict. Raises InputError if there is none."""
+def check(name: str, answer: Callable, seed: int = 0) -> Verdict:
+    """Try `answer` on the exercise of that name. Raises InputError for an unknown name."""
     return grade(name, lookup("exercise", name, ALL), answer, seed)

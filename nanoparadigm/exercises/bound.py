@@ -21,7 +21,7 @@ PATTERNS = torch.tensor(list(product([False, True], repeat=L)))  # every set of 
 
 @cache
 def cross_entropies(i):
-    """-log p(x_j | z) for text i under every pattern: (2^L, L), zero where the token is seen."""
+    """Return -log p(x_j | z) of text i under every pattern, (2^L, L), 0 where a token is seen."""
     x = TEXTS[i].expand(len(PATTERNS), L)
     p = tiny().posterior(torch.where(PATTERNS, V, x))
     return -p.gather(-1, x[..., None]).squeeze(-1).log()
@@ -42,7 +42,7 @@ def weighted_sum_of_chosen(ce, masked, t):
 
 
 def by_mask_counts(ce, masked):
-    """The mean over k = 1 ... L of L times the mean cross-entropy of k masked tokens."""
+    """Sum, over k = 1 ... L, the mean cross-entropy of k masked tokens."""
     return by_mask_counts_of_rows(ce, masked, lambda s, n: (s / n).mean())
 
 
@@ -88,7 +88,7 @@ def logits_where_masked(logits, z):
 
 
 def finite(answer, *case):
-    """exp, since log-probabilities of -inf cannot be compared by their difference."""
+    """Return exp of the answer, since -inf cannot be compared by differences."""
     return answer(*case).exp()
 
 
@@ -111,7 +111,7 @@ def bound_weight(alpha, dalpha):
 
 
 def bound_weight_by_logarithm(alpha, dalpha):
-    """The derivative of log(1 - alpha)."""
+    """Differentiate log(1 - alpha)."""
     alpha = alpha.clone().requires_grad_()
     (slope,) = torch.autograd.grad((1 - alpha).log().sum(), alpha)
     return slope * dalpha
@@ -158,8 +158,8 @@ EXERCISES = {
             ),
             "forward loss": Mistake(
                 lambda s, t, ce: (1 - t / s) * ce,
-                "You charge with 1 - alpha_t / alpha_s, the chance to vanish of a token visible at "
-                "s; asked is the way back, of one masked at t.",
+                "You charge with 1 - alpha_t / alpha_s, the chance that a token visible at s "
+                "vanishes; the exercise asks for the reverse, of a token masked at t.",
             ),
         },
         cases=lambda seed=0: [
@@ -186,7 +186,7 @@ EXERCISES = {
             ),
             "no derivative": Mistake(
                 lambda alpha, dalpha: 1 / (1 - alpha),
-                "1 / (1 - alpha) is right for the linear schedule alone: multiply by -alpha'.",
+                "1 / (1 - alpha) is right only for the linear schedule: multiply by -alpha'.",
             ),
         },
         cases=some_schedules,
@@ -207,8 +207,9 @@ EXERCISES = {
             ),
             "mean over the masked tokens": Mistake(
                 lambda ce, masked, t: ce.shape[-1] * (ce * masked).sum(-1) / masked.sum(-1),
-                "You divide by how many tokens happen to be masked, not by t L, how many are "
-                "expected to be: a ratio of random numbers, whose mean is another one.",
+                "You divide by the number of tokens that happen to be masked, not by t L, their "
+                "expected number: the mean of a ratio of random numbers is not the ratio of their "
+                "means.",
             ),
             "mean cost of a masked token": Mistake(
                 lambda ce, masked, t: (ce * masked).sum(-1) / masked.sum(-1),
@@ -240,7 +241,7 @@ EXERCISES = {
         {
             "mean over k of sums": Mistake(
                 lambda ce, masked: by_mask_counts_of_rows(ce, masked, lambda s, n: s.mean() / L),
-                "For each k the mean over the k masked tokens counts, L times: divide by k, not L.",
+                "For each k, take L times the mean over the k masked tokens: divide by k, not L.",
             ),
             "mean over all patterns": Mistake(
                 lambda ce, masked: (
@@ -250,8 +251,8 @@ EXERCISES = {
             ),
             "pooled": Mistake(
                 lambda ce, masked: L * ce.sum() / masked.sum(),
-                "You divide all costs by all masked tokens, so that a k with many patterns counts "
-                "for more: average within each k first.",
+                "You divide all costs by all masked tokens, which counts a k with many patterns "
+                "more: average within each k first.",
             ),
             "per token": Mistake(
                 lambda ce, masked: by_mask_counts(ce, masked) / L,
@@ -259,7 +260,7 @@ EXERCISES = {
             ),
             "k = 0 counted": Mistake(
                 lambda ce, masked: by_mask_counts(ce, masked) * L / (L + 1),
-                "You average over L + 1 counts: k = 0 pays nothing and is none of them, so that a "
+                "You average over L + 1 counts, but k = 0 pays nothing and does not count: a "
                 "factor (L + 1) / L is missing.",
             ),
         },
@@ -278,7 +279,8 @@ EXERCISES = {
             ),
             "nothing carried over": Mistake(
                 lambda logits, z: logits[..., :V].log_softmax(-1),
-                "Where z shows a token it is certain: log-probability 0 there and -inf elsewhere.",
+                "A token that z shows is certain: its log-probability is 0, and that of every "
+                "other word -inf.",
             ),
             "carried over everywhere": Mistake(
                 lambda logits, z: subs(logits, z.clamp(max=V - 1)),

@@ -19,7 +19,7 @@ ALPHAS = torch.tensor([0.2, 0.5, 0.85], dtype=torch.float64)
 
 
 def known(what, i, seed):
-    """tiny().leave_one_out or tiny().posterior of the i-th text at the i-th alpha: (L, V)."""
+    """Return tiny().leave_one_out or .posterior of the i-th text at the i-th alpha, (L, V)."""
     return varied_rows(seed, getattr(tiny(), what)(Z[i : i + 1], ALPHAS[i : i + 1])[0])
 
 
@@ -54,8 +54,10 @@ def always_another(x, alpha, generator):
 
 
 def frequencies(answer, x, alpha, n=20_000):
-    """How often each token is what it was, how often two neighbours are, and how often each symbol,
-    the mask among them, is seen."""
+    """Return how often each token stays, how often two neighbours do, and each symbol's share.
+
+    The mask counts among the symbols.
+    """
     text = x.expand(n, -1)
     z = answer(text.clone(), alpha, torch.Generator().manual_seed(0))
     same = (z == text).double()
@@ -91,7 +93,7 @@ def step_by_entries(R, z, h):
 
 
 def leaving(R, z):
-    """The rates off the diagonal."""
+    """Return the rates off the diagonal."""
     return R * (1 - here(z))
 
 
@@ -116,7 +118,7 @@ def posterior_by_likelihood(loo, z, alpha):
 
 
 def bound_term(loo, x, z, alpha, symbols=V):
-    """1 / (V alpha) times the sum over places and over y != z_i of rho_y phi(d_y)."""
+    """Return 1 / (V alpha) times the sum, over positions and y != z_i, of rho_y phi(d_y)."""
     c = odds(alpha, symbols)
     true, model = 1 + c * here(x), 1 + c * loo
     rho, rho_model = (xbar / xbar.gather(-1, z[:, None]) for xbar in (true, model))
@@ -124,7 +126,7 @@ def bound_term(loo, x, z, alpha, symbols=V):
 
 
 def bound_term_by_rates(loo, x, z, alpha):
-    """The divergence of two chains, R_x log(R_x / R) - R_x + R, jump by jump."""
+    """Return the divergence of two chains, R_x log(R_x / R) - R_x + R, jump by jump."""
     total = 0.0
     for i, (clean, seen) in enumerate(zip(x.tolist(), z.tolist(), strict=True)):
         q = [alpha * (v == clean) + (1 - alpha) / V for v in range(V)]
@@ -159,16 +161,17 @@ EXERCISES = {
         {
             "survives with 1 - alpha": Mistake(
                 lambda x, alpha, g: corrupt(x, 1 - alpha, g),
-                "alpha is the probability that a token is kept; yours is replaced with it.",
+                "alpha is the probability that a token is kept; you replace tokens with that "
+                "probability.",
             ),
             "one coin a text": Mistake(
                 one_coin_a_text,
-                "All tokens of a text are replaced together: draw a number for every token, u of "
-                "the shape of x.",
+                "All tokens of a text are replaced together: draw a number for every token, so u "
+                "has the shape of x.",
             ),
             "the mask among the symbols": Mistake(
                 lambda x, alpha, g: corrupt(x, alpha, g, V + 1),
-                "You draw from V + 1 symbols: this noise knows no mask, so draw from 0 to V - 1.",
+                "You draw from V + 1 symbols: this noise has no mask, so draw from 0 to V - 1.",
             ),
             "always another word": Mistake(
                 always_another,
@@ -177,7 +180,7 @@ EXERCISES = {
             ),
             "a word left out": Mistake(
                 lambda x, alpha, g: corrupt(x, alpha, g, V - 1),
-                "One word is never drawn: the upper end of torch.randint is itself left out.",
+                "One word is never drawn: the upper end of torch.randint is exclusive.",
             ),
             "masked": Mistake(
                 lambda x, alpha, g: torch.where(torch.rand(x.shape, generator=g) < alpha, x, V),
@@ -202,7 +205,7 @@ EXERCISES = {
             ),
             "a rate to itself": Mistake(
                 lambda p, z, alpha: p / (1 - alpha),
-                "Your rows do not sum to zero: a jump from z_i to z_i is none, and its entry is "
+                "Your rows do not sum to zero: a jump from z_i to z_i is no jump, so its entry is "
                 "minus the sum of the others.",
             ),
             "what stays instead of what leaves": Mistake(
@@ -212,8 +215,8 @@ EXERCISES = {
             ),
             "divided by alpha": Mistake(
                 lambda p, z, alpha: rate(p, z, 1 - alpha),
-                "You divide by alpha: a wrong token has 1 - alpha of the way left, and that is "
-                "what the rate is divided by.",
+                "You divide by alpha: a wrong token has 1 - alpha of its path left, so divide by "
+                "that.",
             ),
             "sign": Mistake(
                 lambda p, z, alpha: -rate(p, z, alpha),
@@ -237,7 +240,8 @@ EXERCISES = {
             ),
             "always stays as well": Mistake(
                 lambda R, z, h: here(z) + h * leaving(R, z),
-                "Your probabilities sum to more than one: what jumps is missing where it stood.",
+                "Your probabilities sum to more than one: what jumps away must be subtracted "
+                "where it stood.",
             ),
             "only the change": Mistake(
                 lambda R, z, h: h * R,
@@ -245,8 +249,8 @@ EXERCISES = {
             ),
             "always jumps": Mistake(
                 lambda R, z, h: leaving(R, z) / leaving(R, z).sum(-1, keepdim=True) + 0 * h,
-                "You say where a jump goes, given that there is one: in a short step most tokens "
-                "stay.",
+                "These are the probabilities of where a jump goes, if there is one: in a short "
+                "step most tokens stay.",
             ),
             "time reversed": Mistake(
                 lambda R, z, h: here(z) - h * R,
@@ -269,8 +273,8 @@ EXERCISES = {
         {
             "what stands there forgotten": Mistake(
                 lambda loo, z, alpha: loo,
-                "You return what the others say: z_i itself tells more, by a factor 1 + c at v = "
-                "z_i.",
+                "You return the prediction from the other tokens: z_i itself adds a factor 1 + c "
+                "at v = z_i.",
             ),
             "alpha and 1 - alpha swapped": Mistake(
                 lambda loo, z, alpha: posterior(loo, z, 1 - alpha),
@@ -284,7 +288,7 @@ EXERCISES = {
             ),
             "the mask counted in V": Mistake(
                 lambda loo, z, alpha: posterior(loo, z, alpha, lambda a: odds(a, V + 1)),
-                "You count V + 1 symbols: the noise draws from the V words alone.",
+                "You count V + 1 symbols: the noise draws from the V words only.",
             ),
             "does not sum to one": Mistake(
                 lambda loo, z, alpha: loo * (1 + odds(alpha) * here(z)),
@@ -297,13 +301,13 @@ EXERCISES = {
             ),
             "a mixture": Mistake(
                 lambda loo, z, alpha: alpha * here(z) + (1 - alpha) * loo,
-                "How probable it is that z_i was kept depends on what the others say of it: "
-                "multiply by the likelihood of z_i, then divide each row by its sum.",
+                "The probability that z_i was kept depends on how probable the other tokens make "
+                "it: multiply by the likelihood of z_i, then divide each row by its sum.",
             ),
             "carried over": Mistake(
                 lambda loo, z, alpha: here(z),
-                "You take what stands there for certain: so it was with masks; here z_i may be "
-                "noise, and 1 + c is finite.",
+                "You take z_i to be certain, which holds under masks; here z_i may be noise, and "
+                "1 + c is finite.",
             ),
         },
         cases=lambda seed=0: [(known("leave_one_out", i, seed), Z[i], ALPHAS[i]) for i in range(3)],
@@ -314,12 +318,12 @@ EXERCISES = {
         {
             "cross-entropy": Mistake(
                 lambda loo, x, z, alpha: cross_entropy(posterior(loo, z, alpha), x),
-                "That is the cross-entropy of the posterior: a loss to train with, and no bound.",
+                "That is the cross-entropy of the posterior: a loss to train with, but no bound.",
             ),
             "cross-entropy of the others": Mistake(
                 lambda loo, x, z, alpha: cross_entropy(loo, x),
-                "That is a cross-entropy: it bounds the likelihood under masks, chapter 4, and not "
-                "here.",
+                "That is a cross-entropy: it bounds the likelihood under masks (chapter 4), but "
+                "not here.",
             ),
             "the loose bound": Mistake(
                 mixture_term,
@@ -328,12 +332,12 @@ EXERCISES = {
             ),
             "the posterior for the others": Mistake(
                 lambda loo, x, z, alpha: bound_term(posterior(loo, z, alpha), x, z, alpha),
-                "You count z_i twice: the ratio of the rates asks for what the others say, so put "
-                "in loo as it is.",
+                "You count z_i twice: the ratio of the rates needs the prediction from the other "
+                "tokens, so put in loo as it is.",
             ),
             "the mask counted in V": Mistake(
                 lambda loo, x, z, alpha: bound_term(loo, x, z, alpha, V + 1),
-                "You count V + 1 symbols: the noise draws from the V words alone.",
+                "You count V + 1 symbols: the noise draws from the V words only.",
             ),
             "no weight": Mistake(
                 lambda loo, x, z, alpha: V * alpha * bound_term(loo, x, z, alpha),
@@ -341,7 +345,7 @@ EXERCISES = {
             ),
             "logarithms only": Mistake(
                 logarithms_only,
-                "Not jumping tells something too: R_x log(R_x / R) goes together with - R_x + R.",
+                "Not jumping is evidence too: R_x log(R_x / R) comes with - R_x + R.",
             ),
         },
         cases=lambda seed=0: [

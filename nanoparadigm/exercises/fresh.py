@@ -1,10 +1,15 @@
-"""Cases that nobody has seen, for `Exercise.cases`."""
+"""Vary the cases of an exercise, so that nobody has seen them: for `Exercise.cases`."""
+
+from typing import TypeVar
 
 import torch
+from torch import Tensor
+
+T = TypeVar("T", float, Tensor)
 
 
-def varied(seed, usual, low=0.8, high=1.25):
-    """What is usual, for seed 0; for any other seed, numbers like it.
+def varied(seed: int, usual: T, low: float = 0.8, high: float = 1.25) -> T:
+    """Return the usual numbers for seed 0, and for any other seed numbers like them.
 
     usual: a float, or a tensor of floats, each of which is multiplied by a factor of its own, drawn
     uniformly between low and high; or a tensor of whole numbers, which change places.
@@ -19,6 +24,6 @@ def varied(seed, usual, low=0.8, high=1.25):
     return usual * torch.empty_like(usual).uniform_(low, high, generator=g)
 
 
-def varied_rows(seed, usual):
-    """The same for distributions (..., V), which keep their zeros and sum to one."""
+def varied_rows(seed: int, usual: Tensor) -> Tensor:
+    """Return distributions (..., V), varied in the same way; zeros stay, and rows sum to one."""
     return usual if seed == 0 else torch.nn.functional.normalize(varied(seed, usual), p=1, dim=-1)

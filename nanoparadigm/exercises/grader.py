@@ -1,20 +1,24 @@
-"""Exercises that grade themselves and name the mistake: `check("masked_bound", mine)`.
+"""Grade an answer to an exercise, and name the mistake: `check("masked_bound", mine)`.
 
 An exercise holds the cases on which an answer is tried, a reference that is right on them, and the
-usual mistakes, each a function that makes it. What an answer says is compared case by case, never
-on an average, in which two mistakes may cancel. An answer that says what the reference says is
-right. One that says what a known mistake says is told which it made; any other, where it differs.
+usual mistakes, each a function that makes it. The results of an answer are compared case by case,
+never on average, where two mistakes may cancel. An answer with the results of the reference is
+right. If it has the results of a known mistake, the student is told which; otherwise, where it
+differs.
 """
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
+from torch import Tensor
 
 
 @dataclass(frozen=True)
 class Mistake:
+    """A usual mistake, and what to tell a student who makes it."""
+
     function: Callable
     """an answer that makes it"""
     hint: str
@@ -23,6 +27,8 @@ class Mistake:
 
 @dataclass(frozen=True)
 class Exercise:
+    """What it takes to grade one exercise."""
+
     reference: Callable
     variant: Callable
     """a second right answer, written differently, which the grader must accept too"""
@@ -37,22 +43,22 @@ class Exercise:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What `check` found. It is true if the answer is right, and shows itself as its message."""
+    """The result of `check`: true if the answer is right, and shown as its message."""
 
     right: bool
     mistake: str | None
     """the name of the known mistake"""
     message: str
 
-    def __bool__(self):
+    def __bool__(self) -> bool:
         return self.right
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return self.message
 
 
-def grade(name, exercise, answer, seed=0):
-    """Try `answer` on the cases of an exercise, which the Verdict calls `name`."""
+def grade(name: str, exercise: Exercise, answer: Callable, seed: int = 0) -> Verdict:
+    """Try `answer` on the cases of an exercise. name: of the exercise, for the message."""
     cases = exercise.cases(seed)
     right = [numbers(exercise, exercise.reference, case) for case in cases]
     said = []
@@ -79,11 +85,11 @@ def grade(name, exercise, answer, seed=0):
 
 
 class Unusable(Exception):
-    """An answer stopped, or gave no numbers; the message says which, as in "it ..."."""
+    """Raised if an answer stops or gives no numbers; the message says which, as in "it ..."."""
 
 
-def numbers(exercise, answer, case):
-    """What an answer says of a case, float64. Raises Unusable.
+def numbers(exercise: Exercise, answer: Callable, case: tuple) -> Tensor:
+    """Return what an answer gives for a case, float64. Raises Unusable.
 
     It gets a copy, so that an answer that works in place spoils the case for no other.
     """
@@ -97,8 +103,8 @@ def numbers(exercise, answer, case):
         raise stopped(error) from error
 
 
-def tensor_of(answer, *given):
-    """What an answer returns, as a tensor. Raises Unusable, or what the answer raises."""
+def tensor_of(answer: Callable, *given) -> Tensor:
+    """Return what an answer returns as a tensor. Raises Unusable, or what the answer raises."""
     said = answer(*given)
     if said is None or said is Ellipsis:
         raise Unusable("gave nothing: end it with return")
@@ -110,23 +116,27 @@ def tensor_of(answer, *given):
         raise Unusable(f"gave a {type(said).__name__}, not a tensor of numbers") from error
 
 
-def stopped(error):
-    """The Unusable that says by which error an answer was stopped."""
+def stopped(error: Exception) -> Unusable:
+    """Return the Unusable that says which error stopped an answer."""
     lines = str(error).splitlines() or ["without a reason"]
     return Unusable(f"stopped with {type(error).__name__}: {lines[0].rstrip('.')}")
 
 
-def same(exercise, a, b):
+def same(exercise: Exercise, a: Tensor, b: Tensor) -> bool:
+    """Tell whether two tensors agree in shape, and in every number up to the tolerance."""
     return a.shape == b.shape and bool(close(exercise, a, b).all())
 
 
-def close(exercise, a, b):
+def close(exercise: Exercise, a: Tensor, b: Tensor) -> Tensor:
+    """Tell of every number whether it agrees up to the tolerance."""
     tolerance = exercise.tolerance
     return torch.isclose(a, b, rtol=tolerance, atol=tolerance, equal_nan=True)
 
 
-def makes(exercise, mistaken, cases, said):
-    """Whether what was said of every case is what that mistaken function says of it."""
+def makes(
+    exercise: Exercise, mistaken: Callable, cases: Sequence[tuple], said: Sequence[Tensor]
+) -> bool:
+    """Tell whether a mistaken function gives what an answer `said` on every case."""
     for case, ours in zip(cases, said, strict=True):
         try:
             if not same(exercise, ours, numbers(exercise, mistaken, case)):
@@ -136,8 +146,8 @@ def makes(exercise, mistaken, cases, said):
     return True
 
 
-def difference(exercise, ours, right, case):
-    """Where two tensors first differ, in words."""
+def difference(exercise: Exercise, ours: Tensor, right: Tensor, case: int) -> str:
+    """Return where two tensors first differ, in words."""
     if ours.shape != right.shape:
         return f"On case {case} its shape is {tuple(ours.shape)}, not {tuple(right.shape)}."
     place = tuple((~close(exercise, ours, right)).nonzero()[0].tolist())

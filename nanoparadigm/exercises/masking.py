@@ -43,7 +43,7 @@ def random_symbols(x, alpha, generator):
 
 
 def masked_frequencies(answer, x, alpha, n=20_000):
-    """How often each token is masked, how often two neighbours are, and how often one changes."""
+    """Return how often a token is masked, two neighbours are, and a visible one changes."""
     text = x.expand(n, -1)
     z = answer(text.clone(), alpha, torch.Generator().manual_seed(0))
     masked = (z == V).double()
@@ -110,7 +110,10 @@ def cosine_slope_by_phase(t):
 
 
 def properties_of_a_schedule(answer):
-    """What must hold of alpha, in the order in which it is told: 1 up to the first that fails."""
+    """Return which properties alpha has: 1 up to the first that fails, then 0.
+
+    They stand in the order in which they are explained.
+    """
     t = torch.linspace(0, 1, 101, dtype=torch.float64)
     alpha = answer(t).double()
     if alpha.shape != t.shape:
@@ -153,12 +156,13 @@ EXERCISES = {
         {
             "survives with 1 - alpha": Mistake(
                 corrupt_backwards,
-                "alpha is the probability that a token survives; yours is masked with it.",
+                "alpha is the probability that a token survives; you mask tokens with that "
+                "probability.",
             ),
             "one coin a text": Mistake(
                 one_coin_a_text,
-                "All tokens of a text vanish together: draw a number for every token, u of the "
-                "shape of x.",
+                "All tokens of a text vanish together: draw a number for every token, so u has "
+                "the shape of x.",
             ),
             "a fixed number": Mistake(
                 fixed_number,
@@ -182,8 +186,8 @@ EXERCISES = {
         {
             "divided by 1 - alpha_s": Mistake(
                 lambda s, t: (s - t) / (1 - s),
-                "You divide by the chance to be masked at s; what is given is the mask at t, so "
-                "divide by 1 - alpha_t.",
+                "You divide by the chance to be masked at s, but it is the mask at t that is "
+                "given: divide by 1 - alpha_t.",
             ),
             "stays masked": Mistake(
                 lambda s, t: (1 - s) / (1 - t),
@@ -196,13 +200,13 @@ EXERCISES = {
             ),
             "forward survival": Mistake(
                 lambda s, t: t / s,
-                "alpha_t / alpha_s is the way forward, the survival from s to t; Bayes turns it "
-                "round.",
+                "alpha_t / alpha_s is the forward direction, the chance to survive from s to t; "
+                "Bayes' rule reverses it.",
             ),
             "forward loss": Mistake(
                 lambda s, t: 1 - t / s,
-                "That is the chance to vanish of a token visible at s; asked is the way back, of "
-                "one masked at t.",
+                "That is the chance that a token visible at s vanishes; the exercise asks for the "
+                "reverse, of a token masked at t.",
             ),
             "visible at s": Mistake(
                 lambda s, t: s + 0 * t,
@@ -218,8 +222,8 @@ EXERCISES = {
         {
             "visible tokens change": Mistake(
                 visible_tokens_too,
-                "Where z_t shows a token it is certain, z_s shows it too: only masked positions "
-                "have something to decide.",
+                "A token that z_t shows is certain, and z_s shows it too: only masked positions "
+                "leave anything to decide.",
             ),
             "forward instead of backward": Mistake(
                 forward_instead,
@@ -229,8 +233,8 @@ EXERCISES = {
                 lambda z, x, s, t: reverse_posterior_at_once(
                     z, x, s, t, lambda s, t: 1 - reveal_probability(s, t)
                 ),
-                "A masked token is revealed with (alpha_s - alpha_t) / (1 - alpha_t) and stays "
-                "masked with the rest: you have the two the other way round.",
+                "A masked token is revealed with probability (alpha_s - alpha_t) / (1 - alpha_t) "
+                "and otherwise stays masked: you have the two the other way round.",
             ),
         },
         cases=lambda seed=0: [(Z, X, s.item(), varied(seed, t.item(), 0.7, 1.0)) for s, t in PAIRS],
@@ -241,7 +245,7 @@ EXERCISES = {
         {
             "sign": Mistake(
                 lambda t: -cosine_slope(t),
-                "alpha falls, so its derivative is negative: mind the sign.",
+                "alpha falls, so its derivative is negative: check the sign.",
             ),
             "inner derivative": Mistake(
                 lambda t: -torch.sin(math.pi / 2 * t),
@@ -260,11 +264,11 @@ EXERCISES = {
         {
             "one number": Mistake(
                 lambda t: t.mean(),
-                "Your answer has not the shape of t: give one alpha for every time in it.",
+                "Your answer does not have the shape of t: return one alpha for every time in it.",
             ),
             "not finite": Mistake(
                 lambda t: 1 / t - 1,
-                "Somewhere in [0, 1] yours is infinite or no number: try it at t = 0 and t = 1.",
+                "Somewhere in [0, 1] yours is infinite or nan: try it at t = 0 and t = 1.",
             ),
             "time reversed": Mistake(
                 lambda t: t,
@@ -292,8 +296,8 @@ EXERCISES = {
             ),
             "not fully masked at the end": Mistake(
                 lambda t: 1 - 0.9 * t,
-                "At t = 1 something of the text is left, alpha(1) > 0: a sampler that starts from "
-                "all masks does not start where corruption ends.",
+                "At t = 1 part of the text is left, alpha(1) > 0: a sampler that starts from all "
+                "masks does not start where the corruption ends.",
             ),
             "comes back": Mistake(
                 lambda t: torch.cos(5 * math.pi / 2 * t) ** 2,
@@ -313,7 +317,8 @@ EXERCISES = {
             ),
             "the other way": Mistake(
                 lambda t: 2 / math.pi * torch.arccos(1 - t),
-                "That goes from the linear clock to the cosine one: the question is the other way.",
+                "That goes from the linear clock to the cosine clock: the exercise asks for the "
+                "other direction.",
             ),
             "no change of time": Mistake(
                 lambda t: t,

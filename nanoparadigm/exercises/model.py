@@ -74,7 +74,7 @@ def gumbel_draw(p, u):
 
 
 def first_to_ring(p, u):
-    """Of clocks that ring after exponential times, with rates p, the first."""
+    """Return which of several clocks rings first, after exponential times with rates p."""
     return (-u.log() / p).argmin(-1)
 
 
@@ -97,7 +97,7 @@ def uniforms(*shape, seed=0):
 
 
 def draws(seed=0):
-    """Ordinary cases, and one whose winner hangs on a uniform number next to 1."""
+    """Return ordinary cases, and one whose winner depends on a uniform number close to 1."""
     close = torch.full((1, V), 0.5, dtype=torch.float64)
     close[0, 2] = 1 - 1e-9
     close[0, 1] = 1 - 1e-8
@@ -120,8 +120,8 @@ EXERCISES = {
             ),
             "the mask is a word": Mistake(
                 lambda logits, x, z: token_losses(logits, x, V + 1)[z == V].mean(),
-                "Your softmax runs over the mask too, which no clean text holds: cut the logits to "
-                "the first V before it.",
+                "Your softmax runs over the mask too, which no clean text holds: first cut the "
+                "logits to the first V.",
             ),
             "every token pays, the mask is a word": Mistake(
                 lambda logits, x, z: token_losses(logits, x, V + 1).mean(),
@@ -135,7 +135,7 @@ EXERCISES = {
             "a mean of means": Mistake(
                 mean_of_rows,
                 "You average within each text first, which counts a lone masked token as much as "
-                "a whole text of them: divide all that is paid by all that is masked.",
+                "a whole text of them: divide the total loss by the total number of masked tokens.",
             ),
             "divided by all tokens": Mistake(
                 lambda logits, x, z: (token_losses(logits, x) * (z == V)).mean(),
@@ -164,15 +164,15 @@ EXERCISES = {
                 lambda z, start: torch.stack(
                     [hollow_inputs(z, start)[0], hollow_inputs(z, start)[0].flip(1)]
                 ),
-                "You shift before you flip, so the right reader starts with a token of the middle "
-                "and ends with the start symbol: flip first, then shift.",
+                "You shift before you flip, so the right reader starts with a token from the "
+                "middle and ends with the start symbol: flip first, then shift.",
             ),
             "right reader turned back": Mistake(
                 lambda z, start: torch.stack(
                     [hollow_inputs(z, start)[0], hollow_inputs(z, start)[1].flip(1)]
                 ),
-                "Your second row is turned back into the order of the text: it is wanted in the "
-                "order in which it is read, from the start symbol on.",
+                "Your second row is turned back into the order of the text: leave it in the order "
+                "in which it is read, from the start symbol on.",
             ),
         },
         cases=lambda seed=0: [
@@ -185,17 +185,18 @@ EXERCISES = {
         {
             "the other way round": Mistake(
                 lambda p, q: divergence(q, p),
-                "This is KL(q || p): the words are drawn from the truth, so weigh with p.",
+                "This is KL(q || p): the words are drawn from the true distribution, so weight "
+                "with p.",
             ),
             "cross-entropy": Mistake(
                 lambda p, q: -torch.special.xlogy(p, q).sum(-1),
-                "This is the cross-entropy, which even a perfect model has: take away what p "
-                "itself is uncertain of.",
+                "This is the cross-entropy, which is positive even for a perfect model: subtract "
+                "the entropy of p.",
             ),
             "0 log 0": Mistake(
                 lambda p, q: (p * (p / q).log()).sum(-1),
-                "Where p is 0 you compute 0 times minus infinity, which is nan: its limit is 0, as "
-                "torch.special.xlogy knows.",
+                "Where p is 0 you compute 0 times minus infinity, which is nan: its limit is 0, "
+                "which torch.special.xlogy returns.",
             ),
             "bits": Mistake(
                 lambda p, q: divergence(p, q) / torch.tensor(2.0).log(),
@@ -222,7 +223,7 @@ EXERCISES = {
             ),
             "writes over what stands": Mistake(
                 lambda z, words, t, s, u: torch.where(u < (t - s) / t, words, z),
-                "You replace visible words too: what has been revealed stays as it is.",
+                "You replace visible words too: a word that has been revealed stays as it is.",
             ),
             "not given the mask": Mistake(
                 lambda z, words, t, s, u: torch.where((z == V) & (u < t - s), words, z),
@@ -235,8 +236,8 @@ EXERCISES = {
             ),
             "above instead of below": Mistake(
                 lambda z, words, t, s, u: torch.where((z == V) & (u > (t - s) / t), words, z),
-                "You reveal where u is above the probability: a number is below it with just that "
-                "probability.",
+                "You reveal where u is above the probability: a uniform number is below it with "
+                "exactly that probability.",
             ),
         },
         cases=lambda seed=0: [
@@ -255,8 +256,8 @@ EXERCISES = {
         {
             "no chance": Mistake(
                 lambda p, u: p.argmax(-1),
-                "You take the most probable word each time, as you also do if all words of a row "
-                "get the same noise: that is a mode, not a sample.",
+                "You take the most probable word each time (as you also do if all words of a row "
+                "get the same noise): that is a mode, not a sample.",
             ),
             "the noise subtracted": Mistake(
                 lambda p, u: (p.log() + (-u.log()).log()).argmax(-1),
@@ -265,13 +266,13 @@ EXERCISES = {
             ),
             "one logarithm": Mistake(
                 lambda p, u: (p.log() - u.log()).argmax(-1),
-                "Your noise is -log u, that of clocks; Gumbel noise takes the logarithm once more, "
-                "-log(-log u).",
+                "Your noise is -log u, which is exponential; Gumbel noise takes the logarithm "
+                "once more, -log(-log u).",
             ),
             "1 - u": Mistake(
                 lambda p, u: gumbel_draw(p, 1 - u),
-                "Use u as it is given: with 1 - u the words are as probable, but they are other "
-                "draws than those asked for.",
+                "Use u as it is given: with 1 - u the words are equally probable, but they are "
+                "different draws.",
             ),
             "noise on the probability": Mistake(
                 lambda p, u: (p - (-u.log()).log()).argmax(-1),
@@ -279,8 +280,8 @@ EXERCISES = {
             ),
             "float32": Mistake(
                 lambda p, u: gumbel_draw(p.float(), u.float()),
-                "In float32 all numbers next to 1 become 1, and their Gumbel numbers infinite and "
-                "alike: draw in float64.",
+                "In float32 all numbers close to 1 become 1, so their Gumbel noise is infinite "
+                "and equal: draw in float64.",
             ),
         },
         cases=draws,

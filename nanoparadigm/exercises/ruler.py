@@ -41,8 +41,10 @@ def unpaired(a, b):
 
 
 def verdict(a, a_error, a_exact, b, b_error, b_exact):
-    """1 if A is better, -1 if B is, 0 if nothing is known: lower is better, and a bound may be too
-    high, so it can win but cannot lose."""
+    """Return 1 if A is better, -1 if B is, and 0 if nothing is known.
+
+    Lower is better, and a bound may be too high, so it can win but cannot lose.
+    """
     clear = abs(a - b) > 2 * math.hypot(a_error, b_error)
     if clear and a < b and b_exact:
         return 1
@@ -52,7 +54,7 @@ def verdict(a, a_error, a_exact, b, b_error, b_exact):
 
 
 def verdict_by_intervals(a, a_error, a_exact, b, b_error, b_exact):
-    """The same from the lowest value that is possible for each."""
+    """Compare the lowest value that is possible for each."""
     error = math.hypot(a_error, b_error)
     a_least, b_least = (a if a_exact else -math.inf), (b if b_exact else -math.inf)
     return int(a + 2 * error < b_least) - int(b + 2 * error < a_least)
@@ -62,7 +64,7 @@ def verdict_by_intervals(a, a_error, a_exact, b, b_error, b_exact):
 
 
 def positions(L, T):
-    """Of a text of L tokens: autoregressive with a cache, without one, refined in T steps."""
+    """Return the positions computed for L tokens: with a cache, without one, refined in T steps."""
     return torch.tensor([L, L * (L + 1) // 2, T * L])
 
 
@@ -79,7 +81,7 @@ def some(n, seed, scale=1.0):
 
 
 def pairs(seed=0):
-    """Two models on the same texts: hard texts are hard for both."""
+    """Return pairs of models on the same texts: hard texts are hard for both."""
     cases = []
     for n in (5, 12, 60):
         b = some(n, seed + n, 6)
@@ -103,7 +105,7 @@ VERDICTS = [
 
 
 def verdicts(seed=0):
-    """In another unit for another seed, which changes no verdict."""
+    """Return VERDICTS in another unit for another seed, which changes no verdict."""
     unit = varied(seed, 1.0)
     return [tuple(v if isinstance(v, bool) else unit * v for v in case) for case in VERDICTS]
 
@@ -151,7 +153,7 @@ EXERCISES = {
             ),
             "the other sign": Mistake(
                 lambda a, b: paired_difference(b, a),
-                "This is b - a: a - b is asked for, which is negative where a is better.",
+                "This is b - a: the exercise asks for a - b, which is negative where a is better.",
             ),
             "spread": Mistake(
                 lambda a, b: torch.stack([(a - b).mean(), (a - b).std()]),
@@ -185,8 +187,8 @@ EXERCISES = {
                 lambda a, ea, exact_a, b, eb, exact_b: verdict(
                     a, ea / 2, exact_a, b, eb / 2, exact_b
                 ),
-                "You ask for one error of difference, which chance gives every third time: ask for "
-                "two.",
+                "You ask for a difference of one error, which chance produces every third time: "
+                "ask for two.",
             ),
             "errors added": Mistake(
                 lambda a, ea, exact_a, b, eb, exact_b: verdict(
@@ -209,8 +211,8 @@ EXERCISES = {
             ),
             "the winner must be exact": Mistake(
                 lambda a, ea, exact_a, b, eb, exact_b: verdict(a, ea, exact_b, b, eb, exact_a),
-                "You ask whether the winner is exact: it is the loser who must be, for a bound may "
-                "be too high.",
+                "You ask whether the winner is exact: it is the loser who must be, because a "
+                "bound may be too high.",
             ),
             "the larger wins": Mistake(
                 lambda *case: -verdict(*case),
@@ -230,12 +232,12 @@ EXERCISES = {
             ),
             "the cache forgotten": Mistake(
                 lambda L, T: torch.tensor([L * (L + 1) // 2, L * (L + 1) // 2, T * L]),
-                "With a cache every call computes one new token only, L in all.",
+                "With a cache every call computes only one new token, L in all.",
             ),
             "always the whole text": Mistake(
                 lambda L, T: torch.tensor([L, L * L, T * L]),
-                "Without a cache a call reads what is there so far, one token more each time: "
-                "1 + 2 + ... + L.",
+                "Without a cache a call reads all the text so far, one token more each time: 1 + "
+                "2 + ... + L.",
             ),
             "off by one": Mistake(
                 lambda L, T: torch.tensor([L, L * (L - 1) // 2, T * L]),
@@ -243,8 +245,8 @@ EXERCISES = {
             ),
             "fewer and fewer masks": Mistake(
                 lambda L, T: torch.tensor([L, L * (L + 1) // 2, T * L // 2]),
-                "A step computes visible tokens as well, for the masked ones need them: all L, "
-                "in every step.",
+                "A step computes visible tokens as well, because the masked ones need them: all "
+                "L, in every step.",
             ),
         },
         cases=lambda seed=0: [
@@ -261,20 +263,21 @@ EXERCISES = {
             ),
             "to first order": Mistake(
                 lambda excess, L: 1 - excess * L,
-                "This is the exponential function for small numbers only, and goes below zero: "
+                "This approximates the exponential for small numbers only, and falls below zero: "
                 "use exp.",
             ),
             "the other share": Mistake(
                 lambda excess, L: 1 - math.exp(-excess * L),
-                "This is the share that may be wrong; asked is what must be right.",
+                "This is the share that may be wrong; the exercise asks for the share that must "
+                "be right.",
             ),
             "sign": Mistake(
                 lambda excess, L: math.exp(excess * L),
-                "This is above 1, which no share is: mind the sign.",
+                "This is above 1, which no share can be: check the sign.",
             ),
             "divided by L": Mistake(
                 lambda excess, L: math.exp(-excess / L),
-                "The excess is of a word, and a text has L of them: multiply by L.",
+                "The excess is per word, and a text has L words: multiply by L.",
             ),
             "read as bits": Mistake(
                 lambda excess, L: 2.0 ** (-excess * L),

@@ -15,7 +15,10 @@ from .grader import Exercise, Mistake, Unusable
 
 
 def discretise(delta, A, B):
-    """delta (L,), A (N,) negative, B (L, N) -> what Mamba takes for a and for b / u, (2, L, N)."""
+    """Return what Mamba takes for a and for b / u, (2, L, N).
+
+    delta (L,); A (N,), negative; B (L, N).
+    """
     delta = delta[:, None]
     return torch.stack([(delta * A).exp(), delta * B])
 
@@ -30,7 +33,7 @@ def discretise_step_by_step(delta, A, B):
 
 
 def selective_delta(x, W, bias):
-    """x (L, R), W (E, R), bias (E,) -> step sizes (L, E)."""
+    """Return step sizes (L, E) from x (L, R), W (E, R) and bias (E,)."""
     return F.softplus(F.linear(x, W, bias))
 
 
@@ -43,12 +46,12 @@ def selective_delta_by_logarithms(x, W, bias):
 
 
 def combine(a1, b1, a2, b2):
-    """Step 1, then step 2, as one step: (2, ...)."""
+    """Return step 1 followed by step 2 as one step, (2, ...)."""
     return torch.stack([a2 * a1, a2 * b1 + b2])
 
 
 def combine_by_matrices(a1, b1, a2, b2):
-    """h -> a h + b is the matrix (a b; 0 1) on (h, 1)."""
+    """Multiply matrices: h -> a h + b is (a b; 0 1) applied to (h, 1)."""
     first, second = (
         torch.stack([a, b, torch.zeros_like(a), torch.ones_like(a)], -1).unflatten(-1, (2, 2))
         for a, b in ((a1, b1), (a2, b2))
@@ -60,7 +63,7 @@ def combine_by_matrices(a1, b1, a2, b2):
 
 
 def scan(a, b):
-    """a, b (L, N) -> the states h_1 ... h_L, (L, N)."""
+    """Return the states h_1 ... h_L, (L, N), from a and b (L, N)."""
     h, states = torch.zeros_like(b[0]), []
     for a_t, b_t in zip(a, b, strict=True):
         h = a_t * h + b_t
@@ -78,7 +81,7 @@ def scan_in_log_depth(a, b):
 
 
 def scan_late(a, b):
-    """The states before each step."""
+    """Return the states before each step."""
     return torch.cat([torch.zeros_like(b[:1]), scan(a, b)[:-1]])
 
 
@@ -116,7 +119,10 @@ def scan_by_guarded_division(a, b):
 
 
 def segment_decay(log_a):
-    """log_a (K,) -> M (K, K), what is left of step s at step t: a_{s+1} ... a_t, 0 for s > t."""
+    """Return M (K, K), what is left of step s at step t: a_{s+1} ... a_t, and 0 for s > t.
+
+    log_a (K,).
+    """
     exponent, future = exponents(log_a)
     return exponent.masked_fill(future, -torch.inf).exp()
 
@@ -144,8 +150,10 @@ def divided(log_a):
 
 
 def with_its_gradient(answer, log_a):
-    """The rows of the matrix, and a last one, the gradient of a weighted sum of it, in which a
-    hidden infinity shows."""
+    """Return the rows of the matrix, and below them the gradient of a weighted sum of it.
+
+    A hidden infinity shows in the gradient.
+    """
     log_a = log_a.requires_grad_()
     M = answer(log_a)
     K = len(log_a)
@@ -162,8 +170,11 @@ def with_its_gradient(answer, log_a):
 
 
 def scan_gradient(a, h, g):
-    """a, h (L, N): decays and states; g (L, N): what each state does to the loss directly, through
-    its own output -> the gradients of the loss in a and in b, (2, L, N)."""
+    """Return the gradients of the loss in a and in b, (2, L, N).
+
+    a, h (L, N): decays and states. g (L, N): the gradient in each state through its own output
+    alone.
+    """
     G, out = torch.zeros_like(g[0]), []
     for t in range(len(a) - 1, -1, -1):
         G = g[t] + (a[t + 1] * G if t + 1 < len(a) else 0)
@@ -179,7 +190,7 @@ def scan_gradient_by_autograd(a, h, g):
 
 
 def shifted(h):
-    """The state before each step."""
+    """Return the state before each step."""
     return torch.cat([torch.zeros_like(h[:1]), h[:-1]])
 
 
@@ -244,13 +255,13 @@ EXERCISES = {
                 lambda delta, A, B: torch.stack(
                     [(delta[:, None] * A).exp(), torch.expm1(delta[:, None] * A) / A * B]
                 ),
-                "Your B is the exact one, (exp(delta A) - 1) / A B; asked for is what Mamba's code "
-                "does, the Euler step delta B.",
+                "Your B is the exact one, (exp(delta A) - 1) / A B; the exercise asks for what "
+                "Mamba's code does, the Euler step delta B.",
             ),
             "Euler for A": Mistake(
                 lambda delta, A, B: torch.stack([1 + delta[:, None] * A, delta[:, None] * B]),
-                "You take the Euler step for A too: 1 + delta A is negative for a long step, and "
-                "then the state swings; take exp(delta A).",
+                "You take the Euler step for A too: 1 + delta A is negative for a long step, "
+                "which makes the state oscillate; take exp(delta A).",
             ),
             "no delta in B": Mistake(
                 lambda delta, A, B: torch.stack([(delta[:, None] * A).exp(), B + 0 * A]),
@@ -286,11 +297,11 @@ EXERCISES = {
             ),
             "no bias": Mistake(
                 lambda x, W, bias: F.softplus(x @ W.T) + 0 * bias,
-                "You leave the bias out, in which each channel keeps its own time scale.",
+                "You leave out the bias, which gives each channel its own time scale.",
             ),
             "sigmoid": Mistake(
                 lambda x, W, bias: (x @ W.T + bias).sigmoid(),
-                "A sigmoid ends at 1, and no step could then be longer: delta is a softplus.",
+                "A sigmoid never exceeds 1, so no step could be longer: delta is a softplus.",
             ),
         },
         cases=lambda seed=0: [
@@ -363,16 +374,16 @@ EXERCISES = {
             "from the end": Mistake(
                 scan_from_the_end,
                 "You run from the end: h_t holds what was written up to step t, so begin with the "
-                "first.",
+                "first step.",
             ),
             "no decay": Mistake(
                 lambda a, b: b.cumsum(0),
-                "Nothing fades in your state: multiply the old one by a_t before you add b_t.",
+                "Nothing fades in your state: multiply the old state by a_t before you add b_t.",
             ),
             "divided by the product": Mistake(
                 scan_by_division,
-                "You divide by the product of the decays, which is 0 once they multiply to less "
-                "than a number can hold: go step by step, or combine neighbours.",
+                "You divide by the product of the decays, which underflows to 0: go step by step, "
+                "or combine neighbours.",
             ),
             "divided by the guarded product": Mistake(
                 scan_by_guarded_division,
@@ -388,8 +399,8 @@ EXERCISES = {
         {
             "own decay": Mistake(
                 lambda log_a: segment_decay(log_a) * log_a.exp(),
-                "You let step s fade by its own decay; what it writes fades from step s + 1 on, so "
-                "that the diagonal is 1.",
+                "You let step s fade by its own decay; what it writes fades from step s + 1 on, "
+                "so the diagonal is 1.",
             ),
             "diagonal left out": Mistake(
                 lambda log_a: segment_decay(log_a) - torch.eye(len(log_a), dtype=log_a.dtype),
@@ -397,12 +408,13 @@ EXERCISES = {
             ),
             "transposed": Mistake(
                 lambda log_a: segment_decay(log_a).T,
-                "You let the past see the future: rows are the later step, columns the earlier.",
+                "You let the past see the future: rows are the later step, columns the earlier "
+                "one.",
             ),
             "no gradient": Mistake(
                 lambda log_a: segment_decay(log_a).detach(),
-                "The gradient is lost: stay in torch, without detach, numpy or new tensors made of "
-                "the numbers.",
+                "The gradient is lost: stay in torch, without detach, numpy or new tensors made "
+                "from the numbers.",
             ),
             "no mask": Mistake(
                 lambda log_a: exponents(log_a)[0].exp(),
@@ -411,8 +423,8 @@ EXERCISES = {
             ),
             "divided": Mistake(
                 divided,
-                "You divide one product by another, 0 by 0 once they are less than a number can "
-                "hold: subtract their logarithms, then take exp.",
+                "You divide one product by another, which is 0 by 0 once they underflow: subtract "
+                "their logarithms, then take exp.",
             ),
             "zero before the exponential": Mistake(
                 lambda log_a: exponents(log_a)[0].tril().exp(),
@@ -421,12 +433,12 @@ EXERCISES = {
             "masked after the exponential": Mistake(
                 lambda log_a: exponents(log_a)[0].exp().tril(),
                 "Above the diagonal your exponential overflows before it is hidden, and its "
-                "gradient is no number: put -inf there first, then take exp.",
+                "gradient is nan: put -inf there first, then take exp.",
             ),
             "multiplied by a mask": Mistake(
                 lambda log_a: exponents(log_a)[0].exp() * ~exponents(log_a)[1],
-                "Above the diagonal your exponential overflows, and infinity times 0 is no number: "
-                "put -inf there first, then take exp.",
+                "Above the diagonal your exponential overflows, and infinity times 0 is nan: put "
+                "-inf there first, then take exp.",
             ),
         },
         cases=lambda seed=0: [
@@ -454,7 +466,8 @@ EXERCISES = {
             ),
             "the other way round": Mistake(
                 lambda a, h, g: scan_gradient(a, h, g).flip(0),
-                "You stack them in the wrong order: first the gradient in a, then that in b.",
+                "You stack them in the wrong order: the gradient in a comes first, then the one "
+                "in b.",
             ),
             "only directly": Mistake(
                 only_directly,

@@ -24,7 +24,7 @@ def mean_mask_rate(alpha):
 
 
 def mean_mask_rate_by_times(alpha):
-    """For an alpha that falls: every level between 0 and 1 is passed at one time."""
+    """Average over levels: an alpha that falls passes each of them at one time."""
     levels = MIDDLES[:, None]
     return (alpha < levels).double().mean(-1).mean()
 
@@ -39,7 +39,7 @@ def weighted_by_w(alpha):
 
 
 def cosine_time(t):
-    """Where cos(pi t' / 2) = 1 - sqrt(t)."""
+    """Return t' where cos(pi t' / 2) = 1 - sqrt(t)."""
     return 2 / math.pi * torch.arccos(1 - t.sqrt())
 
 
@@ -51,13 +51,13 @@ def cosine_time_by_half_angle(t):
 
 
 def probabilities(masked, u):
-    """Of each set of masks (2^L, L) at each of the noise levels u (n,): (n, 2^L)."""
+    """Return the probability of each set of masks (2^L, L) at each noise level u (n,), (n, 2^L)."""
     k = masked.sum(-1)
     return u[:, None] ** k * (1 - u[:, None]) ** (L - k)
 
 
 def own_exam(ce, masked, u):
-    """Times L the mean cross-entropy of the masked tokens, which is 0 where none is masked."""
+    """Return L times the mean cross-entropy of the masked tokens, which is 0 if none is masked."""
     mark = L * (ce * masked).sum(-1) / masked.sum(-1).clamp(min=1)
     return (probabilities(masked, u) @ mark).mean()
 
@@ -113,12 +113,12 @@ def clipped(seed=0):
 
 
 def token_masks(c, u):
-    """The probability that each token is masked, and the weight of its cross-entropy in du."""
+    """Return the probability that each token is masked, and the weight of its loss in du."""
     return torch.stack([(c * u).clamp(max=1), torch.where(c * u < 1, 1 / u, 0.0)])
 
 
 def token_masks_by_slope(c, u):
-    """The weight is the derivative of log a by u, where a is the chance to be masked."""
+    """Differentiate log a by u for the weight, where a is the chance to be masked."""
     u = u.clone().requires_grad_()
     a = torch.minimum(c * u, torch.ones_like(c))
     slopes = [torch.autograd.grad(one.log(), u, retain_graph=True)[0] for one in a]
@@ -129,7 +129,7 @@ def token_masks_by_slope(c, u):
 
 
 def far(values):
-    """How far the treatments' means lie apart, of values (..., S, K)."""
+    """Return how far apart the means of the treatments are, of values (..., S, K)."""
     return values.mean(-2).var(-1)
 
 
@@ -162,7 +162,7 @@ def against_first(values, orders):
 
 
 def studies(seed=0):
-    """Six treatments under a few seeds: nothing, a small effect, a larger one."""
+    """Return six treatments under a few seeds: no effect, a small one, a larger one."""
     cases = []
     for S, effect in ((3, 0.0), (4, 0.5), (5, 1.0)):
         g = torch.Generator().manual_seed(seed + S)

@@ -25,7 +25,7 @@ def log_prob_of_product(P, successor, x):
 
 
 def walked(P, successor, x):
-    """The probability of each word of a text in turn."""
+    """Return the probability of each word of a text in turn."""
     state, found = 0, []
     for word in x.tolist():
         found.append(P[state, word])
@@ -96,7 +96,7 @@ def occupancy_with_words_lost(P, successor, L):
 
 
 def surprise(P):
-    """H(next word | state), nats, for every state."""
+    """Return H(next word | state), nats, for every state."""
     return -torch.special.xlogy(P, P).sum(1)
 
 
@@ -124,7 +124,10 @@ def bits_per_character_in_total(nats_per_word, words, characters):
 
 
 def memory_of_one(P, weight):
-    """H(next word | the word before) where weight (S, V) is p(state, the word that led to it)."""
+    """Return H(next word | the word before), nats.
+
+    weight (S, V): p(state, the word that led to it).
+    """
     total = 0.0
     for word in range(weight.shape[1]):
         mass = weight[:, word].sum()
@@ -155,7 +158,7 @@ TEXTS = [[0, 1, 0, 2], [1, 2, 0, 0, 1], [1, 0, 0, 0], [0, 0, 1, 0]]
 
 
 def flow_into(automaton, L=20):
-    """p(state, the word that led to it), over the words of texts of L, each place alike."""
+    """Return p(state, the word that led to it), averaged over the positions of texts of L words."""
     weight = torch.zeros(len(automaton.P), automaton.V, dtype=torch.float64)
     before = automaton.occupancy(L).mean(0)
     for state in range(len(automaton.P)):
@@ -183,7 +186,8 @@ EXERCISES = {
             ),
             "sign": Mistake(
                 lambda P, successor, x: -log_prob(P, successor, x),
-                "This is the surprise, -log p(x): asked is log p(x), which is never above 0.",
+                "This is the surprise, -log p(x): the exercise asks for log p(x), which is never "
+                "above 0.",
             ),
             "sum of probabilities": Mistake(
                 lambda P, successor, x: walked(P, successor, x).sum().log(),
@@ -191,15 +195,17 @@ EXERCISES = {
             ),
             "the state never moves": Mistake(
                 never_moves,
-                "Every word is asked of state 0: after each word go on to successor[state, word].",
+                "You take every word's probability in state 0: after each word go on to "
+                "successor[state, word].",
             ),
             "moves too early": Mistake(
                 moves_too_early,
-                "You move to the next state before you ask for the word's probability: ask first.",
+                "You move to the next state before you look up the word's probability: look it up "
+                "first.",
             ),
             "impossible words skipped": Mistake(
                 skips_zeros,
-                "A text with a word that cannot be has probability 0 and log-probability -inf; you "
+                "A text with an impossible word has probability 0 and log-probability -inf; you "
                 "leave the word out.",
             ),
         },
@@ -220,7 +226,8 @@ EXERCISES = {
                 lambda P, successor, L: occupancy_from(
                     P, successor, L, torch.full((len(P),), 1 / len(P), dtype=torch.float64)
                 ),
-                "You begin in any state alike, but every text begins in state 0.",
+                "You begin in every state with the same probability, but every text begins in "
+                "state 0.",
             ),
             "after the word instead of before": Mistake(
                 lambda P, successor, L: occupancy(P, successor, L + 1)[1:],
@@ -232,8 +239,8 @@ EXERCISES = {
             ),
             "one word a state": Mistake(
                 occupancy_with_words_lost,
-                "Two words may lead to the same state: add them up, as with += (or index_put with "
-                "accumulate), where you keep only the last.",
+                "Two words may lead to the same state, and you keep only the last: add them up, "
+                "as with += (or index_put with accumulate).",
             ),
         },
         cases=two_automata,
@@ -248,26 +255,26 @@ EXERCISES = {
             ),
             "L times the rate": Mistake(
                 lambda P, successor, L: L * stationary(P, successor) @ surprise(P),
-                "That is L times the entropy rate, right for endless texts: these begin in state "
-                "0, and each place has its own occupancy.",
+                "That is L times the entropy rate, which is right for endless texts: these begin "
+                "in state 0, and each position has its own occupancy.",
             ),
             "words by themselves": Mistake(
                 lambda P, successor, L: surprise(occupancy(P, successor, L) @ P).sum(),
                 "You forget the words before: take the entropy of each word given the state they "
-                "led to, and weigh the states by how often texts are in them.",
+                "led to, and weight the states by how often texts are in them.",
             ),
             "states alike": Mistake(
                 lambda P, successor, L: L * surprise(P).mean(),
-                "You take the mean over states: weigh each by how often texts are in it.",
+                "You take the plain mean over states: weight each by how often texts are in it.",
             ),
             "0 log 0": Mistake(
                 lambda P, successor, L: occupancy(P, successor, L).sum(0) @ -(P * P.log()).sum(1),
-                "0 times log 0 is not a number to a computer, and 0 in an entropy: see "
+                "To a computer 0 times log 0 is nan, but in an entropy it counts as 0: see "
                 "torch.special.xlogy.",
             ),
             "per word": Mistake(
                 lambda P, successor, L: entropy(P, successor, L) / L,
-                "That is nats per word: the entropy of the text is the sum over its places.",
+                "That is nats per word: the entropy of the text is the sum over its positions.",
             ),
         },
         cases=two_automata,
@@ -278,8 +285,8 @@ EXERCISES = {
         {
             "knows the state": Mistake(
                 lambda P, weight: weight.sum(1) @ surprise(P),
-                "That is the entropy given the state, which one word does not tell: first mix the "
-                "states that the word may have led to.",
+                "That is the entropy given the state, which one word does not determine: first "
+                "mix the states that the word may have led to.",
             ),
             "no memory": Mistake(
                 no_memory,
@@ -298,7 +305,8 @@ EXERCISES = {
                     .sum(1)
                     .mean()
                 ),
-                "You take the mean over the words before: weigh each by how often it occurs.",
+                "You take the plain mean over the words before: weight each by how often it "
+                "occurs.",
             ),
         },
         cases=lambda seed=0: [
@@ -312,8 +320,8 @@ EXERCISES = {
         {
             "bits per word": Mistake(
                 lambda nats, words, characters: nats / math.log(2),
-                "These are bits per word: another tokenizer has other words, so spread them over "
-                "the characters of the text.",
+                "These are bits per word: other tokenizers have other words, so spread the bits "
+                "over the characters of the text.",
             ),
             "nats per character": Mistake(
                 lambda nats, words, characters: nats * words / characters,
@@ -325,12 +333,12 @@ EXERCISES = {
             ),
             "words forgotten": Mistake(
                 lambda nats, words, characters: nats / characters / math.log(2),
-                "You share the nats of one word among all characters: the whole text has nats "
+                "You spread the nats of one word over all characters: the whole text has nats "
                 "times words.",
             ),
             "of the whole text": Mistake(
                 lambda nats, words, characters: nats * words / math.log(2),
-                "These are the bits of the whole text: share them among its characters.",
+                "These are the bits of the whole text: divide them by its characters.",
             ),
             "upside down": Mistake(
                 lambda nats, words, characters: nats * characters / words / math.log(2),

@@ -9,6 +9,7 @@ E = expand x D.
 """
 
 import math
+import warnings
 from dataclasses import dataclass
 
 import torch
@@ -23,7 +24,7 @@ MOST_LAYERS = 10_000  # they are built one by one, so even running out of memory
 
 
 @dataclass(frozen=True)
-class Sizes:
+class NetworkConfig:
     """The sizes of a network. Each network reads those it has and ignores the others."""
 
     n_layer: int = 4
@@ -61,6 +62,15 @@ class Sizes:
             raise InputError(f"dropout is {self.dropout}: give a share from 0 up to 1")
 
 
+def __getattr__(name: str) -> type:
+    """Return NetworkConfig for `Sizes`, its name in earlier versions, with a DeprecationWarning."""
+    if name != "Sizes":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    message = "networks.base.Sizes goes away in the next release: use networks.base.NetworkConfig"
+    warnings.warn(message, DeprecationWarning, stacklevel=2)
+    return NetworkConfig
+
+
 class Linear(nn.Module):
     """A linear map without bias, y = W x, whose weights begin at a standard deviation of
     scale / sqrt(d_in).
@@ -70,7 +80,7 @@ class Linear(nn.Module):
 
     def __init__(
         self, d_in: int, d_out: int, generator: Generator, scale: float = 1.0, maps: int = 1
-    ):
+    ) -> None:
         super().__init__()
         self.in_features, self.maps = d_in, maps
         # `nn.Linear` would draw from the global generator first; `skip_init` loads a compiler
@@ -85,7 +95,7 @@ class Linear(nn.Module):
 class Dropout(nn.Module):
     """Dropout that draws from a generator of the trainer's, so that a resumed run repeats it."""
 
-    def __init__(self, p: float):
+    def __init__(self, p: float) -> None:
         super().__init__()
         self.p = p
         self.generator: Generator | None = None
@@ -108,7 +118,7 @@ class TimeFeatures(nn.Module):
 
     frequencies: Tensor
 
-    def __init__(self, d_out: int, n_frequencies: int = 8):
+    def __init__(self, d_out: int, n_frequencies: int = 8) -> None:
         super().__init__()
         self.register_buffer("frequencies", torch.logspace(0, 1, n_frequencies), persistent=False)
         self.mix = nn.Parameter(torch.zeros(2 * n_frequencies, d_out))
@@ -132,12 +142,12 @@ class Network(nn.Module):
     def __init__(
         self,
         vocab_size: int,
-        sizes: Sizes,
+        sizes: NetworkConfig,
         causal: bool,
         timed: bool,
         tied: bool,
         generator: Generator,
-    ):
+    ) -> None:
         super().__init__()
         self.causal, self.tied = causal, tied
         # small, since `embed` divides by the size anyway: AdamW's first steps then reach further
@@ -153,7 +163,7 @@ class Network(nn.Module):
         if not tied:
             self.readout = nn.Parameter(torch.zeros(vocab_size, sizes.n_embd))
 
-    def block(self, sizes: Sizes, causal: bool, generator: Generator) -> nn.Module:
+    def block(self, sizes: NetworkConfig, causal: bool, generator: Generator) -> nn.Module:
         """Return a new residual block."""
         raise NotImplementedError
 

@@ -6,6 +6,8 @@ how often an activation is read and written. PyTorch composes `F.rms_norm` from 
 CPU and saves the result of each.
 """
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -15,7 +17,7 @@ class _RMSNorm(torch.autograd.Function):
     """y = x / rms(x);  dx = (dy - y mean(dy y)) / rms(x)."""
 
     @staticmethod
-    def forward(ctx, x):
+    def forward(ctx: Any, x: Tensor) -> Tensor:
         norm = torch.linalg.vector_norm(x, dim=-1, keepdim=True)
         eps = torch.finfo(x.dtype).eps
         scale = (norm.square() / x.shape[-1] + eps).rsqrt()
@@ -25,7 +27,7 @@ class _RMSNorm(torch.autograd.Function):
 
     @staticmethod
     @torch.autograd.function.once_differentiable
-    def backward(ctx, dy):
+    def backward(ctx: Any, dy: Tensor) -> Tensor:
         y, scale = ctx.saved_tensors
         along = torch.linalg.vecdot(dy, y).unsqueeze(-1)
         return torch.addcmul(dy, y, along, value=-1 / y.shape[-1]).mul_(scale)
@@ -35,14 +37,14 @@ class _SquaredReLU(torch.autograd.Function):
     """y = max(x, 0)^2;  dx = 2 max(x, 0) dy."""
 
     @staticmethod
-    def forward(ctx, x):
+    def forward(ctx: Any, x: Tensor) -> Tensor:
         positive = x.relu()
         ctx.save_for_backward(positive)
         return positive * positive
 
     @staticmethod
     @torch.autograd.function.once_differentiable
-    def backward(ctx, dy):
+    def backward(ctx: Any, dy: Tensor) -> Tensor:
         (positive,) = ctx.saved_tensors
         return (dy * positive).mul_(2)
 
@@ -51,7 +53,7 @@ class _ShortConv(torch.autograd.Function):
     """y_t = b + sum_i w_i x_{t+i}: one multiply-add for each tap, on slices that are not copied."""
 
     @staticmethod
-    def forward(ctx, padded, weight, bias):
+    def forward(ctx: Any, padded: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         ctx.save_for_backward(padded, weight)
         L = len(padded) - len(weight) + 1
         y = padded[:L] * weight[0]
@@ -61,7 +63,7 @@ class _ShortConv(torch.autograd.Function):
 
     @staticmethod
     @torch.autograd.function.once_differentiable
-    def backward(ctx, dy):
+    def backward(ctx: Any, dy: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
         padded, weight = ctx.saved_tensors
         L = len(dy)
         dpadded, dweight = torch.zeros_like(padded), torch.empty_like(weight)

@@ -21,7 +21,7 @@ from torch import Generator, Tensor, nn
 
 from ..errors import InputError
 from ..shapes import Logits, Times, TokenIds
-from .base import Dropout, Network, Sizes
+from .base import Dropout, Network, NetworkConfig
 from .fused_ops import rms_norm
 from .transformer import inner_width, make_mlp
 
@@ -39,12 +39,12 @@ class Hollow(nn.Module):
         self,
         network: type[Network],
         vocab_size: int,
-        sizes: Sizes,
+        sizes: NetworkConfig,
         causal: bool,
         timed: bool,
         tied: bool,
         generator: Generator,
-    ):
+    ) -> None:
         super().__init__()
         if causal:
             raise InputError(

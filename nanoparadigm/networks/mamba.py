@@ -17,7 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
-from .base import Dropout, Linear, Network, Sizes
+from .base import Dropout, Linear, Network, NetworkConfig
 from .fused_ops import rms_norm, short_conv
 from .selective_scan import selective_scan, selective_step
 
@@ -28,7 +28,7 @@ State = tuple[Tensor, Tensor]
 class Mixer(nn.Module):
     """The selective state space model between two linear maps."""
 
-    def __init__(self, sizes: Sizes, generator: Generator):
+    def __init__(self, sizes: NetworkConfig, generator: Generator) -> None:
         super().__init__()
         D, N, K = sizes.n_embd, sizes.d_state, sizes.d_conv
         E, R = sizes.expand_factor * D, math.ceil(D / 16)
@@ -91,7 +91,7 @@ class Mixer(nn.Module):
 class Block(nn.Module):
     """A residual block: one mixer, or two that read from either end."""
 
-    def __init__(self, sizes: Sizes, causal: bool, generator: Generator):
+    def __init__(self, sizes: NetworkConfig, causal: bool, generator: Generator) -> None:
         super().__init__()
         self.forwards = Mixer(sizes, generator)
         self.backwards = None if causal else Mixer(sizes, generator)
@@ -116,7 +116,7 @@ class Block(nn.Module):
 class Mamba(Network):
     """The network whose blocks mix positions by a selective scan."""
 
-    def block(self, sizes: Sizes, causal: bool, generator: Generator) -> Block:
+    def block(self, sizes: NetworkConfig, causal: bool, generator: Generator) -> Block:
         """Return a new residual block."""
         return Block(sizes, causal, generator)
 

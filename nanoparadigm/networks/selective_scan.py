@@ -18,6 +18,7 @@ at B=32, L=128, D=256, N=16, and a naive backward writes and reads several such 
 """
 
 import math
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -123,11 +124,14 @@ class BlockedScan(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx, u, delta, A, B, C):
+    def forward(
+        ctx: Any, u: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Return y (B, D, L) and the last state (B, D, N), through which no gradient flows."""
         u, delta, B, C = map(_time_major, (u, delta, B, C))
         A = A.mT.contiguous()  # (N, D)
-        R, K = block_shape(*u.shape, len(A))
         L, batch, D = u.shape
+        R, K = block_shape(L, batch, D, len(A))
         y = torch.empty_like(u)
         last = A.new_empty(batch, *A.shape)
         starts = []  # for each block of rows, the state before each block of time
@@ -152,10 +156,11 @@ class BlockedScan(torch.autograd.Function):
 
     @staticmethod
     @torch.autograd.function.once_differentiable
-    def backward(ctx, dy, _):
+    def backward(ctx: Any, dy: Tensor, _: Tensor) -> tuple[Tensor, ...]:
+        """Return the gradients of u, delta, A, B and C, given dy (B, D, L)."""
         u, delta, A, B, C, *starts = ctx.saved_tensors
-        R, K = block_shape(*u.shape, len(A))
         L, batch, D = u.shape
+        R, K = block_shape(L, batch, D, len(A))
         dy = _time_major(dy)
         du, ddelta, dB, dC = (torch.empty_like(x) for x in (u, delta, B, C))
         dA = A.new_zeros(R, *A.shape)

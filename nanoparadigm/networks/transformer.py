@@ -19,7 +19,7 @@ from torch import Generator, Tensor, nn
 
 from ..errors import InputError, lookup
 from ..shapes import Logits, TokenIds
-from .base import Dropout, Linear, Network, Sizes
+from .base import Dropout, Linear, Network, NetworkConfig
 from .fused_ops import rms_norm, short_conv, squared_relu
 
 # With normed queries and keys the logits of attention are a cosine times this number. The usual
@@ -46,7 +46,7 @@ def rotate(x: Tensor, turn: Tensor) -> Tensor:
 class Cache:
     """The keys and values of the tokens read so far, in buffers for a whole block, made once."""
 
-    def __init__(self, keys: Tensor, values: Tensor):
+    def __init__(self, keys: Tensor, values: Tensor) -> None:
         self.keys, self.values = keys, values  # (B, H, block, d)
         self.length = 0
 
@@ -70,7 +70,7 @@ class Streams(Cache):
     place (L,): the block of each token, in any numbers.
     """
 
-    def __init__(self, clean: int, place: Tensor):
+    def __init__(self, clean: int, place: Tensor) -> None:
         self.clean, self.length, inside = clean, 0, place[:, None] == place
         self.sees = torch.cat([~inside, inside], 1) & torch.ones_like(inside).tril().repeat(1, 2)
 
@@ -92,7 +92,7 @@ class Attention(nn.Module):
 
     turns: Tensor
 
-    def __init__(self, sizes: Sizes, causal: bool, generator: Generator):
+    def __init__(self, sizes: NetworkConfig, causal: bool, generator: Generator) -> None:
         super().__init__()
         d, h = sizes.n_embd, sizes.n_head
         if d % h or (d // h) % 2:
@@ -129,7 +129,7 @@ class Attention(nn.Module):
 class SquaredReLU(nn.Module):
     """The MLP W_2 max(W_1 x, 0)^2."""
 
-    def __init__(self, d: int, inner: int, generator: Generator):
+    def __init__(self, d: int, inner: int, generator: Generator) -> None:
         super().__init__()
         self.up = Linear(d, inner, generator)
         self.down = Linear(inner, d, generator, scale=0)
@@ -142,7 +142,7 @@ class SquaredReLU(nn.Module):
 class SwiGLU(nn.Module):
     """The gated MLP W_2 (SiLU(W_g x) * W_1 x)."""
 
-    def __init__(self, d: int, inner: int, generator: Generator):
+    def __init__(self, d: int, inner: int, generator: Generator) -> None:
         super().__init__()
         self.up = Linear(d, 2 * inner, generator, maps=2)
         self.down = Linear(inner, d, generator, scale=0)
@@ -157,7 +157,7 @@ class SwiGLU(nn.Module):
 MLPS = {"relu2": (SquaredReLU, 4), "swiglu": (SwiGLU, 8 / 3)}
 
 
-def inner_width(sizes: Sizes) -> int:
+def inner_width(sizes: NetworkConfig) -> int:
     """Return the inner width of the MLP: n_inner, or the usual one as a multiple of 8.
 
     Raises InputError if there is no such `mlp`.
@@ -165,7 +165,7 @@ def inner_width(sizes: Sizes) -> int:
     return sizes.n_inner or 8 * round(lookup("mlp", sizes.mlp, MLPS)[1] * sizes.n_embd / 8)
 
 
-def make_mlp(sizes: Sizes, generator: Generator) -> nn.Module:
+def make_mlp(sizes: NetworkConfig, generator: Generator) -> nn.Module:
     """Return a new MLP. Raises InputError if there is no such `mlp`."""
     return lookup("mlp", sizes.mlp, MLPS)[0](sizes.n_embd, inner_width(sizes), generator)
 
@@ -173,7 +173,7 @@ def make_mlp(sizes: Sizes, generator: Generator) -> nn.Module:
 class Block(nn.Module):
     """A residual block: attention, then the MLP."""
 
-    def __init__(self, sizes: Sizes, causal: bool, generator: Generator):
+    def __init__(self, sizes: NetworkConfig, causal: bool, generator: Generator) -> None:
         super().__init__()
         self.attention = Attention(sizes, causal, generator)
         self.mlp = make_mlp(sizes, generator)
@@ -195,7 +195,7 @@ class Block(nn.Module):
 class Transformer(Network):
     """The network whose blocks mix positions by attention."""
 
-    def __init__(self, vocab_size: int, sizes: Sizes, **options: Any):
+    def __init__(self, vocab_size: int, sizes: NetworkConfig, **options: Any) -> None:
         super().__init__(vocab_size, sizes, **options)
         self.max_length: int = sizes.block_size
         K = sizes.d_conv
@@ -203,7 +203,7 @@ class Transformer(Network):
         self.conv = nn.Parameter(torch.zeros(self.before + 1 + self.after, sizes.n_embd))
         nn.init.ones_(self.conv[self.before])  # begins by passing the token itself on
 
-    def block(self, sizes: Sizes, causal: bool, generator: Generator) -> Block:
+    def block(self, sizes: NetworkConfig, causal: bool, generator: Generator) -> Block:
         """Return a new residual block."""
         return Block(sizes, causal, generator)
 

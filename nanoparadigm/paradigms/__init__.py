@@ -13,7 +13,7 @@ from torch import nn
 
 from ..errors import InputError, lookup
 from ..networks import NETWORKS
-from ..networks.base import Sizes
+from ..networks.base import NetworkConfig
 from .ar import Autoregressive
 from .base import Paradigm
 from .block import BlockDiffusion
@@ -50,15 +50,15 @@ def build(
 ) -> Paradigm:
     """Return one of PRESETS over `vocab_size` symbols, freshly initialised from `seed`.
 
-    network: another of NETWORKS under the same paradigm. options: fields of `Sizes`, and what the
-    paradigm's constructor takes (`options_of`); None stands for the usual value. What was given
-    stays as `model.recipe`, so that `build(**model.recipe)` makes a twin. Raises InputError.
+    network: another of NETWORKS under the same paradigm. options: fields of `NetworkConfig`, and
+    what the paradigm's constructor takes (`options_of`); None stands for the usual value. What was
+    given stays as `model.recipe`, so that `build(**model.recipe)` makes a twin. Raises InputError.
     """
     preset = lookup("model", name, PRESETS)
     kind, network = preset.paradigm, network or preset.network
     make = lookup("network", network, NETWORKS)
     options = {option: value for option, value in options.items() if value is not None}
-    own, shared = options_of(kind), {f.name for f in fields(Sizes)}
+    own, shared = options_of(kind), {f.name for f in fields(NetworkConfig)}
     given = {option: options.pop(option) for option in own if option in options}
     for option, value in given.items():
         if not isinstance(value, own[option].annotation) or isinstance(value, bool):
@@ -68,7 +68,7 @@ def build(
         if any(option in options_of(other.paradigm) for other in PRESETS.values()):
             raise InputError(f"{name} has no {option}: drop `{option}`")
         lookup("option", option, dict.fromkeys([*shared, *own]))
-    sizes = Sizes(**options)
+    sizes = NetworkConfig(**options)
     if vocab_size < 1:
         raise InputError(f"vocab_size is {vocab_size}: give the number of symbols, 1 or more")
     net = make(

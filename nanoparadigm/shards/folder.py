@@ -69,6 +69,7 @@ class Metadata(TypedDict):
 
 
 def is_whole(folder: Path, metadata: Metadata, name: str) -> bool:
+    """Return whether a file that the metadata name is there and has its size."""
     path, bytes_ = folder / name, metadata["files"][name]["tokens"] * ID.itemsize
     return path.is_file() and path.stat().st_size == bytes_
 

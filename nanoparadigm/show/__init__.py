@@ -1,0 +1,1 @@
+"""Show models at work: figures, animations, the demo, and how two models differ."""

@@ -1,31 +1,34 @@
-"""Watching text appear: how each of some models wrote one text, side by side on one clock.
+"""Watch text appear: how several models each generated one text, side by side on one clock.
 
-A `Run` is one text with a `Frame` for each state it went through. `moments` puts some runs on one
-clock, network calls or seconds. The rest shows them: `plain`, `terminal` and `play` in a terminal,
-`page` as HTML that needs nothing else, `gif` as a picture.
+A `Run` is one text with a `Frame` for each state it went through. `moments` puts several runs on
+one clock, which counts network calls or seconds. The rest shows them: `plain`, `terminal` and
+`play` in a terminal, `page` as self-contained HTML, `gif` as a picture.
 
-The ground under a token is the stronger, the surer the network was of it when it was written; what
-has just changed is bold and underlined. Numbers say the same, for whoever sees no colours.
+The background of a token is stronger the more probable the network found it when it was generated;
+what has just changed is bold and underlined. The same is written in numbers, for readers who do not
+see colours.
 """
 
 import json
 import time
 from bisect import bisect_right
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 from html import escape
 from importlib.resources import files
+from os import PathLike
 from pathlib import Path
 from string import Template
 from textwrap import wrap
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from matplotlib import get_data_path
 from PIL import Image, ImageDraw, ImageFont
 from rich.box import ROUNDED
 from rich.cells import cell_len
-from rich.console import Group
+from rich.console import Console, Group
 from rich.live import Live
 from rich.panel import Panel
 from rich.style import Style
@@ -33,9 +36,9 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from .. import evaluate
-from ..data.tokenizers import BLANK
+from ..data.tokenizers import BLANK, Tokenizer
 from ..errors import lookup
-from ..paradigms import names
+from ..paradigms import Paradigm, names
 from ..terminal import visible
 from .figures import GREY, MARKERS, PALETTE
 
@@ -74,8 +77,11 @@ class Token(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Frame:
-    """One state of a text, and what it took to come so far. It holds only what is new in it, so a
-    run takes memory in proportion to its changes, not to the square of its length."""
+    """One state of a text, and the cost of getting there.
+
+    It holds only what is new in it, so the memory of a run is proportional to its changes, not to
+    the square of its length.
+    """
 
     new: dict[int, Token]
     """position -> the token there, where it differs from that of the frame before"""
@@ -91,8 +97,8 @@ class Frame:
     """the mean of `sure` over the tokens that have one; None where none has"""
 
     @property
-    def tokens(self):
-        """All tokens of the text, a list."""
+    def tokens(self) -> list[Token]:
+        """Return all tokens of the text."""
         frame, tokens = self, {}
         while frame:
             for i, token in frame.new.items():
@@ -103,7 +109,7 @@ class Frame:
 
 @dataclass(frozen=True, eq=False)
 class Run:
-    """How one model wrote one text."""
+    """The states of one text while one model generates it."""
 
     name: str
     kind: str
@@ -116,8 +122,8 @@ class Run:
     frames: tuple[Frame, ...]
 
     @cached_property
-    def signs(self):
-        """Those of SIGNS that its frames show."""
+    def signs(self) -> set[str]:
+        """Return those of SIGNS that its frames show."""
         found = set()
         for i, (symbol, changed, sure) in (item for f in self.frames for item in f.new.items()):
             if self.given[i]:
@@ -132,19 +138,30 @@ class Run:
 
 
 class Moment(NamedTuple):
+    """A time on the clock of the race, and where every run was then."""
+
     at: float
     """on the clock of the race"""
     frames: tuple[Frame, ...]
     """the last that each run has reached by then"""
 
 
-def record(name, model, tokenizer, template, generator, **options):
-    """Let a model write one text that agrees with `template` (L ids, `model.mask_id` where
-    nothing is given), and keep every state: a Run. The options are those of `write`.
+def record(
+    name: str,
+    model: Paradigm,
+    tokenizer: Tokenizer,
+    template: list[int],
+    generator: torch.Generator,
+    **options,
+) -> Run:
+    """Let a model generate one text and keep every state of it, as a Run.
 
-    A causal model's last logits are of the token that comes next, another model's of every token it
-    reads. With `corrections` the logits are those of the last one, though the token may be older.
-    Raises InputError as `write` does.
+    template: L token ids, `model.mask_id` where nothing is given. options: those of `generate`.
+    Raises InputError as `generate` does.
+
+    A causal model's last logits belong to the next token, any other model's to every token it
+    reads. With `corrections` the logits are those of the last correction, though the token may be
+    older.
     """
     canvas, known = model.canvas(template, 1)
     model.sample(1, 1, torch.Generator(model.device), steps=1)  # no run shall pay for waking torch
@@ -193,15 +210,20 @@ def record(name, model, tokenizer, template, generator, **options):
     )
 
 
-def surety(sure):
-    """The mean probability of the tokens that have one; None where none has."""
+def surety(sure: Iterable[float | None]) -> float | None:
+    """Return the mean probability of the tokens that have one, or None if none has."""
     known = [p for p in sure if p is not None]
     return sum(known) / len(known) if known else None
 
 
-def symbols(model, tokenizer, ids, window):
-    """What to show for each of the ids. A blank is a mask where a network that knows masks reads it
-    just now, in `window` (a slice); else it has not been begun."""
+def symbols(
+    model: Paradigm, tokenizer: Tokenizer, ids: Sequence[int], window: slice
+) -> tuple[str, ...]:
+    """Return what to show for each of the ids.
+
+    A token that is not there yet shows as a mask if a network that knows masks reads it just now,
+    in `window`; otherwise as not begun.
+    """
     masks = range(*window.indices(len(ids))) if model.extra_symbols and not model.causal else ()
     return tuple(
         (BLANK if i in masks else UNWRITTEN) if token == model.mask_id else shown(piece)
@@ -209,15 +231,15 @@ def symbols(model, tokenizer, ids, window):
     )
 
 
-def shown(piece):
-    """A token's text with nothing in it that cannot be seen or that a terminal might obey."""
+def shown(piece: str) -> str:
+    """Return a token's text with a sign for everything invisible, or that a terminal might obey."""
     return "".join("↵\n" if c == "\n" else visible(c) for c in piece)
 
 
-def moments(runs, clock="calls"):
-    """Every time at which a run has a new frame, in order: Moments, each with a frame per run.
+def moments(runs: Sequence[Run], clock: str = "calls") -> list[Moment]:
+    """Return a Moment for every time at which a run has a new frame, in order.
 
-    clock: one of CLOCKS. Before its first frame a run stands on that.
+    clock: one of CLOCKS. Before its first frame, a run is represented by that frame.
     """
     lookup("clock", clock, CLOCKS)
     times = [[getattr(frame, clock) for frame in run.frames] for run in runs]
@@ -233,20 +255,25 @@ def moments(runs, clock="calls"):
     ]
 
 
-def signs(runs):
-    """Those of SIGNS that some of the runs show, in their order."""
+def signs(runs: Sequence[Run]) -> list[str]:
+    """Return those of SIGNS that at least one of the runs shows, in their order."""
     return [sign for sign in SIGNS if any(sign in run.signs for run in runs)]
 
 
-def key(runs):
-    """What the signs mean that stand for no text, in a line."""
+def key(runs: Sequence[Run]) -> str:
+    """Return one line that explains the one-character signs among those the runs show."""
     return "   ".join(f"{sign} {SIGNS[sign]}" for sign in signs(runs) if len(sign) == 1)
 
 
-def page(runs, clock="calls", title="Watching text appear", home=None):
-    """The race as HTML that stands alone: no network, no library. It starts on that clock.
+def page(
+    runs: Sequence[Run],
+    clock: str = "calls",
+    title: str = "Watching text appear",
+    home: str | None = None,
+) -> str:
+    """Return the race as one HTML page that needs no network and no library.
 
-    home: the address of the project, for a link back.
+    clock: the one of CLOCKS that it starts with. home: the address of the project, for a link back.
     """
     lookup("clock", clock, CLOCKS)
     race = dict(
@@ -280,13 +307,13 @@ def page(runs, clock="calls", title="Watching text appear", home=None):
     )
 
 
-def final(run):
-    """The text as it is shown in the end."""
+def final(run: Run) -> str:
+    """Return the finished text as it is shown."""
     return run.joiner.join(token.symbol for token in run.frames[-1].tokens)
 
 
-def outline(run):
-    """A run for JSON: of each frame its costs, and only those tokens that differ from the last."""
+def outline(run: Run) -> dict[str, Any]:
+    """Return a run as JSON can hold it: the costs of each frame, and only its new tokens."""
     frames = []
     for frame in run.frames:
         tokens = [
@@ -298,43 +325,45 @@ def outline(run):
     return dict(name=run.name, joiner=run.joiner, given=run.given, frames=frames)
 
 
-def places(runs, clock):
-    """`moments` with the number of each frame in its run: lists [at, number, ...]."""
+def places(runs: Sequence[Run], clock: str) -> list[list]:
+    """Return `moments` with frames as indices into their runs: lists [at, index, ...]."""
     number = {frame: i for run in runs for i, frame in enumerate(run.frames)}
     return [[at, *(number[frame] for frame in frames)] for at, frames in moments(runs, clock)]
 
 
-def still(moments, share):
-    """The last of the moments at or before that share, from 0 to 1, of the time they span."""
+def still(moments: Sequence[Moment], share: float) -> Moment:
+    """Return the last of the moments at or before a share, 0 to 1, of the time they span."""
     first, last = moments[0].at, moments[-1].at
     at = last if share == 1 else first + share * (last - first)
     return moments[bisect_right(moments, at, key=lambda moment: moment.at) - 1]
 
 
-def stills(moments, n):
-    """At most n of the moments, evenly spaced on the clock, the first and the last among them."""
+def stills(moments: Sequence[Moment], n: int) -> list[Moment]:
+    """Return at most n of the moments, evenly spaced on the clock, with the first and the last."""
     chosen = [still(moments, k / (n - 1)) for k in range(n)]
     return [m for m, before in zip(chosen, [None, *chosen], strict=False) if m is not before]
 
 
-def heading(moment, clock):
+def heading(moment: Moment, clock: str) -> str:
+    """Return what the clock says, for a title."""
     at = moment.at if clock == "calls" else f"{moment.at:.3f}"
     return f"{CLOCKS[clock]}: {at}"
 
 
-def costs(frame):
-    """What it has taken to come so far."""
+def costs(frame: Frame) -> str:
+    """Return the calls, positions and seconds up to a frame, in words."""
     counts = (frame.calls, "call"), (frame.positions, "position")
-    said = [f"{n:,} {what}{'s' if n != 1 else ''}" for n, what in counts]
-    return ", ".join([*said, f"{frame.seconds:.3f} s"])
+    words = [f"{n:,} {what}{'s' if n != 1 else ''}" for n, what in counts]
+    return ", ".join([*words, f"{frame.seconds:.3f} s"])
 
 
-def standing(frame):
-    """The same, and how sure the network was."""
+def standing(frame: Frame) -> str:
+    """Return `costs` and the mean probability of the tokens so far, in words."""
     return costs(frame) + ("" if frame.surety is None else f", mean p {frame.surety:.2f}")
 
 
-def title(run, frame):
+def title(run: Run, frame: Frame) -> str:
+    """Return the name of a run, and whether it is finished."""
     return run.name + (", finished" if frame is run.frames[-1] else "")
 
 
@@ -343,29 +372,31 @@ STRONGEST = 0.6  # the share of the hue in the ground under a token that was cer
 GRADES = 32  # of that ground
 
 
-def ground(colour, sure):
-    """The colour under a token."""
+def ground(colour: str, sure: float) -> str:
+    """Return the background "#rrggbb" of a token of probability `sure`, in a model's colour."""
     return mixed(colour, round(GRADES * sure))
 
 
 @cache
-def mixed(colour, grade):
+def mixed(colour: str, grade: int) -> str:
+    """Return the background for one of GRADES: that share of the colour on the paper."""
     share = STRONGEST * grade / GRADES
     pairs = zip(rgb(colour), rgb(PAPER), strict=True)
     return "#" + "".join(f"{round(share * a + (1 - share) * b):02x}" for a, b in pairs)
 
 
-def hue(run):
+def hue(run: Run) -> str:
+    """Return the colour of a run's model."""
     return PALETTE.get(run.kind, GREY)
 
 
-def rgb(colour):
-    """A colour as "#rrggbb" -> three numbers from 0 to 255."""
+def rgb(colour: str) -> tuple[int, ...]:
+    """Return the three numbers, 0 to 255, of a colour "#rrggbb"."""
     return tuple(int(colour[i : i + 2], 16) for i in (1, 3, 5))
 
 
 class Piece(NamedTuple):
-    """Some letters of a line, and how they look."""
+    """A part of a line, and how it looks."""
 
     text: str
     ink: str | None = None
@@ -374,10 +405,10 @@ class Piece(NamedTuple):
     given: bool = False
 
 
-def lines(run, frame, width):
-    """The tokens in lines of at most `width` cells: lists of Pieces.
+def lines(run: Run, frame: Frame, width: int) -> list[list[Piece]]:
+    """Return the tokens as lines of Pieces, each at most `width` cells wide.
 
-    Broken wherever a line is full, so that a token stays where it is while others change.
+    Lines break wherever they are full, so that a token stays in place while others change.
     """
     rows, used = [[]], 0
     for token, given in zip(frame.tokens, run.given, strict=True):
@@ -393,7 +424,8 @@ def lines(run, frame, width):
     return rows
 
 
-def piece(run, frame, token, given, text):
+def piece(run: Run, frame: Frame, token: Token, given: bool, text: str) -> Piece:
+    """Return (a part of) a token as a Piece with the look that its state has."""
     if given:
         return Piece(text, given=True)
     if token.sure is None:
@@ -406,8 +438,8 @@ GLYPHS = {"o": "●", "s": "■", "^": "▲", "D": "◆", "v": "▼", "*": "★"
 SHAPES = {kind: GLYPHS[sign] for kind, sign in MARKERS.items()}
 
 
-def legend(runs):
-    """Lines of Pieces that say what the looks and the signs mean that these runs show."""
+def legend(runs: Sequence[Run]) -> list[list[Piece]]:
+    """Return lines of Pieces that explain the looks and signs that these runs show."""
     looks = {"given": Piece("given", given=True), "noise": Piece("noise", DIM, PAPER)}
     shown = [part for sign in signs(runs) if sign in looks for part in (looks[sign], Piece("   "))]
     return [
@@ -424,8 +456,8 @@ def legend(runs):
     ]
 
 
-def plain(runs, moment, clock="calls", width=80):
-    """A moment as text without any colours, in lines of at most `width` characters."""
+def plain(runs: Sequence[Run], moment: Moment, clock: str = "calls", width: int = 80) -> str:
+    """Return a moment as text without colours, in lines of at most `width` characters."""
     parts = [heading(moment, clock)]
     for run, frame in zip(runs, moment.frames, strict=True):
         parts.append(f"  {title(run, frame)}: {standing(frame)}")
@@ -434,9 +466,11 @@ def plain(runs, moment, clock="calls", width=80):
     return "\n".join(parts)
 
 
-def terminal(runs, moment, clock="calls", width=80):
-    """A moment for a terminal of that width, as rich can print it: a panel for each model, two side
-    by side if there is room, and a legend."""
+def terminal(runs: Sequence[Run], moment: Moment, clock: str = "calls", width: int = 80) -> Group:
+    """Return a moment as something rich can print on a terminal of that width.
+
+    A panel for each model, two side by side if there is room, and a legend.
+    """
     columns = 2 if len(runs) > 1 and width >= 112 else 1
     grid = Table.grid(*[Column(width=width // columns) for _ in range(columns)])
     panels = [
@@ -448,7 +482,8 @@ def terminal(runs, moment, clock="calls", width=80):
     return Group(Text(heading(moment, clock)), grid, *map(painted, legend(runs)), *map(Text, NOTES))
 
 
-def panel(run, frame, width):
+def panel(run: Run, frame: Frame, width: int) -> Panel:
+    """Return the panel of one run, as high as its finished text needs."""
     rows = lines(run, frame, width)
     final = lines(run, run.frames[-1], width)
     rows += [[]] * (len(final) - len(rows))  # so that little moves below it
@@ -465,7 +500,8 @@ def panel(run, frame, width):
     )
 
 
-def painted(row):
+def painted(row: Iterable[Piece]) -> Text:
+    """Return a line of Pieces as a rich Text."""
     text = Text()
     for letters, *look in row:
         text.append(letters, style(*look))
@@ -473,12 +509,13 @@ def painted(row):
 
 
 @cache
-def style(ink, ground, new, given):
+def style(ink: str | None, ground: str | None, new: bool, given: bool) -> Style:
+    """Return the rich Style of a Piece."""
     return Style(color=ink, bgcolor=ground, italic=given, bold=new, underline=new)
 
 
-def play(runs, clock, seconds, console):
-    """Show the race on a rich Console, from its start to its end in that many seconds."""
+def play(runs: Sequence[Run], clock: str, seconds: float, console: Console) -> None:
+    """Play the race on a rich Console from start to end, in that many seconds."""
     race, began, moment = moments(runs, clock), time.monotonic(), None
     with Live(console=console, auto_refresh=False) as live:
         while moment is not race[-1]:
@@ -492,9 +529,18 @@ def play(runs, clock, seconds, console):
 FONT, LEADING, MARGIN = 15, 24, 18  # pixels: the size of the letters, a line, the space around
 
 
-def gif(runs, clock, path, seconds=10, n=80, width=60):
-    """Write the race as a picture that plays for ever, `n` stills in as many seconds, and stands on
-    the last for a while. width: of a text, in letters."""
+def gif(
+    runs: Sequence[Run],
+    clock: str,
+    path: str | PathLike,
+    seconds: float = 10,
+    n: int = 80,
+    width: int = 60,
+) -> None:
+    """Write the race as an animated GIF that plays for ever and rests on its last frame.
+
+    It shows n stills over that many seconds. width: of a text, in characters.
+    """
     race = moments(runs, clock)
     chosen = [still(race, k / (n - 1)) for k in range(n)]
     high = [
@@ -509,8 +555,13 @@ def gif(runs, clock, path, seconds=10, n=80, width=60):
     frames[0].save(path, "GIF", **more)
 
 
-def picture(runs, moment, clock, width, high):
-    """A moment as an Image. width: of a text, in letters; high: how many lines each may need."""
+def picture(
+    runs: Sequence[Run], moment: Moment, clock: str, width: int, high: Sequence[int]
+) -> Image.Image:
+    """Return a moment as an Image.
+
+    width: of a text, in characters. high: the number of lines that each run may need.
+    """
     columns = min(len(runs), 2)
     cell = fonts()[False, False].getlength(" ")
     wide = round(width * cell) + 3 * MARGIN
@@ -536,8 +587,10 @@ def picture(runs, moment, clock, width, high):
     return image
 
 
-def written(canvas, rows, left, top):
-    """Draw rows of Pieces from that corner on."""
+def written(
+    canvas: ImageDraw.ImageDraw, rows: Iterable[Iterable[Piece]], left: int, top: int
+) -> None:
+    """Draw rows of Pieces on a canvas, from that corner on."""
     cell = fonts()[False, False].getlength(" ")  # of all three
     for k, row in enumerate(rows):
         x, y = left, top + k * LEADING
@@ -554,8 +607,8 @@ def written(canvas, rows, left, top):
 
 
 @cache
-def fonts():
-    """(bold, slanted) -> the font, which comes with matplotlib and has all signs used here."""
+def fonts() -> dict[tuple[bool, bool], ImageFont.FreeTypeFont]:
+    """Return (bold, slanted) -> font, which comes with matplotlib and has every sign used here."""
     names = {(False, False): "", (True, False): "-Bold", (False, True): "-Oblique"}
     folder = Path(get_data_path()) / "fonts/ttf"
     return {

@@ -1,15 +1,17 @@
-"""What the buttons of the demo do: one method each, which answers with what the page shows.
+"""The handlers of the demo's buttons: one method each, which returns what the page shows.
 
-Gradio makes an endpoint of most of them, so their arguments are those of the API, of the types that
-`checked` lets pass.
+Gradio makes an endpoint of most of them, so their arguments are those of the API, and their
+annotations are what `checked` lets pass.
 """
 
 import inspect
 import math
+from collections.abc import Callable, Sequence
 from functools import wraps
 from html import escape
+from os import PathLike
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import gradio as gr
 import torch
@@ -18,12 +20,13 @@ from msgspec import Meta
 
 from .. import evaluate
 from ..data import corpora, tokenizers
-from ..data.tokenizers import BLANK, encode_gaps, hide
+from ..data.tokenizers import BLANK, Tokenizer, encode_gaps, hide
 from ..errors import InputError, lookup
 from ..files import typed
-from ..paradigms import PRESETS, names
+from ..paradigms import PRESETS, Paradigm, names
 from ..terminal import harmless
 from ..training import checkpoint
+from ..training.checkpoint import Checkpoint
 from ..training.matching import build_alike
 from ..training.settings import Settings
 from ..training.trainer import train
@@ -39,57 +42,64 @@ LONGEST, MOST_STEPS = 1000, 500  # what a browser can still play
 WINDOWS = 50  # of the validation text, in a measurement here
 WORDS = 100  # of a vocabulary, on the page
 TABLES = MarkdownIt("zero").enable("table")  # and all else, HTML and links too, as it is written
-RANKED = "<p>One of 64 candidates, ranked as wholes: there is no animation of that.</p>"
+RANKED = "<p>Chosen among 64 whole candidates, so there is no animation.</p>"
 BAR = gr.Progress()  # of whichever call it is used in
 
 
-def in_a_sentence(answer):
-    """The function with its InputErrors shown on the page."""
+def in_a_sentence(answer: Callable) -> Callable:
+    """Wrap a handler so that its InputErrors and OSErrors are shown on the page."""
 
     @wraps(answer)
-    def answered(*given, **named):
+    def answered(*given, **named) -> Any:
         try:
             return answer(*given, **named)
         except (InputError, OSError) as error:
-            said = escape(harmless(str(error)), quote=False)
-            raise gr.Error(said, print_exception=False) from error
+            message = escape(harmless(str(error)), quote=False)
+            raise gr.Error(message, print_exception=False) from error
 
     return answered
 
 
 @in_a_sentence
-def checked(answer, sent):
-    """What was sent to a method of Answers, each value as its annotation says."""
+def checked(answer: Callable, sent: Sequence[Any]) -> list:
+    """Return the values sent to a handler, each converted to the type that its annotation says.
+
+    Raises InputError if there are too few or too many, or if one does not fit.
+    """
     takes = {p.name: p.annotation for p in inspect.signature(answer).parameters.values()}
     takes = {name: kind for name, kind in takes.items() if kind in WANTED}
     if len(sent) != len(takes):
         listed = f": {', '.join(takes)}" if takes else ""
-        raise InputError(f"the values sent are {len(sent)}: give {len(takes)}{listed}")
+        raise InputError(f"{len(sent)} values were sent: give {len(takes)}{listed}")
     return [
         typed(whole(value) if kind == Whole else value, kind, name, f"give {WANTED[kind]}")
         for (name, kind), value in zip(takes.items(), sent, strict=True)
     ]
 
 
-def whole(value):
-    """A float without a fraction as the int that it is."""
+def whole(value: Any) -> Any:
+    """Return a float without a fraction as an int, and anything else as it is."""
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
-class Answers:
-    """What the page asks for. Models are read anew for every answer: training may go on."""
+class Handlers:
+    """What the page can ask for. Models are loaded anew for every request: training may go on."""
 
-    def __init__(self, folder, steps):
+    def __init__(self, folder: str | PathLike, steps: int) -> None:
         self.folder, self.steps = Path(folder), steps
 
-    def runs(self):
-        """name -> folder of every run, also one level deeper."""
+    def runs(self) -> dict[str, Path]:
+        """Return name -> folder of every run, also one level deeper."""
         depths = "run.json", "*/run.json", "*/*/run.json"
         found = sorted({path.parent for depth in depths for path in self.folder.glob(depth)})
         short = {path: path.relative_to(self.folder).as_posix() for path in found}
         return {self.folder.name if name == "." else name: path for path, name in short.items()}
 
-    def load(self, name):
+    def load(self, name: str) -> Checkpoint:
+        """Return the checkpoint of a run, by its name or by an unambiguous end of its path.
+
+        Raises InputError if there is none.
+        """
         runs = self.runs()
         if not runs:
             raise InputError(f"there is no trained model in {self.folder}: train one first")
@@ -100,9 +110,11 @@ class Answers:
         saved.model.eval()
         return saved
 
-    def whole(self):
-        """name -> whether it fills gaps by itself, of every run that can be loaded, in the order of
-        PRESETS; and a sentence for each of the others."""
+    def whole(self) -> tuple[dict[str, bool], list[str]]:
+        """Return the runs that can be loaded, and a sentence about each of the others.
+
+        The runs are name -> whether it fills gaps by itself, in the order of PRESETS.
+        """
         models, problems = {}, []
         for name in self.runs():
             try:
@@ -114,18 +126,18 @@ class Answers:
         return {name: model.infills for name, model in ordered}, problems
 
     @in_a_sentence
-    def models(self):
-        """What the page shows of the folder, for `lists` in `app`."""
-        found, said = self.whole()
-        names = list(found)
+    def models(self) -> tuple:
+        """Return what the page shows of the folder: the values of `lists` in `app`."""
+        fills, problems = self.whole()
+        names = list(fills)
         tables = [
             f"<h3>{escape(path.parent.as_posix())}</h3>"
             + TABLES.render(path.read_text(encoding="utf-8", errors="replace"))
             for path in sorted({*self.folder.glob("table.md"), *self.folder.glob("*/table.md")})
         ]
-        filler = next((name for name in names if found[name]), names[0] if names else None)
+        filler = next((name for name in names if fills[name]), names[0] if names else None)
         return (
-            "".join(f"<p>{escape(problem)}</p>" for problem in said),
+            "".join(f"<p>{escape(problem)}</p>" for problem in problems),
             gr.update(visible=not names),
             gr.update(visible=bool(names)),
             gr.update(choices=names, value=names[0] if names else None),
@@ -135,8 +147,8 @@ class Answers:
         )
 
     @in_a_sentence
-    def decodings(self, name: Name):
-        """The ways of writing that a model has, and what it can read."""
+    def decodings(self, name: Name) -> tuple:
+        """Return the decoding strategies that a model has, and what it can read."""
         if not name:
             return gr.update(), ""
         saved = self.load(name)
@@ -144,8 +156,8 @@ class Answers:
         return gr.update(choices=names, value=names[0]), readable(saved.tokenizer)
 
     @in_a_sentence
-    def examples(self, writer: Name, filler: Name, prompt: str, text: str):
-        """A prompt and a text with gaps, of the models' own words, where there is nothing yet."""
+    def examples(self, writer: Name, filler: Name, prompt: str, text: str) -> tuple[str, str]:
+        """Return a prompt and a text with gaps, filled with the models' own words if empty."""
         if writer and not prompt and (saved := self.load(writer)).tokenizer.joiner:
             prompt = saved.tokenizer.decode(own_words(saved)[:2])
         if filler and not text:
@@ -166,12 +178,12 @@ class Answers:
         steps: Whole,
         temperature: Number,
         seed: Whole,
-    ):
-        """The race that is on when the page opens; nothing without models."""
+    ) -> str:
+        """Return the race that runs when the page opens, or nothing if there are no models."""
         return self.compare(models, prompt, length, steps, temperature, seed) if models else ""
 
-    def record(self, name, prompt, length, *options):
-        """The Run of one model that goes on with a prompt; options: those of `sampling`."""
+    def record(self, name: str, prompt: str, length: int | None, *options) -> animation.Run:
+        """Return the Run of one model that continues a prompt. options: those of `sampling`."""
         saved = self.load(name)
         options = sampling(saved.model, *options)
         within("length", length, 1, LONGEST)
@@ -189,7 +201,8 @@ class Answers:
         temperature: Number,
         seed: Whole,
         decoding: Name,
-    ):
+    ) -> tuple[str, str]:
+        """Return a generated text and its animation."""
         run = self.record(model, prompt, length, steps, temperature, seed, decoding)
         return run.text, framed([run], "Watching text appear")
 
@@ -202,16 +215,18 @@ class Answers:
         steps: Whole,
         temperature: Number,
         seed: Whole,
-    ):
+    ) -> str:
+        """Return the animation of all chosen models at the same task."""
         options = prompt, length, steps, temperature, seed
         return framed([self.record(name, *options) for name in chosen(models)], "One task for all")
 
-    def take(self, text: str):
+    def take(self, text: str) -> str:
+        """Return the generated text, for the field of the text to fill."""
         return text
 
     @in_a_sentence
-    def hide(self, model: Name, text: str, selection: tuple[int, int]):
-        """The text with BLANK for every token of the selected part."""
+    def hide(self, model: Name, text: str, selection: tuple[int, int]) -> str:
+        """Return the text with BLANK for every token of the selected part."""
         if selection[0] == selection[1]:
             raise InputError("nothing is selected: mark a part of the text first")
         return hide(self.load(model).tokenizer, text, *in_characters(text, *selection))
@@ -225,7 +240,11 @@ class Answers:
         temperature: Number,
         seed: Whole,
         decoding: Name,
-    ):
+    ) -> tuple[str, str]:
+        """Return the text with its gaps filled, and the animation.
+
+        Raises InputError if nothing is hidden, or if the model cannot fill such gaps.
+        """
         saved = self.load(model)
         paradigm, tokenizer = saved.model, saved.tokenizer
         options = sampling(paradigm, steps, temperature, seed, decoding)
@@ -242,18 +261,22 @@ class Answers:
             return tokenizer.decode(texts[0]), RANKED
         if not paradigm.infills and gaps != list(range(start, len(template))):
             raise InputError(
-                f"{model} writes from left to right and fills one gap only: leave one, or choose a "
+                f"{model} writes from left to right and fills a single gap: leave one, or choose a "
                 f"{names(lambda p: p.infills)} model"
             )
         run = animation.record(model, paradigm, tokenizer, template, **options)
         return run.text, framed([run], "Watching gaps being filled")
 
     @in_a_sentence
-    def measure(self, models: Names, progress=BAR):
-        """The tables of `evaluate`, from WINDOWS windows of the text that each was trained on."""
+    def measure(self, models: Names, progress: gr.Progress = BAR) -> str:
+        """Return the tables of `evaluate` as HTML.
+
+        They are measured on WINDOWS windows of the text that each model was trained on.
+        """
         return TABLES.render(self.tables(models, progress))
 
-    def tables(self, models, progress):
+    def tables(self, models: Names, progress: gr.Progress) -> str:
+        """Return the same tables in Markdown."""
         rows, read = [], []
         for i, name in enumerate(chosen(models)):
             progress((i, len(models)), desc=f"measuring {name}")
@@ -266,12 +289,12 @@ class Answers:
             evaluate.add_differences(taken, data)
         tables = [evaluate.table(rows), evaluate.truth_table(rows)]
         if len({data.corpus.fingerprint for data in read}) > 1:
-            tables.append("These were measured on different texts, so do not compare them.")
+            tables.append("These were measured on different texts and do not compare.")
         return "\n\n".join(filter(None, tables))
 
     @in_a_sentence
-    def train(self, progress=BAR):
-        """Train one of each on the built-in language, unless somebody else just has."""
+    def train(self, progress: gr.Progress = BAR) -> tuple:
+        """Train a tiny model of each kind on the built-in language, if there is no model yet."""
         if self.whole()[0]:
             return self.models()
         corpus = corpora.load("language")
@@ -291,38 +314,41 @@ class Answers:
         return self.models()
 
 
-def chosen(names):
+def chosen(names: Names) -> list[str]:
+    """Return the names. Raises InputError if there are none."""
     if not names:
         raise InputError("no model is chosen: choose one or more")
     return names
 
 
-def within(what, value, least, most):
-    """The value, if it is a number from `least` to `most`; InputError otherwise."""
+def within(what: str, value: float | None, least: int, most: int) -> float:
+    """Return the value. Raises InputError unless it is a number from `least` to `most`."""
     if value is None or not least <= value <= most:
-        said = "empty" if value is None else f"{value:,}"
-        raise InputError(f"{what} is {said}: give a whole number from {least:,} to {most:,}")
+        shown = "empty" if value is None else f"{value:,}"
+        raise InputError(f"{what} is {shown}: give a whole number from {least:,} to {most:,}")
     return value
 
 
-def apart(tokenizer, text):
-    """InputError for a gap that is part of a word, where all of a word is a token."""
+def apart(tokenizer: Tokenizer, text: str) -> None:
+    """Raise InputError for a gap within a word, if the tokens are whole words."""
     for word in text.split(tokenizer.joiner) if tokenizer.joiner else ():
         if BLANK in word and word != BLANK:
             spaced = f" {BLANK} ".join(word.split(BLANK)).strip()
-            raise InputError(f"{BLANK} stands for a word: put spaces around it, as in {spaced!r}")
+            raise InputError(
+                f"{BLANK} stands for a whole word: put spaces around it, as in {spaced!r}"
+            )
 
 
-def own_words(saved):
-    """The ids of a short text that the model writes, without empty words."""
+def own_words(saved: Checkpoint) -> list[int]:
+    """Return the ids of a short text that the model generates, without empty words."""
     length = min(16, saved.config["recipe"]["block_size"])
     ids = saved.model.sample(1, length, torch.Generator().manual_seed(0), steps=32)[0].tolist()
     pieces = saved.tokenizer.pieces(ids)
     return [i for i, piece in zip(ids, pieces, strict=True) if piece and BLANK not in piece]
 
 
-def readable(tokenizer):
-    """What the model can read, as HTML."""
+def readable(tokenizer: Tokenizer) -> str:
+    """Return what the model can read, as HTML."""
     if tokenizer.kind not in ("char", "word"):
         return "<p>This model can read any text.</p>"
     what = "words" if tokenizer.joiner else "characters"
@@ -334,16 +360,26 @@ def readable(tokenizer):
     )
 
 
-def decodings(model):
-    """Those of the model that leave the temperature to the page."""
+def decodings(model: Paradigm) -> dict[str, Any]:
+    """Return the model's decoding strategies that leave the temperature to the page."""
     return {name: o for name, o in model.decodings.items() if "temperature" not in o}
 
 
-def sampling(model, steps, temperature, seed, decoding=""):
-    """The options of `write`. decoding: one of `decodings`, or "" for the model's own."""
+def sampling(
+    model: Paradigm,
+    steps: int | None,
+    temperature: float | None,
+    seed: int | None,
+    decoding: str | None = "",
+) -> dict[str, Any]:
+    """Return the options of `generate`.
+
+    decoding: one of `decodings`, or "" for the model's default. Raises InputError for a value out
+    of range.
+    """
     if temperature is None or not 0 <= temperature < math.inf:
-        said = "empty" if temperature is None else temperature
-        raise InputError(f"temperature is {said}: give 0 (most probable token) or more")
+        shown = "empty" if temperature is None else temperature
+        raise InputError(f"temperature is {shown}: give 0 (most probable token) or more")
     return dict(
         generator=torch.Generator().manual_seed(within("seed", seed, 0, 2**53)),
         steps=within("steps", steps, 1, MOST_STEPS),
@@ -352,14 +388,17 @@ def sampling(model, steps, temperature, seed, decoding=""):
     )
 
 
-def in_characters(text, *places):
-    """Places in the text as a browser counts them, in units of UTF-16, as Python counts them."""
+def in_characters(text: str, *places) -> list[int]:
+    """Return places in the text counted in characters, as Python does.
+
+    places: the same in units of UTF-16, as a browser counts.
+    """
     units = text.encode("utf-16-le", "surrogatepass")
     return [len(units[: 2 * place].decode("utf-16-le", "surrogatepass")) for place in places]
 
 
-def framed(runs, title):
-    """The animation in a frame of its own, which can reach nothing of the page around it."""
+def framed(runs: Sequence[animation.Run], title: str) -> str:
+    """Return the animation in an iframe, which can reach nothing of the page around it."""
     page = escape(animation.page(runs, "calls", title))
     look = f'title="{title}" style="--texts: {len(runs)}"'
     return f'<iframe {look} sandbox="allow-scripts" srcdoc="{page}"></iframe>'

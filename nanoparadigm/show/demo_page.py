@@ -1,7 +1,7 @@
-"""The demo: a page on which the trained models in a folder write, fill gaps, and race.
+"""The demo: a page on which the trained models in a folder generate text, fill gaps, and race.
 
-It is made with Gradio, an optional extra, so only the command `nanoparadigm demo` imports this
-file. The page is served to this machine alone and takes nothing from the network. Its buttons are
+It is built with Gradio, an optional extra, so only the command `nanoparadigm demo` imports this
+file. The page is served to this machine alone and loads nothing from the network. Its buttons are
 also endpoints, /write, /fill, /compare, /measure and /train, which `gradio_client` can call.
 
 Any other page that is open in the browser can send requests here too. `Door` lets in only what the
@@ -10,23 +10,26 @@ page itself and a program on this machine would send, and `Page` only values of 
 
 import re
 from html import escape
+from os import PathLike
+from typing import Any
 
 import gradio as gr
 from starlette.datastructures import Headers
 from starlette.middleware import Middleware
 from starlette.responses import PlainTextResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ..data.tokenizers import BLANK
 from ..errors import InputError
 from ..paradigms import names
-from .demo_handlers import WINDOWS, Answers, checked
+from .demo_handlers import WINDOWS, Handlers, checked
 
 HEAD = "# nanoParadigm\nFour ways a machine can model language, at work on this machine."
 FILL = f"""
 Mark a part of the text and hide it, or write {BLANK} yourself: each {BLANK} stands for one token (a
-character, a word or a byte pair) to be written anew. All else stays as it is.
+character, a word or a byte pair) to be generated. Everything else stays as it is.
 {names(lambda p: p.infills, "and")} fill any gaps. {names(lambda p: not p.infills, "and")} cannot
-see what comes after a gap: they fill one, by writing 64 candidates and drawing one of them in
+see what comes after a gap: they fill a single one, by generating 64 candidates and drawing one in
 proportion to how probable it makes the rest.
 """
 RULER = "Bits per character: `=` is exact, `<=` an upper bound, ± one standard error."
@@ -64,43 +67,51 @@ ROUTES = re.compile(
 
 
 class Door:
-    """ASGI middleware that refuses what neither the page nor a program on this machine asks for:
-    another host, a name that was bent to point here; another origin, which is a page of somebody
-    else; any route but ROUTES."""
+    """ASGI middleware that refuses requests that neither the page nor a local program would send.
 
-    def __init__(self, app):
+    It refuses another host, which is a name made to point at this machine; another origin, which is
+    somebody else's page; and any route but ROUTES.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
         self.app = app
 
-    async def __call__(self, scope, receive, send):
-        said = refusal(scope) if scope["type"] != "lifespan" else None
-        app = PlainTextResponse(said, status_code=403) if said else self.app
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a refused request with status 403, and pass any other on."""
+        problem = refusal(scope) if scope["type"] != "lifespan" else None
+        app = PlainTextResponse(problem, status_code=403) if problem else self.app
         await app(scope, receive, send)
 
 
-def refusal(scope):
-    """Why a request is not let in, or None."""
+def refusal(scope: Scope) -> str | None:
+    """Return why a request is refused, or None if it is let in."""
     headers = Headers(scope=scope)
     host, origin = headers.get("host", ""), headers.get("origin")
     if re.sub(r":\d+$", "", host) not in HOSTS:
-        return "this page is for its own machine alone: open it as 127.0.0.1 or localhost"
+        return "this page can be opened on its own machine only: open it as 127.0.0.1 or localhost"
     if origin not in (None, f"http://{host}"):
-        return "another page may not use this one"
+        return "other pages may not use this one: open it directly"
     if not ROUTES.fullmatch(scope["path"].removesuffix("/") or "/"):
-        return "the demo has nothing here"
+        return "the demo has no such address: open / for the page"
     return None
 
 
 class Page(gr.Blocks):
-    async def preprocess_data(self, block_fn, inputs, *_, **__):
-        """What was sent to an answer, checked. Gradio instead would convert what it can, fail at
-        the rest, and copy the files and fetch the addresses that a value may name."""
+    """The page of the demo, which checks what is sent to its endpoints."""
+
+    async def preprocess_data(self, block_fn: Any, inputs: list, *_, **__) -> list:
+        """Return the values sent to an endpoint, checked.
+
+        Gradio would instead convert what it can, fail at the rest, and copy the files and fetch the
+        addresses that a value may name.
+        """
         return checked(block_fn.fn, inputs)
 
 
-def start(folder, port, steps=500):
-    """Serve `app` on the loopback, until `close` is called on what is returned.
+def start(folder: str | PathLike, port: int, steps: int = 500) -> gr.Blocks:
+    """Serve `app` on the loopback interface until `close` is called on what is returned.
 
-    port: 0 for a free one. Raises InputError for a port that cannot be had.
+    port: 0 for a free one. steps: see `app`. Raises InputError if the port cannot be had.
     """
     page = app(folder, steps)
     try:
@@ -119,14 +130,17 @@ def start(folder, port, steps=500):
         )
     except (OSError, OverflowError) as error:
         raise InputError(
-            f"port {port} cannot be had: give another with `port`, or 0 for a free one"
+            f"port {port} cannot be used: give another with `port`, or 0 for a free one"
         ) from error
     return page
 
 
-def app(folder="runs", steps=500):
-    """The page, as gradio.Blocks. steps: of the training that it offers where there is no model."""
-    answers = Answers(folder, steps)
+def app(folder: str | PathLike = "runs", steps: int = 500) -> gr.Blocks:
+    """Return the page.
+
+    folder: where the runs are. steps: of the training that it offers if there is no model yet.
+    """
+    handlers = Handlers(folder, steps)
     with Page(title="nanoParadigm", analytics_enabled=False) as page:
         gr.Markdown(HEAD)
         notice = gr.HTML()
@@ -174,37 +188,42 @@ def app(folder="runs", steps=500):
         selection = gr.JSON(visible=False)
         lists = [notice, offer, tabs, writer, filler, racers, numbers]
         silent = dict(api_visibility="private", show_progress="hidden")
-        opened = page.load(answers.models, None, lists, **silent)
-        trained = begin.click(answers.train, None, lists, api_name="train", show_progress_on=bar)
+        opened = page.load(handlers.models, None, lists, **silent)
+        trained = begin.click(handlers.train, None, lists, api_name="train", show_progress_on=bar)
         given = [racers, *compare_task, *compare_how]
-        compare.click(answers.compare, given, racing, api_name="compare")
+        compare.click(handlers.compare, given, racing, api_name="compare")
         for ready in opened, trained:
-            ready.success(answers.opening, given, racing, api_visibility="private")
+            ready.success(handlers.opening, given, racing, api_visibility="private")
             examples = [writer, filler, prompt, text], [prompt, text]
-            ready.success(answers.examples, *examples, **silent)
-        writer.change(answers.decodings, writer, [decoding, words], **silent)
-        filler.change(answers.decodings, filler, [fill_decoding, fill_words], **silent)
+            ready.success(handlers.examples, *examples, **silent)
+        writer.change(handlers.decodings, writer, [decoding, words], **silent)
+        filler.change(handlers.decodings, filler, [fill_decoding, fill_words], **silent)
         given = [writer, prompt, length, *how, decoding]
-        write.click(answers.write, given, [written, writing], api_name="write")
-        take.click(answers.take, written, text, **silent)
-        hide.click(answers.hide, [filler, text, selection], text, js=SELECTION, **silent)
+        write.click(handlers.write, given, [written, writing], api_name="write")
+        take.click(handlers.take, written, text, **silent)
+        hide.click(handlers.hide, [filler, text, selection], text, js=SELECTION, **silent)
         given = [filler, text, *fill_how, fill_decoding]
-        fill.click(answers.fill, given, [filled, filling], api_name="fill")
-        measure.click(answers.measure, racers, numbers, api_name="measure")
+        fill.click(handlers.fill, given, [filled, filling], api_name="fill")
+        measure.click(handlers.measure, racers, numbers, api_name="measure")
     return page
 
 
-def one_of(label, **options):
-    """A list that is filled later. `lookup` checks what is sent, and says it better than Gradio."""
+def one_of(label: str, **options) -> gr.Dropdown:
+    """Return a dropdown that is filled later.
+
+    It accepts any value: `lookup` checks it, and gives a better message than Gradio.
+    """
     return gr.Dropdown(label=label, allow_custom_value=True, **options)
 
 
-def task():
+def task() -> tuple[gr.Textbox, gr.Number]:
+    """Return the fields for the prompt and for the length."""
     prompt = gr.Textbox("", label="prompt", info="what the text begins with")
     return prompt, number("length", 32, "tokens, the prompt's included")
 
 
-def knobs():
+def knobs() -> tuple[gr.Number, gr.Number, gr.Number]:
+    """Return the fields for steps, temperature and seed."""
     with gr.Row():
         return (
             number("steps", 32, f"of {names(lambda p: not p.causal, 'and')}"),
@@ -213,6 +232,7 @@ def knobs():
         )
 
 
-def number(label, value, info, precision=0, **options):
+def number(label: str, value: float, info: str, precision: int | None = 0, **options) -> gr.Number:
+    """Return a field for a number, whole unless `precision` is None."""
     options |= dict(label=label, info=info, precision=precision, min_width=110)
     return gr.Number(value, **options)

@@ -1,14 +1,17 @@
 """Figures and views. One palette, safe for colour-blind eyes and for a dark page.
 
-A view is a piece of HTML that needs no kernel, no network and no library: it is the same in a
-notebook and on the published page. Its frames are computed beforehand, and a slider, which the
-keyboard moves too, shows one of them. Nothing moves by itself. With a kernel `explore` can do more:
-there it also draws what lies between the frames.
+A view is a piece of HTML that needs no kernel, no network and no library: it looks the same in a
+notebook and on the published page. Its frames are computed in advance, and a slider, which the
+keyboard moves too, shows one of them. Nothing moves by itself. With a kernel, `explore` can do
+more: it also draws what lies between the frames.
 """
 
 import math
 from bisect import bisect_right
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from html import escape
+from os import PathLike
+from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -26,13 +29,20 @@ WIDGET = "application/vnd.jupyter.widget-view+json"
 AXES = "tokens", "seconds", "val", "val_se"
 
 
-def learning_curves(logs, floors, nats_per_bit, title=""):
-    """Bits per character on the validation split against tokens read and seconds of training.
+def learning_curves(
+    logs: Mapping[str, Sequence[dict]],
+    reference_levels: Mapping[str, float],
+    nats_per_bit: float,
+    title: str = "",
+) -> Figure:
+    """Plot bits per character on the validation split against tokens read and seconds of training.
 
-    logs: name -> the records of a run. floors: label -> nats per token, drawn as level lines. What
-    is nan is left out.
+    logs: name -> the records of a run. reference_levels: label -> nats per token, drawn as level
+    lines. What is nan is left out.
     """
-    floors = {label: nats for label, nats in floors.items() if not math.isnan(nats)}
+    reference_levels = {
+        label: nats for label, nats in reference_levels.items() if not math.isnan(nats)
+    }
     figure = Figure(figsize=(10, 4.5), layout="constrained")
     panels = figure.subplots(1, 2, sharey=True)
     for name, records in logs.items():
@@ -46,8 +56,8 @@ def learning_curves(logs, floors, nats_per_bit, title=""):
     panels[0].set_ylabel("bits per character")
     panels[1].set_xlabel("seconds of training")
     for axes in panels:
-        for i, (label, nats) in enumerate(floors.items()):
-            last = i == len(floors) - 1
+        for i, (label, nats) in enumerate(reference_levels.items()):
+            last = i == len(reference_levels) - 1
             axes.axhline(nats / nats_per_bit, color=GREY, lw=1.5, ls="-" if last else ":")
             if axes is panels[1]:
                 place = dict(x=1.01, y=nats / nats_per_bit, transform=axes.get_yaxis_transform())
@@ -59,8 +69,8 @@ def learning_curves(logs, floors, nats_per_bit, title=""):
     return figure
 
 
-def save(path, draw, *given):
-    """Write the figure that `draw` makes of what is given; OSError where it cannot be drawn."""
+def save(path: str | PathLike, draw: Callable[..., Figure], *given) -> None:
+    """Save the figure that draw(*given) returns. Raises OSError if it cannot be drawn or saved."""
     try:
         draw(*given).savefig(path, dpi=150)
     except Exception as error:  # of matplotlib, any: what the figure shows has been said
@@ -68,19 +78,19 @@ def save(path, draw, *given):
 
 
 class View:
-    """HTML for a notebook or a page; elsewhere a sentence that says what it shows.
+    """HTML for a notebook or a page, and elsewhere a sentence that says what it shows.
 
-    live: None, or a function without arguments that makes a widget. Jupyter prefers it to the HTML
-    as long as there is a kernel; book/chapters.py keeps only the HTML.
+    live: None, or a function without arguments that makes a widget. Jupyter prefers the widget to
+    the HTML as long as there is a kernel; book/chapters.py keeps only the HTML.
     """
 
-    def __init__(self, html, says, live=None):
+    def __init__(self, html: str, says: str, live: Callable[[], Any] | None = None) -> None:
         self.html, self.says, self.live = html, says, live
 
-    def _repr_html_(self):
+    def _repr_html_(self) -> str:
         return self.html
 
-    def _repr_mimebundle_(self, include=None, exclude=None):
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
         try:
             widget = self.live and self.live()
         except ImportError:  # without ipywidgets there is still the HTML
@@ -89,13 +99,15 @@ class View:
             return {}
         return {WIDGET: {"version_major": 2, "version_minor": 0, "model_id": widget.model_id}}
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return self.says
 
 
-def heat(tokens, values, highest=1.0):
-    """Tokens as HTML, each on a ground that is the stronger the higher its value, which it tells
-    when pointed at. values: from 0 to `highest`, or None for no ground."""
+def heat(tokens: Iterable[str], values: Iterable[float | None], highest: float = 1.0) -> str:
+    """Return tokens as HTML, the background of each stronger the higher its value.
+
+    values: from 0 to `highest`, or None for no background; a tooltip shows the number.
+    """
     spans = []
     for token, value in zip(tokens, values, strict=True):
         if value is None:
@@ -117,10 +129,11 @@ SLIDE = (
 )
 
 
-def slider(frames, labels, title, ground=""):
-    """A View of HTML frames, one at a time, under a slider: arrow keys, Home and End move it.
+def slider(frames: Sequence[str], labels: Sequence[str], title: str, ground: str = "") -> View:
+    """Return a View that shows one of several HTML frames under a slider.
 
-    ground: HTML on which the frames lie, for what they have in common."""
+    Arrow keys, Home and End move it. ground: HTML under all frames, for what they have in common.
+    """
     first = escape(labels[0])
     block = ' style="display:block"' if ground else ""
     place = ";position:absolute;inset:0" if ground else ""
@@ -144,13 +157,19 @@ def slider(frames, labels, title, ground=""):
     return View(html, f"{title}: {len(frames)} frames, from {labels[0]} to {labels[-1]}")
 
 
-def explore(draw, values, title, label=str):
-    """A View of draw(value), which is HTML, for each of some growing numbers; label(value) says it.
+def explore(
+    draw: Callable[[float], str],
+    values: Sequence[float],
+    title: str,
+    label: Callable[[float], str] = str,
+) -> View:
+    """Return a View of draw(value), which is HTML, for each of some increasing numbers.
 
-    In a live kernel with ipywidgets the slider stops between the values as well, and draws anew:
-    what `draw` looks up must then still be what it was."""
+    label(value) describes it. In a live kernel with ipywidgets the slider also stops between the
+    values and draws anew, so whatever `draw` looks up must then still be what it was.
+    """
 
-    def live():
+    def live() -> Any:
         import ipywidgets
 
         whole = all(isinstance(value, int) for value in values)
@@ -159,15 +178,15 @@ def explore(draw, values, title, label=str):
         span = dict(value=values[0], min=values[0], max=values[-1], step=step)
         moved = kind(**span, readout=False, layout=ipywidgets.Layout(width="60%"))
         moved.tooltip = title
-        said, shown = ipywidgets.Label(), ipywidgets.HTML()
+        caption, shown = ipywidgets.Label(), ipywidgets.HTML()
 
-        def move(_=None):
-            said.value = label(moved.value)
+        def move(_: Any = None) -> None:
+            caption.value = label(moved.value)
             shown.value = f'<div style="font-family:monospace">{draw(moved.value)}</div>'
 
         moved.observe(move, "value")
         move()
-        top = ipywidgets.HBox([moved, said])
+        top = ipywidgets.HBox([moved, caption])
         return ipywidgets.VBox([ipywidgets.Label(title), top, shown])
 
     view = slider([draw(value) for value in values], [label(value) for value in values], title)
@@ -177,25 +196,35 @@ def explore(draw, values, title, label=str):
 WIDTH, LEFT, RIGHT, TOP, BOTTOM = 640, 48, 520, 52, 312  # of the plot that `follow` draws
 
 
-def svg(inside, more):
-    """Drawn parts, on the canvas of `follow`."""
+def svg(inside: Iterable[str], more: str) -> str:
+    """Return drawn parts on the canvas of `follow`."""
     box = f'viewBox="0 0 {WIDTH} 352" style="display:block;max-width:{WIDTH}px"'
     return f'<svg {box} font-size="12" fill="currentColor" {more}>{"".join(inside)}</svg>'
 
 
-def written(u, v, words, anchor="middle", more=""):
+def written(u: float, v: float, words: str, anchor: str = "middle", more: str = "") -> str:
+    """Return words at a place of that canvas."""
     return f'<text x="{u:.0f}" y="{v:.0f}" text-anchor="{anchor}"{more}>{escape(words)}</text>'
 
 
-def number(u):
+def number(u: float) -> str:
+    """Return a number as a label: whole and with commas from 1000 on."""
     return f"{u:,.0f}" if abs(u) >= 1000 else f"{u:g}"
 
 
-def follow(curves, title, x="", y="", levels=None, digits=2):
-    """A View of at most six curves, each with a point that a slider leads along it.
+def follow(
+    curves: Mapping[str, Sequence[tuple[float, float]]],
+    title: str,
+    x: str = "",
+    y: str = "",
+    levels: Mapping[str, float] | None = None,
+    digits: int = 2,
+) -> View:
+    """Return a View of at most six curves, each with a point that a slider leads along it.
 
     curves: name -> [(x, y), ...] from left to right. levels: label -> y, drawn as level lines.
-    Where a curve has no point for a place of the slider, its last one before stays."""
+    Where a curve has no point at a place of the slider, its last one before stays.
+    """
     levels = levels or {}
     places = sorted({u for curve in curves.values() for u, _ in curve})
     values = [v for curve in curves.values() for _, v in curve] + list(levels.values())
@@ -203,10 +232,10 @@ def follow(curves, title, x="", y="", levels=None, digits=2):
     spare = [c for c in COLOURS if c not in {PALETTE.get(name) for name in curves}]
     paint = {name: PALETTE.get(name) or spare.pop(0) for name in curves}
 
-    def across(u):
+    def across(u: float) -> float:
         return LEFT + (RIGHT - LEFT) * (u - first) / ((last - first) or 1)
 
-    def up(v):
+    def up(v: float) -> float:
         return BOTTOM - (BOTTOM - TOP) * (v - low) / ((high - low) or 1)
 
     still = [
@@ -243,8 +272,8 @@ def follow(curves, title, x="", y="", levels=None, digits=2):
             for name, (u, v) in now.items()
         ]
         frames.append(svg(dots, 'aria-hidden="true"'))
-        said = ", ".join(f"{name} {v:.{digits}f}" for name, (_, v) in now.items())
-        labels.append(f"{x} {number(place)}: {said}")
+        heights = ", ".join(f"{name} {v:.{digits}f}" for name, (_, v) in now.items())
+        labels.append(f"{x} {number(place)}: {heights}")
     lines = [f"{label} at {v:.{digits}f}" for label, v in levels.items()]
     says = f"{y} against {x}: {', '.join([*curves, *lines])}"
     return slider(frames, labels, title, svg(still, f'role="img" aria-label="{escape(says)}"'))

@@ -1,20 +1,23 @@
-"""What two models differ in, asked of the living code: none of them is known by its name here.
+"""How two models differ, asked of the living code: this file knows none of them by name.
 
 Each is built small, with no weight left at zero, and watched: what its network is given, which
-positions move a prediction, where the objective pulls and towards what, how a text comes to be.
-How much of the code they share: `shared_code.py`.
+positions affect a prediction, which logits the objective pulls up, how a text comes to be.
+`shared_code.py` says how much of the code they share.
 """
 
 import inspect
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
+from torch import Generator, Tensor, nn
 
 from ..errors import InputError
 from ..evaluate.cost import counting
 from ..evaluate.tables import markdown
-from ..paradigms import build
+from ..paradigms import Paradigm, build
 
 V, L, STEPS, TEXTS = 11, 16, 8, 256  # symbols, tokens in a text, steps of writing, texts watched
 SIZES = dict(n_layer=2, n_head=2, n_embd=16, block_size=L, d_state=4)
@@ -23,23 +26,26 @@ ROUNDING = 1e-9
 
 @dataclass(frozen=True)
 class Row:
+    """A question, and what each of two models answers."""
+
     question: str
     answers: tuple[str, str]
     where: str
     """the code that was asked, file: name"""
 
 
-def ask(one, other, network=None):
-    """A Row for each question, answered by two of PRESETS, on their own networks or on another.
+def ask(one: str, other: str, network: str | None = None) -> list[Row]:
+    """Return a Row for each question, answered by two of PRESETS.
 
-    Raises InputError for an unknown name, and for a network that does not fit.
+    network: another than their own, for both. Raises InputError for an unknown name, and for a
+    network that does not fit.
     """
     pairs = zip(answers(one, network).items(), answers(other, network).values(), strict=True)
     return [Row(q, (a, b), where(here, there)) for (q, (a, here)), (b, there) in pairs]
 
 
-def table(one, other, network=None):
-    """The rows of `ask` in Markdown: what differs, then what is the same in both."""
+def table(one: str, other: str, network: str | None = None) -> str:
+    """Return the rows of `ask` in Markdown: what differs, then what is the same in both."""
     rows = ask(one, other, network)
     differs = [[r.question, *r.answers, r.where] for r in rows if len({*r.answers}) == 2]
     same = [[r.question, r.answers[0], r.where] for r in rows if len({*r.answers}) == 1]
@@ -48,9 +54,9 @@ def table(one, other, network=None):
     return "\n".join(markdown(head, lines, texts=True) for head, lines in both if lines)
 
 
-def answers(name, network=None):
-    """question -> its answer for one of PRESETS, and the class or function that was asked."""
-    model, generator = awake(name, network), torch.Generator().manual_seed(1)
+def answers(name: str, network: str | None = None) -> dict[str, tuple[str, Any]]:
+    """Return question -> (answer, the class or function that was asked), for one of PRESETS."""
+    model, generator = random_model(name, network), torch.Generator().manual_seed(1)
     kind, net = type(model), type(model.net)
     sampler = written(next(iter(kind.samplers.values())))
     x = torch.randint(V, (TEXTS, L), generator=generator)
@@ -82,8 +88,11 @@ def answers(name, network=None):
     }
 
 
-def awake(name, network):
-    """A small model none of whose weights is zero: a fresh one passes its input on unchanged."""
+def random_model(name: str, network: str | None) -> Paradigm:
+    """Return a small model none of whose weights is zero.
+
+    A fresh one has layers that are zero and pass their input on unchanged.
+    """
     model = build(name, V, network=network, **SIZES).double().eval()
     generator = torch.Generator().manual_seed(0)
     with torch.no_grad():
@@ -92,12 +101,14 @@ def awake(name, network):
     return model
 
 
-def pulls(model, objective):
-    """What the network is given (B, L), and how the objective pulls at its logits (B, L, V), one
-    call after another."""
+def pulls(model: Paradigm, objective: Callable[[], Tensor]) -> tuple[Tensor, Tensor]:
+    """Return what the network is given (B, L), and the pull of the objective at its logits.
+
+    The pull (B, L, V) is the negative gradient. Several calls stand one below the other.
+    """
     noted = []
 
-    def note(net, inputs, logits):
+    def note(net: nn.Module, inputs: tuple, logits: Tensor) -> None:
         logits.retain_grad()
         noted.append((inputs[0], logits))
 
@@ -108,18 +119,20 @@ def pulls(model, objective):
     return torch.cat(z), -torch.cat([each.grad for each in logits])[..., :V]
 
 
-def logits(net, z, noise_level):
+def logits(net: nn.Module, z: Tensor, noise_level: float) -> Tensor:
+    """Return the logits of a network for z (B, L) at one noise level, without gradients."""
     with torch.no_grad():
         return net(z, torch.full((len(z),), noise_level, dtype=torch.float64))
 
 
-def vocabulary(z):
+def vocabulary(z: Tensor) -> str:
+    """Say which symbols the network reads."""
     at = (z == V).any(0).nonzero().flatten().tolist()
     return f"V and a {'start' if at == [0] else 'mask'} symbol" if at else "V"
 
 
-def attention(net):
-    """Which positions j of the text move the logits at i."""
+def attention(net: nn.Module) -> str:
+    """Say which positions j of the text move the logits at i."""
     z = torch.zeros(L + 1, L, dtype=torch.long)
     z[range(L), range(L)] = 1  # in each text one other token, in the last none
     said = logits(net, z, 0.5)
@@ -131,17 +144,19 @@ def attention(net):
     return "every position" if sees.all() else f"{percent(sees)} of the positions"
 
 
-def told(net, z):
+def told(net: nn.Module, z: Tensor) -> str:
+    """Say whether the logits depend on the noise level."""
     change = logits(net, z, 0.2) - logits(net, z, 0.8)
     return "yes" if change.abs().max() > ROUNDING else "no"
 
 
-def moved(a, x):
-    """How many positions further right a (B, L) shows the text x (B, L)."""
+def moved(a: Tensor, x: Tensor) -> int:
+    """Return how many positions further right a (B, L) shows the text x (B, L): -1, 0 or 1."""
     return max((0, 1, -1), key=lambda s: (a.roll(-s, 1) == x).double().mean())
 
 
-def given(z, x):
+def given(z: Tensor, x: Tensor) -> str:
+    """Say what the network is given of the text x (B, L) in training."""
     s = moved(z, x)
     masked, wrong = z == V, z != x.roll(s, 1)
     if s:
@@ -152,22 +167,23 @@ def given(z, x):
     return "the text"
 
 
-def target(z, pull, x):
-    """The token that the objective pulls up, as seen from the one given at that position."""
+def target(z: Tensor, pull: Tensor, x: Tensor) -> str:
+    """Say which token the objective pulls up, seen from the one given at that position."""
     token = torch.where(pull.any(-1), pull.argmax(-1), V)
     ahead = moved(z, x) - moved(token, x)
     return {0: "the token in its place", 1: "the next token"}.get(ahead, f"the token {ahead} ahead")
 
 
-def paying(z, pull):
+def paying(z: Tensor, pull: Tensor) -> str:
+    """Say which positions contribute to the objective, and how many."""
     pays = pull.any(-1)
     if pays.all():
         return "all"
     return f"{'the masked' if (pays == (z == V)).all() else 'some'}, {percent(pays)}"
 
 
-def order(states):
-    """From the states (T, B, L) of a trajectory."""
+def order(states: Tensor) -> str:
+    """Say how a text comes to be, from the states (T, B, L) of a trajectory."""
     changed = (states[1:] != states[:-1]).double()
     at_once, times = changed.sum(-1), changed.sum(0)
     many = "one" if (at_once == 1).all() else f"{at_once.mean():.1f}"
@@ -179,7 +195,8 @@ def order(states):
     return f"{many} at a time, {way}, each {often}"
 
 
-def gap(model, x, generator):
+def gap(model: Paradigm, x: Tensor, generator: Generator) -> str:
+    """Say how the model fills a gap."""
     try:
         next(model.trajectory(x, torch.arange(L).expand_as(x) % 4 != 1, generator))
     except InputError:
@@ -187,23 +204,27 @@ def gap(model, x, generator):
     return "with both sides in view"
 
 
-def reach(net):
+def reach(net: nn.Module) -> str:
+    """Say how long a text the network can read."""
     return "a text of any length" if getattr(net, "max_length", None) is None else "its block"
 
 
-def percent(share):
+def percent(share: Tensor) -> str:
+    """Return the share of true values as a percentage."""
     return f"{100 * share.double().mean():.0f} %"
 
 
-def written(kind):
-    """Return the class, or the first it inherits from, that stands in a file: a sampler of block
-    diffusion is made by `type`."""
+def written(kind: type) -> type:
+    """Return the class, or the first it inherits from, that stands in a file.
+
+    A sampler of block diffusion is made by `type` and stands in none.
+    """
     files = {k: Path(inspect.getsourcefile(k)).read_text("utf-8") for k in kind.__mro__[:-1]}
     return next(k for k, text in files.items() if f"class {k.__name__}" in text)
 
 
-def where(*things):
-    """Classes or functions as "file: name", the name once if it is the same."""
+def where(*things) -> str:
+    """Return classes or functions as "file: name", a name that both share only once."""
     files = {}
     for thing in things:
         path = Path(inspect.getsourcefile(thing))

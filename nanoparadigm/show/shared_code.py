@@ -1,14 +1,17 @@
 """How much code two models have in common: the lines that run for both, or for one alone.
 
-Both are taken through the same programme while Python tells of every line that it runs. What runs
-for one alone is what there is to read to know the difference.
+Both go through the same programme while Python reports every line that it runs. The lines that run
+for one alone are what there is to read to know the difference.
 """
 
 import ast
 import sys
 from collections import Counter
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
+from types import FrameType
+from typing import Any
 
 import torch
 
@@ -23,26 +26,29 @@ PACKAGE = Path(__file__).parents[1]
 L = 16  # tokens in a text
 
 
-def table(one, other, network=None):
-    """The share of the lines that two of PRESETS have in common, and in Markdown, file by file, how
-    many run for one alone. `network`: another than their own, for both."""
+def table(one: str, other: str, network: str | None = None) -> str:
+    """Return the share of lines that two of PRESETS have in common, and a table in Markdown.
+
+    The table says, file by file, how many lines run for one alone. network: another than their own,
+    for both.
+    """
     ours, theirs = lines_run(one, network), lines_run(other, network)
     alone = [Counter(file for file, _ in lines) for lines in (ours - theirs, theirs - ours)]
     both, all_lines = len(ours & theirs), len(ours | theirs)
-    said = (
+    sentence = (
         f"Of the {all_lines} lines of code that run to build, train and measure one or the other, "
         f"to write and to fill a gap, {100 * both / all_lines:.0f} % run for both.\n"
     )
     files = sorted(alone[0] | alone[1], key=lambda file: (-alone[0][file] - alone[1][file], file))
     rows = [[file, *(f"{lines[file] or ''}" for lines in alone)] for file in files]
-    return said + ("\n" + markdown(["lines for one alone", one, other], rows) if rows else "")
+    return sentence + ("\n" + markdown(["lines for one alone", one, other], rows) if rows else "")
 
 
-def lines_run(name, network=None):
-    """(file, line) of all lines of this package that run in `programme`, as a set."""
+def lines_run(name: str, network: str | None = None) -> set[tuple[str, int]]:
+    """Return (file, line) of all lines of this package that run in `programme`, as a set."""
     ran = set()
 
-    def note(frame, event, _):
+    def note(frame: FrameType, event: str, _: Any) -> Callable | None:
         path = Path(frame.f_code.co_filename)
         if PACKAGE in path.parents and path != Path(__file__):
             file = path.relative_to(PACKAGE).as_posix()
@@ -58,8 +64,8 @@ def lines_run(name, network=None):
     return ran
 
 
-def programme(name, network):
-    """Build a model, train and measure it, let it write, and fill a gap."""
+def programme(name: str, network: str | None) -> None:
+    """Build a model, train and measure it, generate a text, and fill a gap."""
     corpus = Corpus("counting", "one two three four " * 20, "four three two one " * 20)
     data = TokenizedCorpus(corpus, build_tokenizer("char", corpus), L)
     sizes = dict(n_layer=2, n_head=2, n_embd=16, block_size=L)
@@ -73,9 +79,12 @@ def programme(name, network):
 
 
 @cache
-def statements(path):
-    """line -> the lines of its statement, or of the head of a compound one: a statement counts
-    alike however it is broken into lines. Comments and docstrings do not run, so do not count."""
+def statements(path: Path) -> dict[int, set[int]]:
+    """Return line -> the lines of its statement, or of the head of a compound one.
+
+    So a statement counts the same however it is broken into lines. Comments and docstrings do not
+    run, so do not count.
+    """
     source = path.read_text(encoding="utf-8")
     code = {n for n, line in enumerate(source.splitlines(), 1) if line.strip()[:1] not in ("", "#")}
     found = {}

@@ -1,0 +1,1 @@
+"""Studies: experiments that train many models and compare them."""

@@ -1,0 +1,1 @@
+"""The training loop: its settings, its log, checkpoints, resuming, and several processes."""

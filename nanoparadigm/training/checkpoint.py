@@ -37,7 +37,7 @@ from ..atomic import make, sync, without_nan, write_json
 from ..data import tokenizers
 from ..errors import InputError
 from ..files import StrPath
-from ..networks.base import Sizes
+from ..networks.base import NetworkConfig
 from ..paradigms import Paradigm, build
 
 FORMAT = "nanoparadigm-1"
@@ -53,7 +53,7 @@ Count = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Recipe(Sizes):
+class Recipe(NetworkConfig):
     """The options that `build` was given."""
 
     name: str

@@ -117,7 +117,7 @@ def barrier() -> None:
 class LossTerms(nn.Module):
     """The `loss_terms` of a paradigm, as a module of its own."""
 
-    def __init__(self, model: Paradigm):
+    def __init__(self, model: Paradigm) -> None:
         super().__init__()
         self.model = model
 

@@ -39,7 +39,7 @@ class Log:
     are dropped, and so are all if it is 0.
     """
 
-    def __init__(self, run: StrPath, keep_to: int):
+    def __init__(self, run: StrPath, keep_to: int) -> None:
         self.path = Path(run) / "log.jsonl"
         atomic.make(self.path.parent)
         kept = [r for r in read_log(run) if r["step"] <= keep_to] if keep_to else []

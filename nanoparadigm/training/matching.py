@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from ..errors import InputError
-from ..networks.base import Sizes
+from ..networks.base import NetworkConfig
 from ..paradigms import Paradigm, build, parameters
 
 
@@ -27,7 +27,9 @@ def matched(
 def _shapes(name: str, vocab_size: int, target: int, options: dict) -> Iterator[dict]:
     """Yield the options as they are, then those of each width, nearest first, at its best depth."""
     yield options
-    sizes = Sizes(**{k: v for k, v in options.items() if k in Sizes.__dataclass_fields__})
+    sizes = NetworkConfig(
+        **{k: v for k, v in options.items() if k in NetworkConfig.__dataclass_fields__}
+    )
     grain = 2 * sizes.n_head
     for change in range(0, sizes.n_embd // grain):
         for width in (sizes.n_embd + change * grain, sizes.n_embd - change * grain):

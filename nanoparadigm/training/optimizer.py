@@ -79,7 +79,7 @@ class Muon(torch.optim.Optimizer):
         lr: float = 0.02,
         momentum: float = 0.95,
         weight_decay: float = 0.0,
-    ):
+    ) -> None:
         layers = [*layers]
         group = dict(params=[la.weight for la in layers], maps=[la.maps for la in layers])
         super().__init__([group], dict(lr=lr, momentum=momentum, weight_decay=weight_decay))

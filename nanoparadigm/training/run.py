@@ -55,7 +55,7 @@ class TrainingRun:
         resume: bool = False,
         stop: Callable[[], bool] = lambda: False,
         lock: AbstractContextManager | None = None,
-    ):
+    ) -> None:
         self.model, self.data, self.settings = model, data, settings
         self.run, self.resume, self.stop = run or "", resume, stop
         self.rank, self.world_size = distributed.rank(), distributed.world_size()

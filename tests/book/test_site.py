@@ -209,7 +209,9 @@ def test_the_page_on_the_package_is_prose_code_and_signatures(site):
     build = article.find(id="nanoparadigm.build")
     assert re.sub(r"\s", "", build.text).startswith("build(name:str,vocab_size:int,*,")
     explained = build.find_next_sibling("dd")("code")
-    assert {"vocab_size", "network", "options", "Sizes"} <= {code.text for code in explained}
+    assert {"vocab_size", "network", "options", "NetworkConfig"} <= {
+        code.text for code in explained
+    }
     steps = article.find(id="nanoparadigm.Settings.max_steps").text
     assert steps.strip().startswith("max_steps: int = 2000")
     (rates,) = article.select("dd pre")

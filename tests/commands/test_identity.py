@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from test_main import LINES, TEXT, Said, contents, main, quiet, table_rows, tiny
+from test_main import LINES, TEXT, CommandResult, contents, main, quiet, table_rows, tiny
 
 from nanoparadigm import atomic, corpora, evaluate, shards
 from nanoparadigm.commands import main as cli
@@ -82,7 +82,7 @@ def home(trained, tmp_path, monkeypatch):
 
 @pytest.fixture
 def say(capsys):
-    return lambda line: Said(line, capsys)
+    return lambda line: CommandResult(line, capsys)
 
 
 def lines(kind, at="."):
@@ -103,7 +103,7 @@ def measured(kind, at="."):
             exact=True, bits_per_character=dict(mean=1.0, se=0.1), windows=[1.0, 2.0],
             corpus=data.corpus,
         ))  # fmt: skip
-        return answers.Answers(f"{at}/runs", 1).measure([kind], lambda *given, **named: None)
+        return answers.Handlers(f"{at}/runs", 1).measure([kind], lambda *given, **named: None)
 
 
 @kinds
@@ -198,7 +198,7 @@ def test_one_text_is_one_whatever_it_is_called_and_two_are_two(home, say):
     said = say(f"{runs} runs/b")
     assert "different texts" in said.out and "uniform" not in said.out
     assert f"\nruns/b: on the validation split of {home}/b/text.txt.\n" in said.out
-    answers = pytest.importorskip("nanoparadigm.show.demo_handlers").Answers("runs", 1)
+    answers = pytest.importorskip("nanoparadigm.show.demo_handlers").Handlers("runs", 1)
     for other in "it", "b":
         tables = answers.measure(["char", other], lambda *given, **named: None)
         assert ("different texts" in tables) == (other == "b")

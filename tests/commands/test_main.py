@@ -61,7 +61,7 @@ TINY = tiny()
 presets = pytest.mark.parametrize("name", PRESETS)
 
 
-class Said:
+class CommandResult:
     """What one command said: its exit status, its output, and its complaints."""
 
     def __init__(self, line, capsys):
@@ -78,7 +78,7 @@ def say(capsys, monkeypatch):
     """Give the command line a line, in this process and without progress bars."""
     capsys.readouterr()
     quiet(monkeypatch)
-    return lambda line: Said(line, capsys)
+    return lambda line: CommandResult(line, capsys)
 
 
 def quiet(patch):
@@ -212,7 +212,7 @@ def test_training_leaves_a_run_and_says_what_to_do_with_it(name, home, say):
     said = say(f"train --model {name} --resume")
     assert said.status == 0
     assert said.out.startswith(f"{name}: ")
-    assert said.out.endswith(f"saved in runs/{name}; look with: {look(name)}\n")
+    assert said.out.endswith(f"saved in runs/{name}; try it with: {look(name)}\n")
     assert say(look(name).removeprefix("nanoparadigm ")).status == 0
 
 
@@ -364,7 +364,7 @@ def test_the_bar_shows_the_loss_and_the_bound(copy, capsys, monkeypatch):
     monkeypatch.setattr(
         commands.shared, "tqdm", partial(tqdm, disable=False)
     )  # TQDM_DISABLE may be set
-    said = Said(["train", "--model", "flow", "--dataset", "text.txt", *TINY], capsys)
+    said = CommandResult(["train", "--model", "flow", "--dataset", "text.txt", *TINY], capsys)
     assert re.search(r"flow: 100%.* 6/6 .*loss \d+\.\d+, val <= \d+\.\d+ ± \d", said.err)
 
 
@@ -505,7 +505,7 @@ def test_a_signal_saves_and_says_how_to_go_on(name, straight, copy, say, monkeyp
     process.send_signal(number)
     out, err = process.communicate()
     assert (process.returncode, err) == (status, "")
-    hint = re.fullmatch(r"(?s).*\nstopped and saved; go on with: nanoparadigm (.*)\n", out)
+    hint = re.fullmatch(r"(?s).*\nstopped and saved; continue with: nanoparadigm (.*)\n", out)
     done = len(losses(cut))
     assert checkpoint.load(cut, "last").config["step"] == done
     assert losses(cut) == straight.until(done)
@@ -577,7 +577,7 @@ def test_a_signal_in_the_last_step_asks_for_no_requeue(copy, say, monkeypatch):
 
     monkeypatch.setattr(Log, "write", stop_late)
     said = say("train --resume --max_steps 9 --log_interval 1")
-    assert said.status == 0 and "\nsaved in runs/ar; look with" in said.out
+    assert said.status == 0 and "\nsaved in runs/ar; try it with" in said.out
     assert checkpoint.load("runs/ar", "last").config["step"] == 9
 
 
@@ -771,7 +771,7 @@ def test_the_language_in_other_tokens_is_a_text_like_any_other(
     )
     assert data.truth is None and not data.aligned
     said = say("evaluate --checkpoint runs/compare-language/flow --decoding all")
-    assert said.status == 2 and "judged by the truth" in said.err
+    assert said.status == 2 and "measured against a known language" in said.err
 
 
 COMPARE = ["compare", *tiny(n_embd=32), "--dataset", "text.txt"]
@@ -851,7 +851,7 @@ def test_an_interrupted_comparison_ends_the_same(compared, tmp_path, say, monkey
         said = say(COMPARE)
     folder = Path("runs/compare-text")
     assert said.status == EXIT_REQUEUE
-    assert said.out.endswith("stopped and saved; add --resume to go on\n")
+    assert said.out.endswith("stopped and saved; add --resume to continue\n")
     assert sorted(p.name for p in folder.iterdir()) == ["ar", "diffusion", "flow"]
     assert say([*COMPARE, "--resume", "--lr", "0.1"]).status == 2
     assert say([*COMPARE, "--resume", "--out", str(folder)]).status == 0
@@ -1227,35 +1227,35 @@ MISUSE = [
     # flags that say the same, or nothing
     ("train --epochs 1 --max_steps 5", "--epochs and --max_steps both say how long to train"),
     ("compare --epochs 1 --max_steps 5", "--epochs and --max_steps both say how long to train"),
-    ("train --bpe_vocab_size 300", "--bpe_vocab_size goes with --tokenizer bpe"),
-    ("train --model mamba --n_head 2", "--n_head goes with attention"),
-    ("train --model mamba --mlp relu2", "--mlp goes with an MLP"),
-    ("train --model flow --network mamba --n_inner 9", "--n_inner goes with an MLP"),
-    ("train --d_state 8", "--d_state goes with --network mamba"),
-    ("train --expand_factor 3", "--expand_factor goes with --network mamba"),
-    ("compare --models ar --no_equal_size", "--equal_size goes with several --models"),
-    ("compare --models ar mamba --draws 4", "--draws goes with diffusion, flow or block"),
-    ("compare --models ar --sampling_steps 4", "--sampling_steps goes with diffusion, flow or"),
-    ("compare --models ar --d_state 4", "--d_state goes with --network mamba"),
-    ("evaluate --n 5", "--n goes with --decoding"),
-    ("evaluate --decoding all --draws 4", "--draws goes without --decoding"),
-    ("evaluate --decoding all --eval_windows 4", "--eval_windows goes without --decoding"),
-    ("evaluate --decoding all --no_baselines", "--baselines goes without --decoding"),
-    (f"evaluate {AR} --draws 4", "--draws goes with diffusion, flow or block"),
-    (f"evaluate {AR} runs/mamba --sampling_steps 4", "--sampling_steps goes with diffusion"),
-    (f"sample {AR} --sampling_steps 4", "--sampling_steps goes with diffusion, flow or block"),
-    (f"sample {AR} --blocks 2 --length 9", "goes with diffusion, flow or block, or without"),
-    (f"sample {FLOW} --fill_length 9", "--fill_length goes with --infill"),
-    (f"infill {AR} --candidates 9", "--candidates goes with --infill and --suffix"),
-    (f"visualize {AR} runs/mamba --sampling_steps 4", "--sampling_steps goes with diffusion"),
-    ("study --status --report", "--report goes without --status"),
-    ("study --trial judge --workers 3", "--workers goes without --trial"),
-    ("study --trial judge --submit", "--submit goes without --trial"),
-    ("study --cap 3", "--cap goes with --submit"),
-    ("study --sbatch=--time=9", "--sbatch goes with --submit"),
-    ("study --patience 3", "--patience goes with --status"),
-    ("study --requeue_stalled", "--requeue_stalled goes with --status"),
-    ("study --report --seeds 3", "--seeds goes without --report and --status"),
+    ("train --bpe_vocab_size 300", "--bpe_vocab_size works only with --tokenizer bpe"),
+    ("train --model mamba --n_head 2", "--n_head works only with attention"),
+    ("train --model mamba --mlp relu2", "--mlp works only with an MLP"),
+    ("train --model flow --network mamba --n_inner 9", "--n_inner works only with an MLP"),
+    ("train --d_state 8", "--d_state works only with --network mamba"),
+    ("train --expand_factor 3", "--expand_factor works only with --network mamba"),
+    ("compare --models ar --no_equal_size", "--equal_size works only with several --models"),
+    ("compare --models ar mamba --draws 4", "--draws works only with diffusion, flow or block"),
+    ("compare --models ar --sampling_steps 4", "--sampling_steps works only with diffusion"),
+    ("compare --models ar --d_state 4", "--d_state works only with --network mamba"),
+    ("evaluate --n 5", "--n works only with --decoding"),
+    ("evaluate --decoding all --draws 4", "--draws works only without --decoding"),
+    ("evaluate --decoding all --eval_windows 4", "--eval_windows works only without --decoding"),
+    ("evaluate --decoding all --no_baselines", "--baselines works only without --decoding"),
+    (f"evaluate {AR} --draws 4", "--draws works only with diffusion, flow or block"),
+    (f"evaluate {AR} runs/mamba --sampling_steps 4", "--sampling_steps works only with diffusion"),
+    (f"sample {AR} --sampling_steps 4", "--sampling_steps works only with diffusion"),
+    (f"sample {AR} --blocks 2 --length 9", "works only with diffusion, flow or block, or without"),
+    (f"sample {FLOW} --fill_length 9", "--fill_length works only with --infill"),
+    (f"infill {AR} --candidates 9", "--candidates works only with --infill and --suffix"),
+    (f"visualize {AR} runs/mamba --sampling_steps 4", "--sampling_steps works only with diffusion"),
+    ("study --status --report", "--report works only without --status"),
+    ("study --trial judge --workers 3", "--workers works only without --trial"),
+    ("study --trial judge --submit", "--submit works only without --trial"),
+    ("study --cap 3", "--cap works only with --submit"),
+    ("study --sbatch=--time=9", "--sbatch works only with --submit"),
+    ("study --patience 3", "--patience works only with --status"),
+    ("study --requeue_stalled", "--requeue_stalled works only with --status"),
+    ("study --report --seeds 3", "--seeds works only without --report and --status"),
     (f"sample {AR} --prompt --act", "for that text, write --prompt=--act"),
     ("train --lr 1e30", "lr is 1e+30: give a number above 0 and up to 1000"),
     ("train --muon_lr 1e300", "muon_lr is 1e+300: give a number from 0 to 1000"),
@@ -1307,12 +1307,12 @@ MISUSE = [
     (f"sample {AR} --threshold 0.9", "has the option --threshold: drop it"),
     (f"sample {DIFFUSION} --corrections 1", "has the option --corrections"),
     (f"sample {FLOW} --corrections -1", "corrections is -1: give 0 (none) or more"),
-    (f"sample {AR} --candidates 9", "--candidates goes with --infill"),
-    (f"sample {FLOW} --prefix a", "--prefix goes with --infill"),
-    (f"sample {FLOW} --infill --prompt a", "--prompt goes without --infill"),
+    (f"sample {AR} --candidates 9", "--candidates works only with --infill"),
+    (f"sample {FLOW} --prefix a", "--prefix works only with --infill"),
+    (f"sample {FLOW} --infill --prompt a", "--prompt works only without --infill"),
     # infilling
     (f"infill {AR} --suffix mat --candidates 0", "candidates is 0: give a whole number of 1"),
-    (f"infill {FLOW} --suffix mat --candidates 9", "a model of kind flow has no candidates"),
+    (f"infill {FLOW} --suffix mat --candidates 9", "a model of kind flow takes no candidates"),
     (f"infill {AR} --suffix mat --sampler euler", "sampler 'euler': choose from left_to_right"),
     (f"infill {DIFFUSION} --fill_length 0", "fill_length is 0: give a whole number of 1 or more"),
     # watching
@@ -1387,7 +1387,7 @@ def test_half_a_character_is_refused_in_a_sentence(traps, capsys, monkeypatch):
     monkeypatch.chdir(traps)
     before = contents()
     assert cli.main(["train", "--dataset", "text.txt", "--out", "\ud83d", *TINY]) == 2
-    assert capsys.readouterr().err == "nanoparadigm: '\\ud83d' is no text\n"
+    assert capsys.readouterr().err == "nanoparadigm: '\\ud83d' is not text\n"
     assert contents() == before
 
 
@@ -1424,7 +1424,7 @@ def no_compiler(_):
 @pytest.mark.parametrize(
     "refuse, said",
     [
-        (lambda _: torch.empty(10**15), "too little memory here: ask for less at a time"),
+        (lambda _: torch.empty(10**15), "not enough memory: ask for less at a time"),
         (no_compiler, "cannot compile here: drop --compile (InvalidCxxCompiler: none found)"),
     ],
 )

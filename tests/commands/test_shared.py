@@ -8,7 +8,7 @@ from nanoparadigm import atomic, commands
 from nanoparadigm.commands import shared
 from nanoparadigm.commands.shared import Text, duration, flat, make_room, taken
 from nanoparadigm.errors import InputError
-from nanoparadigm.networks.base import Sizes
+from nanoparadigm.networks.base import NetworkConfig
 
 
 @pytest.mark.parametrize("seconds, said", [
@@ -31,8 +31,12 @@ def test_a_text_is_read_in_the_tokens_and_windows_that_are_asked_for(tmp_path):
 
 def test_a_language_is_read_in_its_own_sentences_unless_another_length_is_asked_for():
     """Its texts are of 32 tokens, and are not cut: another length than the usual is refused."""
-    assert Sizes.block_size != 32
-    assert Text("language").load(Sizes.block_size).length == 32 == Text("language").load(32).length
+    assert NetworkConfig.block_size != 32
+    assert (
+        Text("language").load(NetworkConfig.block_size).length
+        == 32
+        == Text("language").load(32).length
+    )
     with pytest.raises(InputError, match="use `block_size` 32"):
         Text("language").load(16)
 
@@ -56,7 +60,9 @@ def test_a_fit_has_reached_its_end_if_the_last_step_was_taken_or_none_was_left()
 
 
 def test_the_flags_of_a_command_are_told_with_those_of_its_parts():
-    command = commands.Train(model="flow", sizes=Sizes(n_layer=5), text=Text(dataset="pydocs"))
+    command = commands.Train(
+        model="flow", sizes=NetworkConfig(n_layer=5), text=Text(dataset="pydocs")
+    )
     found = flat(command)
     assert (found["model"], found["n_layer"], found["dataset"]) == ("flow", 5, "pydocs")
     assert not {"sizes", "settings", "text"} & {*found}
@@ -69,7 +75,7 @@ def test_an_option_that_a_model_has_not_is_refused_and_one_not_given_is_none():
     saved = types.SimpleNamespace(config=dict(recipe=dict(name="ar")))
     assert taken(saved, sample, steps=5, eta=None, top_k=None) == dict(steps=5)
     assert taken(saved, sample, eta=0.0) == dict(eta=0.0)
-    with pytest.raises(InputError, match="a model of kind ar has no top_k: drop --top_k"):
+    with pytest.raises(InputError, match="a model of kind ar takes no top_k: drop --top_k"):
         taken(saved, sample, steps=5, top_k=3)
 
 

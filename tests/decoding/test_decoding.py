@@ -7,7 +7,7 @@ import exact
 import laws
 import pytest
 import torch
-from helpers import SMALL, Table, awake, generator, presets
+from helpers import SMALL, Table, generator, presets, random_model
 
 from nanoparadigm import PRESETS, InputError
 from nanoparadigm.decoding.categorical import choose_sampler
@@ -62,7 +62,7 @@ def canvas(length, known):
 @pytest.mark.parametrize("name, decoding", DECODINGS)
 @pytest.mark.parametrize("length", [3, BLOCK, 2 * BLOCK + 7])
 def test_every_decoding_keeps_the_contract_at_any_length(name, decoding, length):
-    model = awake(name)
+    model = random_model(name)
     patterns = [[], [0, 1], list(range(length))]
     if model.infills:
         patterns += [[length - 1], [0, length // 2, length - 2]]
@@ -90,7 +90,7 @@ def test_the_first_decoding_is_the_default_and_all_are_options(name):
 @pytest.mark.parametrize("length, blocks", [(BLOCK, 3), (2 * BLOCK + 7, None), (50, 13)])
 def test_a_finished_block_never_changes(name, length, blocks):
     """And the network reads no more than it can, and a new block in sight of the one before."""
-    model = awake(name)
+    model = random_model(name)
     x, known = canvas(length, [0])
     model.net = Watched(model.net)
     _, *states = model.generate(x, known, generator(), blocks=blocks, steps=3)
@@ -107,7 +107,7 @@ def test_a_finished_block_never_changes(name, length, blocks):
 
 def test_every_text_may_have_gaps_of_its_own():
     """Block by block too: no gap is left, and what is given in one text is not in another."""
-    model, length = awake("diffusion"), 2 * BLOCK + 7
+    model, length = random_model("diffusion"), 2 * BLOCK + 7
     x, _ = canvas(length, [])
     known = torch.rand(x.shape, generator=generator(3)) < 0.5
     *_, (text, _) = model.generate(x, given := known.clone(), generator(), steps=3)
@@ -147,7 +147,7 @@ def test_blocks_are_as_many_as_were_asked_for_and_nearly_alike(length, blocks, s
 @pytest.mark.parametrize("name", ["diffusion", "flow"])
 def test_the_text_after_a_gap_is_in_sight(name):
     """However long the text is before and after it."""
-    model, g = awake(name), generator(5)
+    model, g = random_model(name), generator(5)
     left, right = (torch.randint(V, (40,), generator=g).tolist() for _ in "lr")
     model.net = Watched(model.net)
     text = model.infill(2, left, right, 3, generator(), steps=4)
@@ -197,7 +197,7 @@ def test_a_cosine_begins_with_few_and_a_line_reveals_equal_parts():
 
 def test_the_order_by_confidence_does_not_depend_on_the_temperature():
     """Sharpened, the network would be sure of every token, and a threshold would reveal all."""
-    model = awake("diffusion")
+    model = random_model("diffusion")
     x, known = canvas(BLOCK, [])
     options = dict(sampler="confidence", threshold=0.9, temperature=0.0)
     states = list(model.trajectory(x, known, generator(), **options))
@@ -218,14 +218,14 @@ def test_a_long_text_of_a_short_memory_is_the_same_however_short_the_block():
 @pytest.mark.parametrize("name", ["ar", "mamba"])
 def test_a_text_far_from_its_gap_does_not_hinder_ranking(name):
     """Prefix and suffix each longer than the block."""
-    model = awake(name)
+    model = random_model(name)
     text = model.infill(2, [1] * 40, [2] * 40, 5, generator(), candidates=3)
     assert text.shape == (2, 85)
     assert (text[:, :40] == 1).all() and (text[:, 45:] == 2).all()
 
 
 def test_at_temperature_0_the_most_probable_candidate_is_taken():
-    model = awake("ar")
+    model = random_model("ar")
     best = model.infill(1, [1], [2, 3], 2, generator(), candidates=500, temperature=0.0)
     texts = torch.tensor([[1, a, b, 2, 3] for a in range(V) for b in range(V)])
     assert (best[0] == texts[model.nll_bound(texts).argmin()]).all()
@@ -318,9 +318,9 @@ def test_planted_mistakes_are_repaired():
 )
 def test_what_cannot_be_done_is_said(name, options, said):
     with pytest.raises(InputError, match=said):
-        awake(name).sample(1, 5, generator(), **options)
+        random_model(name).sample(1, 5, generator(), **options)
 
 
 def test_candidates_are_at_least_one():
     with pytest.raises(InputError, match="candidates is 0"):
-        awake("ar").infill(1, [1], [2], 2, generator(), candidates=0)
+        random_model("ar").infill(1, [1], [2], 2, generator(), candidates=0)

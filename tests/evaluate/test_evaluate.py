@@ -9,7 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from helpers import LENGTH, TINY, generator, presets, stir, unknown
+from helpers import LENGTH, TINY, generator, perturb_, presets, unknown
 from torch import nn
 
 from nanoparadigm import PRESETS, InputError, build, corpora, evaluate, parameters, tokenizers
@@ -33,7 +33,7 @@ def of_text(kind):
 
 def new(data, name):
     """A model none of whose weights is zero, so that its predictions depend on what it reads."""
-    return stir(build(name, data.tokenizer.vocab_size, **TINY), 0.2)
+    return perturb_(build(name, data.tokenizer.vocab_size, **TINY), 0.2)
 
 
 @pytest.fixture(scope="module", params=["char", "bpe"])
@@ -341,7 +341,7 @@ def test_nothing_is_dropped_where_it_is_measured(what):
     words = of_words()
     for name in "ar", "flow":
         sizes = {**TINY, "block_size": words.length, "dropout": 0.7}
-        model = stir(build(name, words.tokenizer.vocab_size, **sizes), 0.2)
+        model = perturb_(build(name, words.tokenizer.vocab_size, **sizes), 0.2)
         found = [MEASURES[what](model.train(mode), words) for mode in (False, True)]
         assert found[0] == found[1]
 
@@ -442,7 +442,7 @@ def test_tables_of_what_is_not_known_say_nothing_of_it(lost):
     text = corpora.load("language")
     data = corpora.TokenizedCorpus(text, tokenizers.build("word", text), text.sequence_length)
     sizes = TINY | dict(block_size=data.length)
-    model = stir(build("flow", data.tokenizer.vocab_size, **sizes), 0.2)
+    model = perturb_(build("flow", data.tokenizer.vocab_size, **sizes), 0.2)
     rows = [dict(name=n, tokens=9, **measure(model, data, 0, 1, 1, steps=2)) for n in "ab"]
     ways = [evaluate.decoding_metrics(model, data, "plain", {}, steps=2, n=1)]
     if lost == "all":

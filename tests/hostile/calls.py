@@ -16,8 +16,8 @@ from nanoparadigm import build, corpora, tokenizers
 from nanoparadigm.commands.main import sentence
 from nanoparadigm.errors import InputError
 from nanoparadigm.exercises import ALL, check
-from nanoparadigm.networks.base import Sizes
-from nanoparadigm.show.demo_handlers import Answers, checked
+from nanoparadigm.networks.base import NetworkConfig
+from nanoparadigm.show.demo_handlers import Handlers, checked
 from nanoparadigm.training.settings import Settings
 
 INTS = [0, -1, 1, 2, 3, 7, 2**31, 2**63 - 1, 2**63, 10**30]
@@ -58,7 +58,7 @@ def settings(rng):
 
 
 def sizes(rng):
-    given, name = some(rng, Sizes), rng.choice([*RUNS, "x"]).replace("bpe", "ar")
+    given, name = some(rng, NetworkConfig), rng.choice([*RUNS, "x"]).replace("bpe", "ar")
     small = dict(n_layer=1, n_head=2, n_embd=8, block_size=8, d_state=4) | given
     vocabulary = rng.choice(INTS)
 
@@ -220,7 +220,7 @@ def demo(rng):
 
     def does():
         try:
-            answer = getattr(Answers("runs", 1), name)
+            answer = getattr(Handlers("runs", 1), name)
             answer(*checked(answer, given))
         except gr.Error as error:
             raise InputError(str(error)) from error

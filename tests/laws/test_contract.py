@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from helpers import CELLS, SMALL, awake, generator, presets, stir
+from helpers import CELLS, SMALL, generator, perturb_, presets, random_model
 
 from nanoparadigm import PRESETS, InputError, build, matched, parameters
 
@@ -34,7 +34,7 @@ def givens(model):
 @pytest.mark.parametrize("options", [{}, {"temperature": 0.0}, {"top_k": 1}, {"top_p": 0.3}])
 @pytest.mark.parametrize("steps", [1, 2, 30])
 def test_what_is_known_stays_and_no_blank_survives(name, network, options, steps):
-    model, x = awake(name, network=network), tokens(3)
+    model, x = random_model(name, network=network), tokens(3)
     for known in givens(model):
         states = list(model.trajectory(x, known, generator(), steps=steps, **options))
         for state in states:
@@ -44,7 +44,7 @@ def test_what_is_known_stays_and_no_blank_survives(name, network, options, steps
 
 @cells
 def test_what_is_unknown_is_not_looked_at(name, network):
-    model, known = awake(name, network=network), torch.arange(L).expand(3, L) < 4
+    model, known = random_model(name, network=network), torch.arange(L).expand(3, L) < 4
     a, b = tokens(3, seed=2), tokens(3, seed=4)
     b[known] = a[known]
     for one, other in zip(
@@ -57,7 +57,7 @@ def test_what_is_unknown_is_not_looked_at(name, network):
 
 @cells
 def test_samples_have_the_length_and_the_prompt_asked_for_and_follow_the_seed(name, network):
-    model = awake(name, network=network)
+    model = random_model(name, network=network)
     for length in (3, L):
         one, again, other = (
             model.sample(4, length, generator(s), prompt=[1, 2, 3]) for s in (0, 0, 1)
@@ -70,7 +70,7 @@ def test_samples_have_the_length_and_the_prompt_asked_for_and_follow_the_seed(na
 
 @cells
 def test_infilling_keeps_both_sides(name, network):
-    model = awake(name, network=network)
+    model = random_model(name, network=network)
     text = model.infill(2, [1, 2], [3, 4], 5, generator(), steps=4)
     assert text.shape == (2, 9)
     assert (text[:, :2] == torch.tensor([1, 2])).all()
@@ -79,7 +79,7 @@ def test_infilling_keeps_both_sides(name, network):
 
 @cells
 def test_scattered_gaps_are_filled_or_refused(name, network):
-    model = awake(name, network=network)
+    model = random_model(name, network=network)
     template = [1, model.mask_id, 2, model.mask_id, 3]
     if model.infills:
         text = model.fill(template, 2, generator(), steps=4)
@@ -92,7 +92,7 @@ def test_scattered_gaps_are_filled_or_refused(name, network):
 @cells
 def test_a_suffix_is_used(name, network):
     """The tokens of a gap depend on what comes after it."""
-    model = awake(name, network=network)
+    model = random_model(name, network=network)
     a = model.infill(200, [1], [2] * 6, 2, generator(), steps=4)
     b = model.infill(200, [1], [5] * 6, 2, generator(), steps=4)
     assert (a[:, 1:3] != b[:, 1:3]).any()
@@ -102,7 +102,7 @@ def test_a_suffix_is_used(name, network):
 def test_causality_is_what_the_paradigm_claims(name, network):
     """Changing token j moves no logit before j (causal), and does (bidirectional); it moves those
     at j (not hollow), or does not."""
-    model, x = awake(name, network=network), tokens(1)
+    model, x = random_model(name, network=network), tokens(1)
     t = torch.full((1,), 0.5, dtype=torch.float64)
     before = model.net(x, t)
     for j in range(1, L):
@@ -115,14 +115,14 @@ def test_causality_is_what_the_paradigm_claims(name, network):
 
 @cells
 def test_the_network_hears_the_time_where_the_paradigm_says_so(name, network):
-    model, x = awake(name, network=network), tokens(1)
+    model, x = random_model(name, network=network), tokens(1)
     early, late = (model.net(x, torch.full((1,), t, dtype=torch.float64)) for t in (0.1, 0.9))
     assert ((early - late).abs().max() > 1e-6) == model.timed
 
 
 @cells
 def test_bounds_are_nats_of_each_row_and_rows_do_not_mix(name, network):
-    model, x = awake(name, network=network), tokens(6)
+    model, x = random_model(name, network=network), tokens(6)
     nats = model.nll_bound(x, generator())
     assert nats.shape == (6,) and (nats > 0).all() and nats.isfinite().all()
     if model.exact:
@@ -132,7 +132,7 @@ def test_bounds_are_nats_of_each_row_and_rows_do_not_mix(name, network):
 @cells
 def test_more_draws_agree_with_fewer(name, network):
     """The bound is an average: 4 x 300 draws and 300 x 4 draws estimate the same number."""
-    model, x = awake(name, network=network), tokens(1, length=6)
+    model, x = random_model(name, network=network), tokens(1, length=6)
     many = model.nll_bound(x.expand(300, -1), generator(1), num_samples=4)
     few = model.nll_bound(x.expand(300, -1), generator(2), num_samples=1)
     error = (many.var() / 300 + few.var() / 300).sqrt()
@@ -142,7 +142,7 @@ def test_more_draws_agree_with_fewer(name, network):
 
 @cells
 def test_conditionals_are_distributions_and_do_not_look_at_the_answer(name, network):
-    model, x = awake(name, network=network), tokens(3)
+    model, x = random_model(name, network=network), tokens(3)
     for i in (0, 4, -1):
         changed = x.clone()
         changed[:, i] = (x[:, i] + 3) % V
@@ -172,7 +172,7 @@ def test_the_global_generator_is_neither_seeded_nor_read(name, network):
 @cells
 def test_the_loss_of_a_batch_is_made_of_the_terms_of_its_parts(name, network):
     """Of any split of the rows; and what they are divided by is none of the network's business."""
-    model, x = awake(name, network=network), tokens(6)
+    model, x = random_model(name, network=network), tokens(6)
     drawn = model.noise(x, generator())
     assert all(len(tensor) == 6 for tensor in drawn)
     total, weight = model.loss_terms(x, *drawn)
@@ -183,12 +183,12 @@ def test_the_loss_of_a_batch_is_made_of_the_terms_of_its_parts(name, network):
         totals, weights = zip(*parts, strict=True)
         assert float(sum(totals)) == pytest.approx(float(total), **close)
         assert float(sum(weights)) == pytest.approx(float(weight), **close)
-    other, same = stir(model, 0.3).loss_terms(x, *drawn)
+    other, same = perturb_(model, 0.3).loss_terms(x, *drawn)
     assert other != total and same == weight
 
 
 def test_a_batch_in_which_nothing_pays_costs_nothing():
-    model, x = awake("diffusion", network="transformer"), tokens(2)
+    model, x = random_model("diffusion", network="transformer"), tokens(2)
     model.noise = lambda x, generator: (torch.zeros(2, dtype=torch.float64), x)
     assert model.loss(x) == 0
 
@@ -212,7 +212,7 @@ def test_presets_have_equal_size_once_matched(vocab_size):
 
 
 def test_ar_continues_past_its_block_from_the_last_half_of_it():
-    model = awake("ar")
+    model = random_model("ar")
     seen = []
     step = model.net.step
     model.net.step = lambda z, state: seen.append(z.shape[1]) or step(z, state)
@@ -227,7 +227,7 @@ def test_ar_continues_past_its_block_from_the_last_half_of_it():
 @pytest.mark.parametrize("n, length", [(0, 4), (-1, 4), (2, 0), (2, -1)])
 def test_no_text_is_refused_in_a_sentence(name, n, length):
     with pytest.raises(InputError, match="of 1 or more|ask for more"):
-        awake(name).sample(n, length, generator())
+        random_model(name).sample(n, length, generator())
 
 
 @presets

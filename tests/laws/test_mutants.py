@@ -16,7 +16,7 @@ import test_networks
 import test_schedules
 import test_selective_scan
 import torch
-from helpers import plant
+from helpers import mutate
 
 from nanoparadigm.decoding import autoregressive, blocks, categorical, masked, uniform
 from nanoparadigm.language import automaton
@@ -772,7 +772,7 @@ def holds(law):
 def test_every_mutant_dies(name, monkeypatch):
     function, said, says, law = MUTANTS[name]
     holds(law)
-    plant(monkeypatch, function, said, says)
+    mutate(monkeypatch, function, said, says)
     with pytest.raises(AssertionError):
         holds(law)
 

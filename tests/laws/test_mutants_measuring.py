@@ -913,19 +913,19 @@ MUTANTS = {
         ways,
     ),
     "compare measures with the usual draws": (
-        Compare.put_side_by_side,
+        Compare.train_and_compare,
         "self.settings.seed, self.draws",
         "self.settings.seed, 8",
         test_flags.test_the_flags_of_compare_reach_the_measurement,
     ),
     "compare measures the speed of the usual steps": (
-        Compare.put_side_by_side,
+        Compare.train_and_compare,
         ", steps=self.sampling_steps",
         "",
         test_flags.test_the_flags_of_compare_reach_the_measurement,
     ),
     "tokens of a sequence not counted in those that were read": (
-        Compare.put_side_by_side,
+        Compare.train_and_compare,
         "tokens=steps * per_step",
         "tokens=steps * self.settings.batch_size",
         test_flags.test_the_flags_of_compare_reach_the_measurement,
@@ -939,7 +939,7 @@ if find_spec("gradio"):
 
     MUTANTS |= {
         "the demo measures on every window": (
-            demo_handlers.Answers.tables,
+            demo_handlers.Handlers.tables,
             ", max_windows=WINDOWS",
             "",
             patched(test_demo_handlers.test_what_is_measured_is_the_windows_that_the_button_names),
@@ -951,7 +951,7 @@ if find_spec("gradio"):
             test_demo_handlers.test_what_is_to_be_written_reaches_the_model,
         ),
         "a gap of the demo filled in the way of nobody": (
-            demo_handlers.Answers.fill,
+            demo_handlers.Handlers.fill,
             "(paradigm, steps, temperature, seed, decoding)",
             "(paradigm, steps, temperature, seed)",
             test_demo_handlers.test_what_is_to_be_filled_reaches_the_model,

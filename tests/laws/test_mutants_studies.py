@@ -227,7 +227,7 @@ MUTANTS = {
         test_study.test_what_is_measured_is_the_last_checkpoint_and_each_number_its_own,
     ),
     "eight draws in the own exam, whatever is asked": (
-        study.own_exam,
+        study.in_schedule_cross_entropy,
         "bounds.in_schedule_cross_entropy(model, part, noise, draws)",
         "bounds.in_schedule_cross_entropy(model, part, noise, 8)",
         patched(test_study.test_the_own_exam_takes_the_draws_it_is_asked_for),
@@ -285,16 +285,16 @@ MUTANTS = {
         test_study.test_the_time_of_a_trial_is_that_of_six_operations_at_half_the_speed_of_a_product,
     ),
     "what is written judged in place of real texts": (
-        study.opinions,
-        "real=opinion(real,",
-        "real=opinion(samples,",
+        study.score_samples,
+        "real=metrics(real,",
+        "real=metrics(samples,",
         patched(
             test_scorers.test_texts_and_real_ones_are_each_judged_by_their_own_nats,
             test_scorers.letters(),
         ),
     ),
     "the first real texts, and no sample of them": (
-        study.opinions,
+        study.score_samples,
         "torch.randperm(len(full), generator=torch.Generator().manual_seed(0))",
         "torch.arange(len(full))",
         patched(
@@ -303,7 +303,7 @@ MUTANTS = {
         ),
     ),
     "MAUVE of real texts against themselves": (
-        study.opinions,
+        study.score_samples,
         "(order[:n], order[n : 2 * n])",
         "(order[:n], order[:n])",
         patched(
@@ -318,13 +318,13 @@ MUTANTS = {
         patched(test_scorers.test_mauve_is_asked_of_what_is_written_against_what_is_human),
     ),
     "texts judged by what comes after": (
-        scorers.read,
+        scorers.score,
         "judge.logits(x).mT, x,",
         "judge.logits(x).roll(1, 1).mT, x,",
         test_scorers.test_a_judge_pays_every_place_of_a_text,
     ),
     "an ending that has not read the last prediction": (
-        scorers.Own.endings,
+        scorers.AutoregressiveScorer.endings,
         "torch.cat([start, x[:, :-1]], dim=1)",
         "x",
         lambda: test_scorers.test_an_ending_is_what_the_last_prediction_is_read_from(
@@ -332,7 +332,7 @@ MUTANTS = {
         ),
     ),
     "the first place of a text costs nothing": (
-        scorers.read,
+        scorers.score,
         'reduction="none").mean(1)',
         'reduction="none")[:, 1:].mean(1)',
         test_scorers.test_a_judge_pays_every_place_of_a_text,
@@ -637,44 +637,49 @@ MUTANTS = {
         worth_of_a_text,
     ),
     "steps in the column of seconds": (
-        report.worth_table,
+        report.model_quality_table,
         'reached(t, nats)["seconds"]',
         'reached(t, nats)["step"]',
         worth,
     ),
     "the signal of the first seed alone": (
-        report.worth_table,
+        report.model_quality_table,
         'cell(kind, itemgetter("gradient_snr"))',
         'cell(kind[:1], itemgetter("gradient_snr"))',
         worth,
     ),
     "bits per character by multiplying": (
-        report.worth_table,
+        report.model_quality_table,
         "scale=1 / bit",
         "scale=bit",
         worth_of_a_text,
     ),
     "surprise in the column of divergence": (
-        report.writing_table,
+        report.sample_quality_table,
         'itemgetter("excess")',
         'itemgetter("surprise")',
         writes,
     ),
-    "triples before tokens": (report.writing_table, 'for n in "123"', 'for n in "321"', writes),
+    "triples before tokens": (
+        report.sample_quality_table,
+        'for n in "123"',
+        'for n in "321"',
+        writes,
+    ),
     "the most frequent mistake for all": (
-        report.writing_table,
+        report.sample_quality_table,
         'sum(w["mistakes"].values())',
         'max(w["mistakes"].values())',
         writes,
     ),
     "written texts in the row of real ones": (
-        report.writing_table,
+        report.sample_quality_table,
         '[first["real"]]',
         '[first["written"]]',
         writes,
     ),
     "nats in a bit for bits in a nat": (
-        report.worth_notes,
+        report.model_quality_notes,
         "{1 / nats:.4f}",
         "{nats:.4f}",
         test_report.test_the_notes_say_what_a_nat_is_and_how_far_windows_scatter,

@@ -742,9 +742,9 @@ MUTANTS = {
     ),
     "the usual block whatever was asked": (
         Text.load,
-        "if block_size == Sizes.block_size and corpus.sequence_length and in_words:\n"
+        "if block_size == NetworkConfig.block_size and corpus.sequence_length and in_words:\n"
         "        block_size = corpus.sequence_length",
-        "block_size = corpus.sequence_length or Sizes.block_size",
+        "block_size = corpus.sequence_length or NetworkConfig.block_size",
         flags,
     ),
     "sizes of shards and of what is held out swapped": (

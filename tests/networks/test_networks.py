@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from helpers import SMALL, awake, generator
+from helpers import SMALL, generator, random_model
 
 from nanoparadigm import InputError, build
 from nanoparadigm.decoding.autoregressive import Recompute
-from nanoparadigm.networks.base import Dropout, Linear, Sizes, TimeFeatures
+from nanoparadigm.networks import base
+from nanoparadigm.networks.base import Dropout, Linear, NetworkConfig, TimeFeatures
 from nanoparadigm.networks.fused_ops import short_conv
 from nanoparadigm.networks.transformer import inner_width, rotate, rotations
 
@@ -23,7 +24,7 @@ V, L = 7, SMALL["block_size"]
 @pytest.mark.parametrize("chunks", [[1] * L, [5, 1, 1, 5], [L], [3, 9]])
 def test_steps_equal_the_parallel_pass(name, chunks):
     """One token at a time, several at once, or a prompt and then tokens: the same logits."""
-    net = awake(name).net
+    net = random_model(name).net
     z = torch.randint(V, (3, L), generator=generator())
     with torch.no_grad():
         whole = net(z)
@@ -36,7 +37,7 @@ def test_steps_equal_the_parallel_pass(name, chunks):
 
 @pytest.mark.parametrize("name", ["ar", "mamba"])
 def test_states_do_not_leak_between_the_rows_of_a_batch(name):
-    net = awake(name).net
+    net = random_model(name).net
     z = torch.randint(V, (3, L), generator=generator())
     with torch.no_grad():
         alone = net(z[1:2])
@@ -45,7 +46,7 @@ def test_states_do_not_leak_between_the_rows_of_a_batch(name):
 
 
 def test_recomputing_is_the_same_as_stepping():
-    net = awake("ar").net
+    net = random_model("ar").net
     slow = Recompute(net)
     z = torch.randint(V, (2, 6), generator=generator())
     fast_state, slow_state = net.init_state(2), slow.init_state(2)
@@ -106,20 +107,20 @@ def equals(net, t, h_of):
 @pytest.mark.parametrize("mlp", ["swiglu", "relu2"])
 @pytest.mark.parametrize("name, t", [("ar", None), ("diffusion", None), ("flow", 0.3)])
 def test_the_transformer_is_its_formulas(name, t, mlp):
-    net = awake(name, network="transformer", mlp=mlp).net
+    net = random_model(name, network="transformer", mlp=mlp).net
     equals(net, t, partial(by_hand.transformer, heads=2, kind=mlp, causal=name == "ar"))
 
 
 @pytest.mark.parametrize("name, t", [("mamba", None), ("diffusion", None), ("flow", 0.3)])
 def test_mamba_is_its_formulas(name, t):
-    equals(awake(name, network="mamba").net, t, by_hand.mamba)
+    equals(random_model(name, network="mamba").net, t, by_hand.mamba)
 
 
 @pytest.mark.parametrize("name, t", [("diffusion", None), ("flow", 0.3)])
 def test_a_hollow_network_is_its_formulas(name, t):
     reader = partial(by_hand.transformer, heads=2, kind="swiglu", causal=True)
-    equals(awake(name).net, t, partial(by_hand.hollow, reader=reader, kind="swiglu"))
-    net = awake(name, network="hollow_mamba").net
+    equals(random_model(name).net, t, partial(by_hand.hollow, reader=reader, kind="swiglu"))
+    net = random_model(name, network="hollow_mamba").net
     equals(net, t, partial(by_hand.hollow, reader=by_hand.mamba, kind="swiglu"))
 
 
@@ -134,7 +135,7 @@ def test_the_features_of_the_time_by_hand():
 
 
 def test_queries_and_keys_have_unit_root_mean_square():
-    model = awake("ar")
+    model = random_model("ar")
     seen = []
     original = F.scaled_dot_product_attention
     try:
@@ -193,9 +194,9 @@ def test_a_fresh_transformer_begins_with_the_token_itself(name, d_conv):
 
 def test_inner_widths_by_hand():
     """8/3 of 128 is 341.3, of which the nearest multiple of 8 is 344."""
-    assert inner_width(Sizes(n_embd=128, mlp="swiglu")) == 344
-    assert inner_width(Sizes(n_embd=128, mlp="relu2")) == 512
-    assert inner_width(Sizes(n_embd=128, n_inner=100)) == 100
+    assert inner_width(NetworkConfig(n_embd=128, mlp="swiglu")) == 344
+    assert inner_width(NetworkConfig(n_embd=128, mlp="relu2")) == 512
+    assert inner_width(NetworkConfig(n_embd=128, n_inner=100)) == 100
 
 
 @pytest.mark.parametrize(
@@ -234,7 +235,7 @@ def test_mamba_starts_as_in_the_paper():
 
 
 def test_mamba_convolution_is_causal_and_equals_the_library_one():
-    mixer = awake("mamba").net.blocks[0].forwards
+    mixer = random_model("mamba").net.blocks[0].forwards
     K, E = mixer.conv.shape
     x = torch.randn(L, 2, E, dtype=torch.float64, generator=generator())
     padded = torch.cat([x.new_zeros(K - 1, 2, E), x])
@@ -246,7 +247,7 @@ def test_mamba_convolution_is_causal_and_equals_the_library_one():
 @pytest.mark.parametrize("d_conv", [1, 2, 4])
 @pytest.mark.parametrize("expand_factor", [1, 2, 3])
 def test_mamba_of_any_shape_steps_as_it_reads(d_conv, expand_factor):
-    net = awake("mamba", d_conv=d_conv, expand_factor=expand_factor).net
+    net = random_model("mamba", d_conv=d_conv, expand_factor=expand_factor).net
     z = torch.randint(V, (2, 9), generator=generator())
     state, out = net.init_state(2), []
     for token in z.split(1, dim=1):
@@ -257,14 +258,14 @@ def test_mamba_of_any_shape_steps_as_it_reads(d_conv, expand_factor):
 
 @pytest.mark.parametrize("d_conv", [1, 2, 3, 4])
 def test_the_transformer_sees_its_neighbours_and_steps_as_it_reads(d_conv):
-    net = awake("ar", d_conv=d_conv).net
+    net = random_model("ar", d_conv=d_conv).net
     z = torch.randint(V, (2, 9), generator=generator())
     state, out = net.init_state(2), []
     for part in z.split([2, 1, 5, 1], dim=1):
         logits, state = net.step(part, state)
         out.append(logits)
     assert torch.allclose(torch.cat(out, 1), net(z), rtol=1e-9, atol=1e-12)
-    both = awake("diffusion", network="transformer", d_conv=d_conv).net
+    both = random_model("diffusion", network="transformer", d_conv=d_conv).net
     e = torch.zeros(1, 9 + both.before + both.after, 16, dtype=torch.float64)
     e[0, both.before + 4] = 1
     reached = both.blend(e)[0].abs().sum(-1).nonzero().flatten().tolist()
@@ -272,7 +273,7 @@ def test_the_transformer_sees_its_neighbours_and_steps_as_it_reads(d_conv):
 
 
 def test_a_state_that_is_full_says_so():
-    net = awake("ar").net
+    net = random_model("ar").net
     _, state = net.step(torch.zeros(1, L, dtype=torch.long), net.init_state(1))
     with pytest.raises(InputError, match=f"token {L + 1} does not fit this network's block of {L}"):
         net.step(torch.zeros(1, 1, dtype=torch.long), state)
@@ -303,6 +304,16 @@ def test_sizes_that_cannot_be_are_named():
     with pytest.raises(InputError, match="has no schedule"):
         build("mamba", V, schedule="cosine")
     with pytest.raises(InputError, match="do not fit this network's block of 12"):
-        awake("diffusion").net(torch.zeros(1, 13, dtype=torch.long))
+        random_model("diffusion").net(torch.zeros(1, 13, dtype=torch.long))
     with pytest.raises(InputError, match="bidirectional"):
-        awake("diffusion", network="transformer").net.init_state(1)
+        random_model("diffusion", network="transformer").net.init_state(1)
+
+
+def test_the_earlier_name_of_the_sizes_is_the_class_it_became():
+    with pytest.warns(
+        DeprecationWarning,
+        match="networks.base.Sizes goes away .* use networks.base.NetworkConfig$",
+    ):
+        assert getattr(base, "Sizes") is base.NetworkConfig  # noqa: B009
+    with pytest.raises(AttributeError, match="has no attribute 'Size'"):
+        base.Size  # noqa: B018

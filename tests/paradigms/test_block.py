@@ -7,7 +7,7 @@ import exact
 import laws
 import pytest
 import torch
-from helpers import awake, generator
+from helpers import generator, random_model
 
 from nanoparadigm import InputError, build
 from nanoparadigm.language import oracle
@@ -194,7 +194,7 @@ def test_tokens_given_anywhere_are_seen_from_the_first_block_on():
 
 def hollow(block_length, **sizes):
     """One whose network reads all blocks in one pass, a text (3, 12), and its noise."""
-    model = awake("block", V, block_length=block_length, n_layer=4, **sizes)
+    model = random_model("block", V, block_length=block_length, n_layer=4, **sizes)
     assert model.net.blockwise and model.block_length == block_length
     x = torch.randint(V, (3, 12), generator=generator())
     return model, x, model.noise(x, generator(1))
@@ -234,7 +234,7 @@ def test_the_loss_of_all_blocks_is_the_sum_over_each(block_length):
 
 @pytest.mark.parametrize("network", ["transformer", "mamba", "hollow_mamba"])
 def test_other_networks_learn_from_one_block_of_each_text(network):
-    model = awake("block", V, network=network, block_length=3)
+    model = random_model("block", V, network=network, block_length=3)
     x = torch.randint(V, (8, 12), generator=generator())
     t, z, u = model.noise(x, generator(1))
     targets = (z == model.mask_id) | model.hollow

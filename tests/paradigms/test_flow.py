@@ -6,7 +6,7 @@ import math
 import pytest
 import torch
 import torch.nn.functional as F
-from helpers import Table, awake, generator
+from helpers import Table, generator, random_model
 
 from nanoparadigm import InputError
 from nanoparadigm.decoding.uniform import euler_step, posterior_step
@@ -175,7 +175,7 @@ def test_nll_bound_is_the_quadrature_in_the_mean(table):
 
 
 def test_wrong_options_are_named():
-    model = awake("flow")
+    model = random_model("flow")
     for end in (0.0, 1.0, math.nan):
         with pytest.raises(InputError, match="give a noise level"):
             model.nll_bound(torch.zeros(1, 4, dtype=torch.long), generator(), end=end)

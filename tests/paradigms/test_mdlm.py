@@ -5,7 +5,7 @@ import math
 
 import pytest
 import torch
-from helpers import Table, awake, generator
+from helpers import Table, generator, random_model
 
 from nanoparadigm import SCHEDULES
 from nanoparadigm.paradigms import MaskedDiffusion
@@ -30,7 +30,7 @@ def all_masks():
 
 
 def test_subs_puts_nothing_on_the_mask_and_copies_what_is_visible():
-    model = awake("diffusion", vocab_size=V)
+    model = random_model("diffusion", vocab_size=V)
     z = torch.tensor([[0, V, 3, V, 1]])
     p = model.log_probs(z, torch.tensor([0.5])).exp()
     assert p.shape == (1, 5, V)
@@ -67,7 +67,7 @@ def test_masking_by_entropy_masks_what_is_easy_more():
 
 def test_the_own_exam_is_not_the_bound():
     """The mean over mask sets of the mean cross-entropy of what is masked."""
-    model = awake("diffusion", vocab_size=V)
+    model = random_model("diffusion", vocab_size=V)
     x = torch.randint(V, (1, L), generator=generator()).expand(4000, L)
     with torch.no_grad():
         marks = bounds.in_schedule_cross_entropy(model, x, generator(1))
@@ -99,7 +99,7 @@ def exam(model, x, nodes=400):
 @pytest.mark.parametrize("masking", ["uniform", "entropy"])
 @pytest.mark.parametrize("schedule", SCHEDULES)
 def test_the_own_exam_is_under_the_models_own_schedule_and_masking(schedule, masking):
-    model = awake("diffusion", vocab_size=V, schedule=schedule, masking=masking)
+    model = random_model("diffusion", vocab_size=V, schedule=schedule, masking=masking)
     if masking == "entropy":
         model.weights = torch.tensor([0.5, 1.4, 1.0, 0.7, 1.3])
     x, n = torch.tensor([[1, 0, 4, 2]]), 3000
@@ -140,7 +140,7 @@ def test_the_integrand_integrates_to_the_likelihood_of_an_independent_model(inde
 
 
 def test_the_integrand_is_the_weight_times_the_cross_entropy_of_masked_tokens():
-    model = awake("diffusion", vocab_size=V)
+    model = random_model("diffusion", vocab_size=V)
     x = torch.randint(V, (2, 6), generator=generator())
     z = model.corrupt(x, torch.tensor([0.5, 0.5], dtype=torch.float64), generator(3))
     t = torch.tensor([0.3, 0.8], dtype=torch.float64)
@@ -152,7 +152,7 @@ def test_the_integrand_is_the_weight_times_the_cross_entropy_of_masked_tokens():
 
 def test_the_estimator_has_the_mean_that_enumeration_gives():
     """E[nll_bound] = sum over k of 1/k x the mean over all k-subsets of their cross-entropies."""
-    model = awake("diffusion", vocab_size=V)
+    model = random_model("diffusion", vocab_size=V)
     x = torch.randint(V, (1, L), generator=generator())
     exact = 0.0
     for mask in all_masks()[1:]:
@@ -196,7 +196,7 @@ def test_the_bound_under_its_own_schedule_is_never_below(independent, schedule):
 
 
 def test_few_steps_reveal_everything_and_tokens_once_shown_stay():
-    model = awake("diffusion", vocab_size=V)
+    model = random_model("diffusion", vocab_size=V)
     blank = torch.full((4, 12), V)
     for schedule in SCHEDULES:
         model.schedule = SCHEDULES[schedule]
@@ -210,7 +210,7 @@ def test_few_steps_reveal_everything_and_tokens_once_shown_stay():
 
 
 def test_the_number_revealed_follows_the_clock():
-    model = awake("diffusion", vocab_size=V)
+    model = random_model("diffusion", vocab_size=V)
     model.net = Table(torch.zeros(V + 1, dtype=torch.float64))
     for schedule in UNCLIPPED:
         model.sampling_schedule = SCHEDULES[schedule]

@@ -21,7 +21,7 @@ import numpy as np
 import pooch
 import pytest
 import torch
-from helpers import ROOT, awake, generator, hostile
+from helpers import ROOT, generator, hostile, random_model
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -747,7 +747,7 @@ def test_real_documents_come_back(file, gpt2, tmp_path):
 
 
 def test_the_entropy_of_a_token_is_a_mean_over_its_places():
-    model = awake("ar", vocab_size=7)
+    model = random_model("ar", vocab_size=7)
     x = torch.randint(5, (6, 12), generator=generator())
     found = token_entropy(model, x.split(4), 7)
     h = torch.distributions.Categorical(logits=model.logits(x).detach()).entropy()
@@ -774,7 +774,7 @@ def test_windows_are_spread_over_the_text(total, length, n):
 
 def test_the_published_gpt2_is_read_like_our_own(monkeypatch):
     """What the package transformers returns at i is of the token after it."""
-    ours = awake("ar", vocab_size=7)
+    ours = random_model("ar", vocab_size=7)
 
     class Theirs:
         config = types.SimpleNamespace(bos_token_id=7, n_positions=12, vocab_size=7)
@@ -841,7 +841,7 @@ def test_prepared_texts_are_trained_on_resumed_and_evaluated(say):
     assert say(PREPARE)[:2] == (0, "saved in tiny: 15,000 tokens to train on\n")
     status, out, _ = say("prepare check --dataset tiny")
     held_out = Shards("tiny").metadata["files"][VALIDATION]["tokens"]
-    assert (status, out) == (0, f"tiny is as it was written: {15_000 + held_out:,} tokens\n")
+    assert (status, out) == (0, f"tiny is intact: {15_000 + held_out:,} tokens\n")
     assert say("train --out run --resume --max_steps 9")[0] == 0
     status, out, err = say("evaluate --checkpoint run")
     assert (status, err) == (0, "") and "5-gram" in out and "15,000" in out
@@ -876,7 +876,9 @@ def test_every_flag_of_prepare_reaches_what_it_names(tmp_path):
 def test_fewer_tokens_than_asked_for_are_told(say):
     status, out, _ = say(PREPARE.replace("1.5e4", "1e9").replace("--out tiny", "--out all"))
     train = sum(len(np.fromfile(p, "<u2")) for p in Path("all").glob("train-*"))
-    said = f"saved in all: {train:,} tokens to train on and no more, of the 1,000,000,000 asked for"
+    said = (
+        f"saved in all: {train:,} tokens to train on, all there are, of the 1,000,000,000 asked for"
+    )
     assert (status, out) == (0, said + "\n")
 
 
@@ -886,7 +888,7 @@ def test_documents_without_a_text_are_told(say):
     status, out, _ = say(
         PREPARE.replace("source.", "gaps.").replace("--out tiny", "--out g").replace("1.5e4", "1e9")
     )
-    assert status == 0 and out.endswith("\ndocuments without a text, which were left out: 3\n")
+    assert status == 0 and out.endswith("\ndocuments skipped because they hold no text: 3\n")
 
 
 def test_the_entropy_of_tokens_is_saved(say):

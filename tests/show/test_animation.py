@@ -11,7 +11,7 @@ import pytest
 import torch
 from browser import CHROMIUM, Browser
 from bs4 import BeautifulSoup
-from helpers import COMPARED, SMALL, awake, generator, presets
+from helpers import COMPARED, SMALL, generator, presets, random_model
 from hypothesis import example, given
 from hypothesis import strategies as st
 from PIL import Image
@@ -48,7 +48,9 @@ decodings = pytest.mark.parametrize("name, template, options", DECODINGS, ids=st
 
 
 def written(name, template=EMPTY, tokenizer=LETTERS, seed=0, **options):
-    return animation.record(name, awake(name), tokenizer, template, generator(seed), **options)
+    return animation.record(
+        name, random_model(name), tokenizer, template, generator(seed), **options
+    )
 
 
 def symbols(frame):
@@ -80,7 +82,7 @@ def states(model, template, options):
 def test_a_run_is_the_text_that_the_model_writes_and_every_state_on_the_way(
     name, template, options
 ):
-    model = awake(name)
+    model = random_model(name)
     run = animation.record("it", model, LETTERS, template, generator(), **options)
     with counting(model) as counted:
         text = model.fill(template, 1, generator(), **options)[0]
@@ -101,7 +103,7 @@ def test_a_run_is_the_text_that_the_model_writes_and_every_state_on_the_way(
 
 @decodings
 def test_a_token_says_when_it_changed_and_nothing_else_does(name, template, options):
-    model = awake(name)
+    model = random_model(name)
     run = animation.record(name, model, LETTERS, template, generator(), **options)
     before, last = template, None
     for frame, (ids, _) in zip(run.frames, states(model, template, options), strict=True):
@@ -122,7 +124,7 @@ def test_a_token_says_when_it_changed_and_nothing_else_does(name, template, opti
 @pytest.mark.parametrize("name", ["ar", "mamba"])
 @pytest.mark.parametrize("options", [{}, {"temperature": 0.3}, {"top_k": 2}], ids=str)
 def test_an_autoregressive_model_is_as_sure_as_its_likelihood_says(name, prompt, options):
-    model = awake(name)
+    model = random_model(name)
     template = model.template(L, prompt)
     run = animation.record(name, model, LETTERS, template, generator(), **options)
     with torch.no_grad():
@@ -132,7 +134,7 @@ def test_an_autoregressive_model_is_as_sure_as_its_likelihood_says(name, prompt,
 
 
 def test_from_left_to_right_masked_diffusion_is_as_sure_as_that_likelihood_says():
-    model = awake("diffusion")
+    model = random_model("diffusion")
     options = dict(sampler="left_to_right", steps=L)
     run = animation.record("it", model, LETTERS, EMPTY, generator(), **options)
     with torch.no_grad():
@@ -144,7 +146,7 @@ def test_from_left_to_right_masked_diffusion_is_as_sure_as_that_likelihood_says(
 @pytest.mark.parametrize("name", ["diffusion", "flow"])
 @pytest.mark.parametrize("template", [GAP, GAP[:2] + EMPTY * 2], ids=["gap", "blocks"])
 def test_a_token_is_as_sure_as_the_network_that_saw_the_state_before_it(name, template):
-    model, steps = awake(name), 9
+    model, steps = random_model(name), 9
     options = dict(sampler="first_hitting") if name == "diffusion" else dict(steps=steps)
     run = animation.record(name, model, LETTERS, template, generator(), **options)
     grid = model.sampling_schedule.alpha(torch.linspace(1, 0, steps + 1, dtype=torch.float64))
@@ -204,7 +206,7 @@ def test_a_mask_and_a_place_not_begun_are_told_apart():
 
 
 def test_what_cannot_be_asked_is_refused_and_the_network_is_put_back():
-    model = awake("ar")
+    model = random_model("ar")
     net = model.net
     with pytest.raises(InputError, match="left to right"):
         animation.record("it", model, LETTERS, GAP, generator())
@@ -250,7 +252,7 @@ def test_at_every_moment_each_run_has_come_as_far_as_its_clock_says(times, clock
 @decodings
 def test_the_clock_of_a_run_is_the_time_of_the_model_and_of_nothing_else(name, template, options):
     """A second for each call of the network; a hundred, that nobody pays, for each frame kept."""
-    model, now, look = awake(name), [0.0], animation.symbols
+    model, now, look = random_model(name), [0.0], animation.symbols
 
     def kept(*given):
         now[0] += 100
@@ -343,7 +345,7 @@ EVIL = ["</script><script>document.title = 'evil'</script>", "[red]", "\x1b[2J",
 def evil(name="<i>evil</i>[bold]"):
     """A model whose every symbol is an attack on what shows it."""
     return animation.record(
-        name, awake("flow", 5), WordTokenizer(EVIL), [5] * 9, generator(), steps=5
+        name, random_model("flow", 5), WordTokenizer(EVIL), [5] * 9, generator(), steps=5
     )
 
 
@@ -366,7 +368,7 @@ def test_lines_hold_all_tokens_in_order_and_no_more_than_fits(
 
 
 def test_a_line_ends_where_the_text_says_so():
-    run = animation.record("it", awake("ar", 1), CharTokenizer("\n"), [1, 1, 1], generator())
+    run = animation.record("it", random_model("ar", 1), CharTokenizer("\n"), [1, 1, 1], generator())
     assert [[piece.text for piece in row] for row in animation.lines(run, run.frames[-1], 9)] == [
         ["↵"], ["↵"], ["↵"], []
     ]  # fmt: skip

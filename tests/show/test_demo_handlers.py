@@ -20,7 +20,7 @@ LETTERS = CharTokenizer("abcdefg")
 
 
 def asked_of(name, question, *given):
-    """What `record` or the model's `infill` is asked when a method of Answers is."""
+    """What `record` or the model's `infill` is asked when a method of Handlers is."""
     model = build(name, 7, **TINY)
     one = SimpleNamespace(model=model, tokenizer=LETTERS)
     asked = []
@@ -35,10 +35,10 @@ def asked_of(name, question, *given):
         return torch.zeros(1, 1, dtype=torch.long)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(demo_handlers.Answers, "load", lambda self, name: one)
+        patch.setattr(demo_handlers.Handlers, "load", lambda self, name: one)
         patch.setattr(animation, "record", note)
         patch.setattr(model, "infill", infill)
-        getattr(demo_handlers.Answers("runs", 3), question)(*given)
+        getattr(demo_handlers.Handlers("runs", 3), question)(*given)
     return model, asked
 
 
@@ -76,9 +76,9 @@ def test_what_is_measured_is_the_windows_that_the_button_names(monkeypatch):
         bits = dict(mean=2.0, se=0.5)
         return dict(exact=True, bits_per_character=bits, windows=[1.0, 2.0])
 
-    monkeypatch.setattr(demo_handlers.Answers, "load", lambda self, name: one)
+    monkeypatch.setattr(demo_handlers.Handlers, "load", lambda self, name: one)
     monkeypatch.setattr(corpora, "load", lambda name, path: text)
     monkeypatch.setattr(evaluate, "measure", measure)
-    table = demo_handlers.Answers("runs", 3).measure(["mine"], lambda *given, **named: None)
+    table = demo_handlers.Handlers("runs", 3).measure(["mine"], lambda *given, **named: None)
     assert asked == [("a model", "language", 10, dict(max_windows=demo_handlers.WINDOWS))]
     assert all(f">{said}</td>" in table for said in ("mine", "= 2.000 ± 0.500", "1,234"))

@@ -34,7 +34,7 @@ from gradio_client.exceptions import AppError  # noqa: E402
 from helpers import COMPARED, presets  # noqa: E402
 
 from nanoparadigm.show import demo_page
-from nanoparadigm.show.demo_handlers import Answers, in_characters
+from nanoparadigm.show.demo_handlers import Handlers, in_characters
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of Gradio and pandas
 
@@ -210,7 +210,7 @@ def answers(folder):
 
 
 def names_of(endpoint):
-    taken = inspect.signature(getattr(Answers, endpoint)).parameters
+    taken = inspect.signature(getattr(Handlers, endpoint)).parameters
     return [name for name in taken if name not in ("self", "progress")]
 
 
@@ -325,7 +325,7 @@ def test_the_page_shows_html_and_links_as_they_are_written(folder, tmp_path):
         f"| {EVIL} | n |\n| --- | ---: |\n| {EVIL} | <= 1 |\n\n{EVIL}\n"
     )
     shutil.copytree(folder / "broken", home / "<i>broken")
-    notice, *_, tables = Answers(home, 1).models()
+    notice, *_, tables = Handlers(home, 1).models()
     said, shown = (BeautifulSoup(html, "html.parser") for html in (notice, tables))
     assert {tag.name for tag in said()} == {"p"} and "<i>broken" in said.text
     assert {tag.name for tag in shown()} == set("h3 table thead tbody tr th td p".split())
@@ -343,9 +343,9 @@ def test_a_model_is_found_by_the_last_part_of_its_name(ask, folder, monkeypatch)
     assert ask("write", "flow", *task)[0] == ask("write", "mine/flow", *task)[0]
     assert "did you mean 'mine/flow'" in ask("write", "flw", *task)
     two = {f"{home}/flow": folder / "mine/flow" for home in "ab"}
-    monkeypatch.setattr(Answers, "runs", lambda self: two)
+    monkeypatch.setattr(Handlers, "runs", lambda self: two)
     with pytest.raises(InputError, match="unknown model 'flow'.*a/flow, b/flow"):
-        Answers(folder, 1).load("flow")
+        Handlers(folder, 1).load("flow")
 
 
 def test_the_first_press_of_every_button_works(answers):
@@ -378,7 +378,7 @@ def test_a_gap_within_a_word_is_said(ask):
 
 def test_a_port_that_is_taken_is_said(page, folder):
     for port in page.server_port, 2**16, -1:
-        with pytest.raises(InputError, match=f"port {port} cannot be had"):
+        with pytest.raises(InputError, match=f"port {port} cannot be used"):
             demo_page.start(folder, port)
 
 

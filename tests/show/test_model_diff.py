@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from helpers import CELLS, ROOT, plant
+from helpers import CELLS, ROOT, mutate
 
 from nanoparadigm import PRESETS, InputError
 from nanoparadigm.commands import main as cli
@@ -227,7 +227,7 @@ CHANGES = [
 @pytest.mark.parametrize("cell, then, change", CHANGES)
 def test_a_change_in_the_code_changes_the_answer(cell, then, change, monkeypatch):
     assert not then.items() & said(*cell).items()
-    plant(monkeypatch, *change)
+    mutate(monkeypatch, *change)
     assert then.items() <= said(*cell, ask=model_diff.answers).items()
 
 

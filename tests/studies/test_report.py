@@ -86,8 +86,8 @@ def first_as_low(curve, nats):
 
 def test_the_order_of_the_rows_is_that_of_the_maskings_and_schedules():
     order = [("cosine", "uniform"), ("sqrt", "uniform"), ("cosine", "entropy")]
-    assert [*parsed(report.worth_table(trials(True)))] == order
-    assert [*parsed(report.writing_table(trials(True)))] == [*order, ("real texts", "")]
+    assert [*parsed(report.model_quality_table(trials(True)))] == order
+    assert [*parsed(report.sample_quality_table(trials(True)))] == [*order, ("real texts", "")]
 
 
 @pytest.mark.parametrize("seeds", [(0, 1, 2), (4,)])
@@ -95,7 +95,7 @@ def test_the_order_of_the_rows_is_that_of_the_maskings_and_schedules():
 def test_what_a_model_is_worth_stands_under_its_own_head(known, seeds):
     found = trials(known, seeds)
     table, nats = (
-        parsed(report.worth_table(found)),
+        parsed(report.model_quality_table(found)),
         max(t["curve"][-1]["val"] for t in found.values()),
     )
     scaled = ("excess", "excess", 1) if known else ("bits per character", "bound", 1 / 0.55)
@@ -123,7 +123,7 @@ def test_what_a_model_is_worth_stands_under_its_own_head(known, seeds):
 @pytest.mark.parametrize("known", [True, False])
 def test_what_a_model_writes_stands_under_its_own_head(known, seeds):
     found = trials(known, seeds)
-    for kind, row in parsed(report.writing_table(found)).items():
+    for kind, row in parsed(report.sample_quality_table(found)).items():
         mine = [t["written"] for t in of(found, kind)] or [[*found.values()][0]["real"]]
 
         def cell(name, digits=3, scale=1.0, mine=mine):
@@ -272,15 +272,15 @@ def test_the_verdict_says_what_was_found_in_sentences():
 
 def test_the_notes_say_what_a_nat_is_and_how_far_windows_scatter():
     found = {n: measured(bound_se=se) for n, se in enumerate([0.02, 0.5, 0.03])}
-    said = report.worth_notes(found)
+    said = report.model_quality_notes(found)
     assert "that of the bound is 0.030, taken from blocks of windows, because neighbours" in said
     alone = measured(independent=dict(bound=True, zero_shot=False))
-    assert "one model that of the bound is 0.030.\n" in report.worth_notes({"a": alone})
+    assert "one model that of the bound is 0.030.\n" in report.model_quality_notes({"a": alone})
     assert "One nat per token is 1.6667 bits per character." in said  # 1 / 0.6
     assert "On the second text it is 1.2500 bits per character." in said  # 1 / 0.8
     assert "without 4.8% of its characters" in said
     known = measured(excess=0.3, excess_se=0.1, entropy=1.2344)
-    assert "The entropy of the language is 1.234." in report.worth_notes({"a": known})
+    assert "The entropy of the language is 1.234." in report.model_quality_notes({"a": known})
 
 
 def test_what_is_known_of_a_trial_is_what_its_files_say(tmp_path):

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from helpers import awake, generator
+from helpers import generator, random_model
 
 from nanoparadigm import InputError, evaluate, tokenizers
 from nanoparadigm.commands import main as cli
@@ -46,21 +46,21 @@ def asked(model, monkeypatch):
 
 def test_a_network_is_never_asked_for_more_than_it_may_be_at_once(data, monkeypatch):
     monkeypatch.setattr(likelihood, "MAX_LOGITS", 2 * 12 * 7 + 1)
-    model = awake("diffusion", vocab_size=7, network="transformer", block_size=12)
+    model = random_model("diffusion", vocab_size=7, network="transformer", block_size=12)
     found = asked(model, monkeypatch)
     evaluate.window_nats(model, data, generator(), num_samples=1)
-    study.own_exam(model, data.validation[0], 1)
+    study.in_schedule_cross_entropy(model, data.validation[0], 1)
     study.gradient_snr(model, data, batch_size=5, draws=2)
     study.sample(model, 5, 12, steps=3)
     evaluate.accuracy(model, data, 0, generator())
-    judge = scorers.Own(awake("ar", vocab_size=7, block_size=12), "a judge")
+    judge = scorers.AutoregressiveScorer(random_model("ar", vocab_size=7, block_size=12), "a judge")
     ours = len(found)
-    scorers.read(judge, data.validation[0])
+    scorers.score(judge, data.validation[0])
     assert ours > 20 and max(found) == 2 * 12 * 7
 
 
 def test_the_noise_of_the_gradient_is_that_of_whole_batches(data, monkeypatch):
-    model = awake("diffusion", vocab_size=7, network="transformer", block_size=12)
+    model = random_model("diffusion", vocab_size=7, network="transformer", block_size=12)
     whole = study.gradient_snr(model, data, batch_size=5, draws=6)
     monkeypatch.setattr(likelihood, "MAX_LOGITS", 2 * 12 * 7)
     assert study.gradient_snr(model, data, batch_size=5, draws=6) == pytest.approx(whole, 1e-4)
@@ -77,18 +77,18 @@ def test_the_noise_of_the_gradient_is_that_of_whole_batches(data, monkeypatch):
 
 
 def test_a_judge_reads_texts_in_parts_as_it_reads_them_at_once(data, monkeypatch):
-    model, texts = awake("ar", vocab_size=7, block_size=12), data.validation[0]
-    judge = scorers.Own(model, "a judge")
-    nats, endings = scorers.read(judge, texts)
+    model, texts = random_model("ar", vocab_size=7, block_size=12), data.validation[0]
+    judge = scorers.AutoregressiveScorer(model, "a judge")
+    nats, endings = scorers.score(judge, texts)
     assert torch.allclose(nats, model.nll_bound(texts) / 12, atol=1e-5)
     monkeypatch.setattr(likelihood, "MAX_LOGITS", 3 * 12 * 7)
-    for whole, parts in zip((nats, endings), scorers.read(judge, texts), strict=True):
+    for whole, parts in zip((nats, endings), scorers.score(judge, texts), strict=True):
         assert torch.allclose(whole, parts, atol=1e-5)
 
 
 def test_an_ending_is_what_the_last_prediction_is_read_from(data):
-    model, texts = awake("ar", vocab_size=7, block_size=12), data.validation[0]
-    _, endings = scorers.read(scorers.Own(model, "a judge"), texts)
+    model, texts = random_model("ar", vocab_size=7, block_size=12), data.validation[0]
+    _, endings = scorers.score(scorers.AutoregressiveScorer(model, "a judge"), texts)
     assert torch.allclose(model.net.read(endings)[:, :7], model.logits(texts)[:, -1], atol=1e-5)
 
 
@@ -100,7 +100,7 @@ def test_token_variety_is_the_entropy_of_what_a_text_holds():
 
 def test_mauve_tells_texts_from_others_and_says_of_what_it_is():
     pytest.importorskip("mauve")
-    judge = scorers.Own(awake("ar", vocab_size=7), "somebody")
+    judge = scorers.AutoregressiveScorer(random_model("ar", vocab_size=7), "somebody")
     human, same = torch.randn(2, 200, 8, generator=generator())
     near = scorers.mauve(human, same, judge, 32)
     far = scorers.mauve(human, same + 2, judge, 32)
@@ -116,13 +116,13 @@ def test_texts_and_their_ceiling_are_measured_against_the_same_others(data, monk
     monkeypatch.setattr(
         scorers, "mauve", lambda human, texts, judge, length: seen.append((human, texts, length))
     )
-    judge = scorers.Own(awake("ar", vocab_size=7, block_size=12), "a judge")
+    judge = scorers.AutoregressiveScorer(random_model("ar", vocab_size=7, block_size=12), "a judge")
     samples = data.train[: 9 * 12].view(9, 12)
-    study.opinions(samples, data, judge)
+    study.score_samples(samples, data, judge)
     (human, texts, length), (same, real, _) = seen
     assert torch.equal(human, same) and length == 12
     assert len(human) == len(texts) == len(real) == 5  # of the ten there are
-    endings = scorers.read(judge, data.validation[0])[1]
+    endings = scorers.score(judge, data.validation[0])[1]
     both = torch.cat([human, real])
     places = (both[:, None] - endings).abs().sum(-1).argmin(-1)
     assert sorted(places.tolist()) == list(range(10))  # no text is in both
@@ -153,7 +153,7 @@ def test_an_opinion_is_what_its_parts_are_worked_to_be():
     """Shares of different tokens, pairs and triples among all of them, by sets; entropies by
     counting; means and standard errors by hand."""
     texts = torch.tensor([[1, 1, 2, 3], [1, 2, 3, 3], [5, 5, 5, 5]])
-    found = scorers.opinion(texts, torch.tensor([1.0, 2.0, 6.0]))
+    found = scorers.sample_metrics(texts, torch.tensor([1.0, 2.0, 6.0]))
     assert found["judged"] == dict(mean=3, se=pytest.approx(math.sqrt(7 / 3)))
     h = [1.5 * math.log(2), 1.5 * math.log(2), 0.0]
     mean = sum(h) / 3
@@ -182,7 +182,7 @@ class Prices:
 
 def test_a_judge_pays_every_place_of_a_text():
     judge, texts = Prices(12), torch.randint(7, (5, 12), generator=generator())
-    nats, endings = scorers.read(judge, texts)
+    nats, endings = scorers.score(judge, texts)
     assert nats.tolist() == pytest.approx([judge.price(text) for text in texts], rel=1e-5)
     assert endings.shape == (5, 12)
 
@@ -192,7 +192,7 @@ def test_texts_and_real_ones_are_each_judged_by_their_own_nats(data, monkeypatch
     their endings against the other half of the real ones."""
     monkeypatch.setattr(scorers, "mauve", lambda human, texts, judge, length: (human, texts))
     samples, judge = data.train[: 4 * 12].view(4, 12), Prices(12)
-    found = study.opinions(samples, data, judge)
+    found = study.score_samples(samples, data, judge)
     (human, written), (same, real) = found["written"]["mauve"], found["real"]["mauve"]
     assert torch.equal(written, samples.float()) and torch.equal(human, same)
 
@@ -269,7 +269,7 @@ def test_a_gpt2_in_a_folder_judges_a_study(gpt2, monkeypatch):
 def test_an_ending_of_gpt2_is_what_its_last_prediction_is_read_from(gpt2):
     judge = scorers.GPT2(source=str(gpt2 / "judge"))
     x = torch.randint(50_257, (3, 16), generator=generator())
-    nats, endings = scorers.read(judge, x)
+    nats, endings = scorers.score(judge, x)
     with torch.no_grad():
         assert torch.allclose(judge.net.lm_head(endings), judge.logits(x)[:, -1], atol=1e-5)
         start = torch.cat([torch.full((3, 1), judge.net.config.bos_token_id), x], dim=1)[:, :-1]

@@ -391,7 +391,7 @@ def test_a_study_told_to_stop_saves_both_trials_and_leaves_nobody_behind(under_w
     process, folder = under_way
     process.terminate()
     out, err = process.communicate(timeout=120)
-    assert process.returncode == EXIT_REQUEUE and "the same command goes on" in out, err
+    assert process.returncode == EXIT_REQUEUE and "the same command continues" in out, err
     assert nobody_is_left(process.pid)
     runs = [*(folder / "runs").iterdir()]
     assert len(runs) == 2  # and no third was begun
@@ -478,7 +478,7 @@ def by_heart(folder, **changes):
     options = dict(
         dataset=str(folder / "first.txt"), zero_shot=str(folder / "second.txt"),
         windows=4, draws=2, samples=3, sampling_steps=5, seeds=(0, 6),
-        sizes=study.Sizes(n_layer=1, n_head=1, n_embd=8, block_size=16),
+        sizes=study.NetworkConfig(n_layer=1, n_head=1, n_embd=8, block_size=16),
         settings=study.Settings(max_steps=9, batch_size=2), judge=study.Judge(max_steps=7),
     )  # fmt: skip
     plan = study.Study(**options | changes)
@@ -686,7 +686,7 @@ def test_what_is_measured_is_the_last_checkpoint_and_each_number_its_own(tmp_pat
 def test_the_excess_is_over_what_walking_through_the_language_costs(tmp_path):
     """Word after word, by the probabilities of the state it is in; and the entropy by the chances
     of the states, place after place."""
-    sizes = study.Sizes(n_layer=1, n_head=1, n_embd=8, block_size=32)
+    sizes = study.NetworkConfig(n_layer=1, n_head=1, n_embd=8, block_size=32)
     plan = study.Study("language", windows=3, draws=1, sizes=sizes)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(corpora, "load", lambda name: language_corpus(n_train=100, n_validation=41))
@@ -696,7 +696,7 @@ def test_the_excess_is_over_what_walking_through_the_language_costs(tmp_path):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(study, "sample", lambda *_: None)
         patch.setattr(study, "gradient_snr", lambda *_: None)
-        patch.setattr(study, "opinions", lambda *_: {})
+        patch.setattr(study, "score_samples", lambda *_: {})
         patch.setattr(study, "judge", lambda *_: Prices())
         found = study.measure(plan, folder, texts, tmp_path)
     truth, split = language(), texts.ours.validation[0].tolist()
@@ -761,7 +761,9 @@ def test_the_own_exam_takes_the_draws_it_is_asked_for(monkeypatch):
 
     monkeypatch.setattr(bounds, "in_schedule_cross_entropy", own_exam)
     model = types.SimpleNamespace(device="cpu", vocab_size=7)
-    assert study.own_exam(model, torch.tensor([[1, 2, 3, 4], [5, 6, 0, 0]]), 3) == [7.5, 8.25]
+    assert study.in_schedule_cross_entropy(
+        model, torch.tensor([[1, 2, 3, 4], [5, 6, 0, 0]]), 3
+    ) == [7.5, 8.25]
     assert asked == [(3, 0)]
 
 
@@ -864,7 +866,7 @@ def text_study(folder, second, **changes):
     (folder / "first.txt").write_text("a bird in the hand is worth two in the bush " * 30)
     (folder / "second.txt").write_text(second)
     options = dict(dataset=str(folder / "first.txt"), zero_shot=str(folder / "second.txt"))
-    return study.Study(sizes=study.Sizes(block_size=16), **options | changes)
+    return study.Study(sizes=study.NetworkConfig(block_size=16), **options | changes)
 
 
 def test_a_second_text_is_read_without_what_the_alphabet_lacks(tmp_path):
@@ -927,18 +929,18 @@ def row(table, name="linear"):
 
 
 def test_bits_per_character_stand_beside_nats_per_token_of_a_text():
-    found = row(report.worth_table({"a": measured()}))
+    found = row(report.model_quality_table({"a": measured()}))
     assert (
         found["bound"] == "<= 1.500 ± 0.030" and found["bits per character"] == "<= 2.500 ± 0.050"
     )
-    said = report.worth_notes({"a": measured()})
+    said = report.model_quality_notes({"a": measured()})
     assert "One nat per token is 1.6667 bits per character" in said
     assert "without 4.8% of its characters" in said
 
 
 def test_errors_are_over_seeds_where_there_are_some():
     trials = {"a": measured(0, bound=1.4), "b": measured(1, bound=1.6)}
-    found = row(report.worth_table(trials))
+    found = row(report.model_quality_table(trials))
     assert (
         found["bound"] == "<= 1.500 ± 0.100" and found["bits per character"] == "<= 2.500 ± 0.167"
     )
@@ -947,11 +949,11 @@ def test_errors_are_over_seeds_where_there_are_some():
 
 def test_mauve_is_said_with_its_n_length_and_embedder_or_how_to_get_it():
     without = {"a": measured()}
-    assert "MAUVE" not in report.writing_table(without).splitlines()[0]
-    assert "pip install 'nanoparadigm[mauve]'" in report.writing_notes(without)
+    assert "MAUVE" not in report.sample_quality_table(without).splitlines()[0]
+    assert "pip install 'nanoparadigm[mauve]'" in report.sample_quality_notes(without)
     mauve = dict(mean=0.75, n=128, length=64, embedder="the last hidden state of a judge")
     trials = {"a": measured(mauve=mauve)}
-    table, said = report.writing_table(trials), report.writing_notes(trials)
+    table, said = report.sample_quality_table(trials), report.sample_quality_notes(trials)
     assert row(table)["MAUVE"] == "0.750" and row(table, "real texts")["judged"] == "1.000 ± 0.010"
     assert "128 texts of 64 tokens" in said and "by the last hidden state of a judge" in said
 

@@ -231,7 +231,7 @@ def test_a_disk_that_is_really_full(room, run, monkeypatch, capsys):
     assert contents(run) == before
     said = capsys.readouterr().err.strip().splitlines()[-1]
     assert said.startswith("nanoparadigm: ")
-    assert said.endswith("; what is saved is whole")
+    assert said.endswith("; what is saved is intact")
 
 
 @pytest.mark.parametrize("file", [*FILES, "run.json"])

@@ -18,7 +18,7 @@ from unittest.mock import patch
 
 import pytest
 import torch
-from helpers import CELLS, ROOT, TINY, build, stir
+from helpers import CELLS, ROOT, TINY, build, perturb_
 
 from nanoparadigm import InputError, corpora, tokenizers, train
 from nanoparadigm.commands import main as cli
@@ -47,7 +47,7 @@ def data(text=TEXT):
 def new(name="ar", network=None, dtype=torch.float32, **options):
     """A model none of whose weights is zero, so that all of them have a gradient."""
     model = build(name, data().tokenizer.vocab_size, network=network, **{**TINY, **options})
-    return stir(model, 0.1).to(dtype)
+    return perturb_(model, 0.1).to(dtype)
 
 
 def after(steps):
@@ -343,7 +343,7 @@ def test_a_process_without_a_gpu_of_its_own_is_refused(monkeypatch):
 def test_a_command_for_one_process_is_refused(line, monkeypatch, capsys):
     monkeypatch.setenv("WORLD_SIZE", "2")
     assert cli.main(line.split()) == 2
-    said = f"nanoparadigm: {line.split()[0]} is the work of one process: start it without torchrun"
+    said = f"nanoparadigm: {line.split()[0]} runs in one process: start it without torchrun"
     assert capsys.readouterr().err == f"{said}\n"
 
 
@@ -388,7 +388,7 @@ def test_a_signal_to_one_process_stops_all_and_one_command_goes_on(name, rank, h
     os.kill(both.processes[rank].pid, getattr(signal, name))
     (status, out, err), *others = both.results()
     assert (status, err) == (EXIT_REQUEUE, "") and others == [(EXIT_REQUEUE, "", "")]
-    assert out.endswith("stopped and saved; go on with: nanoparadigm train --out run --resume\n")
+    assert out.endswith("stopped and saved; continue with: nanoparadigm train --out run --resume\n")
     done = len(read_log("run"))
     assert checkpoint.load("run", "last").config["step"] == done
 
@@ -408,7 +408,7 @@ def test_a_process_that_is_killed_ends_all_in_one_sentence(home):
     status, _, err = both.pipes[0].recv()
     both.processes[0].join(120)
     assert not both.processes[0].is_alive(), "it said so, and did not end"
-    said = "another process of this training has ended; what is saved is whole"
+    said = "another process of this training has ended; what is saved is intact"
     assert (status, err) == (1, f"nanoparadigm: {said}\n")
     assert checkpoint.load("run", "last").config["step"] % 5 == 0
 
@@ -490,7 +490,7 @@ def test_torchrun_trains_as_one_process_does(home):
     torchrun += ["--nproc_per_node", "2", "-m", "nanoparadigm"]
     done = subprocess.run([*torchrun, *line], env=environment, text=True, capture_output=True)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.count("saved in run; look with") == 1
+    assert done.stdout.count("saved in run; try it with") == 1
     shared = losses(read_log("run"))
     line[line.index("run")] = "single"
     assert cli.main(line) == 0

@@ -13,12 +13,12 @@ from unittest.mock import patch
 import numpy as np
 import pytest
 import torch
-from helpers import CELLS, LENGTH, TINY, presets, stir
+from helpers import CELLS, LENGTH, TINY, perturb_, presets
 
 from nanoparadigm import PRESETS, InputError, build, corpora, tokenizers
 from nanoparadigm.evaluate.comparison import measure
 from nanoparadigm.evaluate.likelihood import nats_per_token
-from nanoparadigm.networks.base import Dropout, Sizes
+from nanoparadigm.networks.base import Dropout, NetworkConfig
 from nanoparadigm.training import checkpoint
 from nanoparadigm.training import run as training_run
 from nanoparadigm.training.log import Log, read_lines, read_log
@@ -278,7 +278,7 @@ def test_accumulated_gradients_are_those_of_the_large_batch(name, network, data,
             clip = "clip_grad_norm_"
             patch.setattr(torch.nn.utils, clip, lambda ps, norm: found.extend(p.grad for p in ps))
             found = []
-            (record,) = train(stir(new(data, name, network=network), 0.1), data, settings)
+            (record,) = train(perturb_(new(data, name, network=network), 0.1), data, settings)
         return record["loss"], torch.cat([g.flatten().clone() for g in found])
 
     loss, gradient = first_step(batch_size=8)
@@ -481,7 +481,7 @@ COUNTS = "max_steps batch_size grad_accumulation eval_interval eval_windows log_
 def test_numbers_that_nothing_can_count_up_to_are_refused(n):
     """One by one, before anything is made so large."""
     sizes = "n_layer n_head n_embd block_size n_inner d_state expand_factor d_conv"
-    for kind, names in (Settings, COUNTS), (Sizes, sizes):
+    for kind, names in (Settings, COUNTS), (NetworkConfig, sizes):
         for name in names.split():
             with pytest.raises(InputError, match=f"^{name} is [^\n]{{1,99}}$"):
                 kind(**{name: n})

@@ -1,1 +1,1 @@
-"""The study of noise schedules: its trials, its measures, its report, and SLURM."""
+"""The study of noise schedules: its trials, measures and report, and how to run it on SLURM."""

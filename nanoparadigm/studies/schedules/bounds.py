@@ -1,5 +1,5 @@
-"""What the study of noise schedules needs of masked diffusion, and nobody else: two bounds, one
-number that is none, and weights for masks that know the token."""
+"""What only the study of noise schedules needs of masked diffusion: two bounds, a number that is no
+bound, and weights for masks that depend on the token."""
 
 import math
 from collections.abc import Iterator
@@ -7,10 +7,13 @@ from collections.abc import Iterator
 import torch
 from torch import Generator, Tensor
 
+from ...paradigms.mdlm import MaskedDiffusion
 from ...paradigms.schedules import stratified_uniform
 
 
-def nelbo(model, x: Tensor, generator: Generator | None = None, num_samples: int = 8) -> Tensor:
+def nelbo(
+    model: MaskedDiffusion, x: Tensor, generator: Generator | None = None, num_samples: int = 8
+) -> Tensor:
     """Return the bound of x (B, L) under the model's own schedule, clipped or not, (B,) nats.
 
     Equation (3) of `paradigms/mdlm.py` between the schedule's ends, and, where it is clipped, the
@@ -36,20 +39,25 @@ def nelbo(model, x: Tensor, generator: Generator | None = None, num_samples: int
 
 
 def token_masked_nelbo(
-    model, x: Tensor, generator: Generator | None = None, start: float = 0.5, num_samples: int = 8
+    model: MaskedDiffusion,
+    x: Tensor,
+    generator: Generator | None = None,
+    start: float = 0.5,
+    num_samples: int = 8,
 ) -> Tensor:
     """Return the bound of x (B, L) that belongs to masks by `weights` c, schedule apart, (B,) nats.
 
-    Of the reverse process that reveals every masked token at the rate 1/u, u going from 1 to 0, and
-    begins with masks with probability `start`, else with uniform tokens. With c = c_v of each token
+    It bounds the likelihood of the reverse process that reveals every masked token at the rate 1/u,
+    with u going from 1 to 0, and begins with a mask with probability `start`, else with a uniform
+    token. With c = c_v of each token
     and a = min(1, c), each contributes
 
         int_0^min(1, 1/c) du/u E[1[masked] CE] + max(0, log c)
         + a log(a / start) + (1 - a) log((1 - a) V / (1 - start))
 
-    since one of c > 1 is masked for sure above u = 1/c, which the model does not know, and one of
-    c < 1 may be seen at the very start. The masked cross-entropy alone, with whatever weight, is no
-    bound. `nll_bound` is what to evaluate with: of the same network, without these costs.
+    because a token of c > 1 is certainly masked above u = 1/c, which the model does not know, and
+    one of c < 1 may be visible at the very start. The masked cross-entropy alone, with any weight,
+    is no bound. Evaluate with `nll_bound`: the same network, without these costs.
     """
     c = model.weights[x].double()
     a = c.clamp(max=1)
@@ -65,13 +73,13 @@ def token_masked_nelbo(
 
 
 def in_schedule_cross_entropy(
-    model, x: Tensor, generator: Generator | None = None, num_samples: int = 8
+    model: MaskedDiffusion, x: Tensor, generator: Generator | None = None, num_samples: int = 8
 ) -> Tensor:
-    """Return the mean cross-entropy of the masked tokens of x (B, L) under the model's own schedule
-    and masking, times L: (B,) nats, and no bound.
+    """Return L times the mean cross-entropy of the masked tokens of x (B, L), (B,) nats: no bound.
 
-    It ranks the schedules by how easy a task they set, not the models by how well they do it: a
-    schedule that masks less asks easier questions.
+    The masks are those of the model's own schedule and masking. So it ranks schedules by how easy a
+    task they set, not models by how well they do it: a schedule that masks less asks easier
+    questions.
     """
     total = 0.0
     for t in strata(x, generator, num_samples):
@@ -83,19 +91,22 @@ def in_schedule_cross_entropy(
 
 
 def entropy_weights(entropy: Tensor) -> Tensor:
-    """Return `weights` (V,) from the entropies (V,) of what is predicted where each token stands:
-    between 0.5 and 1.5, the lower the harder a token is to predict, 1 at the mean."""
+    """Return `weights` (V,) from the entropy (V,) of the predictions where each token stands.
+
+    They lie between 0.5 and 1.5, lower for tokens that are harder to predict, and are 1 at the mean
+    entropy.
+    """
     return (2 - entropy / entropy.mean()).clamp(0.5, 1.5)
 
 
-def strata(x: Tensor, generator, num_samples: int) -> Iterator[Tensor]:
-    """Yield `num_samples` times (B,), one in each of as many equal parts of (0, 1)."""
+def strata(x: Tensor, generator: Generator | None, num_samples: int) -> Iterator[Tensor]:
+    """Yield `num_samples` times t (B,), one from each of as many equal parts of (0, 1)."""
     return (
         stratified_uniform(d, num_samples, len(x), generator, x.device) for d in range(num_samples)
     )
 
 
-def hide(model, x: Tensor, u: Tensor, generator) -> Tensor:
+def hide(model: MaskedDiffusion, x: Tensor, u: Tensor, generator: Generator | None) -> Tensor:
     """Return x (B, L) with each token masked with probability u, (B, 1) or (B, L)."""
     noise = torch.rand(x.shape, dtype=u.dtype, device=x.device, generator=generator)
     return torch.where(noise < u, model.mask_id, x)

@@ -1,11 +1,14 @@
-"""The report of a study: tables, curves, intervals, and a ranking only where there is one."""
+"""The report of a study: tables, curves, intervals, and a ranking only if there is one."""
 
 import json
 import math
 from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from operator import itemgetter
+from os import PathLike
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -27,10 +30,16 @@ MARKERS = {"uniform": "o", "entropy": "s"}
 DASHES = ["-", ":", "--", "-.", (0, (5, 1)), (0, (1, 1))]
 STORED = "tiny", "shakespeare"
 BOOK = Path(__file__).parents[3] / "book" / "studies"  # in a checkout, no part of the package
+Results = dict[str, Any]
+"""what `collect` returns of one trial; or, in `cell`, a part of it"""
+Trials = dict[str, Results]
+"""id -> results"""
+Findings = dict[str, Any]
+"""what `analyse` returns"""
 STYLES = dict(zip(SCHEDULES, zip(COLOURS, DASHES, strict=True), strict=True))
 
 
-def collect(out):
+def collect(out: str | PathLike) -> Trials:
     """Return id -> results, for every trial of the study in that folder that has been measured.
 
     The results are its measures, averaged over windows, the standard errors of these as NAME_se,
@@ -52,29 +61,33 @@ def collect(out):
             trial = dict(schedule=schedule, masking=masking, seed=int(seed))
             points = [r for r in read_log(folder) if "val" in r]
             if not points:
-                raise InputError(f"{folder}/log.jsonl holds no evaluation: train it anew")
+                raise InputError(
+                    f"{folder}/log.jsonl holds no evaluation: delete that folder and train again"
+                )
             curve = [{k: r[k] for k in ("step", "seconds", "val")} for r in points]
             found[name] = trial | measures | means | errors | dict(curve=curve)
     if not found:
         raise InputError(
-            f"no trial of {out} is done and measured as this version measures: the command that "
-            "began it goes on with it"
+            f"no trial of {out} is done and measured as this version measures: give the command "
+            "that began it again"
         )
     return found
 
 
-def standard_error(values, independent, name):
+def standard_error(
+    values: Sequence[float] | np.ndarray, independent: Mapping[str, bool | None], name: str
+) -> float:
     """Return the standard error of the mean of values, one a window, in the order of the text."""
     alone = independent["zero_shot" if name == "zero_shot" else "bound"]
     return of_windows(alone)(torch.as_tensor(values, dtype=torch.float64)).se
 
 
-def stored(preset):
+def stored(preset: str) -> dict[str, Any]:
     """Return the results that the authors of the package got for a preset.
 
-    It is the dict that `write` leaves in results.json, and their machine. It comes with the book,
-    and is downloaded where the book is not at hand. Raises InputError for a preset that was not
-    run, and if the download fails.
+    They are the dict that `write` leaves in results.json, and the machine it was run on. They come
+    with the book, and are downloaded if the book is not there. Raises InputError for a preset that
+    was not run, and if the download fails.
     """
     lookup("stored study", preset, dict.fromkeys(STORED))
     path = BOOK / f"{preset}.json"
@@ -85,10 +98,12 @@ def stored(preset):
     return read_json(path)
 
 
-def values(trials, masking, measure):
+def values(
+    trials: Iterable[Results], masking: str, measure: Callable[[Results], float]
+) -> np.ndarray:
     """Return measure(trial) as an array (S, K), seeds by schedules, under one masking.
 
-    Only the seeds that have every schedule.
+    Seeds that lack a schedule are left out.
     """
     mine = [t for t in trials if t["masking"] == masking and not math.isnan(measure(t))]
     table = {(t["seed"], t["schedule"]): measure(t) for t in mine}
@@ -98,21 +113,21 @@ def values(trials, masking, measure):
     return np.array(rows).reshape(len(rows), len(SCHEDULES))
 
 
-def target(trials):
-    """Return the lowest bound that all trials have reached, the highest of their last ones.
+def target(trials: Iterable[Results]) -> float:
+    """Return the lowest bound that every trial has reached: the highest of their last ones.
 
-    nan where none is known.
+    It is nan if no last one is known.
     """
     return max((last for t in trials if (last := t["curve"][-1]["val"]) == last), default=math.nan)
 
 
-def reached(trial, nats):
-    """Return the first point of the learning curve at or below `nats`, or one of nan."""
+def reached(trial: Results, nats: float) -> dict[str, float]:
+    """Return the first point of a learning curve at or below `nats`, or a point of nans."""
     points = (point for point in trial["curve"] if point["val"] <= nats)
     return next(points, dict(step=math.nan, seconds=math.nan))
 
 
-def analyse(trials, generator):
+def analyse(trials: Trials, generator: torch.Generator) -> Findings:
     """Return the findings, as a dict that JSON can hold. trials: those of `collect`."""
     trials, names = list(trials.values()), list(SCHEDULES)
     found = {}
@@ -142,7 +157,7 @@ def analyse(trials, generator):
     return found
 
 
-def verdict(found):
+def verdict(found: Findings) -> str:
     """Return the findings in sentences. found: the dict of `analyse`."""
     lines = []
     for masking in MASKINGS:
@@ -179,8 +194,8 @@ def verdict(found):
     return "\n\n".join(lines)
 
 
-def kinds(trials):
-    """Yield each schedule and masking that has trials, with these."""
+def kinds(trials: Trials) -> Iterator[tuple[str, str, list[Results]]]:
+    """Yield each schedule and masking that has trials, with those trials."""
     for masking in MASKINGS:
         for schedule in SCHEDULES:
             kind = [
@@ -190,11 +205,18 @@ def kinds(trials):
                 yield schedule, masking, kind
 
 
-def cell(kind, measure, digits=3, scale=1.0, before="", after=""):
+def cell(
+    kind: Sequence[Results],
+    measure: Callable[[Results], Any],
+    digits: int = 3,
+    scale: float = 1.0,
+    before: str = "",
+    after: str = "",
+) -> str:
     """Return the mean over trials of measure(trial) ± its standard error, as text.
 
-    measure returns a number, or an Estimate as a dict. The error is that over seeds, or, of a
-    single trial, its own.
+    measure: returns a number, or an Estimate as a dict. The error is over seeds, or for a single
+    trial its own.
     """
     found = [f if isinstance(f, dict) else dict(mean=f) for f in map(measure, kind)]
     means = np.array([f["mean"] for f in found], float)
@@ -202,13 +224,13 @@ def cell(kind, measure, digits=3, scale=1.0, before="", after=""):
     return with_error(dict(mean=means.mean(), se=se), f".{digits}f", scale, before, after)
 
 
-def over_windows(name):
-    """Return the measure of that name, for `cell`, with its error over windows."""
+def over_windows(name: str) -> Callable[[Results], dict[str, float | None]]:
+    """Return a function for `cell`: the measure of that name with its error over windows."""
     return lambda t: dict(mean=t[name], se=t.get(f"{name}_se"))
 
 
-def worth_table(trials):
-    """Return the measures of the models of each kind, a row each, in Markdown."""
+def model_quality_table(trials: Trials) -> str:
+    """Return a Markdown table of how good the models are, a row for each kind."""
     first, nats = next(iter(trials.values())), target(trials.values())
     columns = {"seeds": lambda kind: f"{len(kind)}"}
     columns["bound"] = lambda kind: cell(kind, over_windows("bound"), before="<= ")
@@ -234,8 +256,8 @@ def worth_table(trials):
     return markdown(["schedule", "masking", *columns], lines)
 
 
-def writing_table(trials):
-    """Return the measures of what they write, a row a kind and one of real texts, in Markdown."""
+def sample_quality_table(trials: Trials) -> str:
+    """Return a Markdown table of how good their samples are: a row a kind, and real texts."""
     first = next(iter(trials.values()))
     known = "ungrammatical" in first["real"]
     columns = {"judged": lambda kind: cell(kind, itemgetter("judged"))}
@@ -258,8 +280,8 @@ def writing_table(trials):
     return markdown(["schedule", "masking", *columns], lines)
 
 
-def worth_notes(trials):
-    """Return what the columns of `worth_table` mean, in Markdown."""
+def model_quality_notes(trials: Trials) -> str:
+    """Return what the columns of `model_quality_table` mean, in Markdown."""
     first, bits = next(iter(trials.values())), {}
     for name, nats in first["nats_per_bit"].items():
         bits[name] = nats and f"{1 / nats:.4f} bits per character"
@@ -305,8 +327,8 @@ def worth_notes(trials):
     return "".join(f"- {line}\n" for line in lines)
 
 
-def writing_notes(trials):
-    """Return what the columns of `writing_table` mean, in Markdown."""
+def sample_quality_notes(trials: Trials) -> str:
+    """Return what the columns of `sample_quality_table` mean, in Markdown."""
     first = next(iter(trials.values()))
     mauve = first["written"]["mauve"]
     lines = [
@@ -334,7 +356,7 @@ def writing_notes(trials):
     return "".join(f"- {line}\n" for line in lines)
 
 
-def curves(trials):
+def curves(trials: Trials) -> Figure:
     """Plot the bound during training: the mean over seeds, and their range."""
     figure = Figure(figsize=(10, 4.5), layout="constrained")
     panels = dict(zip(MASKINGS, figure.subplots(1, len(MASKINGS), sharey=True), strict=True))
@@ -353,8 +375,8 @@ def curves(trials):
     return figure
 
 
-def forest(found):
-    """Plot the differences from linear with their intervals; inside the band may be noise."""
+def forest(found: Findings) -> Figure:
+    """Plot the differences from linear with their intervals; those in the band may be noise."""
     maskings = [m for m in MASKINGS if m in found]
     figure = Figure(figsize=(10, 3.2), layout="constrained")
     panels = np.atleast_1d(figure.subplots(1, len(maskings), sharex=True, sharey=True))
@@ -375,25 +397,29 @@ def forest(found):
     return figure
 
 
-def apart(found):
-    """Return how far two treatments must lie apart for a claim, infinite where that is not known
-    (null in a file), as with few seeds."""
+def apart(found: dict[str, Any]) -> float:
+    """Return how far apart two treatments must be for a claim, in nats per token.
+
+    It is infinite if that is not known (null in a file), as with few seeds.
+    """
     known = [found[name] for name in ("floor", "threshold") if found[name] is not None]
     return max(known) if len(known) == 2 else math.inf
 
 
-def text(facts):
+def text(facts: Mapping[str, Any]) -> str:
     """Return the report in Markdown: tables and sentences. facts: the dict of results.json."""
     trials = facts["trials"]
     return (
         f"{len(trials)} trials, configuration {facts['hash']}.\n\n"
-        f"What the models are worth:\n\n{worth_table(trials)}\n{worth_notes(trials)}\n"
-        f"What they write:\n\n{writing_table(trials)}\n{writing_notes(trials)}\n"
+        "What the models are worth:\n\n"
+        f"{model_quality_table(trials)}\n{model_quality_notes(trials)}\n"
+        "What they write:\n\n"
+        f"{sample_quality_table(trials)}\n{sample_quality_notes(trials)}\n"
         f"{verdict(facts['found'])}\n\nIntervals are of paired differences, resampled over seeds.\n"
     )
 
 
-def write(out):
+def write(out: str | PathLike) -> str:
     """Write report.md and results.json in the folder of a study, and return the report."""
     out, trials = Path(out), collect(out)
     plan = begun(out)
@@ -408,7 +434,7 @@ def write(out):
     return report
 
 
-def draw(out):
+def draw(out: str | PathLike) -> None:
     """Draw curves.png and forest.png in the folder of a study, from what `write` left there."""
     facts = json.loads((Path(out) / "results.json").read_text(encoding="utf-8"))
     save(Path(out) / "curves.png", curves, facts["trials"])

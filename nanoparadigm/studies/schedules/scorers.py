@@ -1,47 +1,63 @@
 """Score generated text with another language model (generative perplexity), and its diversity.
 
-The score alone says nothing: a model that always writes the same likely text scores well.
+The score alone says little: a model that always generates the same likely text scores well.
 
-A judge has `logits` (B, L, V) of x_i given x_<i and `endings` (B, D), its last hidden states of
-texts (B, L), both for x on its `device`; and a `name` that is printed beside every score.
 """
 
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 import torch.nn.functional as F
+from torch import Tensor
 
 from ... import files
 from ...errors import InputError
 from ...evaluate.likelihood import Estimate, micro_batch_size
+from ...paradigms.ar import Autoregressive
 from ...shards.readers import INSTALL
 
 
-class Own:
-    """A judge that is an autoregressive model of this package."""
+class Scorer(Protocol):
+    """A left-to-right language model that scores texts: the judge of a study."""
 
-    def __init__(self, model, name):
+    device: torch.device | str
+    vocab_size: int
+    name: str
+    """printed beside every score"""
+
+    def logits(self, x: Tensor) -> Tensor:
+        """Return the logits (B, L, V) of x_i given x_<i, for x (B, L) on its device."""
+
+    def endings(self, x: Tensor) -> Tensor:
+        """Return the last hidden state (B, D) of each text x (B, L) on its device."""
+
+
+class AutoregressiveScorer:
+    """Score with an autoregressive model of this package."""
+
+    def __init__(self, model: Autoregressive, name: str) -> None:
         self.model, self.name = model.eval(), name
         self.vocab_size = model.vocab_size
 
     @property
-    def device(self):
+    def device(self) -> torch.device:
         """Return the device of the weights."""
         return self.model.device
 
-    def logits(self, x):
+    def logits(self, x: Tensor) -> Tensor:
         """Return the logits (B, L, V) of x_i given x_<i, for x (B, L)."""
         return self.model.logits(x)
 
-    def endings(self, x):
+    def endings(self, x: Tensor) -> Tensor:
         """Return the last hidden state (B, D) of each text x (B, L)."""
         start = x.new_full((len(x), 1), self.model.bos_id)
         return self.model.net.hidden(torch.cat([start, x[:, :-1]], dim=1))[:, -1]
 
 
-def is_gpt2(source):
+def is_gpt2(source: str) -> bool:
     """Tell whether `source` is "gpt2", or a folder with a GPT-2 that transformers saved."""
     file = Path(source) / "config.json"
     if not file.is_file():
@@ -50,12 +66,12 @@ def is_gpt2(source):
 
 
 class GPT2:
-    """A judge that is the published GPT-2, or the one in a folder, through transformers.
+    """Score with the published GPT-2, or with the one in a folder, through transformers.
 
     Raises InputError if transformers is missing, or if the model cannot be loaded.
     """
 
-    def __init__(self, device="cpu", source="gpt2"):
+    def __init__(self, device: str = "cpu", source: str = "gpt2") -> None:
         try:
             from transformers import AutoModelForCausalLM
         except ImportError as error:
@@ -68,30 +84,30 @@ class GPT2:
                 "or give the folder of a GPT-2 in safetensors, or a run of your own"
             ) from error
         except Exception as error:  # of many kinds, for a file of that folder that is damaged
-            said = files.reason(error)
+            problem = files.reason(error)
             raise InputError(
-                f"{source} holds no GPT-2 that can be loaded ({said}): get it anew"
+                f"{source} holds no GPT-2 that can be loaded ({problem}): get it again"
             ) from error
         self.net, self.device, self.name = net.to(device).eval(), device, source
         self.length, self.vocab_size = net.config.n_positions, net.config.vocab_size
 
-    def logits(self, x):
+    def logits(self, x: Tensor) -> Tensor:
         """Return the logits (B, L, V) of x_i given an end-of-text token and x_<i, for x (B, L)."""
         return self.net(self.shifted(x)).logits
 
-    def endings(self, x):
+    def endings(self, x: Tensor) -> Tensor:
         """Return the last hidden state (B, D) of each text x (B, L)."""
         return self.net.base_model(self.shifted(x)).last_hidden_state[:, -1]
 
-    def shifted(self, x):
+    def shifted(self, x: Tensor) -> Tensor:
         """Return x (B, L) shifted by one token to the right, behind an end-of-text token."""
         end = x.new_full((len(x), 1), self.net.config.bos_token_id)
         return torch.cat([end, x[:, :-1]], dim=1)
 
 
 @torch.no_grad()
-def read(judge, texts):
-    """Return the nats per token (n,) of texts (n, L) under the judge, and their endings (n, D)."""
+def score(judge: Scorer, texts: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the nats per token (n,) of texts (n, L) under a judge, and their endings (n, D)."""
     size, nats, endings = micro_batch_size(judge.vocab_size, texts.shape[1], len(texts)), [], []
     for x in texts.to(judge.device).split(size):
         nats.append(F.cross_entropy(judge.logits(x).mT, x, reduction="none").mean(1).cpu())
@@ -99,11 +115,13 @@ def read(judge, texts):
     return torch.cat(nats), torch.cat(endings)
 
 
-def opinion(texts, nats, estimate=Estimate.of):
+def sample_metrics(
+    texts: Tensor, nats: Tensor, estimate: Callable[[Tensor], Estimate] = Estimate.of
+) -> dict[str, Any]:
     """Return the score and the diversity of texts (n, L), as a dict that JSON can hold.
 
     judged: the mean of `nats`, their nats per token (n,) under a judge. tokens: that of
-    `token_variety`. distinct: n -> `distinct`. estimate: makes an Estimate of a value per text.
+    `token_variety`. distinct: n -> `distinct`. estimate: makes an Estimate from a value per text.
     """
     return dict(
         judged=asdict(estimate(nats)),
@@ -112,7 +130,7 @@ def opinion(texts, nats, estimate=Estimate.of):
     )
 
 
-def mauve(human, endings, judge, length):
+def mauve(human: Tensor, endings: Tensor, judge: Scorer, length: int) -> dict[str, Any] | None:
     """Return the MAUVE score of texts by their endings (n, D), as a dict.
 
     human (n, D): the endings of as many human texts. None without the package mauve-text. 1 is the
@@ -129,16 +147,16 @@ def mauve(human, endings, judge, length):
     return dict(mean=float(found.mauve), n=len(human), length=length, embedder=embedder)
 
 
-def token_variety(texts):
+def token_variety(texts: Tensor) -> Tensor:
     """Return the entropy (n,) of the tokens within each text (n, L), nats: the sample entropy.
 
-    A model that writes the same text again and again may have a high one.
+    A model that generates the same text again and again may still have a high one.
     """
     shares = [text.unique(return_counts=True)[1].double() / len(text) for text in texts]
     return torch.stack([-(p * p.log()).sum() for p in shares])
 
 
-def distinct(texts, n):
+def distinct(texts: Tensor, n: int) -> float:
     """Return the share of different n-grams among all n-grams of the texts (B, L)."""
     grams = texts.unfold(1, n, 1).reshape(-1, n)
     return len(grams.unique(dim=0)) / len(grams)

@@ -1,4 +1,4 @@
-"""When a difference may be called one: paired values, few seeds, several treatments.
+"""When a difference may be called a difference: paired values, few seeds, several treatments.
 
 Values (S, K) are a measure for S seeds under K treatments. A seed fixes the weights, the order of
 the data and the noise of all its runs, so differences are taken within a row. Nothing here assumes
@@ -6,12 +6,14 @@ that what is measured is a likelihood. `generator` is a torch.Generator.
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
+from numpy.typing import ArrayLike
 
-LEVEL = 0.025  # of a claim: so that a test of the report itself counts fewer than one in twenty
+LEVEL = 0.025  # of a claim, so that a test of the report itself finds fewer than one in twenty
 INSIDE = 0.95  # of an interval
 
 
@@ -23,11 +25,13 @@ class Interval:
     low: float
     high: float
 
-    def __str__(self):
+    def __str__(self) -> str:
         return f"{self.mean:+.4f} [{self.low:+.4f}, {self.high:+.4f}]"
 
 
-def bootstrap(differences, generator, repeats=10_000):
+def bootstrap(
+    differences: ArrayLike, generator: torch.Generator, repeats: int = 10_000
+) -> Interval:
     """Return the mean of paired differences (S,) and the middle 95 % of its bootstrap over seeds.
 
     S seeds have few different resamples, and with three the interval is too narrow: read it as the
@@ -39,12 +43,12 @@ def bootstrap(differences, generator, repeats=10_000):
     return Interval(d.mean(), *np.quantile(means, [(1 - INSIDE) / 2, (1 + INSIDE) / 2]))
 
 
-def between(values):
+def between(values: np.ndarray) -> np.ndarray:
     """Return the variance (...) between the means of the K treatments, of values (..., S, K)."""
     return values.mean(-2).var(-1)
 
 
-def permutation_p(values, generator, repeats=2000):
+def permutation_p(values: ArrayLike, generator: torch.Generator, repeats: int = 2000) -> float:
     """Return the p-value of "the treatments do not differ", of values (S, K).
 
     Their names are shuffled within every seed, so the test is exact with any number of seeds,
@@ -57,7 +61,9 @@ def permutation_p(values, generator, repeats=2000):
     return (1 + as_far.sum()) / (1 + repeats)
 
 
-def tukey_threshold(values, generator, level=LEVEL, repeats=20_000):
+def tukey_threshold(
+    values: ArrayLike, generator: torch.Generator, level: float = LEVEL, repeats: int = 20_000
+) -> float:
     """Return Tukey's honest significant difference of the K means of values (S, K), paired by seed.
 
     Among equal treatments with normal noise, the probability that any two means are further apart
@@ -92,7 +98,13 @@ class Ranking:
     """pairs (a, b), a with the lower mean, that are further apart than all of this allows"""
 
 
-def rank(names, values, twins, generator, level=LEVEL):
+def rank(
+    names: Sequence[str],
+    values: ArrayLike,
+    twins: tuple[str, str],
+    generator: torch.Generator,
+    level: float = LEVEL,
+) -> Ranking:
     """Return the Ranking of treatments by their values (S, K), lower being better.
 
     names: of the K treatments. twins: two of them that are the same treatment. Nothing is claimed

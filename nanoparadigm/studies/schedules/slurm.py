@@ -1,15 +1,17 @@
 """A study on a SLURM cluster: one array job, a task for each trial, each requeued until it is done.
 
-A task is told by SIGUSR1 that its time will soon be over. The trial then saves and ends with
-status 75, and the task puts itself back into the queue, as often as it takes. Nothing is lost by a
-task that fails or is killed: what is not done is submitted again by the same command.
+SIGUSR1 tells a task that its time is almost over. The trial then saves and ends with status 75, and
+the task puts itself back into the queue, as often as it takes. Nothing is lost when a task fails or
+is killed: the same command submits again what is not done.
 """
 
 import shlex
 import subprocess
 import sys
 import time
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from os import PathLike
 from pathlib import Path
 from string import Template
 
@@ -18,9 +20,9 @@ from ...atomic import write_json
 from ...errors import InputError
 from ...signals import EXIT_REQUEUE
 from ...training.checkpoint import steps_done
-from .study import is_done
+from .study import Study, is_done
 
-NOTICE = 120  # seconds before the end of its time at which a task is told
+NOTICE = 120  # seconds between the signal and the end of a task's time
 SCRIPT = Template("""\
 #!/usr/bin/env bash
 #SBATCH --job-name=$name
@@ -41,30 +43,36 @@ exit "$$status"
 """)
 
 
-def script(study_flags, name):
-    """Return the text of the job script. study_flags: those of the command, a list of strings."""
+def script(study_flags: Iterable[str], name: str) -> str:
+    """Return the text of the job script. study_flags: the flags of the command `study`."""
     command = shlex.join([sys.executable, "-m", "nanoparadigm", "study", *study_flags])
     return SCRIPT.substitute(name=name, notice=NOTICE, command=command, unfinished=EXIT_REQUEUE)
 
 
-def slurm(*words):
+def slurm(*words) -> str:
     """Return the output of a SLURM command. Raises InputError if it is missing or fails."""
     try:
-        said = subprocess.run(words, capture_output=True, text=True, check=True)
+        done = subprocess.run(words, capture_output=True, text=True, check=True)
     except FileNotFoundError as error:
         raise InputError(
-            f"there is no {words[0]} here: do this on a machine of a SLURM cluster"
+            f"there is no {words[0]} here: run this on a machine of a SLURM cluster"
         ) from error
     except subprocess.CalledProcessError as error:
         raise InputError(f"{words[0]} refused: {error.stderr.strip() or error}") from error
-    return said.stdout.strip()
+    return done.stdout.strip()
 
 
-def submit(study, out, flags, cap=4, options=()):
+def submit(
+    study: Study,
+    out: str | PathLike,
+    flags: Sequence[str],
+    cap: int = 4,
+    options: Sequence[str] = (),
+) -> str:
     """Submit all trials that are not done, after the judge, and return the array job's number.
 
-    At most `cap` run at a time. flags: those of the command, options: those of sbatch, both
-    strings. Raises InputError if the study is in the queue already, or if nothing is left to do.
+    cap: how many may run at a time. flags: of the command `study`. options: of sbatch. Raises
+    InputError if the study is in the queue already, or if nothing is left to do.
     """
     out = Path(out)
     queued = in_queue(out)
@@ -96,13 +104,13 @@ class Submitted:
     job: str
 
 
-def submitted(out):
+def submitted(out: str | PathLike) -> str | None:
     """Return the number of the study's last array job, or None."""
     file = Path(out) / "cluster.json"
     return files.read_json(file, Submitted, "delete it").job if file.exists() else None
 
 
-def in_queue(out):
+def in_queue(out: str | PathLike) -> dict[int, str]:
     """Return the number of a trial -> SLURM's state of its task, for all tasks in the queue."""
     job = submitted(out)
     if job is None:
@@ -110,7 +118,7 @@ def in_queue(out):
     try:
         lines = slurm("squeue", "-h", "-r", "-j", job, "-o", "%K %T").splitlines()
     except InputError as error:
-        if "Invalid job id" in str(error):  # so long done that SLURM has forgotten it
+        if "Invalid job id" in str(error):  # it ended so long ago that SLURM has forgotten it
             return {}
         raise
     return {int(task): state.lower() for task, state in map(str.split, lines)}
@@ -128,7 +136,7 @@ class Standing:
     """seconds since it last wrote to its log"""
 
 
-def standings(study, out, patience):
+def standings(study: Study, out: str | PathLike, patience: float) -> list[Standing]:
     """Return the Standing of every trial.
 
     patience: seconds without a line in its log after which a running trial counts as stalled.
@@ -147,6 +155,6 @@ def standings(study, out, patience):
     return found
 
 
-def requeue(out, number):
+def requeue(out: str | PathLike, number: int) -> None:
     """Put the task of a trial that has stalled back into the queue."""
     slurm("scontrol", "requeue", f"{submitted(out)}_{number}")

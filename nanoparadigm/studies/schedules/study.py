@@ -6,13 +6,13 @@ measured in the same way: `nll_bound` under uniform masks, on the same windows w
 whatever it was trained with; and, beside it, the cross-entropy under its own training schedule (its
 "own exam"), to show why that ranks nothing.
 
-    study/study.json             what it is
+    study/study.json             what the study is
     study/judge/                 an autoregressive model of the half of the text no trial reads
-    study/entropy.npy            from it: how hard each token is to predict, for the masking
-    study/runs/ID/               a run, as any other
+    study/entropy.npy            from the judge: how hard each token is to predict, for the masking
+    study/runs/ID/               the run of a trial, like any other
     study/runs/ID/measures.json  what was measured of it
 
-"linear" and "loglinear" differ by a thousandth: they are twins, and a difference between their
+"linear" and "loglinear" differ by a thousandth: they are twins, so a difference between their
 results is noise.
 """
 
@@ -22,23 +22,26 @@ import multiprocessing
 import os
 import threading
 import time
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from copy import copy
 from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
 from importlib import resources
+from os import PathLike
 from pathlib import Path
-from typing import Annotated, Any, NotRequired, TypedDict
+from typing import Annotated, Any, NotRequired, Self, TypedDict
 
 import torch
 from msgspec import Meta
+from torch import Tensor
 
 from ... import atomic, evaluate, files
 from ...data import corpora, tokenizers
 from ...errors import InputError, check_positive, check_seed, lookup
 from ...evaluate.likelihood import micro_batch_size
-from ...networks.base import Sizes
-from ...paradigms import build, parameters
+from ...networks.base import NetworkConfig
+from ...paradigms import MaskedDiffusion, Paradigm, build, parameters
 from ...paradigms.schedules import SCHEDULES
 from ...signals import EXIT_REQUEUE, after_parent, install_handlers
 from ...training import checkpoint
@@ -50,7 +53,7 @@ from . import bounds, scorers, token_entropy
 MASKINGS = ("uniform", "entropy")
 TWINS = ("linear", "loglinear")
 ENTROPY_TOKENS = 2**20  # of the judge's text, to say how hard each token is
-UNREADABLE = 0.1  # share of a second text's characters that may be left out, at most
+UNREADABLE = 0.1  # at most this share of a second text's characters may be left out
 FOLDER = resources.files(__package__) / "presets"
 PRESETS = tuple(sorted(f.name.removesuffix(".toml") for f in FOLDER.iterdir()))
 
@@ -64,18 +67,18 @@ class Trial:
     seed: int
 
     @property
-    def id(self):
+    def id(self) -> str:
         """Return the name of its folder."""
         return f"{self.schedule}-{self.masking}-{self.seed}"
 
 
 @dataclass(frozen=True)
 class Judge:
-    """The autoregressive model that scores what the trials write."""
+    """The autoregressive model that scores the texts that the trials generate."""
 
     model: str = "ar"
-    """ar, trained on the half of the text that no trial reads; or gpt2, through transformers, or a
-    folder with a GPT-2 that transformers saved: these for texts in tokens of GPT-2"""
+    """ar, trained on the half of the text that no trial reads; or, for texts in tokens of GPT-2,
+    gpt2, through transformers, or a folder with a GPT-2 that transformers saved"""
     max_steps: int = 300
 
 
@@ -85,24 +88,24 @@ class Study:
 
     dataset: str
     zero_shot: str = ""
-    """a second text, on which nobody was trained; "" for none. Characters that a tokenizer of
-    characters has not are left out of it"""
+    """a second text, on which no model was trained; "" for none. Characters that are missing from a
+    character tokenizer are left out"""
     tokenizer: str = ""
-    """as in `train`; "" for the usual one of the dataset"""
+    """as in `train`; "" for the dataset's default"""
     network: str = "transformer"
     seeds: tuple[int, ...] = (0,)
     windows: int = 256
     """validation windows in every measurement"""
     draws: int = 8
-    """noisy copies of each"""
+    """noisy copies of each window"""
     samples: int = 256
-    """texts that each model writes"""
+    """texts that each model generates"""
     sampling_steps: int = 64
-    sizes: Sizes = field(default_factory=Sizes)
+    sizes: NetworkConfig = field(default_factory=NetworkConfig)
     settings: Settings = field(default_factory=Settings)
     judge: Judge = field(default_factory=Judge)
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.windows == 1:
             raise InputError("windows is 1, which has no standard error: give 2 or more")
         check_positive(self, ["windows", "draws", "samples", "sampling_steps"])
@@ -114,17 +117,17 @@ class Study:
             check_seed(seed)
 
     @property
-    def trials(self):
-        """Return all trials, seed by seed, so that the first ones are one of each kind."""
+    def trials(self) -> list[Trial]:
+        """Return all trials, seed by seed, so that the first ones cover each kind once."""
         return [Trial(s, m, seed) for seed in self.seeds for m in MASKINGS for s in SCHEDULES]
 
     @property
-    def hash(self):
-        """Return a name for what all trials share: the seeds are left out."""
+    def hash(self) -> str:
+        """Return a hash of what all trials share, so without the seeds."""
         shared = {k: v for k, v in asdict(self).items() if k != "seeds"}
         return hashlib.sha256(json.dumps(shared, sort_keys=True).encode()).hexdigest()[:12]
 
-    def model(self, trial, vocab_size):
+    def model(self, trial: Trial, vocab_size: int) -> Paradigm:
         """Return the freshly initialised model of a trial."""
         return build(
             "diffusion",
@@ -137,10 +140,10 @@ class Study:
         )
 
 
-def load(name):
+def load(name: str) -> Study:
     """Return the Study of that name in PRESETS, or in the TOML file of that path.
 
-    Raises InputError for another name, and for a file that is no study.
+    Raises InputError for any other name, and for a file that is not a study.
     """
     path = Path(name)
     if path.suffix == ".toml" and path.exists():
@@ -150,16 +153,16 @@ def load(name):
     return filled(Study, files.parse_toml(text), name)
 
 
-def filled(kind, values, where):
+def filled(kind: type, values: dict[str, Any], where: str) -> Any:
     """Return the dataclass `kind` filled from a table of TOML, nested ones included.
 
     where: the file, for messages. Raises InputError for unknown keys and values of a wrong type.
     """
     check_keys(kind, values, where)
-    return files.typed(values, kind, where, "mend that key")
+    return files.typed(values, kind, where, "correct that key")
 
 
-def check_keys(kind, values, where):
+def check_keys(kind: type, values: dict[str, Any], where: str) -> None:
     """Raise InputError for a key that is not a field, or a number of more than 64 bits."""
     known = {f.name: f.type for f in fields(kind)}
     for key, value in values.items():
@@ -173,10 +176,12 @@ def check_keys(kind, values, where):
 # ------------------------------------------------------------------------------------- its texts
 
 
-def halves(data):
+def halves(
+    data: corpora.TokenizedCorpus,
+) -> tuple[corpora.TokenizedCorpus, corpora.TokenizedCorpus]:
     """Return two TokenizedCorpus, with the first and with the second half of the training text.
 
-    A folder of shards is too long to cut, and is returned twice: its judge is a published model.
+    A folder of shards is too long to cut and is returned twice: its judge is a published model.
     """
     if data.corpus.tokenizer:
         return data, data
@@ -197,7 +202,7 @@ class Texts:
     """the share of the second text's characters that are not in the alphabet of the first"""
 
     @classmethod
-    def of(cls, study):
+    def of(cls, study: Study) -> Self:
         """Read the texts of a study. Raises InputError for one that cannot be used."""
         corpus, length = corpora.load(study.dataset), study.sizes.block_size
         tokenizer = corpus.tokenizer or tokenizers.build(study.tokenizer, corpus)
@@ -208,13 +213,15 @@ class Texts:
         return cls(ours, judges, corpora.TokenizedCorpus(other, tokenizer, length), left_out)
 
     @property
-    def fingerprints(self):
+    def fingerprints(self) -> dict[str, str | None]:
         """Return the fingerprint of each text, by the name it has in a study."""
         other = self.zero_shot and self.zero_shot.corpus.fingerprint
         return dict(dataset=self.ours.corpus.fingerprint, zero_shot=other)
 
 
-def readable(corpus, tokenizer):
+def readable(
+    corpus: corpora.Corpus, tokenizer: tokenizers.Tokenizer
+) -> tuple[corpora.Corpus, float]:
     """Return the held-out Corpus without unknown characters, and the share that was left out.
 
     Only a tokenizer of characters has unknown ones. Raises InputError if there are too many to
@@ -233,8 +240,8 @@ def readable(corpus, tokenizer):
     return replace(corpus, train=kept, validation=kept), left_out
 
 
-def vocab_size(study):
-    """Return how many symbols the trials read."""
+def vocab_size(study: Study) -> int:
+    """Return the number of symbols that the trials read."""
     if study.tokenizer == "gpt2":
         return tokenizers.gpt2().vocab_size  # known before the text is
     return Texts.of(study).ours.tokenizer.vocab_size
@@ -243,11 +250,11 @@ def vocab_size(study):
 # --------------------------------------------------------------------------------------- running
 
 
-def begin(study, out, texts=None):
-    """Write down what the study is, in study.json.
+def begin(study: Study, out: str | PathLike, texts: Texts | None = None) -> None:
+    """Write study.json, which says what the study is.
 
     texts: read here unless they are given. Raises InputError if the folder holds another study, or
-    one of other texts, or if the texts or the judge cannot be read.
+    the same one on other texts, or if the texts or the judge cannot be read.
     """
     file, texts = Path(out) / "study.json", texts or Texts.of(study)
     there = begun(out) if file.exists() else None
@@ -263,10 +270,10 @@ def begin(study, out, texts=None):
         atomic.write_json(file, dict(facts, study=asdict(study)))
 
 
-def check_same(study, texts, there, out):
-    """Raise InputError if the study in that folder would go on as another one, or with other texts.
+def check_same(study: Study, texts: Texts, there: "Begun", out: str | PathLike) -> None:
+    """Raise InputError if the study in that folder is another one, or began with other texts.
 
-    there: the Begun of that folder. A text may have another name by now.
+    there: the Begun of that folder. A text may have been renamed since.
     """
     named = {text: getattr(there.study, text) for text in texts.fingerprints}
     if there.hash != (as_named := replace(study, **named)).hash:
@@ -275,7 +282,7 @@ def check_same(study, texts, there, out):
             "give `out` another folder"
         )
     known = there.fingerprints
-    if not known:  # an earlier version began it: its runs say what they have read
+    if not known:  # an earlier version began it: its runs say what they read
         runs = [checkpoint.load(file.parent, "last") for file in Path(out).glob("**/run.json")]
         if any(run.config["text"] != texts.ours.fingerprint for run in runs):
             known = dict(dataset=None)
@@ -287,11 +294,11 @@ def check_same(study, texts, there, out):
             )
 
 
-def check(study, texts):
+def check(study: Study, texts: Texts) -> None:
     """Raise InputError if the study cannot be measured.
 
-    There may be too few texts, or a judge that cannot read what the trials will write, or that has
-    read their text.
+    There may be too few texts, or a judge that cannot read what the trials will generate, or that
+    has read their text.
     """
     if len(texts.ours.validation[0]) < 2:
         raise InputError(
@@ -330,13 +337,13 @@ class Begun:
     fingerprints: dict[str, str | None] = field(default_factory=dict)
     """those of its `Texts`; none if an earlier version began the study"""
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         strange = {*self.trials} - {trial.id for trial in self.study.trials}
         if strange:
-            raise InputError(f"{min(strange)!r} is no trial of its study: leave it out")
+            raise InputError(f"{min(strange)!r} is not a trial of this study: leave it out")
 
 
-def begun(out):
+def begun(out: str | PathLike) -> Begun:
     """Return the study.json of a folder, as a Begun. Raises InputError if there is none."""
     file = Path(out) / "study.json"
     if not file.exists():
@@ -344,10 +351,13 @@ def begun(out):
     return files.read_json(file, Begun)
 
 
-def train_judge(study, texts, out, stop=lambda: False):
-    """Yield the records of training the judge, if it is a model of this package.
+def train_judge(
+    study: Study, texts: Texts, out: str | PathLike, stop: Callable[[], bool] = lambda: False
+) -> Iterator[dict]:
+    """Train the judge, if it is a model of this package, and yield the records.
 
-    Unless it was stopped, the entropies of tokens under the judge are then saved in entropy.npy.
+    Unless the training was stopped, the entropies of tokens under the judge are then saved in
+    entropy.npy.
     """
     if study.judge.model == "ar":
         model = build("ar", texts.ours.tokenizer.vocab_size, **asdict(study.sizes))
@@ -364,17 +374,25 @@ def train_judge(study, texts, out, stop=lambda: False):
     found.save(Path(out) / "entropy.npy", dict(model=study.judge.model, corpus=study.dataset))
 
 
-def judge(study, out):
-    """Return the judge of a study, as `scorers` describes one."""
+def judge(study: Study, out: str | PathLike) -> scorers.Scorer:
+    """Return the judge of a study."""
     device = study.settings.device
     if study.judge.model != "ar":
         return scorers.GPT2(device, study.judge.model)
     name = f"an autoregressive model of the other half of the text ({study.judge.max_steps} steps)"
-    return scorers.Own(checkpoint.load(Path(out) / "judge", device=device).model, name)
+    return scorers.AutoregressiveScorer(
+        checkpoint.load(Path(out) / "judge", device=device).model, name
+    )
 
 
-def train_trial(study, trial, texts, out, stop=lambda: False):
-    """Yield the records of training a trial from its last checkpoint, and measure it at the end."""
+def train_trial(
+    study: Study,
+    trial: Trial,
+    texts: Texts,
+    out: str | PathLike,
+    stop: Callable[[], bool] = lambda: False,
+) -> Iterator[dict]:
+    """Train a trial from its last checkpoint, yield the records, and measure it at the end."""
     folder = Path(out) / "runs" / trial.id
     model = study.model(trial, texts.ours.tokenizer.vocab_size)
     if model.weights is not None:
@@ -386,11 +404,11 @@ def train_trial(study, trial, texts, out, stop=lambda: False):
         atomic.write_json(folder / "measures.json", measure(study, folder, texts, out))
 
 
-def size_and_seconds(study, tokens):
-    """Return the size of a trial's model, and about how many seconds training on `tokens` takes.
+def size_and_seconds(study: Study, tokens: int) -> tuple[int, float]:
+    """Return the parameters of a trial's model, and about how many seconds `tokens` tokens take.
 
-    6 operations for each parameter and token, at half the speed of a matrix product on this
-    machine: an order of magnitude.
+    An estimate of the order of magnitude: 6 operations for each parameter and token, at half the
+    speed of a matrix product on this machine.
     """
     size = parameters(study.model(study.trials[0], vocab_size(study)))
     a = torch.randn(1024, 1024)
@@ -402,15 +420,15 @@ def size_and_seconds(study, tokens):
     return size, 6 * size * tokens / (speed / 2)
 
 
-def is_done(out, trial):
+def is_done(out: str | PathLike, trial: Trial) -> bool:
     """Tell whether a trial of the study in that folder is trained and measured."""
     return is_measured(Path(out) / "runs" / trial.id)
 
 
-def is_measured(folder):
-    """Tell whether the trial in that folder is trained, and all that `measure` returns is there.
+def is_measured(folder: str | PathLike) -> bool:
+    """Tell whether the trial in that folder is trained, and everything `measure` returns is there.
 
-    An earlier version measured less.
+    Earlier versions measured less.
     """
     file = Path(folder) / "measures.json"
     return file.exists() and MEASURED <= {*files.read_json(file, dict[str, Any], REMEASURE)}
@@ -425,11 +443,17 @@ class Ended:
     """the sentence that says why it cannot go on"""
 
 
-def train_all(study, trials, out, workers, stop=lambda: False):
+def train_all(
+    study: Study,
+    trials: Iterable[Trial],
+    out: str | PathLike,
+    workers: int,
+    stop: Callable[[], bool] = lambda: False,
+) -> Iterator[Ended]:
     """Train the trials, `workers` at a time, each in a process on one thread; yield an Ended each.
 
-    A trial that fails does not stop the others. stop: asked again and again; once it returns true,
-    all that are being trained save and end. Raises OSError if a process is killed.
+    A trial that fails does not stop the others. stop: called repeatedly; once it returns true, all
+    that are being trained save and end. Raises OSError if a process is killed.
     """
     context, told = multiprocessing.get_context("spawn"), False
     with ProcessPoolExecutor(workers, context, _enter, (study, out)) as pool:
@@ -438,7 +462,7 @@ def train_all(study, trials, out, workers, stop=lambda: False):
             if stop() and not told:
                 told = True
                 for worker in multiprocessing.active_children():
-                    worker.terminate()  # SIGTERM, which it heeds
+                    worker.terminate()  # SIGTERM, on which it saves
             for job in wait(jobs, timeout=0.5, return_when=FIRST_COMPLETED).done:
                 trial = jobs.pop(job)
                 try:
@@ -450,29 +474,29 @@ def train_all(study, trials, out, workers, stop=lambda: False):
                     if stop():  # it was told before it could listen
                         return
                     raise OSError(
-                        "a process of the study was killed, perhaps for want of memory: the same "
-                        "command goes on, with fewer `workers` if need be"
+                        "a process of the study was killed, perhaps because memory ran out: give "
+                        "the same command again, with fewer `workers` if need be"
                     ) from error
 
 
 class Worker:
-    """A process that trains one trial after another, and reads the texts once."""
+    """A process that reads the texts once and trains one trial after another."""
 
-    def __init__(self, study, out):
+    def __init__(self, study: Study, out: str | PathLike) -> None:
         torch.set_num_threads(1)
         self.stop, _ = install_handlers()
         self.study, self.out, self.texts = study, out, Texts.of(study)
         self.training = threading.Lock()
         after_parent(self.save_and_end)
 
-    def train(self, trial):
+    def train(self, trial: Trial) -> None:
         """Train a trial to its end, or until a signal comes."""
         with self.training:
             if not self.stop():
                 for _ in train_trial(self.study, trial, self.texts, self.out, self.stop):
                     pass
 
-    def save_and_end(self):
+    def save_and_end(self) -> None:
         """Stop the training, wait until it is saved, and end the process."""
         self.stop.asked = True
         with self.training:
@@ -480,20 +504,20 @@ class Worker:
 
 
 WORKER = []
-"""the Worker that each process of `train_all` is; empty elsewhere"""
+"""the Worker of this process, if `train_all` started it; otherwise empty"""
 
 
-def _enter(study, out):
+def _enter(study: Study, out: str | PathLike) -> None:
     WORKER.append(Worker(study, out))
 
 
-def _train_one(trial):
+def _train_one(trial: Trial) -> None:
     WORKER[0].train(trial)
 
 
 # ------------------------------------------------------------------------------------- measuring
 
-REMEASURE = "delete it, and give the command of the study once more"
+REMEASURE = "delete it, and give the command of the study again"
 Number = float | None  # null is how JSON writes NaN
 Windows = Annotated[list[Number], Meta(min_length=1)]
 
@@ -506,7 +530,7 @@ class Mean(TypedDict):
 
 
 class Mauve(TypedDict):
-    """The MAUVE score of n texts of so many tokens, and whose hidden states it compares."""
+    """The MAUVE score of n texts of `length` tokens, and whose hidden states it compares."""
 
     mean: Number
     n: int
@@ -517,8 +541,8 @@ class Mauve(TypedDict):
 Distinct = TypedDict("Distinct", {"1": float, "2": float, "3": float})
 
 
-class Opinion(TypedDict):
-    """What was measured of texts; the last five only where the language is known."""
+class SampleMetrics(TypedDict):
+    """What was measured of a set of texts; the last five only where the language is known."""
 
     judged: Mean
     tokens: Mean
@@ -539,7 +563,7 @@ class Independent(TypedDict):
 
 
 class NatsPerBit(TypedDict):
-    """How many nats per token a bit per character is, of either text."""
+    """How many nats per token a bit per character is, for either text."""
 
     bound: Annotated[float, Meta(gt=0)]
     zero_shot: Annotated[float, Meta(gt=0)] | None
@@ -556,8 +580,8 @@ class Measures(TypedDict):
     left_out: float
     independent: Independent
     gradient_snr: Number
-    written: Opinion
-    real: Opinion
+    written: SampleMetrics
+    real: SampleMetrics
     nats_per_bit: NatsPerBit
     judge: str
     seconds: float
@@ -566,44 +590,46 @@ class Measures(TypedDict):
 MEASURED = {*Measures.__annotations__}
 
 
-def read_measures(folder):
+def read_measures(folder: str | PathLike) -> Measures:
     """Return the Measures of the trial in that folder. Raises InputError if they are damaged."""
     file = Path(folder) / "measures.json"
     found = files.read_json(file, Measures, REMEASURE)
     lacking = [found[name] is None for name in ("excess", "entropy")]
     for texts in found["written"], found["real"]:
-        lacking += [name not in texts for name in Opinion.__optional_keys__]
+        lacking += [name not in texts for name in SampleMetrics.__optional_keys__]
     if any(lacking) and not all(lacking):
-        raise InputError(f"{file} tells some measures of a known language alone: {REMEASURE}")
+        raise InputError(f"{file} holds only some of the measures of a known language: {REMEASURE}")
     return found
 
 
-def measure(study, folder, texts, out):
+def measure(
+    study: Study, folder: str | PathLike, texts: Texts, out: str | PathLike
+) -> dict[str, Any]:
     """Return the Measures of the last checkpoint of a trial, a dict that JSON can hold.
 
-    All in nats per token. bound: `nll_bound` of every window, uniform masks, the same windows and
-    noise for all trials. own_exam: the cross-entropy of the same windows, under the schedule and
-    masking it was trained with. excess: the bound minus the exact -log p, where the language is
-    known, and its entropy. zero_shot: `bound` on the second text, and the share of it that was
-    `left_out`. independent: whether the windows of either text are. gradient_snr: see there.
-    written: the `opinions` of its samples; real: those of validation texts. nats_per_bit: what a
-    bit per character is in nats per token, of either text.
+    All in nats per token. bound: `nll_bound` of every window under uniform masks, the same windows
+    and noise for all trials. own_exam: `in_schedule_cross_entropy` of the same windows, under the
+    schedule and masking that the trial was trained with. excess: the bound minus the exact -log p,
+    where the language is known, beside its entropy. zero_shot: `bound` on the second text, and the
+    share of that text that was `left_out`. independent: whether the windows of either text are.
+    gradient_snr: see there. written, real: the `score_samples` of its samples and of validation
+    texts. nats_per_bit: what a bit per character is in nats per token, for either text.
     """
     saved = checkpoint.load(folder, "last", study.settings.device)
     model, data = saved.model.eval(), texts.ours
 
-    def bound(data):
+    def bound(data: corpora.TokenizedCorpus) -> tuple[Tensor, list[float]]:
         noise = seeded(0, model)
         windows, nats = evaluate.window_nats(model, data, noise, study.draws, study.windows)[0]
         return windows, (nats / data.length).tolist()
 
     windows, nats = bound(data)
     truth, other = data.truth, texts.zero_shot
-    reader = judge(study, out)
+    scorer = judge(study, out)
     samples = sample(model, study.samples, data.length, study.sampling_steps)
     return dict(
         bound=nats,
-        own_exam=own_exam(model, windows, study.draws),
+        own_exam=in_schedule_cross_entropy(model, windows, study.draws),
         excess=(torch.tensor(nats) + truth.log_prob(windows) / data.length).tolist()
         if truth
         else None,
@@ -612,23 +638,23 @@ def measure(study, folder, texts, out):
         left_out=texts.left_out,
         independent=dict(bound=data.aligned, zero_shot=other.aligned if other else None),
         gradient_snr=gradient_snr(model, data, study.settings.batch_size),
-        **opinions(samples, data, reader),
+        **score_samples(samples, data, scorer),
         nats_per_bit=dict(
             bound=evaluate.nats_per_bit(data),
             zero_shot=evaluate.nats_per_bit(other) if other else None,
         ),
-        judge=reader.name,
+        judge=scorer.name,
         seconds=saved.config["seconds"],
     )
 
 
-def seeded(seed, model):
+def seeded(seed: int, model: Paradigm) -> torch.Generator:
     """Return a generator with that seed, on the device of the model."""
     return torch.Generator(model.device).manual_seed(seed)
 
 
 @torch.no_grad()
-def own_exam(model, windows, draws):
+def in_schedule_cross_entropy(model: MaskedDiffusion, windows: Tensor, draws: int) -> list[float]:
     """Return the `in_schedule_cross_entropy` of every window (n, L), nats per token, a list."""
     noise, (n, length) = seeded(0, model), windows.shape
     parts = windows.to(model.device).split(micro_batch_size(model.vocab_size, length, n))
@@ -638,10 +664,12 @@ def own_exam(model, windows, draws):
     return (nats.cpu().double() / length).tolist()
 
 
-def gradient_snr(model, data, batch_size, draws=32):
+def gradient_snr(
+    model: Paradigm, data: corpora.TokenizedCorpus, batch_size: int, draws: int = 32
+) -> float:
     """Return the signal-to-noise ratio of the gradient g of a batch, |E g|^2 / E |g - E g|^2.
 
-    Estimated from `draws` batches, with an unbiased numerator: where there is no signal it may be
+    It is estimated from `draws` batches with an unbiased numerator, so without a signal it may be
     below 0. The loss and the corruption are the model's own; all models get the same batches and
     the same noise.
     """
@@ -666,28 +694,30 @@ def gradient_snr(model, data, batch_size, draws=32):
     return (signal / spread).item()
 
 
-def sample(model, n, length, steps):
-    """Draw n texts (n, length) from a model, always with the same noise."""
+def sample(model: Paradigm, n: int, length: int, steps: int) -> Tensor:
+    """Sample n texts (n, length) from a model, always with the same noise."""
     noise, size = seeded(0, model), micro_batch_size(model.vocab_size, length, n)
     parts = [len(part) for part in torch.arange(n).split(size)]
     return torch.cat([model.sample(part, length, noise, steps=steps).cpu() for part in parts])
 
 
-def opinions(samples, data, judge):
-    """Return the score and diversity of samples (n, L), `written`, and of real texts, `real`.
+def score_samples(
+    samples: Tensor, data: corpora.TokenizedCorpus, judge: scorers.Scorer
+) -> dict[str, Any]:
+    """Return the SampleMetrics of samples (n, L), as `written`, and of real texts, as `real`.
 
-    By the judge, and by the true language where it is known. There are n real texts if the
-    validation split has twice as many; MAUVE compares either with the other half of these.
+    They are measured by the judge, and by the true language if it is known. There are n real texts
+    if the validation split has twice as many; MAUVE compares either with the other half of these.
     """
     full = data.validation[0]
     n = min(len(samples), len(full) // 2)
     order = torch.randperm(len(full), generator=torch.Generator().manual_seed(0))
     real, human = (full[part.sort().values] for part in (order[:n], order[n : 2 * n]))
-    _, references = scorers.read(judge, human)
+    _, references = scorers.score(judge, human)
 
-    def opinion(texts, estimate):
-        nats, endings = scorers.read(judge, texts)
-        found = scorers.opinion(texts, nats, estimate)
+    def metrics(texts: Tensor, estimate: Callable[[Tensor], evaluate.Estimate]) -> dict[str, Any]:
+        nats, endings = scorers.score(judge, texts)
+        found = scorers.sample_metrics(texts, nats, estimate)
         found["mauve"] = scorers.mauve(references, endings[:n], judge, data.length)
         if data.truth:
             found |= evaluate.sample_quality(texts, data.truth)
@@ -695,6 +725,6 @@ def opinions(samples, data, judge):
         return found
 
     return dict(
-        written=opinion(samples, evaluate.Estimate.of),
-        real=opinion(real, evaluate.of_windows(data.aligned)),
+        written=metrics(samples, evaluate.Estimate.of),
+        real=metrics(real, evaluate.of_windows(data.aligned)),
     )
