@@ -38,7 +38,7 @@ ROOMS = """
     terminal signals shards exercises show studies commands
 """.split()
 CORE = ROOMS[: ROOMS.index("terminal")]
-MOST_LINES = 4_170  # of code, in the core: it may shrink
+MOST_LINES = 4_180  # of code, in the core: it may shrink
 MODULES = {
     ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
     for path in LIBRARY
