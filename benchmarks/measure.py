@@ -7,7 +7,6 @@ come from one run; absolute times are of one machine.
 import json
 import os
 import platform
-import re
 import statistics
 import subprocess
 import sys
@@ -18,6 +17,7 @@ from pathlib import Path
 import torch
 
 from nanoparadigm.commands.allocator import keep_memory
+from nanoparadigm.commands.doctor import processor
 
 RESULTS = Path(__file__).parent / "results"
 
@@ -65,13 +65,6 @@ def machine():
         python=platform.python_version(),
         **{name: installed(name) for name in names},
     )
-
-
-def processor():
-    try:
-        return re.search(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text("utf-8"))[1]
-    except (OSError, TypeError):
-        return platform.processor() or platform.machine()
 
 
 def installed(name):

@@ -61,11 +61,11 @@ def orthogonalize(m: Tensor, steps: int = 5) -> Tensor:
     x = m.mT if tall else m
     x = x / x.norm(dim=(-2, -1), keepdim=True).clamp(min=1e-7)
     gram = x @ x.mT
-    total = identity = torch.eye(x.shape[-2], dtype=x.dtype, device=x.device)
-    for _ in range(steps):
+    total, identity = None, torch.eye(x.shape[-2], dtype=x.dtype, device=x.device)
+    for left in reversed(range(steps)):
         p = torch.baddbmm(gram, gram, gram, beta=b, alpha=c) + a * identity
-        total = p @ total
-        gram = p @ gram @ p
+        total = p if total is None else p @ total
+        gram = p @ gram @ p if left else None
     x = total @ x
     return x.mT if tall else x
 
