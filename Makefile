@@ -40,6 +40,9 @@ site: $(STAMP)  ## build the book from the last comparison, or without one
 race: $(STAMP)  ## record the race of the front page anew, from the last comparison
 	$(BIN)/python book/front.py
 
+weights: $(STAMP)  ## train the models that come with the package anew, some hours
+	OMP_WAIT_POLICY=PASSIVE $(BIN)/python benchmarks/weights.py
+
 chapters: $(STAMP)  ## execute the chapters whose text has changed, and renew the copies in student/
 	OMP_WAIT_POLICY=PASSIVE $(BIN)/python book/chapters.py
 	$(BIN)/python book/student.py --publish

@@ -62,6 +62,10 @@ class Train(Command):
     def stored(self) -> "Train":
         """Return the command that began the run to be resumed."""
         saved = checkpoint.load(self.folder, "last")
+        if "pretrained" in saved.config:
+            raise InputError(
+                f"{self.folder} keeps no state of its training: train a run of your own"
+            )
         if saved.folder == Path(self.folder):
             raise InputError(
                 f"{saved.folder} is one checkpoint, not a run: add --out {saved.folder.parent}"

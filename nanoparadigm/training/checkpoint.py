@@ -35,12 +35,13 @@ from safetensors.torch import load_file, save_file
 from .. import files
 from ..atomic import make, sync, without_nan, write_json
 from ..data import tokenizers
-from ..errors import InputError
+from ..errors import InputError, lookup
 from ..files import StrPath
 from ..networks.base import NetworkConfig
 from ..paradigms import Paradigm, build
 
 FORMAT = "nanoparadigm-1"
+PRETRAINED = Path(__file__).parents[1] / "pretrained"
 WEIGHTS = "model.safetensors", "tokenizer.json"
 TRAINING = "training.safetensors", "training.json"
 OURS = re.compile(r"step-[0-9]+(\.[0-9]+)?")
@@ -190,6 +191,8 @@ def _load(folder: Path, device: str | torch.device) -> Checkpoint:
                 f"tokenizer.json has {symbols} symbols, the model {recipe['vocab_size']}"
             )
         weights = load_file(folder / "model.safetensors")
+        # weights may be kept in half precision; they are computed with in single
+        weights = {n: w.float() if w.dtype is torch.half else w for n, w in weights.items()}
         check_sizes(files.typed(recipe, Recipe, folder / "config.json", ""), weights)
         model = build(**recipe)
         if shapes(weights) != shapes(model.state_dict()):
@@ -317,19 +320,28 @@ def check_sizes(recipe: Recipe, weights: dict[str, torch.Tensor]) -> None:
 def find(path: StrPath, which: str = "best") -> Path:
     """Return the folder of a checkpoint: `path` itself, or the one that its run.json names.
 
-    Raises InputError if there is none.
+    A path pretrained/... without one is that of a model that comes with the package, see
+    `pretrained`. Raises InputError if there is none.
     """
     path = Path(path)
     with blame(f"{path} cannot be looked into", "give the folder of a run or of a checkpoint"):
         if (path / "config.json").exists():
             return path
     name = read_pointer(path).get(which)
+    if name is None and path.parts[:1] == ("pretrained",):
+        return lookup("pretrained model", path.as_posix(), pretrained())
     if name is None:
         inside, beside = path.glob("*/run.json"), path.parent.glob("*/run.json")
         found = sorted({str(p.parent) for p in (*inside, *beside)})
         hint = f"there are {', '.join(found)}" if found else "make one with nanoparadigm train"
         raise InputError(f"{path} holds no checkpoint: {hint}")
     return path / name
+
+
+def pretrained() -> dict[str, Path]:
+    """Return name -> folder of the models that come with the package, pretrained/ar for one."""
+    folders = sorted(path.parent for path in PRETRAINED.rglob("config.json"))
+    return {folder.relative_to(PRETRAINED.parent).as_posix(): folder for folder in folders}
 
 
 def read_pointer(run: StrPath) -> dict[str, str]:
