@@ -27,6 +27,7 @@ from nanoparadigm import PRESETS, InputError, Settings, build, corpora, tokenize
 from nanoparadigm.data.corpus import TokenizedCorpus
 from nanoparadigm.evaluate.likelihood import nats_per_token
 from nanoparadigm.paradigms import parameters
+from nanoparadigm.show.model_diff import L, V, random_model
 from nanoparadigm.training.optimizer import make_optimizers
 from nanoparadigm.training.settings import precision
 
@@ -39,15 +40,6 @@ USUAL = dict(n_layer=6, n_head=6, n_embd=384, block_size=256, dropout=0.2)
 def synchronize(device):
     if device.type == "cuda":
         torch.cuda.synchronize()
-
-
-def awake(name, **options):
-    """A model none of whose weights is zero, in float64 on the CPU."""
-    model, g = build(name, 33, **options).double().eval(), torch.Generator().manual_seed(1)
-    with torch.no_grad():
-        for p in model.parameters():
-            p += 0.3 * torch.randn(p.shape, generator=g, dtype=p.dtype)
-    return model
 
 
 def measured(model, x, noise):
@@ -68,11 +60,11 @@ def correct(device, compiled=True):
     """name -> how far each quantity is from the CPU's in float64, and which samplers wrote."""
     found = {}
     for name in PRESETS:
-        exact = awake(name, **TINY)
-        x = torch.randint(33, (4, 32), generator=torch.Generator().manual_seed(2))
+        exact = random_model(name, None)
+        x = torch.randint(V, (4, L), generator=torch.Generator().manual_seed(2))
         noise = exact.noise(x, torch.Generator().manual_seed(3))
         truth = measured(exact, x, noise)
-        model = awake(name, **TINY).float().to(device)
+        model = random_model(name, None).float().to(device)
         there = [x.to(device), *(part.to(device) for part in noise)]
         row = {"float32": compare(model, there, truth)}
         half = precision("auto", device) if device.type == "cuda" else torch.bfloat16
@@ -97,8 +89,8 @@ def compare(model, batch, truth):
 
 def writes(model, sampler, device):
     g = torch.Generator(device).manual_seed(5)
-    text = model.sample(2, 32, g, sampler=sampler, steps=8)
-    return text.shape == (2, 32) and bool((text < model.vocab_size).all())
+    text = model.sample(2, L, g, sampler=sampler, steps=8)
+    return text.shape == (2, L) and bool((text < model.vocab_size).all())
 
 
 def peak(device, dtype, n, repeats=20):
