@@ -88,6 +88,7 @@ def write(name, saved, data):
         nats, precision, kept = full, "float32", weights
     save_file(kept, folder / "model.safetensors")
     data.tokenizer.save(folder / "tokenizer.json")
+    shutil.copymode(folder / "tokenizer.json", folder / "model.safetensors")
     facts = dict(
         nats_per_token=asdict(nats),
         bits_per_character=asdict(bits_per_character(nats, data)),
