@@ -20,7 +20,7 @@ NAMES = checkpoint.pretrained()
 
 
 @pytest.fixture(scope="module")
-def shelf(tmp_path_factory):
+def made(tmp_path_factory):
     """A folder in place of the package's, with two models of a few steps, and where they were
     trained."""
     place = tmp_path_factory.mktemp("shelf")
@@ -32,7 +32,14 @@ def shelf(tmp_path_factory):
         patch.setattr(weights, "number", lambda *_, **__: weights.Estimate(1.0, 0.1))
         for name in "language/ar", "language/diffusion":
             weights.write(name, *weights.trained(name))
-        yield place
+    return place
+
+
+@pytest.fixture
+def shelf(made, monkeypatch):
+    """That folder, while a test lasts."""
+    monkeypatch.setattr(checkpoint, "PRETRAINED", made / "pretrained")
+    return made
 
 
 def test_a_pretrained_model_is_the_best_of_its_run_in_half_precision(shelf, monkeypatch, tmp_path):
