@@ -12,6 +12,7 @@ import torch
 
 from .. import __version__
 from ..data import corpora, download, tokenizers
+from ..training import checkpoint
 from ..training.settings import precision
 from .allocator import keep_memory
 from .shared import Command
@@ -43,6 +44,7 @@ def examine() -> dict[str, str]:
         "--compile": compiler(),
         **extras(),
         **texts(),
+        "weights": ", ".join(checkpoint.pretrained()) or "none come with this package",
         "runs": runs(),
         "free disk": f"{shutil.disk_usage(os.getcwd()).free / 1e9:,.0f} GB here",
     }

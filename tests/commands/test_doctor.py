@@ -8,6 +8,7 @@ import torch
 
 from nanoparadigm.commands import doctor
 from nanoparadigm.commands import main as cli
+from nanoparadigm.training import checkpoint
 
 
 @pytest.fixture
@@ -21,7 +22,8 @@ def empty(tmp_path, monkeypatch):
 def test_it_says_what_is_here(empty, capsys):
     assert cli.main(["doctor"]) == 0
     said = capsys.readouterr().out
-    for fact in platform.python_version(), torch.__version__, "device cpu", "GB here":
+    weights = ", ".join(checkpoint.pretrained())
+    for fact in platform.python_version(), torch.__version__, weights, "device cpu", "GB here":
         assert fact in said
     assert said.count("not here yet") == 3 and f"0 in {empty}" in said
     (empty / "tinyshakespeare.txt").touch()
