@@ -10,11 +10,12 @@ import textwrap
 from copy import deepcopy
 from pathlib import Path
 
+import pooch
 import pytest
 import torch
 import yaml
 
-from nanoparadigm import PRESETS, build
+from nanoparadigm import PRESETS, InputError, build
 
 ROOT = Path(__file__).parents[1]
 
@@ -57,6 +58,29 @@ class Table(torch.nn.Module):
 
     def forward(self, z, t=None):
         return self.logits.expand(*z.shape, -1)
+
+
+def refusal(call, *args, **options):
+    """The one sentence with which the call is refused."""
+    with pytest.raises(InputError) as refused:
+        call(*args, **options)
+    assert "\n" not in str(refused.value)
+    return str(refused.value)
+
+
+def published_here(call, *args):
+    """What the call makes of published files in NANOPARADIGM_DATA or the user's cache; where they
+    are missing the test is skipped, for tests download nothing."""
+
+    def refuse(*args, **kwargs):
+        raise ConnectionError
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pooch, "retrieve", refuse)
+        try:
+            return call(*args)
+        except InputError as error:
+            pytest.skip(str(error))
 
 
 def unknown(value):

@@ -9,6 +9,7 @@ from pathlib import Path
 import pooch
 import pytest
 import torch
+from helpers import published_here, refusal
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -16,24 +17,13 @@ from nanoparadigm.data import corpora
 from nanoparadigm.data.corpora import load, validation_only
 from nanoparadigm.data.corpus import Corpus, TokenizedCorpus, WindowBatches, windows
 from nanoparadigm.data.tokenizers import WordTokenizer
-from nanoparadigm.errors import InputError
 
 SPLITS = {"train": "a train text", "valid": "a validation text", "test": "a test text"}
 
 
 @pytest.fixture(scope="module")
 def shakespeare():
-    """The real one, from NANOPARADIGM_DATA or the user's cache; tests download nothing."""
-
-    def refuse(*args, **kwargs):
-        raise ConnectionError
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(pooch, "retrieve", refuse)
-        try:
-            return load("shakespeare")
-        except InputError as error:
-            pytest.skip(str(error))
+    return published_here(load, "shakespeare")
 
 
 @pytest.fixture
@@ -64,14 +54,6 @@ def write(folder, splits):
     (folder / "wikitext2").mkdir(parents=True)
     for split, text in splits.items():
         (folder / f"wikitext2/wiki.{split}.tokens").write_text(text)
-
-
-def refusal(call, *args):
-    """The one sentence with which the call is refused."""
-    with pytest.raises(InputError) as refused:
-        call(*args)
-    assert "\n" not in str(refused.value)
-    return str(refused.value)
 
 
 def test_tiny_shakespeare_is_the_published_one(shakespeare):

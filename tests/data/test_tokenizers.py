@@ -13,6 +13,7 @@ from pathlib import Path
 import pooch
 import pytest
 import torch
+from helpers import published_here, refusal
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -30,7 +31,6 @@ from nanoparadigm.data.tokenizers import (
     hide,
     load,
 )
-from nanoparadigm.errors import InputError
 
 STRINGS = st.text(st.characters(exclude_categories=()))  # lone surrogates too
 UNICODE = st.text()
@@ -44,17 +44,7 @@ TOKENIZERS = {
 
 @pytest.fixture(scope="module")
 def shakespeare():
-    """The real one, from NANOPARADIGM_DATA or the user's cache; tests download nothing."""
-
-    def refuse(*args, **kwargs):
-        raise ConnectionError
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(pooch, "retrieve", refuse)
-        try:
-            return corpora.load("shakespeare")
-        except InputError as error:
-            pytest.skip(str(error))
+    return published_here(corpora.load, "shakespeare")
 
 
 @pytest.fixture(scope="module")
@@ -67,14 +57,6 @@ def saved(tmp_path_factory):
 
     path = tmp_path_factory.mktemp("saved") / "tokenizer.json"
     return save_and_load
-
-
-def refusal(call, *args):
-    """The one sentence with which the call is refused."""
-    with pytest.raises(InputError) as refused:
-        call(*args)
-    assert "\n" not in str(refused.value)
-    return str(refused.value)
 
 
 @settings(deadline=None)
@@ -428,17 +410,7 @@ def test_gaps_in_words_need_single_spaces():
 
 @pytest.fixture(scope="module")
 def published():
-    """The real one, from NANOPARADIGM_DATA or the user's cache; tests download nothing."""
-
-    def refuse(*args, **kwargs):
-        raise ConnectionError
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(pooch, "retrieve", refuse)
-        try:
-            return gpt2()
-        except InputError as error:
-            pytest.skip(str(error))
+    return published_here(gpt2)
 
 
 @pytest.mark.parametrize(

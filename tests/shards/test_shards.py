@@ -21,7 +21,7 @@ import numpy as np
 import pooch
 import pytest
 import torch
-from helpers import ROOT, generator, hostile, random_model
+from helpers import ROOT, generator, hostile, random_model, refusal
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -78,14 +78,6 @@ def read_back(out, tokenizer=TOKENIZER):
         splits.append((ended, text))
     assert splits[0][1] == []
     return splits[0][0], *splits[1]
-
-
-def refusal(call, *args, **options):
-    """The one sentence with which the call is refused."""
-    with pytest.raises(InputError) as refused:
-        call(*args, **options)
-    assert "\n" not in str(refused.value)
-    return str(refused.value)
 
 
 @pytest.fixture(scope="module", autouse=True)

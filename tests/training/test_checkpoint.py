@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from helpers import refusal
 from hypothesis import example, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
@@ -66,14 +67,6 @@ def run(originals, tmp_path):
 
 def contents(folder):
     return {p.relative_to(folder): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
-
-
-def refusal(call, *args):
-    """The one sentence with which the call is refused."""
-    with pytest.raises(InputError) as refused:
-        call(*args)
-    assert "\n" not in str(refused.value)
-    return str(refused.value)
 
 
 def resume(run):
