@@ -189,13 +189,13 @@ EXERCISES = {
             ),
             "the ends": Mistake(
                 lambda alpha: 1 - (alpha[0] + alpha[-1]) / 2,
-                "You average the two ends, which are alike for most schedules: what counts is how "
-                "long each rate is kept.",
+                "You average the two ends, which most schedules share: what matters is how long "
+                "each rate lasts.",
             ),
             "weighted by w": Mistake(
                 weighted_by_w,
-                "You weigh the times as the bound does: asked is how often a rate is drawn, and t "
-                "is uniform.",
+                "You weight the times as the bound does: the question is how often each rate is "
+                "drawn, and t is uniform.",
             ),
         },
         cases=lambda seed=0: [(alpha ** varied(seed, 1.0),) for alpha in ALPHAS],
@@ -217,8 +217,8 @@ EXERCISES = {
             ),
             "the noise for alpha": Mistake(
                 lambda t: 2 / math.pi * torch.arccos(t.sqrt()),
-                "You set the cosine equal to the noise level sqrt(t): equal must be what survives, "
-                "1 - sqrt(t).",
+                "You set the cosine equal to the noise level sqrt(t): it must equal the share that "
+                "survives, 1 - sqrt(t).",
             ),
             "from the linear clock": Mistake(
                 lambda t: 2 / math.pi * torch.arccos(1 - t),
@@ -248,20 +248,20 @@ EXERCISES = {
             ),
             "pooled": Mistake(
                 pooled,
-                "You divide all that is paid by all that is masked: take the mean over the masked "
-                "tokens of each noisy text first.",
+                "You divide the total loss by the total number of masks: first take the mean over "
+                "the masked tokens of each noisy text.",
             ),
             "texts without masks left out": Mistake(
                 of_those_with_masks,
-                "You leave out the noisy texts in which nothing is masked: they are asked nothing "
-                "and score 0, which counts.",
+                "You leave out the noisy texts without a mask: their loss is 0, and it counts in "
+                "the mean.",
             ),
             "every set of masks alike": Mistake(
                 lambda ce, masked, u: (
                     L * (ce * masked).sum(-1) / masked.sum(-1).clamp(min=1)
                 ).mean(),
-                "You count every set of masks alike, so that no schedule occurs in it: k masks "
-                "come with probability u^k (1 - u)^(L - k).",
+                "You give every set of masks the same weight, so the schedule plays no part: a set "
+                "of k masks has probability u^k (1 - u)^(L - k).",
             ),
             "per token": Mistake(
                 lambda ce, masked, u: own_exam(ce, masked, u) / L,
@@ -332,8 +332,8 @@ EXERCISES = {
             ),
             "one over the chance": Mistake(
                 lambda c, u: torch.stack([c * u, 1 / (c * u)]),
-                "You divide by c u, and the weight is its derivative over it, in which c cancels; "
-                "and no chance exceeds 1, so clamp it.",
+                "You divide by c u, but the weight is the derivative of c u over c u, in which c "
+                "cancels; and a probability cannot exceed 1, so clamp it.",
             ),
             "not clamped": Mistake(
                 lambda c, u: torch.stack([c * u, 1 / u + 0 * c]),
@@ -346,13 +346,13 @@ EXERCISES = {
             ),
             "by the clamped chance": Mistake(
                 lambda c, u: torch.stack([(c * u).clamp(max=1), 1 / (c * u).clamp(max=1)]),
-                "You divide by the chance to be masked: the weight is its derivative over it, "
+                "You divide by the probability of a mask: the weight is its derivative over it, "
                 "which is 1 / u below c u = 1 and 0 above.",
             ),
             "survival scaled": Mistake(
                 lambda c, u: torch.stack([1 - c * (1 - u), c / (1 - c * (1 - u))]),
-                "You multiply the chance to survive by c: it is the chance to be masked that is "
-                "c u.",
+                "You multiply the probability of survival by c: it is the probability of a mask "
+                "that is c u.",
             ),
         },
         cases=lambda seed=0: [
@@ -376,20 +376,20 @@ EXERCISES = {
                 lambda values, orders: permutation_test(
                     values, orders[:, :1].expand(-1, len(values), -1)
                 ),
-                "Your p is 1, whatever was found: shuffle each seed by an order of its own, and "
-                "take the variance of the means over seeds.",
+                "Your p is 1 for any data: shuffle each seed with its own order, and take the "
+                "variance of the means over seeds.",
             ),
             "the other tail": Mistake(
                 lambda values, orders: (
                     (1 + (far(shuffled(values, orders)) <= far(values)).sum()) / (1 + len(orders))
                 ),
-                "You count the shuffles that lie less far apart: p is the chance of at least as "
-                "much.",
+                "You count the shuffles with a smaller variance: p is the probability of a "
+                "variance at least as large.",
             ),
             "the best against the first": Mistake(
                 against_first,
-                "You ask how far the best lies below the first: asked is how far all means lie "
-                "apart, their variance.",
+                "You measure how far the best lies below the first: the statistic is the variance "
+                "of all the means.",
             ),
         },
         cases=studies,
