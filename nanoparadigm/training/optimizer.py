@@ -25,12 +25,12 @@ from ..networks.base import Linear
 
 
 def make_optimizers(
-    model: nn.Module, muon_lr: float, lr: float, weight_decay: float
+    model: nn.Module, muon_lr: float, lr: float, weight_decay: float, momentum: float = 0.95
 ) -> list[torch.optim.Optimizer]:
     """Return the optimisers of a model: Muon, unless muon_lr is 0, and AdamW.
 
     The weights of its `Linear` layers are Muon's, and they alone decay. Each group of parameters
-    keeps its peak learning rate as `peak`.
+    keeps its peak learning rate as `peak`. momentum: of Muon.
     """
     layers = [module for module in model.modules() if isinstance(module, Linear)]
     matrices = {layer.weight: None for layer in layers}
@@ -38,7 +38,7 @@ def make_optimizers(
     groups = [dict(params=others, weight_decay=0.0)]
     optimizers: list[torch.optim.Optimizer] = []
     if muon_lr > 0:
-        optimizers.append(Muon(layers, muon_lr, weight_decay=weight_decay))
+        optimizers.append(Muon(layers, muon_lr, momentum, weight_decay))
     else:
         groups.append(dict(params=[*matrices], weight_decay=weight_decay))
     groups = [group for group in groups if group["params"]]

@@ -95,9 +95,8 @@ class TrainingRun:
         self.batches = corpora.WindowBatches(
             data.train, windows, data.length, data_order, data.aligned
         )
-        self.optimizers = make_optimizers(
-            self.model, settings.muon_lr, settings.lr, settings.weight_decay
-        )
+        rates = settings.muon_lr, settings.lr, settings.weight_decay, settings.muon_momentum
+        self.optimizers = make_optimizers(self.model, *rates)
         self.dtype = precision(settings.dtype, self.device)
         # Small gradients would be lost in float16, so they are those of a multiple of the loss:
         # at first of 2**16 times its mean, of which `terms` are the sum.

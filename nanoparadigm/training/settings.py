@@ -28,6 +28,8 @@ class Settings:
     """batches whose gradients make up one step"""
     muon_lr: float = 0.04
     """peak learning rate of the matrices inside the blocks, by Muon; 0 leaves them to AdamW"""
+    muon_momentum: float = 0.95
+    """share of its gradients so far that Muon keeps: less for a short run"""
     lr: float = 12e-3
     """peak learning rate of everything else, by AdamW"""
     warmup: float = 0.05
@@ -59,6 +61,8 @@ class Settings:
         counts = "max_steps batch_size grad_accumulation eval_interval eval_windows log_interval"
         check_positive(self, counts.split())
         check_seed(self.seed)
+        if not 0 <= self.muon_momentum < 1:
+            raise InputError(f"muon_momentum is {self.muon_momentum}: give a share from 0 up to 1")
         if self.epochs is not None and not 0 < self.epochs < math.inf:
             raise InputError(f"epochs is {self.epochs}: give a number above 0")
         if not 0 < self.lr <= STEEPEST:

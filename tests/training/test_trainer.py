@@ -173,6 +173,7 @@ CHANGES = {
     "dtype": "float32",
     "seed": 1,
     "muon_lr": 0.01,
+    "muon_momentum": 0.9,
     "decay": "cosine",
     "final_lr": 0.5,
 }
@@ -460,6 +461,7 @@ WRONG = [
     *({"warmup": share} for share in (-0.1, 1.0, math.nan)),
     *({name: n} for name in ("grad_clip", "weight_decay") for n in (-1.0, math.nan, math.inf)),
     *({name: n} for name in ("lr", "muon_lr", "weight_decay") for n in (1e30, 1e300)),
+    *({"muon_momentum": share} for share in (-0.1, 1.0, math.nan)),
     *({"muon_lr": n} for n in (-1.0, math.nan, math.inf)),
     {"dtype": "float8"},
     {"seed": 2**64},
@@ -573,7 +575,7 @@ class Told(torch.nn.Module):
         return self.price[x].sum(), x.sum()
 
 
-def plain_descent(model, muon_lr, lr, weight_decay):
+def plain_descent(model, muon_lr, lr, weight_decay, momentum):
     """In the place of the optimisers, which hide how long a gradient is: W - lr times it."""
     optimizer = torch.optim.SGD(model.parameters(), lr)
     optimizer.param_groups[0]["peak"] = lr
@@ -769,3 +771,15 @@ def test_a_multiple_of_the_loss_that_overflows_is_halved_until_it_fits_and_goes_
     assert all(moved[halvings:]) and scale == 2.0 ** (20 - halvings)
     with TrainingRun(new(data), data, settings, tmp_path, resume=True) as job:
         assert job.scaler.get_scale() == scale
+
+
+def test_the_momentum_given_is_muons(monkeypatch):
+    made = []
+
+    def keep(*arguments):
+        made.extend(make_optimizers(*arguments))
+        return made
+
+    monkeypatch.setattr(training_run, "make_optimizers", keep)
+    next(train(new(cats()), cats(), replace(SETTINGS, muon_momentum=0.7)))
+    assert made[0].param_groups[0]["momentum"] == 0.7
