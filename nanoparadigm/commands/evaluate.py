@@ -5,11 +5,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
+
 from .. import atomic, evaluate
 from ..data import corpora
 from ..errors import InputError, check_positive, check_seed, lookup
 from ..evaluate.tables import Row
 from ..paradigms import PRESETS, Paradigm
+from ..studies import counts
 from ..training import checkpoint
 from .registry import DECODINGS, IN_STEPS, flag
 from .shared import Command, Goes, check_output, goes_with_paradigms, paradigms, progress, working
@@ -46,6 +49,9 @@ class Evaluate(Command):
     """texts to generate with each strategy"""
     baselines: bool = True
     """add rows for n-gram models, counted in the models' symbols and windows, and for the truth"""
+    counts: bool = False
+    """add rows for the models whose networks may lean on counts of the training text, n-grams to
+    either side that they see, and for masked diffusion by such counts alone"""
     seed: int = 0
     """seed of the noise"""
     json: str | None = None
@@ -61,7 +67,7 @@ class Evaluate(Command):
         rows, ways = (not self.decoding, "without --decoding"), (self.decoding, "with --decoding")
         models = goes_with_paradigms(paradigms(self.paths))
         draws = models["draws"] if rows[0] else rows
-        return models | dict(draws=draws, eval_windows=rows, baselines=rows, n=ways)
+        return models | dict(draws=draws, eval_windows=rows, baselines=rows, counts=rows, n=ways)
 
     def run(self) -> None:
         """Measure the models and print the tables. Raises InputError if no model can be read."""
@@ -69,7 +75,7 @@ class Evaluate(Command):
         check_seed(self.seed)
         check_output("json", self.json)
         other = self.dataset and corpora.load(self.dataset)
-        rows, problems, read, texts = [], [], [], {}
+        rows, leaning, problems, read, texts = [], [], [], [], {}
         for path in progress(self.paths, "evaluating"):
             try:
                 saved = checkpoint.load(path)
@@ -96,6 +102,9 @@ class Evaluate(Command):
             )
             text = dict(corpus=corpus.name, corpus_sha256=corpus.fingerprint)
             rows.append(dict(name=path, **text, tokens=saved.config["tokens"], **numbers))
+            if self.counts and counts.leans(saved.model):
+                for row in self.with_counts(path, saved.model, data):
+                    leaning.append((text | row, data))
         if not rows:
             reasons = "; ".join(dict.fromkeys(map(str, problems)))
             raise InputError(f"no model to evaluate: {reasons or 'nanoparadigm train makes one'}")
@@ -108,7 +117,7 @@ class Evaluate(Command):
             print(evaluate.decoding_table(rows), end="")
             self.save(rows)
             return
-        exams = evaluate.by_exam(zip(rows, read, strict=True))
+        exams = evaluate.by_exam([*zip(rows, read, strict=True), *leaning])
         for data, taken in exams:
             if self.baselines and len(texts) == 1:
                 symbols = f"{data.tokenizer.vocab_size} symbols ({data.tokenizer.kind})"
@@ -119,14 +128,33 @@ class Evaluate(Command):
                 rows += counted
                 taken += counted
             evaluate.add_differences(taken, data)
+        extra = [row for row, _ in leaning]
         print(evaluate.table(rows), end="")
         if truths := evaluate.truth_table(rows):
             print(f"\n{truths}", end="")
+        if leaning:
+            print(f"\nWith counts of the training text:\n\n{evaluate.table(extra)}", end="")
         for corpus, names in texts.values():
             print(f"{', '.join(names)}: on the validation split of {corpus.path or corpus.name}.")
         if len(texts) > 1:
             print("These were evaluated on different texts: name one with --dataset to compare.")
-        self.save(rows)
+        self.save(rows + extra)
+
+    def with_counts(self, path: str, model: Paradigm, data: corpora.TokenizedCorpus) -> list[Row]:
+        """Return rows of a model that leans on counts and, if it is a masked diffusion, of the
+        counts without it. Raises InputError for too many symbols."""
+        with working("counting"):
+            counted = counts.counts_of(data)
+        models = [(f"{path} +", counts.leaning(model, counted, data))]
+        if not model.causal:
+            models.append(("without a network:", counts.counted_alone(counted)))
+        return [
+            counts.measured(
+                name, twin, data, torch.Generator().manual_seed(self.seed), self.draws,
+                self.eval_windows,
+            )
+            for name, twin in models
+        ]  # fmt: skip
 
     def decodings(self, path: str, model: Paradigm, data: corpora.TokenizedCorpus) -> list[Row]:
         """Return a row for each decoding strategy that was asked for and that the model has.

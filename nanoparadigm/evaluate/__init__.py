@@ -10,9 +10,7 @@ alike: its standard error says how far the mean would move on another text like 
 """
 
 from .comparison import (
-    MAX_CANDIDATES,
     MAX_COUNTED_TOKENS,
-    SIGNS,
     add_differences,
     baselines,
     by_exam,
@@ -29,8 +27,6 @@ from .ground_truth import (
     sample_quality,
 )
 from .likelihood import (
-    MAX_LOGITS,
-    MIN_BLOCKS,
     Estimate,
     accuracy,
     bits_per_character,
@@ -44,11 +40,7 @@ from .likelihood import (
 from .tables import decoding_table, difference, markdown, percent, table, truth_table, with_error
 
 __all__ = [
-    "MAX_CANDIDATES",
     "MAX_COUNTED_TOKENS",
-    "MAX_LOGITS",
-    "MIN_BLOCKS",
-    "SIGNS",
     "SLIP",
     "CountingNetwork",
     "Estimate",

@@ -45,9 +45,7 @@ def baselines(data: TokenizedCorpus, orders: Sequence[int] = (0, 1, 3, 5)) -> li
         return dict(
             name=name,
             exact=True,
-            windows=whole.tolist(),
-            nats_per_token=asdict(nats),
-            bits_per_character=asdict(bits_per_character(nats, data)),
+            **scores(nats, whole, data),
             tokens=0 if name == "uniform" else len(train),
         )
 
@@ -63,6 +61,15 @@ def baselines(data: TokenizedCorpus, orders: Sequence[int] = (0, 1, 3, 5)) -> li
         p = truth.P[truth.walk(x[0])[:, :-1], x[0]]
         rows.append({**row("the truth", -p.log().flatten()), "tokens": 0})
     return rows
+
+
+def scores(nats: Estimate, windows: Tensor, data: TokenizedCorpus) -> Row:
+    """Return the keys of a row that `measure` takes from nats per token: of all tokens, and of each
+    full window (n,)."""
+    bits = bits_per_character(nats, data)
+    return dict(
+        windows=windows.tolist(), nats_per_token=asdict(nats), bits_per_character=asdict(bits)
+    )
 
 
 def reference_levels(data: TokenizedCorpus, rows: list[Row]) -> dict[str, float]:
@@ -141,9 +148,7 @@ def measure(
     answers = not model.causal or data.tokenizer.vocab_size <= MAX_CANDIDATES
     return dict(
         exact=model.exact,
-        windows=(windows[0][1] / data.length).tolist(),
-        nats_per_token=asdict(nats),
-        bits_per_character=asdict(bits_per_character(nats, data)),
+        **scores(nats, windows[0][1] / data.length, data),
         forward=asdict(accuracy(model, data, -1, generator)),
         reverse=asdict(accuracy(model, data, 0, generator)) if answers else None,
         speed=asdict(generation_speed(model, data.length, generator, steps)),
