@@ -9,7 +9,8 @@ from filelock import FileLock
 
 from .. import atomic, evaluate
 from ..data.corpus import TokenizedCorpus
-from ..errors import check_positive, lookup
+from ..errors import InputError, check_positive, lookup
+from ..evaluate.tables import Row
 from ..networks.base import NetworkConfig
 from ..paradigms import PRESETS, Paradigm, build, parameters
 from ..show import figures
@@ -42,6 +43,7 @@ class Compare(Command):
       nanoparadigm compare
       nanoparadigm compare --dataset shakespeare --max_steps 500
       nanoparadigm compare --models ar diffusion --dataset pydocs
+      nanoparadigm compare --models ar --pretrained
     """
 
     models: flag(tuple[str, ...], f"models to compare, of {', '.join(PRESETS)}") = tuple(
@@ -55,6 +57,8 @@ class Compare(Command):
     """replace an earlier comparison; otherwise it is kept under another name"""
     equal_size: bool = True
     """adjust depth and width so that all have as many parameters as the first"""
+    pretrained: bool = False
+    """add the models that come with the package and read the same windows"""
     draws: int = 8
     """noisy copies of each window in the final evaluation, for the bounds"""
     sampling_steps: flag(int, f"steps of {IN_STEPS} when their speed is measured") = 64
@@ -80,6 +84,7 @@ class Compare(Command):
         resolve_device(self.settings.device)
         with working("reading the text"):
             data = self.text.load(self.sizes.block_size)
+        beside = released(data) if self.pretrained else {}
         out = Path(self.out or f"runs/compare-{Path(data.corpus.name).stem}")
         sizes = asdict(replace(self.sizes, block_size=data.length))
         options = dict(vocab_size=data.tokenizer.vocab_size, seed=self.settings.seed, **sizes)
@@ -94,7 +99,7 @@ class Compare(Command):
             check_same(out / name, saved, models[name], data, self.settings)
         runs = [out / name for name in PRESETS]
         with nullcontext({}) if self.resume else make_room(out, runs, self.overwrite) as locks:
-            self.train_and_compare(models, data, out, begun, locks)
+            self.train_and_compare(models, data, out, begun, locks, beside)
 
     def train_and_compare(
         self,
@@ -103,10 +108,12 @@ class Compare(Command):
         out: Path,
         begun: list[str],
         locks: Mapping[Path, FileLock],
+        beside: Mapping[str, checkpoint.Checkpoint],
     ) -> None:
         """Train and measure the models one after another, and write the tables and the figure.
 
         begun: names of those to resume. locks: run -> the lock that `make_room` holds for it.
+        beside: trained models to measure too.
         """
         steps = total_steps(self.settings, data)
         per_step = self.settings.batch_size * self.settings.grad_accumulation * data.length
@@ -124,12 +131,9 @@ class Compare(Command):
                 if stop() or not done:
                     print("stopped and saved; add --resume to continue")
                     raise SystemExit(stop.status)
-            saved = checkpoint.load(run)
-            with working(f"measuring {name}"):
-                numbers = evaluate.measure(
-                    saved.model, data, self.settings.seed, self.draws, steps=self.sampling_steps
-                )
-            rows.append(dict(name=name, tokens=steps * per_step, **numbers))
+            rows.append(self.measured(name, checkpoint.load(run), data, steps * per_step))
+        for name, saved in beside.items():
+            rows.append(self.measured(name, saved, data, saved.config["tokens"]))
         with working("counting n-grams"):
             rows += evaluate.baselines(data)
         evaluate.add_differences(rows, data)
@@ -146,3 +150,32 @@ class Compare(Command):
             data.corpus.name,
         )
         print(f"saved in {out}: table.md, figure.png, results.json and the runs")
+
+    def measured(
+        self, name: str, saved: checkpoint.Checkpoint, data: TokenizedCorpus, tokens: int
+    ) -> Row:
+        """Return the row of a trained model."""
+        with working(f"measuring {name}"):
+            numbers = evaluate.measure(
+                saved.model, data, self.settings.seed, self.draws, steps=self.sampling_steps
+            )
+        return dict(name=name, tokens=tokens, **numbers)
+
+
+def released(data: TokenizedCorpus) -> dict[str, checkpoint.Checkpoint]:
+    """Return name -> Checkpoint of the models that come with the package and read these windows.
+
+    Raises InputError if there are none.
+    """
+    every = {name: checkpoint.load(folder) for name, folder in checkpoint.pretrained().items()}
+    exams = {
+        name: (saved.config["text"], saved.config["recipe"]["block_size"])
+        for name, saved in every.items()
+    }
+    found = {name: every[name] for name in exams if exams[name] == (data.fingerprint, data.length)}
+    if not found:
+        raise InputError(
+            f"no model that comes with the package reads {data.corpus.name} in these symbols and "
+            f"windows of {data.length}: drop `pretrained`"
+        )
+    return found

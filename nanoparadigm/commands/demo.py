@@ -12,8 +12,9 @@ from .shared import Command
 class Demo(Command):
     """Open a page in the browser on which trained models generate text, fill gaps, and race.
 
-    Only this machine can open it, and it needs no network. If there are no trained models, it
-    offers to train tiny ones. Programs can call its buttons too: /write, /fill, /compare. Examples:
+    Only this machine can open it, and it needs no network. It begins with the models that come with
+    the package, and offers to train tiny ones if there are no others. Programs can call its buttons
+    too: /write, /fill, /compare. Examples:
 
       nanoparadigm demo
       nanoparadigm demo --folder runs/compare-language --port 0

@@ -88,12 +88,17 @@ class Handlers:
     def __init__(self, folder: str | PathLike, steps: int) -> None:
         self.folder, self.steps = Path(folder), steps
 
-    def runs(self) -> dict[str, Path]:
+    def own(self) -> dict[str, Path]:
         """Return name -> folder of every run, also one level deeper."""
         depths = "run.json", "*/run.json", "*/*/run.json"
         found = sorted({path.parent for depth in depths for path in self.folder.glob(depth)})
         short = {path: path.relative_to(self.folder).as_posix() for path in found}
         return {self.folder.name if name == "." else name: path for path, name in short.items()}
+
+    def runs(self) -> dict[str, Path]:
+        """Return name -> folder of every run, and then of the models that come with the package."""
+        own = self.own()
+        return own | {k: path for k, path in checkpoint.pretrained().items() if k not in own}
 
     def load(self, name: str) -> Checkpoint:
         """Return the checkpoint of a run, by its name or by an unambiguous end of its path.
@@ -103,9 +108,10 @@ class Handlers:
         runs = self.runs()
         if not runs:
             raise InputError(f"there is no trained model in {self.folder}: train one first")
-        ends = [run for run in runs if run.rpartition("/")[2] == name]
-        if name not in runs and len(ends) == 1:
-            (name,) = ends
+        for some in self.own(), runs:
+            ends = [run for run in some if run.rpartition("/")[2] == name]
+            if name not in runs and len(ends) == 1:
+                (name,) = ends
         saved = checkpoint.load(lookup("model", name, runs))
         saved.model.eval()
         return saved
@@ -113,16 +119,18 @@ class Handlers:
     def whole(self) -> tuple[dict[str, bool], list[str]]:
         """Return the runs that can be loaded, and a sentence about each of the others.
 
-        The runs are name -> whether it fills gaps by itself, in the order of PRESETS.
+        The runs are name -> whether it fills gaps by itself, the folder's own first, each in the
+        order of PRESETS.
         """
-        models, problems = {}, []
+        own, models, problems = self.own(), {}, []
         for name in self.runs():
             try:
                 models[name] = self.load(name).model
             except InputError as error:
                 problems.append(f"Left out: {error}.")
         order = {kind: i for i, kind in enumerate(PRESETS)}
-        ordered = sorted(models.items(), key=lambda run: order[run[1].recipe["name"]])
+        place = {name: (name not in own, order[m.recipe["name"]]) for name, m in models.items()}
+        ordered = sorted(models.items(), key=lambda run: place[run[0]])
         return {name: model.infills for name, model in ordered}, problems
 
     @in_a_sentence
@@ -135,14 +143,17 @@ class Handlers:
             + TABLES.render(path.read_text(encoding="utf-8", errors="replace"))
             for path in sorted({*self.folder.glob("table.md"), *self.folder.glob("*/table.md")})
         ]
+        own = [name for name in names if name in self.own()]
+        first = {name.rpartition("/")[2]: name for name in reversed(names)}  # of each kind
+        racers = own or [name for name in names if name in first.values()]
         filler = next((name for name in names if fills[name]), names[0] if names else None)
         return (
             "".join(f"<p>{escape(problem)}</p>" for problem in problems),
-            gr.update(visible=not names),
+            gr.update(visible=not own),
             gr.update(visible=bool(names)),
             gr.update(choices=names, value=names[0] if names else None),
             gr.update(choices=names, value=filler),
-            gr.update(choices=names, value=names[:4]),
+            gr.update(choices=names, value=racers[:4]),
             "".join(tables),
         )
 
@@ -294,8 +305,8 @@ class Handlers:
 
     @in_a_sentence
     def train(self, progress: gr.Progress = BAR) -> tuple:
-        """Train a tiny model of each kind on the built-in language, if there is no model yet."""
-        if self.whole()[0]:
+        """Train a tiny model of each kind on the built-in language, if the folder has no model."""
+        if self.own().keys() & self.whole()[0]:
             return self.models()
         corpus = corpora.load("language")
         data = corpora.TokenizedCorpus(
@@ -309,7 +320,7 @@ class Handlers:
         for i, (name, model) in enumerate(models.items()):
             for record in train(model, data, settings, tiny / name):
                 progress((i * self.steps + record["step"], total), desc=f"training {name}")
-        table = self.tables(self.whole()[0], progress)
+        table = self.tables([*self.own()], progress)
         (tiny / "table.md").write_text(table, encoding="utf-8")
         return self.models()
 

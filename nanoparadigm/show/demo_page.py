@@ -34,8 +34,9 @@ proportion to how probable it makes the rest.
 """
 RULER = "Bits per character: `=` is exact, `<=` an upper bound, ± one standard error."
 NOTHING = (
-    "<p>There is no trained model in {} yet. Four tiny ones can be trained here, on the built-in "
-    "language, in a minute or two; <code>nanoparadigm train</code> makes larger ones.</p>"
+    "<p>There is no model of your own in {} yet: below are those that come with the package. Four "
+    "tiny ones can be trained here, on the built-in language, in a minute or two; "
+    "<code>nanoparadigm train</code> makes larger ones.</p>"
 )
 THEME = gr.themes.Default(primary_hue="blue").set(  # whose own colours are hard to read
     button_primary_background_fill="*primary_700",

@@ -164,8 +164,9 @@ SAID = dict(
         d_state=5, expand_factor=3, d_conv=3,
     ),
     settings=dict(
-        max_steps=123, epochs=1.5, batch_size=7, grad_accumulation=2, muon_lr=0.03, lr=0.02,
-        warmup=0.1, decay="cosine", final_lr=0.3, weight_decay=0.04, grad_clip=0.5,
+        max_steps=123, epochs=1.5, batch_size=7, grad_accumulation=2, muon_lr=0.03,
+        muon_momentum=0.8, lr=0.02, warmup=0.1, decay="cosine",
+        final_lr=0.3, weight_decay=0.04, grad_clip=0.5,
         eval_interval=31, eval_windows=11, log_interval=13, dtype="bfloat16", compile=True, seed=3,
     ),
 )  # fmt: skip
@@ -706,6 +707,29 @@ def test_evaluate_compares_with_the_first_window_by_window(home, say, tmp_path):
     assert table_rows(said.out)[1][2][0] in "+-"
 
 
+def test_evaluate_lets_models_lean_on_counts_in_a_table_of_their_own(home, say, tmp_path):
+    flags = f"--draws 2 --sampling_steps 2 --no_baselines --json {tmp_path}/numbers.json"
+    runs = "evaluate --checkpoint runs/ar runs/flow runs/diffusion"
+    pure, both = say(f"{runs} {flags}"), say(f"{runs} {flags} --counts")
+    assert both.status == 0 and both.out.startswith(pure.out.split("runs/ar, runs/flow")[0])
+    rows = json.loads((tmp_path / "numbers.json").read_text())
+    counts = r"\([\d,]+ counts\)"
+    patterns = [
+        rf"runs/ar \+ 5-gram {counts}",
+        rf"runs/diffusion \+ 5-grams of both sides {counts}",
+        rf"without a network: 5-grams of both sides {counts}",
+    ]
+    for pattern, row in zip(patterns, rows[3:], strict=True):
+        assert re.fullmatch(pattern, row["name"]) and row["name"] in both.out
+        assert row["exact"] == ("ar" in row["name"].split()[0])
+        assert row["difference"]["other"] == "runs/ar" and "windows" not in row
+    assert rows[3]["parameters"] == rows[0]["parameters"] + 5
+    assert rows[4]["parameters"] == rows[2]["parameters"] + 10 and rows[5]["parameters"] == 10
+    # these models have learned next to nothing
+    assert rows[3]["difference"]["mean"] < -0.5
+    assert rows[4]["bits_per_character"]["mean"] < rows[2]["bits_per_character"]["mean"] - 0.5
+
+
 def test_evaluate_compares_ways_of_writing(home, say, tmp_path):
     for name in ("ar", "diffusion"):
         main(f"train --model {name} --out {tmp_path / name} {shlex.join(tiny(block_size=32))}")
@@ -772,6 +796,22 @@ def test_the_language_in_other_tokens_is_a_text_like_any_other(
     assert data.truth is None and not data.aligned
     said = say("evaluate --checkpoint runs/compare-language/flow --decoding all")
     assert said.status == 2 and "measured against a known language" in said.err
+
+
+def test_a_comparison_takes_in_models_of_the_package(say, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    name = "pretrained/language/ar"
+    packaged = {k: checkpoint.pretrained()[k] for k in (name, "pretrained/language/flow")}
+    monkeypatch.setattr(checkpoint, "pretrained", lambda: {name: packaged[name]})
+    flags = "--n_layer 1 --n_embd 16 --n_head 2 --max_steps 3 --eval_windows 4"
+    said = say(f"compare --models ar --pretrained {flags}")
+    assert said.status == 0, said.err
+    rows = table_rows(said.out)
+    assert [row[0] for row in rows][:2] == ["ar", name]
+    expected = checkpoint.load(name).config["pretrained"]["bits_per_character"]["mean"]
+    assert rows[1][1].startswith(f"= {expected:.3f}") and rows[1][2].startswith("= -")
+    results = json.loads(Path("runs/compare-language/results.json").read_text())
+    assert results[1]["tokens"] == checkpoint.load(name).config["tokens"]
 
 
 COMPARE = ["compare", *tiny(n_embd=32), "--dataset", "text.txt"]
@@ -1233,6 +1273,10 @@ MISUSE = [
     ("train --model flow --network mamba --n_inner 9", "--n_inner works only with an MLP"),
     ("train --d_state 8", "--d_state works only with --network mamba"),
     ("train --expand_factor 3", "--expand_factor works only with --network mamba"),
+    (
+        "compare --models ar --pretrained --dataset text.txt --block_size 64",
+        "no model that comes with the package reads text.txt in these symbols and windows of 64",
+    ),
     ("compare --models ar --no_equal_size", "--equal_size works only with several --models"),
     ("compare --models ar mamba --draws 4", "--draws works only with diffusion, flow or block"),
     ("compare --models ar --sampling_steps 4", "--sampling_steps works only with diffusion"),

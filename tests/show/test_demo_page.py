@@ -35,6 +35,7 @@ from helpers import COMPARED, presets  # noqa: E402
 
 from nanoparadigm.show import demo_page
 from nanoparadigm.show.demo_handlers import Handlers, in_characters
+from nanoparadigm.training import checkpoint
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of Gradio and pandas
 
@@ -343,8 +344,12 @@ def test_a_model_is_found_by_the_last_part_of_its_name(ask, folder, monkeypatch)
     assert ask("write", "flow", *task)[0] == ask("write", "mine/flow", *task)[0]
     assert "did you mean 'mine/flow'" in ask("write", "flw", *task)
     two = {f"{home}/flow": folder / "mine/flow" for home in "ab"}
-    monkeypatch.setattr(Handlers, "runs", lambda self: two)
+    monkeypatch.setattr(Handlers, "own", lambda self: two)
     with pytest.raises(InputError, match="unknown model 'flow'.*a/flow, b/flow"):
+        Handlers(folder, 1).load("flow")
+    monkeypatch.setattr(Handlers, "own", lambda self: {})
+    monkeypatch.setattr(checkpoint, "pretrained", dict)
+    with pytest.raises(InputError, match="there is no trained model in .*: train one first"):
         Handlers(folder, 1).load("flow")
 
 
@@ -382,15 +387,25 @@ def test_a_port_that_is_taken_is_said(page, folder):
             demo_page.start(folder, port)
 
 
-def test_without_models_it_offers_to_train_them(tmp_path):
+def test_without_runs_the_page_opens_on_models_of_the_package(tmp_path):
+    handlers, packaged = Handlers(tmp_path, 1), checkpoint.pretrained()
+    _, offer, tabs, writer, filler, racers, _ = handlers.models()
+    assert offer["visible"] and tabs["visible"]
+    assert sorted(writer["choices"]) == sorted(packaged) and handlers.load(filler["value"])
+    kinds = [handlers.load(name).model.recipe["name"] for name in racers["value"]]
+    assert kinds == [name for name in PRESETS if f"pretrained/language/{name}" in packaged][:4]
+    assert len(race_in(handlers.opening(racers["value"], "", LENGTH, 4, 1.0, 0))) == len(kinds)
+
+
+def test_without_runs_it_offers_to_train_some(tmp_path):
     page = demo_page.start(tmp_path / "runs", 0, steps=3)
     try:
         client = Client(page.local_url, verbose=False)
-        with pytest.raises(AppError, match="no trained model"):
-            client.predict("ar", api_name="/write")
+        with pytest.raises(AppError, match="unknown model"):
+            client.predict("nobody", api_name="/write")
         *_, writers, _, racers, table = client.predict(api_name="/train")
         names = [f"tiny/{name}" for name in COMPARED]
-        assert sorted(value for _, value in racers["choices"]) == names
+        assert sorted(value for _, value in racers["choices"][: len(names)]) == names
         assert sorted(racers["value"]) == names and writers["value"] in names
         assert all(f"<td>{name}</td>" in table for name in names)
         for name in names:
