@@ -61,19 +61,19 @@ def optimizer(model):
     return torch.optim.AdamW(groups, lr=PEAK, betas=(0.9, 0.99), fused=True)
 
 
-def learning_rate(step):
+def learning_rate(step, steps):
     if step < WARMUP:
         return PEAK * (step + 1) / WARMUP
-    done = (step - WARMUP) / (STEPS - WARMUP)
+    done = (step - WARMUP) / (steps - WARMUP)
     return LEAST + (PEAK - LEAST) * (1 + math.cos(math.pi * done)) / 2
 
 
-def train(model, batches):
+def train(model, batches, steps=STEPS):
     """Yield the loss of every step."""
     adam = optimizer(model)
-    for step in range(STEPS):
+    for step in range(steps):
         for group in adam.param_groups:
-            group["lr"] = learning_rate(step)
+            group["lr"] = learning_rate(step, steps)
         loss = model.loss(next(batches))
         loss.backward()
         nn.utils.clip_grad_norm_(model.parameters(), 1.0)

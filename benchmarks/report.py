@@ -10,7 +10,10 @@ import re
 import statistics
 from pathlib import Path
 
+import classic
 import matplotlib.pyplot as plt
+import records
+import speedrun
 from measure import RESULTS
 
 from nanoparadigm.evaluate.tables import decoding_table, markdown
@@ -411,6 +414,71 @@ not. Machine: {machine(numbers)}.
 """
 
 
+def records_table(kind, found):
+    """The records of the exact models or of the bounds, those of a line by their ratio."""
+    lines = []
+    for line in kind:
+        here = [record for record in found if record["line"] == line]
+        for record in sorted(here, key=record_ratio):
+            nats = [run["nats"] for run in record["runs"]]
+            seconds = statistics.mean(run["seconds"] for run in record["runs"])
+            lines.append(
+                [
+                    f"{line}, {record['model']}: {record['what']}",
+                    f"{record_ratio(record):.2f}",
+                    f"{seconds:,.0f}",
+                    f"{statistics.mean(nats):.3f} ({min(nats):.3f} to {max(nats):.3f})",
+                    f"{records.p_value(nats, kind[line]):.0e}",
+                    f"{record['parameters']:,}",
+                    f"{record['by']}, {record['date']}",
+                ]
+            )
+    head = ["line and recipe", "x classic", "seconds", "nats of the seeds", "p", "parameters", "by"]
+    return markdown(head, lines)
+
+
+def record_ratio(record):
+    """The seconds of a record over those of the classic recipe on the same machine."""
+    return statistics.mean(run["seconds"] for run in record["runs"]) / record["classic_seconds"]
+
+
+def records_page():
+    """The book's page of records."""
+    found = [json.loads(p.read_text("utf-8")) for p in sorted(records.RECORDS.glob("*.json"))]
+    bounds = [record for record in found if records.lines(record["model"]) is records.BOUND]
+    exact = [record for record in found if record not in bounds]
+    machines = sorted({machine(record) for record in found})
+    return f"""# Records
+
+How many seconds of training does it take to model Tiny Shakespeare so well, with at most
+{records.MOST_PARAMETERS:,} parameters on two threads? Speedruns have taught large language models much; this one
+is small enough to be tried on a laptop in a coffee break, and it has a class for models whose
+likelihood is only bounded.
+
+A line is reached if the mean over seeds is below it with p < {records.LEVEL}. Records of a line are ranked by
+their seconds over those of the classic recipe (LayerNorm, GELU, learned positions, AdamW,
+{classic.STEPS:,} steps), taken on the same machine at the same time.
+
+## Exact likelihoods
+
+{records_table(records.EXACT, exact)}
+5-gram is {records.EXACT["5-gram"]} nats a character, which counting takes some seconds to reach.
+
+## Upper bounds
+
+{records_table(records.BOUND, bounds)}
+The number is `nll_bound` in nats a character over the whole validation split, in windows of
+{speedrun.LENGTH} characters ({classic.LENGTH} for the classic model). Machines: {"; ".join(machines)}.
+
+## Enter one
+
+The rules are seven sentences in `benchmarks/records/README.md`, an entry is one file, and one command
+trains its seeds and says whether it may stand here:
+
+    python benchmarks/records.py run benchmarks/records/yours.json
+"""
+
+
 STUDIES = {
     "tiny": "The language whose truth is known",
     "shakespeare": "Tiny Shakespeare, in characters",
@@ -524,3 +592,4 @@ if __name__ == "__main__":
     (ROOT / "book" / "speed.md").write_text(page(), "utf-8")
     (ROOT / "book" / "decoding.md").write_text(decoding_page(), "utf-8")
     (ROOT / "book" / "schedules.md").write_text(schedules_page(), "utf-8")
+    (ROOT / "book" / "records.md").write_text(records_page(), "utf-8")

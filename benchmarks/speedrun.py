@@ -105,19 +105,19 @@ def run(label, name, data, seconds, changes, seed):
     return model, took
 
 
-def run_classic(data, seed):
+def run_classic(data, seed, steps=classic.STEPS):
     model = classic.build(data.tokenizer.vocab_size, seed)
     order = torch.Generator().manual_seed(seed)
     batches = WindowBatches(data.train, classic.BATCH, classic.LENGTH, order)
     began = time.perf_counter()
-    for _ in classic.train(model, batches):
+    for _ in classic.train(model, batches, steps):
         pass
     seconds = time.perf_counter() - began
     folder = folder_of("classic", seed)
     folder.mkdir(parents=True, exist_ok=True)
     save_file(model.state_dict(), folder / "model.safetensors")
-    tokens = classic.STEPS * classic.BATCH * classic.LENGTH
-    return model, dict(seconds=seconds, steps=classic.STEPS, tokens=tokens)
+    tokens = steps * classic.BATCH * classic.LENGTH
+    return model, dict(seconds=seconds, steps=steps, tokens=tokens)
 
 
 def trained(label, seed, vocab_size):

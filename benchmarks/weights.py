@@ -34,12 +34,22 @@ RUNS = Path("runs/weights")
 SAME = 0.001  # nats a token: what half precision may change
 FEW = 32  # windows that a test can afford to measure again
 
-# folder -> its text, the sizes of its `ar`, which the others match, and how long to train
+# folder -> its text, the sizes of its `ar`, which the others match, and the settings they share
 GROUPS = {
-    "": ("shakespeare", dict(n_layer=4, n_embd=128, block_size=128), dict(max_steps=12_000)),
-    "language/": ("language", dict(n_layer=2, n_embd=64, block_size=32), dict(max_steps=8_000)),
+    "": (
+        "shakespeare",
+        dict(n_layer=4, n_embd=128, block_size=128),
+        dict(dtype="bfloat16", muon_momentum=0.9, eval_interval=1000),
+    ),
+    "language/": (
+        "language",
+        dict(n_layer=2, n_embd=64, block_size=32),
+        dict(max_steps=8_000, eval_interval=500),
+    ),
 }
 RECIPES = {f"{folder}{name}": (folder, name) for folder in GROUPS for name in PRESETS}
+# what fits into half an hour on one core of two
+STEPS = {"ar": 6_000, "diffusion": 7_000, "flow": 7_000, "block": 3_500, "mamba": 4_000}
 
 
 def prepared(name):
@@ -50,7 +60,8 @@ def prepared(name):
     tokenizer = tokenizers.build(None, corpus)
     data = TokenizedCorpus(corpus, tokenizer, sizes["block_size"])
     model = build_alike(dict.fromkeys(["ar", preset]), tokenizer.vocab_size, **sizes)[preset]
-    return model, data, Settings(eval_interval=500, eval_windows=128, **changes)
+    changes = changes if "max_steps" in changes else changes | dict(max_steps=STEPS[preset])
+    return model, data, Settings(eval_windows=128, **changes)
 
 
 def trained(name):

@@ -87,7 +87,7 @@ def test_the_rivals_of_the_speedrun_are_of_one_size():
 
 
 def test_the_classic_recipe_learns_and_follows_its_schedule():
-    rates = [classic.learning_rate(step) for step in range(classic.STEPS)]
+    rates = [classic.learning_rate(step, classic.STEPS) for step in range(classic.STEPS)]
     assert max(rates) == classic.PEAK == rates[classic.WARMUP]
     assert rates[-1] == pytest.approx(classic.LEAST, rel=1e-3)
     model = classic.build(32, seed=0)
