@@ -25,6 +25,7 @@ from measure import machine
 from nanoparadigm import Settings, corpora, tokenizers, train
 from nanoparadigm.commands.allocator import keep_memory
 from nanoparadigm.data.corpus import TokenizedCorpus, WindowBatches
+from nanoparadigm.errors import InputError
 from nanoparadigm.paradigms import PRESETS, parameters
 
 RECORDS = Path(__file__).parent / "records"
@@ -140,7 +141,11 @@ def main():
     if options.do == "run" and not options.files:
         parser.error("run: which file?")
     files = options.files or sorted(RECORDS.glob("*.json"))
-    raise SystemExit(not all([dict(run=run, check=check)[options.do](path) for path in files]))
+    try:
+        good = [dict(run=run, check=check)[options.do](path) for path in files]
+    except (InputError, OSError, ValueError) as error:
+        raise SystemExit(f"records: {error}") from error
+    raise SystemExit(not all(good))
 
 
 if __name__ == "__main__":
