@@ -9,6 +9,7 @@ the truth and by its grammar, and is timed writing one text and writing 64.
 """
 
 import argparse
+import copy
 import statistics
 from functools import partial
 from pathlib import Path
@@ -41,6 +42,13 @@ class Uncached(torch.nn.Module):
         return self.net(z, t)
 
 
+def compiled(model):
+    """The same model, a step of its network being one call of compiled code."""
+    model = copy.deepcopy(model)
+    model.net.step = torch.compile(model.net.step, options={"cpp_wrapper": True})
+    return model
+
+
 def speed(repeats=5):
     """tokens per second: threads -> batch -> name -> summary."""
     ar = build("ar", VOCAB, block_size=LENGTH).eval()
@@ -48,6 +56,9 @@ def speed(repeats=5):
     uncached.net = Uncached(uncached.net)
     mamba = matched("mamba", VOCAB, parameters(ar), block_size=LENGTH).eval()
     models = {"transformer, uncached": uncached, "transformer, cached": ar, "mamba": mamba}
+    models |= {
+        f"{name}, compiled": compiled(models[name]) for name in ("transformer, cached", "mamba")
+    }
     found = {}
     for threads in (1, 2):
         torch.set_num_threads(threads)

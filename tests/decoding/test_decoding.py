@@ -2,6 +2,7 @@
 whatever it is, and the same seed gives the same text; and what each promises beyond that."""
 
 import itertools
+import shutil
 
 import exact
 import laws
@@ -324,3 +325,13 @@ def test_what_cannot_be_done_is_said(name, options, said):
 def test_candidates_are_at_least_one():
     with pytest.raises(InputError, match="candidates is 0"):
         random_model("ar").infill(1, [1], [2], 2, generator(), candidates=0)
+
+
+@pytest.mark.skipif(not shutil.which("g++"), reason="needs a C++ compiler")
+@pytest.mark.parametrize("name", ["ar", "mamba"])
+def test_a_compiled_step_writes_the_same_text(name):
+    model = random_model(name, V, block_size=12, n_layer=1)
+    plain = model.sample(2, 20, generator(0), prompt=[1, 2])
+    model.net.step = torch.compile(model.net.step, options={"cpp_wrapper": True})
+    assert torch.equal(model.sample(2, 20, generator(0), prompt=[1, 2]), plain)
+    assert torch._dynamo.utils.counters["stats"]["unique_graphs"]
