@@ -103,8 +103,11 @@ class Evaluate(Command):
             text = dict(corpus=corpus.name, corpus_sha256=corpus.fingerprint)
             rows.append(dict(name=path, **text, tokens=saved.config["tokens"], **numbers))
             if self.counts and counts.leans(saved.model):
-                for row in self.with_counts(path, saved.model, data):
-                    leaning.append((text | row, data))
+                try:
+                    extra = self.with_counts(path, saved.model, data)
+                    leaning += [(text | row, data) for row in extra]
+                except InputError as error:
+                    problems.append(InputError(f"{path} with counts: {error}"))
         if not rows:
             reasons = "; ".join(dict.fromkeys(map(str, problems)))
             raise InputError(f"no model to evaluate: {reasons or 'nanoparadigm train makes one'}")

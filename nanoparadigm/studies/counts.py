@@ -31,7 +31,7 @@ from ..paradigms.mdlm import MaskedDiffusion
 from ..shapes import Logits, Times, TokenIds
 
 ORDER = 5
-MOST_NUMBERS = 2**28  # in the tables: a gigabyte
+MOST_NUMBERS = 2**26  # in a table: a quarter of a gigabyte
 WINDOWS = 64  # of the training text, to fit the weights on
 
 

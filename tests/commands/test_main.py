@@ -711,7 +711,8 @@ def test_evaluate_lets_models_lean_on_counts_in_a_table_of_their_own(home, say, 
     flags = f"--draws 2 --sampling_steps 2 --no_baselines --json {tmp_path}/numbers.json"
     runs = "evaluate --checkpoint runs/ar runs/flow runs/diffusion"
     pure, both = say(f"{runs} {flags}"), say(f"{runs} {flags} --counts")
-    assert both.status == 0 and both.out.startswith(pure.out.split("runs/ar, runs/flow")[0])
+    shown = [[row[:3] for row in table_rows(said.out)] for said in (pure, both)]
+    assert both.status == 0 and shown[0] == shown[1][:3]
     rows = json.loads((tmp_path / "numbers.json").read_text())
     counts = r"\([\d,]+ counts\)"
     patterns = [
@@ -728,6 +729,14 @@ def test_evaluate_lets_models_lean_on_counts_in_a_table_of_their_own(home, say, 
     # these models have learned next to nothing
     assert rows[3]["difference"]["mean"] < -0.5
     assert rows[4]["bits_per_character"]["mean"] < rows[2]["bits_per_character"]["mean"] - 0.5
+
+
+def test_evaluate_goes_on_where_there_is_too_much_to_count(home, say, monkeypatch):
+    monkeypatch.setattr("nanoparadigm.studies.counts.MOST_NUMBERS", 10)
+    flags = "--draws 1 --sampling_steps 2 --no_baselines --counts"
+    said = say(f"evaluate --checkpoint runs/ar runs/flow {flags}")
+    assert said.status == 0 and [row[0] for row in table_rows(said.out)] == ["runs/ar", "runs/flow"]
+    assert said.err.startswith("left out: runs/ar with counts: ") and "With counts" not in said.out
 
 
 def test_evaluate_compares_ways_of_writing(home, say, tmp_path):
