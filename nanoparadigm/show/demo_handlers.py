@@ -144,8 +144,8 @@ class Handlers:
             for path in sorted({*self.folder.glob("table.md"), *self.folder.glob("*/table.md")})
         ]
         own = [name for name in names if name in self.own()]
-        first = {name.rpartition("/")[2]: name for name in reversed(names)}  # of each kind
-        racers = own or [name for name in names if name in first.values()]
+        beside = [name for name in names if Path(name).parent == Path(names[0]).parent]
+        racers = own or beside
         filler = next((name for name in names if fills[name]), names[0] if names else None)
         return (
             "".join(f"<p>{escape(problem)}</p>" for problem in problems),

@@ -218,7 +218,7 @@ def test_the_readme_has_a_line_for_every_file():
     written = {str(path.relative_to(ROOT / "nanoparadigm")) for path in LIBRARY}
     written = {path for path in written if not path.endswith(("__init__.py", "__main__.py"))}
     assert sorted(found) == sorted(written)
-    assert rooms == [room for room in ROOMS if room in rooms]
+    assert [*dict.fromkeys(rooms)] == [room for room in ROOMS if room in rooms]
 
 
 @pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "tests/README.md", *PROSE])

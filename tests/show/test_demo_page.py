@@ -393,7 +393,7 @@ def test_without_runs_the_page_opens_on_models_of_the_package(tmp_path):
     assert offer["visible"] and tabs["visible"]
     assert sorted(writer["choices"]) == sorted(packaged) and handlers.load(filler["value"])
     kinds = [handlers.load(name).model.recipe["name"] for name in racers["value"]]
-    assert kinds == [name for name in PRESETS if f"pretrained/language/{name}" in packaged][:4]
+    assert kinds == [name for name in PRESETS if f"pretrained/{name}" in packaged][:4]
     assert len(race_in(handlers.opening(racers["value"], "", LENGTH, 4, 1.0, 0))) == len(kinds)
 
 

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 import torch
-from helpers import ROOT
+from helpers import ROOT, published_here
 
 from nanoparadigm import InputError, corpora, load
 from nanoparadigm.commands import main as cli
@@ -93,7 +93,7 @@ def test_the_package_stays_small():
 def test_the_number_on_the_card_is_measured_again(name):
     """On some windows, with the noise of then."""
     saved = load(name)
-    data, facts = corpora.of_run(saved), saved.config["pretrained"]
+    data, facts = published_here(corpora.of_run, saved), saved.config["pretrained"]
     assert isinstance(data, TokenizedCorpus)
     now = weights.number(saved.model.eval(), data, weights.FEW, 4).mean
     assert now == pytest.approx(facts["few"], abs=1e-3)
