@@ -58,6 +58,8 @@ def faults(record):
     found = [f"{key} is missing" for key in sorted((ASKED | FILLED) - record.keys())]
     if found:
         return found
+    if record["model"] not in ["classic", *PRESETS]:
+        return [f"model {record['model']} is not one of classic, {', '.join(PRESETS)}"]
     possible = lines(record["model"])
     if record["line"] not in possible:
         return [f"line {record['line']} is not one of {', '.join(possible)}"]

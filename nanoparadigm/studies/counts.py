@@ -142,7 +142,7 @@ def leaning(model: Paradigm, counts: tuple[Counts, Counts], data: TokenizedCorpu
     """Return the model with (2) as its network, its weights fitted and everything else as it is."""
     left, right = counts
     twin = copy.copy(model)
-    twin._modules = dict(model._modules)
+    twin._modules = dict(model._modules)  # or the model would get the new network too
     twin.net = Leaning(model.net, left, None if model.causal else right)
     fit(twin, twin.net, data)
     return twin

@@ -53,6 +53,7 @@ def good():
 @pytest.mark.parametrize(
     "change, sentence",
     [
+        (dict(model="gpt"), "model gpt is not one of classic, ar, "),
         (dict(line="1.60"), "line 1.60 is not one of 1.88, 5-gram, 1.50"),
         (dict(line="5-gram", model="flow"), "line 5-gram is not one of 1.88, 1.75"),
         (dict(parameters=900_000), "it has 900,000 parameters, above 850,000"),
