@@ -52,7 +52,6 @@ GROUPS = {
 OWN = {
     "ar": dict(max_steps=5_000, dropout=0.1),
     "diffusion": dict(max_steps=7_000),
-    "flow": dict(max_steps=4_500),
 }
 RECIPES = {name: ("", name) for name in OWN}
 RECIPES |= {f"language/{name}": ("language/", name) for name in PRESETS}
