@@ -10,7 +10,7 @@ LAB := $(BIN)/jupyter lab --LabApp.app_settings_dir=$(CURDIR)/book/lab
 CPU = $$(sed -n 's/^model name.*: //p' /proc/cpuinfo 2>/dev/null | head -n 1 | grep . || \
     sysctl -n machdep.cpu.brand_string 2>/dev/null || uname -m)
 
-.PHONY: help book site race chapters lab learn student grade test fuzz test-slurm format clean
+.PHONY: help book site race weights chapters lab learn student grade test fuzz test-slurm format clean
 .DEFAULT_GOAL := help
 
 help:  ## list the targets

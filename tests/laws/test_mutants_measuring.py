@@ -913,21 +913,21 @@ MUTANTS = {
         ways,
     ),
     "compare measures with the usual draws": (
-        Compare.train_and_compare,
+        Compare.measured,
         "self.settings.seed, self.draws",
         "self.settings.seed, 8",
         test_flags.test_the_flags_of_compare_reach_the_measurement,
     ),
     "compare measures the speed of the usual steps": (
-        Compare.train_and_compare,
+        Compare.measured,
         ", steps=self.sampling_steps",
         "",
         test_flags.test_the_flags_of_compare_reach_the_measurement,
     ),
     "tokens of a sequence not counted in those that were read": (
         Compare.train_and_compare,
-        "tokens=steps * per_step",
-        "tokens=steps * self.settings.batch_size",
+        "data, steps * per_step",
+        "data, steps * self.settings.batch_size",
         test_flags.test_the_flags_of_compare_reach_the_measurement,
     ),
 }
