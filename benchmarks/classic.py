@@ -32,12 +32,12 @@ class Block(nn.Module):
 
 
 class GPT(nn.Module):
-    def __init__(self, vocab_size, d=128, layers=4, heads=4):
+    def __init__(self, vocab_size, d=128, layers=4, heads=4, length=LENGTH):
         super().__init__()
-        self.embedding, self.position = nn.Embedding(vocab_size, d), nn.Embedding(LENGTH, d)
+        self.embedding, self.position = nn.Embedding(vocab_size, d), nn.Embedding(length, d)
         self.blocks = nn.Sequential(*(Block(d, heads) for _ in range(layers)))
         self.norm = nn.LayerNorm(d, bias=False)
-        self.max_length = LENGTH
+        self.max_length = length
         for name, p in self.named_parameters():
             if p.ndim == 2:
                 deep = name.endswith(("out.weight", "down.weight"))

@@ -66,8 +66,10 @@ def faults(record):
     if record["parameters"] > MOST_PARAMETERS:
         found.append(f"it has {record['parameters']:,} parameters, above {MOST_PARAMETERS:,}")
     nats = [run["nats"] for run in record["runs"]]
-    if len(nats) < max(FEWEST_SEEDS, record["seeds"]):
-        found.append(f"it has {len(nats)} seeds: give {max(FEWEST_SEEDS, record['seeds'])} or more")
+    if len(record["seeds"]) < FEWEST_SEEDS:
+        found.append(f"it has {len(record['seeds'])} seeds: give {FEWEST_SEEDS} or more")
+    elif [run["seed"] for run in record["runs"]] != record["seeds"]:
+        found.append("not all of its seeds were run: go on with `run`")
     elif (p := p_value(nats, possible[record["line"]])) >= LEVEL:
         found.append(
             f"the mean of its seeds, {statistics.mean(nats):.3f}, is not surely below the line: "
@@ -119,7 +121,7 @@ def run(path):
     short = TokenizedCorpus(corpus, tokenizer, classic.LENGTH)
     record |= dict(classic_seconds=classic_seconds(short), machine=machine())
     runs = record.setdefault("runs", [])
-    for seed in range(len(runs), record["seeds"]):
+    for seed in record["seeds"][len(runs) :]:
         row, record["parameters"] = one(record, seed, corpus, tokenizer)
         runs.append(row)
         path.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")

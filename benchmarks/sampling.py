@@ -10,12 +10,14 @@ the truth and by its grammar, and is timed writing one text and writing 64.
 
 import argparse
 import copy
+import json
 import statistics
 from functools import partial
 from pathlib import Path
 
+import classic
 import torch
-from measure import save, show, side_by_side, summary
+from measure import RESULTS, save, show, side_by_side, summary
 
 from nanoparadigm import Settings, build, corpora, load, tokenizers, train
 from nanoparadigm.commands.allocator import keep_memory
@@ -42,6 +44,21 @@ class Uncached(torch.nn.Module):
         return self.net(z, t)
 
 
+class Classic:
+    """The classic small GPT and the loop it is usually sampled with: the whole text, every time."""
+
+    def __init__(self):
+        self.net = classic.GPT(VOCAB, length=LENGTH).eval()
+
+    @torch.inference_mode()
+    def sample(self, n, length, generator):
+        z = torch.zeros(n, 1, dtype=torch.long)
+        for _ in range(length):
+            p = self.net(z[:, -LENGTH:])[:, -1].softmax(-1)
+            z = torch.cat([z, torch.multinomial(p, 1, generator=generator)], dim=1)
+        return z[:, 1:]
+
+
 def compiled(model):
     """The same model, a step of its network being one call of compiled code."""
     model = copy.deepcopy(model)
@@ -56,16 +73,17 @@ def speed(repeats=5):
     uncached.net = Uncached(uncached.net)
     mamba = matched("mamba", VOCAB, parameters(ar), block_size=LENGTH).eval()
     models = {"transformer, uncached": uncached, "transformer, cached": ar, "mamba": mamba}
-    models |= {
-        f"{name}, compiled": compiled(models[name]) for name in ("transformer, cached", "mamba")
-    }
+    # a text at a time only: to compile anew for every batch takes minutes
+    alone = {"the classic GPT's loop": Classic()}
+    alone |= {f"{name}, compiled": compiled(models[name]) for name in [*models][1:]}
     found = {}
     for threads in (1, 2):
         torch.set_num_threads(threads)
         for batch in (1, 64):
             g = torch.Generator().manual_seed(0)
+            here = models | (alone if threads == batch == 1 else {})
             times = side_by_side(
-                {name: partial(m.sample, batch, LENGTH, g) for name, m in models.items()},
+                {name: partial(m.sample, batch, LENGTH, g) for name, m in here.items()},
                 repeats if batch == 1 else 1,
             )
             setting = f"{threads} thread{'s' * (threads > 1)}, batch {batch}"
@@ -152,6 +170,9 @@ def against_the_truth(n=512):
 
 
 if __name__ == "__main__":
-    argparse.ArgumentParser(description=__doc__.splitlines()[0]).parse_args()
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--speed", action="store_true", help="measure only the speed again")
+    again = parser.parse_args().speed
     keep_memory()
-    save("sampling", speed=speed(), truth=against_the_truth())
+    kept = json.loads((RESULTS / "sampling.json").read_bytes())["truth"] if again else None
+    save("sampling", speed=speed(), truth=kept or against_the_truth())

@@ -2,7 +2,8 @@
 
     python benchmarks/scan.py            (needs: pip install mambapy==1.2.0, the rival)
 
-The rival is the parallel scan of PyPI's mambapy, called as its own model calls it. Times are taken
+The rival is the parallel scan of PyPI's mambapy, called as its own model calls it; the yardstick, a
+scan fused in C++ (fused_scan.py), where there is a compiler. Times are taken
 under the allocator as it comes and again under `keep_memory`, which helps the rival more.
 """
 
@@ -12,6 +13,7 @@ import sys
 
 import torch
 import torch.nn.functional as F
+from fused_scan import available, fused_scan
 from mambapy.pscan import pscan
 from measure import in_a_process, save, show, side_by_side, summary, use_allocator
 
@@ -43,6 +45,8 @@ FORMS = {
     "log depth": scan_log_depth,
     "blocked": selective_scan,
 }
+if available():
+    FORMS["fused in C++"] = fused_scan
 
 
 def both_ways(form, parts):

@@ -79,7 +79,7 @@ def make(name, vocab_size, seed, settings, **sizes):
     return model
 
 
-def steps_in(seconds, name, data, changes, tries=12):
+def steps_in(seconds, name, data, changes, tries=60):
     """How many steps fill so many seconds, by the median time of a few on a model thrown away."""
     settings = Settings(max_steps=tries, eval_windows=1, eval_interval=10**9, **changes)
     model = make(name, data.tokenizer.vocab_size, 0, changes)

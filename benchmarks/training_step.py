@@ -57,14 +57,23 @@ def measure(allocator):
     muon, adam = make_optimizers(models["ar"], muon_lr=0.02, lr=1e-3, weight_decay=0.1)
     (alone,) = make_optimizers(models["ar"], muon_lr=0, lr=1e-3, weight_decay=0.1)
 
+    def in_16_bits(model):
+        with torch.autocast("cpu", torch.bfloat16):
+            loss = model.loss(x, g)
+        loss.backward()
+
+    halves = {name: lambda m=m: in_16_bits(m) for name, m in models.items() if name in PRESETS}
     before = matmul_gflops()
     times = side_by_side(steps, repeats=25)
+    shorter = side_by_side(halves, repeats=25)
     both = {"Muon and AdamW": lambda: (muon.step(), adam.step()), "AdamW alone": alone.step}
     updates = side_by_side(both, repeats=25)
     gflops = statistics.mean([before, matmul_gflops()])
 
     print(f"\nB={B} L={L}, allocator {allocator}; matrix products {gflops:.0f} GFLOP/s")
     show(times)
+    print("in bfloat16")
+    show(shorter)
     print("optimiser, on the transformer's parameters")
     show(updates)
     share = {
@@ -76,9 +85,11 @@ def measure(allocator):
         gflops=gflops,
         parameters=sizes,
         milliseconds={name: summary(ms) for name, ms in times.items()},
+        bfloat16={name: summary(ms) for name, ms in shorter.items()},
         utilisation=share,
         optimiser={name: summary(ms) for name, ms in updates.items()},
         profile=profile(steps["ar"]),
+        profile_mamba=profile(steps["mamba"]),
     )
 
 

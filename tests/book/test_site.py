@@ -49,6 +49,7 @@ class Site:
             shutil.copy(ROOT / name, root)
         leftovers = shutil.ignore_patterns("_fresh", ".ipynb_checkpoints")
         shutil.copytree(ROOT / "book", root / "book", ignore=leftovers)
+        shutil.copytree(ROOT / "micro", root / "micro")
         (root / ".venv").symlink_to(sys.prefix)
 
     def build(self, **environment):

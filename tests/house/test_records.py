@@ -46,7 +46,7 @@ def test_the_test_is_students(nats, line, p):
 def good():
     runs = [dict(seed=i, seconds=10.0, nats=1.80 + 0.001 * i) for i in range(3)]
     asked = dict(line="1.88", model="ar", what="a test", by="us", date="2026-01-01")
-    asked |= dict(options={}, settings=dict(max_steps=3), seeds=3)
+    asked |= dict(options={}, settings=dict(max_steps=3), seeds=[0, 1, 2])
     return asked | dict(runs=runs, parameters=800_000, classic_seconds=70.0, machine={})
 
 
@@ -57,7 +57,9 @@ def good():
         (dict(line="1.60"), "line 1.60 is not one of 1.88, 5-gram, 1.50"),
         (dict(line="5-gram", model="flow"), "line 5-gram is not one of 1.88, 1.75"),
         (dict(parameters=900_000), "it has 900,000 parameters, above 850,000"),
-        (dict(seeds=5), "it has 3 seeds: give 5 or more"),
+        (dict(seeds=[0, 1]), "it has 2 seeds: give 3 or more"),
+        (dict(seeds=[0, 1, 2, 3]), "not all of its seeds were run"),
+        (dict(seeds=[0, 1, 5]), "not all of its seeds were run"),
         (dict(line="5-gram"), "is not surely below the line"),
     ],
 )

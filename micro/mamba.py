@@ -1,0 +1,183 @@
+"""A state space language model (Mamba) in one file.
+
+    -log p(x) = sum_i -log p(x_i | x_1 ... x_{i-1})       the number it prints: exact
+    s_t = exp(delta_t A) s_{t-1} + delta_t B_t u_t        the state; delta, B and C depend on
+    y_t = <C_t, s_t> + D u_t                              the input u, A and D are learned
+
+    python micro/mamba.py play.txt --prompt "ROMEO:"
+
+Without a file it trains on the help texts that come with Python.
+"""
+
+import argparse
+import math
+from pathlib import Path
+from pydoc_data.topics import topics
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+B, L, D, LAYERS = 16, 128, 128, 4  # batch size, characters per text, width, layers
+STEPS, RATE = 400, 3e-3  # training steps (few: the loop of `scan` is slow), peak learning rate
+SIGN, COPIES = "=", 1  # the number is exact: one evaluation is enough
+STATE = 16  # numbers in the state of each channel
+
+
+# data ---------------------------------------------------------------------------------------------
+def read(path):
+    """Return the alphabet of a text (V symbols), and the text as indices into it."""
+    text = path.read_text(encoding="utf-8") if path else "".join(topics.values())
+    place = {symbol: i for i, symbol in enumerate(sorted({*text}))}
+    return [*place], torch.tensor([place[symbol] for symbol in text])
+
+
+# network ------------------------------------------------------------------------------------------
+def linear(d_in, d_out, scale=1.0):
+    """A linear map without bias. With scale 0 the layer that ends in it starts as the identity."""
+    layer = nn.Linear(d_in, d_out, bias=False)
+    nn.init.normal_(layer.weight, std=scale / math.sqrt(d_in))
+    return layer
+
+
+def norm(x):
+    return F.rms_norm(x, x.shape[-1:])
+
+
+def scan(u, delta, A, B, C):
+    """Return y_t = <C_t, s_t> (B, L, E) of s_t = exp(delta_t A) s_{t-1} + delta_t B_t u_t."""
+    decay = (delta[..., None] * A).exp()  # (B, L, E, N)
+    drive = (delta * u)[..., None] * B[:, :, None]
+    s, y = 0, []
+    for decay_t, drive_t, C_t in zip(decay.unbind(1), drive.unbind(1), C.unbind(1), strict=True):
+        s = decay_t * s + drive_t
+        y.append((s @ C_t[..., None]).squeeze(-1))
+    return torch.stack(y, 1)
+
+
+class Layer(nn.Module):
+    """A Mamba layer: convolution, selective scan and gate, added to the residual stream h."""
+
+    def __init__(self, E=2 * D, R=D // 16, N=STATE, K=4):  # channels, rank of delta, state, taps
+        super().__init__()
+        self.in_proj, self.out_proj = linear(D, 2 * E), linear(E, D, scale=0)
+        self.x_proj, self.delta_proj = linear(E, R + 2 * N), linear(R, E)
+        self.conv = nn.Parameter(torch.empty(K, E).uniform_(-0.5, 0.5))
+        self.conv_bias, self.D = nn.Parameter(torch.zeros(E)), nn.Parameter(torch.ones(E))
+        delta = 1e-3 * 100 ** torch.rand(E)  # between 0.001 and 0.1
+        self.delta_bias = nn.Parameter(delta + torch.log(-torch.expm1(-delta)))  # softplus inverted
+        self.A_log = nn.Parameter(torch.arange(1.0, N + 1).log().repeat(E, 1))
+
+    def forward(self, h):
+        u, z = self.in_proj(norm(h)).chunk(2, dim=-1)
+        before = F.pad(u, (0, 0, len(self.conv) - 1, 0))
+        u = sum(w * before[:, i : i + u.shape[1]] for i, w in enumerate(self.conv))
+        u = F.silu(u + self.conv_bias)
+        N = self.A_log.shape[1]
+        r, B, C = self.x_proj(u).tensor_split([-2 * N, -N], dim=-1)
+        delta = F.softplus(self.delta_proj(r) + self.delta_bias)
+        y = scan(u, delta, -self.A_log.exp(), B, C) + self.D * u
+        return h + self.out_proj(y * F.silu(z))
+
+
+class Network(nn.Module):
+    """Map characters z (B, L) to logits (B, L, V). A start or mask symbol is never predicted."""
+
+    def __init__(self, V):
+        super().__init__()
+        self.V = V
+        self.embedding = nn.Embedding(V + 1, D)  # V: the start symbol
+        nn.init.normal_(self.embedding.weight, std=0.02)
+        self.layers = nn.Sequential(*(Layer() for _ in range(LAYERS)))
+        self.readout = nn.Parameter(torch.zeros(V + 1, D))
+
+    def forward(self, z):
+        h = norm(self.embedding(z))
+        return F.linear(norm(self.layers(h)), self.readout)[..., : self.V]
+
+
+# shift --------------------------------------------------------------------------------------------
+def shift(net, x):
+    """Return the network's input: x (B, L) moved one position right, behind a start symbol."""
+    return F.pad(x[:, :-1], (1, 0), value=net.V)
+
+
+# loss ---------------------------------------------------------------------------------------------
+def loss(net, x, g):
+    """Return the mean of -log p(x_i | x_1 ... x_{i-1}) over all positions."""
+    return F.cross_entropy(net(shift(net, x)).mT, x)
+
+
+# number -------------------------------------------------------------------------------------------
+def number(net, x, g):
+    """Return -log p(x) (B,), exactly."""
+    return F.cross_entropy(net(shift(net, x)).mT, x, reduction="none").sum(-1)
+
+
+@torch.no_grad()
+def measure(net, text, g):
+    """Return nats per character, averaged over the windows of a text, and the standard error."""
+    x = text[: len(text) // L * L].view(-1, L)
+    copies = [torch.cat([number(net, w, g) for w in x.split(64)]) for _ in range(COPIES)]
+    nats = sum(copies) / COPIES / L
+    return nats.mean().item(), nats.std().item() / math.sqrt(len(nats))
+
+
+# sample -------------------------------------------------------------------------------------------
+@torch.no_grad()
+def sample(net, x, known, g):
+    """Fill the positions of x (B, L) that are not known (L,), from left to right."""
+    if (known[1:] > known[:-1]).any():
+        raise SystemExit("this model writes from left to right and cannot fill a gap: use mdlm.py")
+    for i in range(L):
+        if not known[i]:
+            p = net(shift(net, x[:, : i + 1]))[:, i].double().softmax(-1)
+            x[:, i] = torch.multinomial(p, 1, generator=g).squeeze(-1)
+    return x
+
+
+def write(net, symbols, prompt, g, n):
+    """Return n texts of L characters that continue the prompt and fill its gaps, marked ~."""
+    if unknown := {*prompt} - {*symbols, "~"}:
+        raise SystemExit(f"the text has no {''.join(unknown)!r}: leave it out of the prompt")
+    canvas = prompt.ljust(L, "~")
+    known = torch.tensor([symbol != "~" for symbol in canvas])
+    x = torch.tensor([symbols.index(s) if s != "~" else 0 for s in canvas]).repeat(n, 1)
+    return ["".join(symbols[i] for i in row) for row in sample(net, x, known, g).tolist()]
+
+
+# train --------------------------------------------------------------------------------------------
+def train(net, text, steps, g):
+    """Train with AdamW; the learning rate rises for 100 steps and falls to zero at the end."""
+    optimizer = torch.optim.AdamW(net.parameters(), betas=(0.9, 0.95))
+    for step in range(1, steps + 1):
+        x = text[torch.randint(len(text) - L + 1, (B, 1), generator=g) + torch.arange(L)]
+        value = loss(net, x, g)
+        optimizer.zero_grad()
+        value.backward()
+        nn.utils.clip_grad_norm_(net.parameters(), 1.0)
+        optimizer.param_groups[0]["lr"] = RATE * min(step / 100, 1, 1.2 * (1 - step / steps))
+        optimizer.step()
+        if step % 100 == 0 or step == steps:
+            print(f"step {step:5} of {steps}, loss {value.item():.3f}", flush=True)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("text", nargs="?", type=Path, help="a text file (default: Python's help)")
+    parser.add_argument("--prompt", default="", help="text to continue; ~ marks a gap")
+    parser.add_argument("--steps", type=int, default=STEPS)
+    parser.add_argument("--seed", type=int, default=0)
+    args = parser.parse_args()
+    if args.text and not args.text.is_file():
+        parser.error(f"{args.text} is not a file")
+    g = torch.manual_seed(args.seed)  # the source of all randomness
+    symbols, text = read(args.text)
+    if len(text) < 20 * L or len(args.prompt) > L:
+        parser.error(f"give a text of at least {20 * L} characters, and a prompt of at most {L}")
+    net = Network(len(symbols))
+    print("before training:", *write(net, symbols, args.prompt, g, n=1))
+    train(net, text[: len(text) * 9 // 10], args.steps, g)
+    mean, error = measure(net, text[len(text) * 9 // 10 :], g)
+    print(f"held-out text: -log p {SIGN} {mean:.3f} ± {error:.3f} nats per character")
+    print(*write(net, symbols, args.prompt, g, n=2), sep="\n" + "-" * L + "\n")
