@@ -3,12 +3,14 @@
     ```{side-by-side} ../micro ar mdlm flow mamba block
     ```
 
-Sphinx loads this file as an extension. The reader chooses the two files; lines that both share are
-folded away until they are asked for. Without scripts there is a sentence that says where they are.
+Sphinx loads this file as an extension. The reader chooses the two files; of the lines that they
+share only the heads of parts and functions show until the others are asked for. Without scripts
+there is a sentence that says where they are.
 """
 
 import difflib
 import json
+import re
 from itertools import permutations
 from pathlib import Path
 
@@ -41,12 +43,16 @@ PAGE = """
   for (const [select, chosen] of [[left, 0], [right, 1]])
     for (const [i, name] of data.names.entries())
       select.add(new Option(name + ".py", name, false, i === chosen));
-  const cell = (html, side, colour) => {
-    const code = document.createElement("code");
-    code.innerHTML = html ?? "";
-    code.className = side;
-    if (colour) code.style.setProperty("--tint", colour);
-    return code;
+  const column = (name, from, to, same) => {
+    const column = document.createElement("div");
+    if (!same) column.style.setProperty("--tint", data.colours[name]);
+    for (const html of data.lines[name].slice(from, to)) {
+      const line = document.createElement("code");
+      line.innerHTML = html;
+      if (/^(def|class|# \w+ --)/.test(line.textContent)) line.className = "landmark";
+      column.append(line);
+    }
+    return column;
   };
   const draw = () => {
     const a = left.value, b = right.value;
@@ -54,15 +60,10 @@ PAGE = """
     if (a === b) { said.textContent = "choose two different files"; return; }
     let ours = 0, theirs = 0;
     for (const [same, i, k, j, m] of data.pairs[a + " " + b]) {
-      for (let n = 0; n < Math.max(k - i, m - j); n++) {
-        const row = document.createElement("div"), [x, y] = [i + n < k, j + n < m];
-        row.className = same ? "same" : "changed";
-        row.append(cell(x ? data.lines[a][i + n] : "", x ? "left" : "left none",
-                        !same && x && data.colours[a]),
-                   cell(y ? data.lines[b][j + n] : "", y ? "right" : "right none",
-                        !same && y && data.colours[b]));
-        lines.append(row);
-      }
+      const part = document.createElement("div");
+      part.className = same ? "same" : "changed";
+      part.append(column(a, i, k, same), column(b, j, m, same));
+      lines.append(part);
       if (!same) { ours += k - i; theirs += m - j; }
     }
     const total = data.lines[b].length;
@@ -83,6 +84,7 @@ def view(sources):
     lines, plain = {}, {name: source.splitlines() for name, source in sources.items()}
     for name, source in sources.items():
         coloured = highlight(source, PythonLexer(), HtmlFormatter(nowrap=True))
+        coloured = re.sub("-{8,}", "--------", coloured)  # the rules above the parts
         lines[name] = coloured.rstrip("\n").split("\n")
     pairs = {}
     for one, other in permutations(plain, 2):

@@ -567,6 +567,36 @@ def test_the_race_asks_for_nothing_and_plays(browser):
     assert browser.wait(lambda: browser.ask("+document.querySelector('#slider').value > 0"))
 
 
+def test_two_files_stand_side_by_side(browser, address):
+    """Both as they are, whichever two are chosen, and what differs tinted."""
+    browser.open(f"{address}/book/four-files.html")
+    shown = """[...document.querySelectorAll('.side-by-side .lines > div')].map(part => [
+        part.className, ...[...part.children].map(column =>
+            [...column.children].map(line => line.textContent.trimEnd()))])"""
+
+    def choose(side, name):
+        browser.ask(
+            f"""(() => {{
+            const select = document.querySelectorAll(".side-by-side select")[{side}];
+            select.value = "{name}";
+            select.dispatchEvent(new Event("change"));
+        }})()"""
+        )
+
+    for names in (("ar", "mdlm"), ("flow", "mamba")):
+        for side, name in enumerate(names):
+            choose(side, name)
+        parts = browser.ask(shown)
+        for side, name in enumerate(names, 1):
+            source = (ROOT / f"micro/{name}.py").read_text(encoding="utf-8").splitlines()
+            lines = [re.sub("-{8,}", "-" * 8, line).rstrip() for line in source]
+            assert [line for part in parts for line in part[side]] == lines
+        assert all((part[0] == "same") == (part[1] == part[2]) for part in parts)
+    choose(1, "flow")
+    assert "choose two different" in browser.ask("document.querySelector('output').textContent")
+    assert not browser.errors
+
+
 def test_the_root_leads_to_the_book(browser, address):
     browser.open(f"{address}/index.html")
     assert browser.ask("location.href") == f"{address}/book/index.html"
