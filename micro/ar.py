@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from torch import nn
 
 B, L, D, LAYERS = 16, 128, 128, 4  # batch size, characters per text, width, layers
-STEPS, RATE = 1500, 3e-3  # training steps, peak learning rate
+STEPS, RATE = 1800, 3e-3  # training steps, peak learning rate
 SIGN, COPIES = "=", 1  # the number is exact: one evaluation is enough
 HEADS, INNER, CAUSAL, BEFORE, AFTER = 4, 344, True, 3, 0  # MLP width; neighbours blended
 

@@ -19,7 +19,7 @@ import torch.nn.functional as F
 from torch import nn
 
 B, L, D, LAYERS = 16, 128, 128, 4  # batch size, characters per text, width, layers
-STEPS, RATE = 1500, 3e-3  # training steps, peak learning rate
+STEPS, RATE = 1800, 3e-3  # training steps, peak learning rate
 SIGN, COPIES = "<=", 16  # the number is an upper bound, averaged over this many noisy copies
 HEADS, INNER, CAUSAL, BEFORE, AFTER = 4, 344, False, 2, 2  # MLP width; neighbours blended
 

@@ -19,7 +19,7 @@ import torch.nn.functional as F
 from torch import nn
 
 B, L, D, LAYERS = 16, 128, 128, 4  # batch size, characters per text, width, layers
-STEPS, RATE = 400, 3e-3  # training steps (few: the loop of `scan` is slow), peak learning rate
+STEPS, RATE = 300, 3e-3  # training steps (few: the loop of `scan` is slow), peak learning rate
 SIGN, COPIES = "=", 1  # the number is exact: one evaluation is enough
 STATE = 16  # numbers in the state of each channel
 
