@@ -11,12 +11,14 @@ from helpers import COMPARED, ROOT
 
 from nanoparadigm import build, corpora, parameters
 from nanoparadigm.data.corpora import language_corpus
+from nanoparadigm.networks.selective_scan import selective_scan
 from nanoparadigm.paradigms import PRESETS
 from nanoparadigm.show.figures import PALETTE
 
 sys.path.insert(0, str(ROOT / "benchmarks"))
 
 import classic  # noqa: E402
+import fused_scan  # noqa: E402
 import gpu  # noqa: E402
 import report  # noqa: E402
 import search  # noqa: E402
@@ -49,6 +51,19 @@ def test_a_model_has_one_colour_on_the_page_on_speed():
 def test_every_result_names_its_machine(path):
     machine = report.read(path.stem)["machine"]
     assert all(machine[key] for key in ("processor", "cores", "threads", "torch", "python"))
+
+
+@pytest.mark.skipif(not fused_scan.available(), reason="needs g++")
+def test_the_yardstick_computes_the_same_scan():
+    g = torch.Generator().manual_seed(0)
+    u, delta, dy = (torch.randn(3, 32, 20, generator=g) for _ in range(3))
+    B, C = (torch.randn(3, 4, 20, generator=g) for _ in range(2))
+    A = -torch.arange(1.0, 5).repeat(32, 1)
+    parts = [x.requires_grad_() for x in (u, delta.exp() / 20, A, B, C)]
+    ours, theirs = selective_scan(*parts), fused_scan.fused_scan(*parts)
+    torch.testing.assert_close(theirs, ours, rtol=1e-4, atol=1e-4)
+    gradients = [torch.autograd.grad(y, parts, dy) for y in (ours, theirs)]
+    torch.testing.assert_close(*gradients, rtol=1e-4, atol=1e-4)
 
 
 def test_every_path_that_a_gpu_would_take_is_right_here():
