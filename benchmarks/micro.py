@@ -83,7 +83,7 @@ def row_of(model, data, steps):
 
 
 def times(data):
-    """Milliseconds of a step of each file, and of the classic GPT for as many characters."""
+    """Milliseconds of a training step of each file, side by side."""
     files = {name: load(name) for name in FILES}
     steps = {f"{n}.py": partial(trained, file, data, 0, 10) for n, file in files.items()}
     taken = side_by_side(steps, repeats=3)

@@ -28,6 +28,8 @@ import speedrun  # noqa: E402
 def test_the_readme_and_the_pages_are_made_from_the_results():
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     assert report.readme_section() in readme, "run: python benchmarks/report.py"
+    files = (ROOT / "book" / "four-files.md").read_text(encoding="utf-8")
+    assert report.micro_section() in files
     assert report.page() == (ROOT / "book" / "speed.md").read_text(encoding="utf-8")
     assert report.decoding_page() == (ROOT / "book" / "decoding.md").read_text(encoding="utf-8")
     assert report.schedules_page() == (ROOT / "book" / "schedules.md").read_text(encoding="utf-8")
