@@ -23,7 +23,7 @@ from pygments.lexers import PythonLexer
 from nanoparadigm.show.figures import PALETTE
 
 COLOURS = PALETTE | {"mdlm": PALETTE["diffusion"]}
-PAGE = """
+PAGE = r"""
 <div class="highlight side-by-side">
 <p>
   <label>left <select aria-label="the file on the left"></select></label>
