@@ -35,7 +35,7 @@ SEEDS = 3
 
 
 def load(name):
-    """A file of micro/ as a module."""
+    """A file of micro/ as a module of its own, whose sizes a test may change."""
     path = Path(__file__).parents[1] / "micro" / f"{name}.py"
     spec = importlib.util.spec_from_file_location(f"micro_{name}", path)
     module = importlib.util.module_from_spec(spec)

@@ -2,7 +2,6 @@
 
 import ast
 import difflib
-import importlib.util
 import re
 import subprocess
 import sys
@@ -14,21 +13,17 @@ from helpers import ROOT, generator, perturb_
 
 from nanoparadigm import build
 
-NAMES = {"ar": "ar", "diffusion": "mdlm", "flow": "flow", "mamba": "mamba", "block": "block"}
+sys.path.insert(0, str(ROOT / "benchmarks"))
+
+from micro import FILES, load  # noqa: E402
+
+NAMES = {preset: file for file, preset in FILES.items()}
 SOURCES = {n: (ROOT / f"micro/{n}.py").read_text(encoding="utf-8") for n in NAMES.values()}
 MOST_LINES, MOST_DIFFERENT = 200, 70
 PARTS = "data network corrupt loss number sample train".split()
 V, B, N = 30, 5, 20_000
 
 each = pytest.mark.parametrize("name", NAMES)
-
-
-def load(name):
-    """A file of micro/ as a module of its own, whose sizes a test may change."""
-    spec = importlib.util.spec_from_file_location(f"micro_{name}", ROOT / f"micro/{name}.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def twins(name):
