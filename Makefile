@@ -65,7 +65,8 @@ test: $(STAMP)  ## set up, then everything the continuous integration checks
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/python book/assets.py
-	TQDM_DISABLE=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --nbval tests book
+	TQDM_DISABLE=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --nbval \
+	    --nbval-sanitize-with tests/nbval.ini tests book
 
 fuzz: $(STAMP)  ## twenty thousand hostile inputs, some half an hour
 	OMP_NUM_THREADS=1 $(BIN)/python tests/hostile/run.py --cases 20000

@@ -22,6 +22,7 @@ import yaml
 from markdown_it.renderer import RendererHTML
 from myst_parser.config.main import MdParserConfig
 from myst_parser.parsers.mdit import create_md_parser
+from numbering import chapter
 from pybtex.database import parse_file
 from pybtex.plugin import find_plugin
 
@@ -71,24 +72,34 @@ def option(token, name):
     return found and found[1].strip()
 
 
-def labels(source):
-    """Every (kind, label) of an equation or exercise, in the order in which a page has them."""
-    for token in parser().parse(source):
-        if token.type == "math_block_label":
-            yield "equation", token.info
-        elif directive(token)[0] == "exercise-start":
-            yield "exercise", option(token, "label")
+def labels(notebook):
+    """Every (kind, label) of an equation, exercise or figure, in the order of the page."""
+    for cell in notebook.cells:
+        if name := captioned(cell).get("name"):
+            yield "figure", name
+        for token in parser().parse(cell.source) if cell.cell_type == "markdown" else ():
+            if token.type == "math_block_label":
+                yield "equation", token.info
+            elif directive(token)[0] == "exercise-start":
+                yield "exercise", option(token, "label")
+
+
+def captioned(cell):
+    """What a code cell says of its figure: its name and caption, or nothing."""
+    return cell.metadata.get("mystnb", {}).get("figure", {})
 
 
 @cache
 def numbers():
-    """label -> (page, number): equations and exercises are numbered through the whole book."""
+    """label -> (page, number), as book/numbering.py counts them: 4.3 is the third of chapter 4."""
     found, counts = {}, Counter()
     toc = (ROOT / "_toc.yml").read_text(encoding="utf-8")
     for page in re.findall(r"^(?:root:|.*file:)\s*(\S+)", toc, re.M):
-        for kind, label in labels((ROOT / f"{page}.md").read_text(encoding="utf-8")):
-            counts[kind] += 1
-            found[label] = Path(page).name, counts[kind]
+        for kind, label in labels(jupytext.read(ROOT / f"{page}.md", fmt="md:myst")):
+            within = chapter(page)
+            counts[kind, within] += 1
+            number = counts[kind, within]
+            found[label] = Path(page).name, f"{within}.{number}" if within else f"{number}"
     return found
 
 
@@ -136,8 +147,9 @@ def reworded(source, here):
         if name not in ("eq", "ref", "numref") or content not in numbers():
             return match[0]
         page, number = numbers()[content]
-        word = f"({number})" if name == "eq" else f"Exercise {number}"
-        return word if content in here else f"[{word} of {title(page)[0]}]({page}.ipynb)"
+        kind = "Fig." if content.startswith("fig-") else "Exercise"
+        word = f"({number})" if name == "eq" else f"{kind} {number}"
+        return word if content in here else f"[{word}]({page}.ipynb)"
 
     def link(match):
         words, page = match.groups()
@@ -183,8 +195,7 @@ def student(notebook, launch=False):
 
     launch: whether the cell stays that brings the package where it is missing."""
     copied, kept, cited, solving = copy.deepcopy(notebook), [], [], False
-    prose = "\n\n".join(c.source for c in copied.cells if c.cell_type == "markdown")
-    here = {label for _, label in labels(prose)}
+    here = {label for _, label in labels(copied)}
     for cell in copied.cells:
         if "{solution-start}" in cell.source:
             solving = True
@@ -201,6 +212,10 @@ def student(notebook, launch=False):
             cell.source = reworded(cell.source, here)
         if cell.source:
             kept.append(cell)
+        if figure := captioned(cell):
+            number = numbers()[figure["name"]][1]
+            words = f"*Fig. {number}.* {reworded(figure['caption'], here)}"
+            kept.append(nbformat.v4.new_markdown_cell(words))
     keys = {key.strip() for keys in cited for key in keys.split(",")}
     works = [work for key, work in references().items() if key in keys]
     if works:
@@ -211,18 +226,18 @@ def student(notebook, launch=False):
 
 
 def title(page):
-    """What a chapter is called in a sentence, its title, and its question."""
+    """A chapter's title and its question."""
     source = (chapters.BOOK / f"{page}.md").read_text(encoding="utf-8")
     whole = re.search(r"^# (.+)$", source, flags=re.M)[1]
     question = re.search(r"\*\*The question\.\*\* (.+?)\n\n", source, flags=re.S)[1]
-    return f"chapter {whole.split(' · ')[0]}", whole, " ".join(question.split())
+    return whole, " ".join(question.split())
 
 
 def start():
     """The page that leads to the copies."""
     listed = []
     for text in chapters.texts():
-        _, name, question = title(text.stem)
+        name, question = title(text.stem)
         listed.append(f"* [{name}]({text.stem}.ipynb). {question}")
     notebook = nbformat.v4.new_notebook()
     notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3"}

@@ -1,9 +1,11 @@
 """Chapter 4, the masked-diffusion bound. Texts of L = 5 over V = 3 words, the mask is symbol V.
 
 The cross-entropies ce (..., L) that the cases hand out are those of the tiny language's exact
-posterior, so that a right bound is the true -log p(x), string by string.
+posterior, so that a right bound is the true -log p(x), string by string. What they say of a token
+that is seen is no zero, since a right answer does not look at it.
 """
 
+import math
 from functools import cache
 from itertools import product
 from math import comb
@@ -17,17 +19,30 @@ from .grader import Exercise, Mistake
 L, V = 5, 3
 TEXTS = torch.tensor([[0, 1, 2, 2, 1], [0, 0, 0, 0, 0], [2, 1, 0, 2, 2], [1, 1, 2, 0, 1]])
 PATTERNS = torch.tensor(list(product([False, True], repeat=L)))  # every set of masked positions
+COUNT = PATTERNS.sum(1)
 
 
 @cache
 def cross_entropies(i):
-    """Return -log p(x_j | z) of text i under every pattern, (2^L, L), 0 where a token is seen."""
+    """Return -log p(x_j | z) of text i under every pattern, (2^L, L), 0.25 where it is seen."""
     x = TEXTS[i].expand(len(PATTERNS), L)
     p = tiny().posterior(torch.where(PATTERNS, V, x))
-    return -p.gather(-1, x[..., None]).squeeze(-1).log()
+    ce = -p.gather(-1, x[..., None]).squeeze(-1).log()
+    return torch.where(PATTERNS, ce, 0.25)  # what is seen must not matter
 
 
-# ------------------------------------------------------------------------ one noisy copy, weighted
+# ------------------------------------------------------------------------------------- one step
+
+
+def step_cost(alpha_s, alpha_t, ce):
+    return (alpha_s - alpha_t) / (1 - alpha_t) * ce
+
+
+def step_cost_by_complement(alpha_s, alpha_t, ce):
+    return ce - (1 - alpha_s) / (1 - alpha_t) * ce
+
+
+# ----------------------------------------------------------------------------- one sample, weighted
 
 
 def weighted_sum(ce, masked, t):
@@ -43,19 +58,25 @@ def weighted_sum_of_chosen(ce, masked, t):
 
 def by_mask_counts(ce, masked):
     """Sum, over k = 1 ... L, the mean cross-entropy of k masked tokens."""
-    return by_mask_counts_of_rows(ce, masked, lambda s, n: (s / n).mean())
+    return of_each_count(ce * masked, masked, lambda cost, k: (cost / k).mean()).sum()
 
 
 def by_mask_counts_weighted(ce, masked):
     k = masked.sum(-1)
     patterns = torch.tensor([comb(L, int(n)) for n in k], dtype=torch.float64)
     weight = torch.where(k > 0, 1 / (k.clamp(min=1) * patterns), 0.0)
-    return (weight * ce.sum(-1)).sum()
+    return (weight * (ce * masked).sum(-1)).sum()
 
 
-def by_mask_counts_of_rows(ce, masked, mean):
-    k = masked.sum(-1)
-    return torch.stack([mean(ce[k == n].sum(-1), n) for n in range(1, L + 1)]).sum()
+def of_each_count(ce, masked, mean):
+    """Return mean(the costs of the patterns with k masks, k) for k = 1 ... L."""
+    count, cost = masked.sum(-1), ce.sum(-1)
+    return torch.stack([mean(cost[count == k], k) for k in range(1, L + 1)])
+
+
+def of_masked(ce, masked):
+    """Return the mean over the masked tokens of each pattern, 0 for the empty one."""
+    return (ce * masked).sum(-1) / masked.sum(-1).clamp(min=1)
 
 
 # ------------------------------------------------------------------------------------------- SUBS
@@ -78,57 +99,159 @@ def subs_by_infinity(logits, z):
     return log_p
 
 
-def mask_allowed(logits, z):
-    log_p = logits.log_softmax(-1)[..., :V]
-    return torch.where((z != V)[..., None], subs(logits, z), log_p)
+def where_masked(log_p):
+    """Return a mistaken SUBS, whose log-probabilities of masked tokens are log_p(logits)."""
+    return lambda logits, z: torch.where((z != V)[..., None], subs(logits, z), log_p(logits))
 
 
-def logits_where_masked(logits, z):
-    return torch.where((z != V)[..., None], subs(logits, z), logits[..., :V])
+def where_seen(value):
+    """Return a mistaken SUBS, whose answer for visible tokens is value(log_p, z)."""
+
+    def mistaken(logits, z):
+        log_p = logits[..., :V].log_softmax(-1)
+        return torch.where((z != V)[..., None], value(log_p, z), log_p)
+
+    return mistaken
 
 
-def finite(answer, *case):
+def one_hot(z):
+    return torch.nn.functional.one_hot(z, V + 1)[..., :V].double()
+
+
+def with_mask_logit(value):
+    """Return a softmax over all V + 1 symbols, the logit of the mask set to `value`."""
+
+    def log_p(logits):
+        column = torch.full_like(logits[..., :1], value)
+        return torch.cat([logits[..., :V], column], -1).log_softmax(-1)[..., :V]
+
+    return log_p
+
+
+def probabilities(answer, *case):
     """Return exp of the answer, since -inf cannot be compared by differences."""
     return answer(*case).exp()
 
 
-# ----------------------------------------------------------------------------------- T steps
+def log_of(p):
+    """Undo `probabilities`, number by number."""
+    return math.log(p) if p > 0 else -math.inf
 
 
-def step_cost(alpha_s, alpha_t, ce):
-    return (alpha_s - alpha_t) / (1 - alpha_t) * ce
+# -------------------------------------------------------------------------------------- the spread
 
 
-def step_cost_by_complement(alpha_s, alpha_t, ce):
-    return ce - (1 - alpha_s) / (1 - alpha_t) * ce
+def spread(c, L, t):
+    return c * math.sqrt(L * (1 - t) / t), 0.0
 
 
-# ---------------------------------------------------------------------------------- the weight
+def spread_by_variance(c, L, t):
+    of_a_token = t * (1 - t) * (c / t) ** 2
+    return torch.tensor([L * of_a_token, 0.0], dtype=torch.float64).sqrt()
 
 
-def bound_weight(alpha, dalpha):
-    return -dalpha / (1 - alpha)
+def says_spread(index, *case):
+    return f"the standard deviation of the {('first', 'second')[index[0]]} kind of sample"
 
 
-def bound_weight_by_logarithm(alpha, dalpha):
-    """Differentiate log(1 - alpha)."""
-    alpha = alpha.clone().requires_grad_()
-    (slope,) = torch.autograd.grad((1 - alpha).log().sum(), alpha)
-    return slope * dalpha
+# ---------------------------------------------------------------------------------- the bug to find
 
 
-def some_schedules(seed=0):
-    t = varied(seed, torch.tensor([0.1, 0.4, 0.7, 0.95], dtype=torch.float64), 0.8, 1.05)
-    return [
-        (1 - t, -torch.ones_like(t)),
-        (1 - t.sqrt(), -0.5 / t.sqrt()),
-        ((1 - t) ** 2, 2 * t - 2),
+def steps_bound(expected, alpha):
+    s, t = alpha[:-1], alpha[1:]
+    return ((s - t) / (1 - t) * expected[1:]).sum()
+
+
+def steps_bound_in_a_loop(expected, alpha):
+    total = 0.0
+    for k in range(1, len(alpha)):
+        stays = (1 - alpha[k - 1]) / (1 - alpha[k])
+        total = total + (1 - stays) * expected[k]
+    return total
+
+
+def broken(expected, alpha):
+    s, t = alpha[:-1], alpha[1:]
+    return ((s - t) / (1 - s).clamp(min=1e-6) * expected[:-1]).sum()
+
+
+def some_steps(seed=0):
+    """Return (expected, alpha) of texts in 1, 4, 2, 40 steps, linear and cosine."""
+    cases = []
+    for i, T in enumerate((1, 4, 2, 40)):
+        time = torch.arange(T + 1, dtype=torch.float64) / T
+        alpha = torch.cos(math.pi / 2 * time) if i % 2 else 1 - time
+        alpha[-1] = 0.0
+        noise = 1 - alpha[:, None]
+        chance = noise**COUNT * (1 - noise) ** (L - COUNT)
+        cases.append((varied(seed, chance @ (cross_entropies(i) * PATTERNS).sum(-1)), alpha))
+    return cases
+
+
+# ------------------------------------------------------------------------------- total correlation
+
+
+def entropy(p):
+    return -torch.special.xlogy(p, p).sum()
+
+
+def marginals(p):
+    """Return the distribution of each word of a joint table p."""
+    axes = range(p.dim())
+    return [p.sum([j for j in axes if j != i]) if p.dim() > 1 else p for i in axes]
+
+
+def total_correlation(p):
+    return sum(entropy(q) for q in marginals(p)) - entropy(p)
+
+
+def product_of(marginals):
+    """Return the joint table of independent words."""
+    joint = marginals[0]
+    for q in marginals[1:]:
+        joint = joint[..., None] * q
+    return joint
+
+
+def total_correlation_as_divergence(p):
+    apart = product_of(marginals(p))
+    return torch.special.xlogy(p, p / apart.clamp(min=1e-300)).sum()
+
+
+def without_zeros(p):
+    return sum(-(q * q.log()).sum() for q in marginals(p)) + (p * p.log()).sum()
+
+
+def of_neighbours(p):
+    total = torch.zeros((), dtype=p.dtype)
+    for i in range(p.dim() - 1):
+        rest = [j for j in range(p.dim()) if j not in (i, i + 1)]
+        total = total + total_correlation(p.sum(rest) if rest else p)
+    return total
+
+
+def some_joints(seed=0):
+    """Return tables of five words of the tiny language, of two words of which some pairs cannot
+    be, of three independent words, and of four binary words that are all the same."""
+    texts = torch.tensor(list(product(range(V), repeat=L)))
+    alike = torch.zeros(2, 2, 2, 2, dtype=torch.float64)
+    alike[0, 0, 0, 0], alike[1, 1, 1, 1] = 0.3, 0.7
+    independent = torch.tensor([[0.2, 0.5, 0.3], [0.6, 0.1, 0.3], [0.1, 0.1, 0.8]]).double()
+    joints = [
+        tiny().log_prob(texts).exp().view(*[V] * L),
+        torch.tensor([[0.4, 0.0], [0.1, 0.5]], dtype=torch.float64),
+        alike,
     ]
+    tables = [varied(seed, p) for p in joints]
+    rows = varied(seed, independent)
+    tables.append(product_of(list(rows / rows.sum(1, keepdim=True))))
+    return [(p / p.sum(),) for p in tables]
 
 
-NOISE = torch.tensor([0.1, 0.35, 0.8], dtype=torch.float64)
-SOME = torch.tensor([3, 9, 21, 28, 31])
-PAIRS = [(0.9, 0.8), (0.5, 0.2), (1.0, 0.0), (0.25, 0.0)]
+TIMES = [0.005, 0.03, 0.35, 1.0]
+SOME = [(3, 9, 21, 28), (8, 30, 5), (16, 7), (31, 26, 12, 19, 1, 14)]  # patterns
+SHUFFLED = torch.randperm(len(PATTERNS), generator=torch.Generator().manual_seed(0))
+PAIRS = [(0.9, 0.8), (0.5, 0.2), (0.05, 0.02), (0.9995, 0.999), (1.0, 0.0)]
 LOGITS = torch.tensor(
     [
         [[0.3, -1.0, 2.0, 1.5], [0.0, 0.5, -0.5, 3.0], [1.0, 1.0, 0.2, -2.0]],
@@ -156,40 +279,108 @@ EXERCISES = {
                 lambda s, t, ce: (s - t) * ce,
                 "The token is masked at t, which is given: divide by 1 - alpha_t.",
             ),
+            "divided by 1 - alpha_s": Mistake(
+                lambda s, t, ce: (s - t) / (1 - s) * ce,
+                "You divide by the probability of a mask at s, but it is the mask at t that is "
+                "given: divide by 1 - alpha_t.",
+            ),
             "forward loss": Mistake(
                 lambda s, t, ce: (1 - t / s) * ce,
-                "You charge with 1 - alpha_t / alpha_s, the chance that a token visible at s "
+                "You charge with 1 - alpha_t / alpha_s, the probability that a token visible at s "
                 "vanishes; the exercise asks for the reverse, of a token masked at t.",
+            ),
+            "alphas read as noise levels": Mistake(
+                lambda s, t, ce: (t - s) / t * ce,
+                "You use alpha_s and alpha_t as noise levels: alpha is the probability that a "
+                "token is still visible, so the noise level is 1 - alpha.",
+            ),
+            "sign": Mistake(
+                lambda s, t, ce: (t - s) / (1 - t) * ce,
+                "Your costs are negative: s is before t, so alpha_s is the larger of the two.",
             ),
         },
         cases=lambda seed=0: [
             (
-                *(torch.tensor(a, dtype=torch.float64) for a in pair),
-                varied(seed, cross_entropies(0)[31]),
+                torch.tensor(s, dtype=torch.float64),
+                torch.tensor(varied(seed, t, 0.7, 1.0), dtype=torch.float64),
+                (i + 1) / 50 * varied(seed, cross_entropies(i % 4)[pattern, PATTERNS[pattern]]),
             )
-            for pair in PAIRS
+            for i, (pattern, (s, t)) in enumerate(zip((31, 23, 30, 15, 27), PAIRS, strict=True))
         ],
     ),
-    "bound_weight": Exercise(
-        bound_weight,
-        bound_weight_by_logarithm,
+    "subs": Exercise(
+        subs,
+        subs_by_infinity,
         {
-            "sign": Mistake(
-                lambda alpha, dalpha: dalpha / (1 - alpha),
-                "Your weight is negative: alpha falls, so the weight is minus its derivative over "
-                "1 - alpha.",
+            "mask allowed": Mistake(
+                where_masked(lambda logits: logits.log_softmax(-1)[..., :V]),
+                "You leave probability on the mask: no clean text holds one, so take the softmax "
+                "over the V words only.",
             ),
-            "divided by alpha": Mistake(
-                lambda alpha, dalpha: -dalpha / alpha,
-                "You divide by the chance to be visible; it is the masked tokens that pay, so "
-                "divide by 1 - alpha.",
+            "mask logit set to 0": Mistake(
+                where_masked(with_mask_logit(0.0)),
+                "A logit of 0 is a weight of exp(0) = 1, not of none: set the logit of the mask to "
+                "-inf, or leave its column out.",
             ),
-            "no derivative": Mistake(
-                lambda alpha, dalpha: 1 / (1 - alpha),
-                "1 / (1 - alpha) is right only for the linear schedule: multiply by -alpha'.",
+            "mask logit set to +inf": Mistake(
+                where_masked(with_mask_logit(torch.inf)),
+                "A logit of +inf makes the mask certain and everything else nan: it must be -inf.",
+            ),
+            "nothing carried over": Mistake(
+                lambda logits, z: logits[..., :V].log_softmax(-1),
+                "A token that z shows is certain: its log-probability is 0, and that of every "
+                "other word -inf.",
+            ),
+            "only the seen word set": Mistake(
+                where_seen(lambda log_p, z: torch.where(one_hot(z) > 0, 0.0, log_p)),
+                "Where z shows a word you give it log-probability 0 and leave the other words what "
+                "they had: theirs must be -inf.",
+            ),
+            "probabilities of the seen word": Mistake(
+                where_seen(lambda log_p, z: one_hot(z)),
+                "Where z shows a word you return the probabilities 0 and 1: their logarithms are "
+                "-inf and 0.",
+            ),
+            "carried over everywhere": Mistake(
+                lambda logits, z: subs(logits, z.clamp(max=V - 1)),
+                "You treat the mask as a word that was seen: carry over only where z is not V.",
+            ),
+            "masks and words swapped": Mistake(
+                lambda logits, z: torch.where(
+                    (z == V)[..., None], one_hot(z).log(), logits[..., :V].log_softmax(-1)
+                ),
+                "You have the two cases the other way round: predict where z is the mask, carry "
+                "over where it is not.",
+            ),
+            "probabilities": Mistake(
+                lambda logits, z: subs(logits, z).exp(),
+                "These are probabilities: take the logarithm, with log_softmax.",
+            ),
+            "not normalised": Mistake(
+                where_masked(lambda logits: logits[..., :V]),
+                "These are logits where z is masked: take log_softmax over the V words, so that "
+                "their probabilities sum to one.",
+            ),
+            "softmax over positions": Mistake(
+                where_masked(lambda logits: logits[..., :V].log_softmax(-2)),
+                "You normalise over the positions: the words of one position, the last axis, must "
+                "sum to one.",
+            ),
+            "four columns": Mistake(
+                lambda logits, z: torch.cat(
+                    [subs(logits, z), torch.full_like(logits[..., :1], -torch.inf)], -1
+                ),
+                "The mask has no column in the answer: return the V words only, (B, L, 3).",
             ),
         },
-        cases=some_schedules,
+        cases=lambda seed=0: [
+            (varied(seed, LOGITS), SEEN),
+            (varied(seed, 2 * LOGITS), SEEN.flip(1)),
+            (varied(seed, LOGITS.flatten(0, 1)[None, :5] - 1), torch.tensor([[1, 0, 0, 2, 1]])),
+            (varied(seed, LOGITS.view(3, 2, V + 1)), torch.full((3, 2), V)),
+        ],
+        measure=probabilities,
+        shown=log_of,
     ),
     "masked_bound": Exercise(
         weighted_sum,
@@ -203,54 +394,103 @@ EXERCISES = {
             "weight 1 / (1 - t)": Mistake(
                 lambda ce, masked, t: (ce * masked).sum(-1) / (1 - t),
                 "t is the chance to be masked, and 1 / t makes up for it; 1 / (1 - t) is the "
-                "weight of a clock that runs the other way.",
+                "weight where time runs the other way.",
+            ),
+            "masked mean, and 1 / t": Mistake(
+                lambda ce, masked, t: (ce * masked).sum(-1) / masked.sum(-1) / t,
+                "You correct for the share of masks twice: sum over the masked tokens and divide "
+                "by t, without dividing by their number as well.",
             ),
             "mean over the masked tokens": Mistake(
-                lambda ce, masked, t: ce.shape[-1] * (ce * masked).sum(-1) / masked.sum(-1),
-                "You divide by the number of tokens that happen to be masked, not by t L, their "
-                "expected number: the mean of a ratio of random numbers is not the ratio of their "
-                "means.",
+                lambda ce, masked, t: L * (ce * masked).sum(-1) / masked.sum(-1),
+                "You divide by the number of tokens that happen to be masked, and the integrand at "
+                "t by t L, their expected number: it is another estimator.",
             ),
             "mean cost of a masked token": Mistake(
                 lambda ce, masked, t: (ce * masked).sum(-1) / masked.sum(-1),
-                "This is the mean cost of a masked token, a loss and no bound: sum what the masked "
-                "tokens pay and divide by t.",
+                "This is the mean cost of a masked token: sum what the masked tokens cost and "
+                "divide by t.",
             ),
             "every position pays": Mistake(
                 lambda ce, masked, t: ce.sum(-1) / t,
                 "The sum runs over the masked tokens only: what is seen costs nothing.",
             ),
+            "the seen tokens pay": Mistake(
+                lambda ce, masked, t: (ce * ~masked).sum(-1) / t,
+                "You sum over the visible tokens: `masked` is True where a token is hidden, and "
+                "those pay.",
+            ),
+            **{
+                f"t clamped at {low}": Mistake(
+                    lambda ce, masked, t, low=low: (ce * masked).sum(-1) / t.clamp(min=low),
+                    f"Your weight stops growing below t = {low}: that calms the numbers, and what "
+                    "it cuts off is part of the bound.",
+                )
+                for low in (0.1, 0.05, 0.01)
+            },
             "per token": Mistake(
                 lambda ce, masked, t: (ce * masked).mean(-1) / t,
                 "This is nats per token; -log p(x) is of the whole text, so sum over positions.",
             ),
+            "mean over the batch": Mistake(
+                lambda ce, masked, t: ((ce * masked).sum(-1) / t).mean(),
+                "You average over the batch: return one number for each text, of shape (B,).",
+            ),
+            "summed over the batch": Mistake(
+                lambda ce, masked, t: (ce * masked).sum(0) / t,
+                "You sum over the texts: sum over the positions, the last axis.",
+            ),
+            "sign": Mistake(
+                lambda ce, masked, t: -(ce * masked).sum(-1) / t,
+                "Your numbers are negative: a cross-entropy is -log p already.",
+            ),
         },
         cases=lambda seed=0: [
             (
-                varied(seed, cross_entropies(i)[SOME])
-                + 0.25 * ~PATTERNS[SOME],  # what is seen must not matter
-                PATTERNS[SOME],
-                varied(seed, NOISE)[i % 3],
+                varied(seed, cross_entropies(i)[list(some)]),
+                PATTERNS[list(some)],
+                torch.tensor(varied(seed, t, 0.8, 1.0), dtype=torch.float64),
             )
-            for i in range(len(TEXTS))
+            for i, (some, t) in enumerate(zip(SOME, TIMES, strict=True))
         ],
     ),
     "mask_count_bound": Exercise(
         by_mask_counts,
         by_mask_counts_weighted,
         {
-            "mean over k of sums": Mistake(
-                lambda ce, masked: by_mask_counts_of_rows(ce, masked, lambda s, n: s.mean() / L),
+            "what is seen counts": Mistake(
+                lambda ce, masked: of_each_count(ce, masked, lambda c, k: (c / k).mean()).sum(),
+                "You sum over all tokens: multiply by `masked` first, since only masked tokens "
+                "cost something.",
+            ),
+            "no 1 / k": Mistake(
+                lambda ce, masked: of_each_count(ce * masked, masked, lambda c, k: c.mean()).sum(),
+                "You take the sum over the k masked tokens: it must be their mean, so divide by k.",
+            ),
+            "divided by L": Mistake(
+                lambda ce, masked: (
+                    of_each_count(ce * masked, masked, lambda c, k: c.mean()).sum() / L
+                ),
                 "For each k, take L times the mean over the k masked tokens: divide by k, not L.",
             ),
+            "sum over patterns": Mistake(
+                lambda ce, masked: of_each_count(
+                    ce * masked, masked, lambda c, k: c.sum() / k
+                ).sum(),
+                "You add up all patterns with k masks, and only one of them is drawn: take their "
+                "mean.",
+            ),
             "mean over all patterns": Mistake(
-                lambda ce, masked: (
-                    L * (ce.sum(-1) / masked.sum(-1).clamp(min=1))[masked.any(-1)].mean()
-                ),
+                lambda ce, masked: L * of_masked(ce, masked)[masked.any(-1)].mean(),
                 "k is uniform on 1 ... L, the patterns are not: average within each k first.",
             ),
+            "empty pattern counted in": Mistake(
+                lambda ce, masked: L * of_masked(ce, masked).mean(),
+                "You average over all 32 patterns, the empty one among them: average within each "
+                "k first, and leave k = 0 out.",
+            ),
             "pooled": Mistake(
-                lambda ce, masked: L * ce.sum() / masked.sum(),
+                lambda ce, masked: L * (ce * masked).sum() / masked.sum(),
                 "You divide all costs by all masked tokens, which counts a k with many patterns "
                 "more: average within each k first.",
             ),
@@ -265,41 +505,123 @@ EXERCISES = {
             ),
         },
         cases=lambda seed=0: [
-            (varied(seed, cross_entropies(i)), PATTERNS) for i in range(len(TEXTS))
+            (varied(seed, cross_entropies(i)[order]), PATTERNS[order])
+            for i, order in enumerate((torch.arange(len(PATTERNS)), SHUFFLED, SHUFFLED.flip(0)))
         ],
     ),
-    "subs": Exercise(
-        subs,
-        subs_by_infinity,
+    "sample_spread": Exercise(
+        spread,
+        spread_by_variance,
         {
-            "mask allowed": Mistake(
-                mask_allowed,
-                "You leave probability on the mask: no clean text holds one, so take the softmax "
-                "over the V words only.",
+            "variance": Mistake(
+                lambda c, L, t: (c**2 * L * (1 - t) / t, 0.0),
+                "These are variances: the exercise asks for standard deviations, so take the root.",
             ),
-            "nothing carried over": Mistake(
-                lambda logits, z: logits[..., :V].log_softmax(-1),
-                "A token that z shows is certain: its log-probability is 0, and that of every "
-                "other word -inf.",
+            "no weight": Mistake(
+                lambda c, L, t: (c * math.sqrt(L * t * (1 - t)), 0.0),
+                "This is the spread of the cost itself: the first sample is that cost over t.",
             ),
-            "carried over everywhere": Mistake(
-                lambda logits, z: subs(logits, z.clamp(max=V - 1)),
-                "You treat the mask as a word that was seen: carry over only where z is not V.",
+            "per token": Mistake(
+                lambda c, L, t: (c * math.sqrt((1 - t) / t / L), 0.0),
+                "This is the spread in nats per token: both samples are of the whole text.",
             ),
-            "probabilities": Mistake(
-                lambda logits, z: subs(logits, z).exp(),
-                "These are probabilities: take the logarithm, with log_softmax.",
+            "one token": Mistake(
+                lambda c, L, t: (c * math.sqrt((1 - t) / t), 0.0),
+                "This is the spread of one token: L of them are masked independently, and their "
+                "variances add up.",
             ),
-            "not normalised": Mistake(
-                logits_where_masked,
-                "These are logits where z is masked: take log_softmax over the V words, so that "
-                "their probabilities sum to one.",
+            "Poisson": Mistake(
+                lambda c, L, t: (c * math.sqrt(L / t), 0.0),
+                "The number of masks is binomial, with variance L t (1 - t): a factor 1 - t is "
+                "missing, and at t = 1 nothing is left to chance.",
+            ),
+            "masks not averaged": Mistake(
+                lambda c, L, t: (c * math.sqrt(L * (1 - t) / t), c * math.sqrt((L**2 - 1) / 12)),
+                "The second takes the mean over its k masked tokens, so the number k itself has no "
+                "effect if every token costs c.",
             ),
         },
         cases=lambda seed=0: [
-            (varied(seed, LOGITS), SEEN),
-            (varied(seed, 2 * LOGITS), SEEN.flip(1)),
+            (varied(seed, c), n, varied(seed, t, 0.8, 1.05))
+            for c, n, t in ((1.0, 32, 0.002), (2.0, 5, 0.5), (0.7, 12, 0.9), (1.3, 1024, 0.2))
         ],
-        measure=finite,
+        says=says_spread,
+    ),
+    "steps_bound": Exercise(
+        steps_bound,
+        steps_bound_in_a_loop,
+        {
+            "the code as it was": Mistake(
+                broken,
+                "Both bugs are still there: ask which of the two times, s or t, the mask is given "
+                "at, and at which the network looks at the text.",
+            ),
+            "only the denominator": Mistake(
+                lambda expected, alpha: (
+                    (alpha[:-1] - alpha[1:]) / (1 - alpha[1:]) * expected[:-1]
+                ).sum(),
+                "The probability is right now. The network sees z_t, not z_s, so its cross-entropy "
+                "is that at the later time.",
+            ),
+            "only the cross-entropy": Mistake(
+                lambda expected, alpha: (
+                    (alpha[:-1] - alpha[1:]) / (1 - alpha[:-1]).clamp(min=1e-6) * expected[1:]
+                ).sum(),
+                "The cross-entropy is right now. The mask is given at t, so divide by "
+                "1 - alpha_t; a denominator that needs a clamp is a sign that it is the wrong one.",
+            ),
+            "mean over the steps": Mistake(
+                lambda expected, alpha: (
+                    (alpha[:-1] - alpha[1:]) / (1 - alpha[1:]) * expected[1:]
+                ).mean(),
+                "The bound is the sum over the steps, not their mean.",
+            ),
+            "not given the mask": Mistake(
+                lambda expected, alpha: ((alpha[:-1] - alpha[1:]) * expected[1:]).sum(),
+                "A token that is masked at t is revealed with (alpha_s - alpha_t) / (1 - alpha_t): "
+                "the denominator is gone.",
+            ),
+        },
+        cases=some_steps,
+    ),
+    "total_correlation": Exercise(
+        total_correlation,
+        total_correlation_as_divergence,
+        {
+            "sign": Mistake(
+                lambda p: -total_correlation(p),
+                "Yours is negative: the entropies of the single words add up to at least that of "
+                "the text.",
+            ),
+            "0 log 0": Mistake(
+                without_zeros,
+                "Some texts have probability 0, and 0 log 0 is nan in floating point: it counts as "
+                "0, which torch.special.xlogy(p, p) knows.",
+            ),
+            "bits": Mistake(
+                lambda p: total_correlation(p) / math.log(2),
+                "These are bits: in this book logarithms are natural.",
+            ),
+            "neighbours only": Mistake(
+                of_neighbours,
+                "You add up what neighbours know of each other: words that stand further apart, "
+                "and three together, count too.",
+            ),
+            "the first word for all": Mistake(
+                lambda p: p.dim() * entropy(marginals(p)[0]) - entropy(p),
+                "You take L times the entropy of the first word: every position has a "
+                "distribution of its own.",
+            ),
+            "per word": Mistake(
+                lambda p: total_correlation(p) / p.dim(),
+                "This is per word: the gap is of the whole text.",
+            ),
+            "entropies of the words": Mistake(
+                lambda p: total_correlation(p) + entropy(p),
+                "This is what one step pays, the entropies of the single words: subtract the "
+                "entropy of the text.",
+            ),
+        },
+        cases=some_joints,
     ),
 }

@@ -1,7 +1,8 @@
 """Chapter 8, discrete flow matching. Texts of L = 5 over V = 3 words, and no mask among them.
 
 The probabilities that the cases hand out are those of the tiny language: loo (L, V) is p(x_i = v |
-z without z_i), and p (L, V) the posterior p(x_i = v | z).
+z without z_i), and p (L, V) the posterior p(x_i = v | z). The levels of noise come near both ends,
+and one text lacks the last word, so that neither can be clamped and V cannot be read off it.
 """
 
 import torch
@@ -9,13 +10,18 @@ from torch.nn.functional import one_hot
 
 from ..language.grammar import tiny
 from ..paradigms.flow import phi
-from .fresh import varied, varied_rows
-from .grader import Exercise, Mistake
+from .fresh import obeys, varied, varied_rows
+from .grader import Exercise, Mistake, wrong_shape
 
-V = 3
-X = torch.tensor([[0, 1, 2, 2, 1], [2, 1, 0, 2, 2], [1, 1, 2, 0, 1]])
-Z = torch.tensor([[0, 2, 2, 2, 0], [2, 1, 0, 1, 2], [0, 1, 1, 2, 1]])
-ALPHAS = torch.tensor([0.2, 0.5, 0.85], dtype=torch.float64)
+L, V = 5, 3
+X = torch.tensor(
+    [[0, 1, 2, 2, 1], [2, 1, 0, 2, 2], [1, 1, 2, 0, 1], [1, 0, 0, 1, 2], [0, 0, 1, 2, 1]]
+)
+Z = torch.tensor(
+    [[0, 2, 2, 2, 0], [2, 1, 0, 1, 2], [0, 1, 1, 2, 1], [1, 0, 0, 1, 0], [0, 2, 1, 2, 1]]
+)
+ALPHAS = torch.tensor([0.2, 0.5, 0.85, 0.0005, 0.9999], dtype=torch.float64)
+TEXTS = range(len(X))
 
 
 def known(what, i, seed):
@@ -53,16 +59,69 @@ def always_another(x, alpha, generator):
     return torch.where(torch.rand(x.shape, generator=generator) < alpha, x, other)
 
 
-def frequencies(answer, x, alpha, n=20_000):
-    """Return how often each token stays, how often two neighbours do, and each symbol's share.
+def without_the_generator(x, alpha, generator):
+    return torch.where(torch.rand(x.shape) < alpha, x, torch.randint(V, x.shape))
 
-    The mask counts among the symbols.
+
+def seeded_inside(x, alpha, generator):
+    return corrupt(x, alpha, generator.manual_seed(1234))
+
+
+def an_exact_number(x, alpha, generator):
+    place = torch.rand(x.shape, generator=generator).argsort(-1).argsort(-1)
+    noise = torch.randint(V, x.shape, generator=generator)
+    return torch.where(place < round(alpha * x.shape[-1]), x, noise)
+
+
+def one_noise_a_text(x, alpha, generator):
+    noise = torch.randint(V, (len(x), 1), generator=generator)
+    return torch.where(torch.rand(x.shape, generator=generator) < alpha, x, noise)
+
+
+def frequencies(answer, x, alpha, n=20_000):
+    """Return how often tokens stay, pairs of them, all, and one position of two texts in a row.
+
+    Then the share of each word, the mask among them, and how often two tokens come out the same; at
+    the end whether the generator is obeyed.
     """
     text = x.expand(n, -1)
     z = answer(text.clone(), alpha, torch.Generator().manual_seed(0))
+    if z.shape != text.shape:
+        raise wrong_shape(z.shape, text.shape)
     same = (z == text).double()
-    seen = torch.stack([(z == v).double().mean() for v in range(V + 1)])
-    return torch.cat([same.mean(0), (same[:, 1:] * same[:, :-1]).mean(0), seen])
+    words = torch.stack([(z == v).double() for v in range(V + 1)])
+    return torch.cat(
+        [
+            same.mean(0),
+            of_pairs(same.T @ same / n),
+            same.prod(1).mean()[None],
+            (same[::2] * same[1::2]).mean(0),
+            words.mean((1, 2)),
+            of_pairs((words.mT @ words).sum(0) / n),
+            obeys(lambda g: answer(text[:100].clone(), alpha, g)),
+        ]
+    )
+
+
+def of_pairs(matrix):
+    """Return what stands above the diagonal of a matrix (L, L)."""
+    return matrix[tuple(torch.triu_indices(L, L, 1))]
+
+
+def says_frequency(index, x, alpha):
+    """Say what the number at an index of `frequencies` is."""
+    (n,) = index
+    pairs = torch.triu_indices(L, L, 1).T.tolist()
+    words = [*(f"word {v}" for v in range(V)), "the mask"]
+    said = [f"the share of draws in which token {i} stays what it was" for i in range(L)]
+    said += [f"the share of draws in which tokens {i} and {j} both stay" for i, j in pairs]
+    said += ["the share of draws in which all tokens stay"]
+    said += [f"the share of draws in which token {i} stays in two texts in a row" for i in range(L)]
+    said += [f"the share of {word} among all tokens drawn" for word in words]
+    said += [f"the share of draws in which tokens {i} and {j} come out the same" for i, j in pairs]
+    said += ["whether equal generators give equal draws (1: yes)"]
+    said += ["whether different generators give different draws (1: yes)"]
+    return said[n]
 
 
 # --------------------------------------------------------------------------------- rates and steps
@@ -119,10 +178,15 @@ def posterior_by_likelihood(loo, z, alpha):
 
 def bound_term(loo, x, z, alpha, symbols=V):
     """Return 1 / (V alpha) times the sum, over positions and y != z_i, of rho_y phi(d_y)."""
+    return of_jumps(loo, x, z, alpha, lambda rho, d: rho * phi(d), symbols)
+
+
+def of_jumps(loo, x, z, alpha, price, symbols=V):
+    """Return 1 / (V alpha) times the sum of price(rho, d) over jumps."""
     c = odds(alpha, symbols)
     true, model = 1 + c * here(x), 1 + c * loo
     rho, rho_model = (xbar / xbar.gather(-1, z[:, None]) for xbar in (true, model))
-    return leaving(rho * phi((rho / rho_model).log()), z).sum() / (symbols * alpha)
+    return leaving(price(rho, (rho / rho_model).log()), z).sum() / (symbols * alpha)
 
 
 def bound_term_by_rates(loo, x, z, alpha):
@@ -145,13 +209,6 @@ def mixture_term(loo, x, z, alpha):
     p, same = posterior(loo, z, alpha), (x == z).double()
     at_x, at_z = (p.gather(-1, i[:, None]).squeeze(-1) for i in (x, z))
     return (same - at_z - (1 - same) * at_x.log()).sum() / (1 - alpha)
-
-
-def logarithms_only(loo, x, z, alpha):
-    c = odds(alpha)
-    true, model = 1 + c * here(x), 1 + c * loo
-    rho, rho_model = (xbar / xbar.gather(-1, z[:, None]) for xbar in (true, model))
-    return leaving(rho * (rho / rho_model).log(), z).sum() / (V * alpha)
 
 
 EXERCISES = {
@@ -187,12 +244,34 @@ EXERCISES = {
                 "That is the noise of chapter 3: here a lost token becomes a random word, not the "
                 "mask.",
             ),
+            "one noise a text": Mistake(
+                one_noise_a_text,
+                "All lost tokens of a text become the same word: draw one for every token, so the "
+                "noise has the shape of x.",
+            ),
+            "an exact number": Mistake(
+                an_exact_number,
+                "You keep the same number of tokens in every text: each token is kept or lost by "
+                "itself, so their number varies.",
+            ),
+            "the generator unused": Mistake(
+                without_the_generator,
+                "The same generator gives other draws each time: pass generator=generator to rand "
+                "and to randint.",
+            ),
+            "seeded inside": Mistake(
+                seeded_inside,
+                "Every call returns the same draw: take the generator as it is, without "
+                "manual_seed.",
+            ),
         },
+        # alpha L is whole, so that an exact number is the same however it is rounded
         cases=lambda seed=0: [
-            (varied(seed, x), alpha) for x, alpha in zip(X, (0.2, 0.5, 0.9), strict=True)
+            (varied(seed, x), alpha) for x, alpha in zip(X, (0.2, 0.6, 0.8, 0.0, 1.0), strict=True)
         ],
         measure=frequencies,
-        tolerance=0.02,
+        tolerance=0.025,
+        says=says_frequency,
     ),
     "flow_rate": Exercise(
         rate,
@@ -227,8 +306,18 @@ EXERCISES = {
                 lambda p, z, alpha: p - here(z),
                 "That is where the flow goes, not how fast: divide by 1 - alpha.",
             ),
+            "times 1 - alpha": Mistake(
+                lambda p, z, alpha: (p - here(z)) * (1 - alpha),
+                "You multiply by 1 - alpha: the less of the path is left, the faster the flow must "
+                "be, so divide by it.",
+            ),
+            "always where it stands": Mistake(
+                lambda p, z, alpha: rate(p, p.argmax(-1), alpha),
+                "You take the negative entry to be at the most probable word: it belongs at z_i, "
+                "the word that stands there now.",
+            ),
         },
-        cases=lambda seed=0: [(known("posterior", i, seed), Z[i], ALPHAS[i]) for i in range(3)],
+        cases=lambda seed=0: [(known("posterior", i, seed), Z[i], ALPHAS[i]) for i in TEXTS],
     ),
     "euler_step": Exercise(
         step,
@@ -261,10 +350,19 @@ EXERCISES = {
                 lambda R, z, h: here(z) + R + 0 * h,
                 "A rate is a probability per time: multiply it by the length h of the step.",
             ),
+            "divided by h": Mistake(
+                lambda R, z, h: here(z) + R / h,
+                "You divide by h: a shorter step changes less, so multiply the rates by h.",
+            ),
+            "an exponential": Mistake(
+                lambda R, z, h: here(z) * (h * R).exp() + (1 - here(z)) * h * R,
+                "Your rows do not sum to one: in an Euler step a token stays with probability 1 + "
+                "h R at z, which is 1 minus h times the rate of leaving, and not with exp(h R).",
+            ),
         },
         cases=lambda seed=0: [
             (rate(known("posterior", i, seed), Z[i], ALPHAS[i]), Z[i], h)
-            for i, h in enumerate((0.1, 0.05, 0.02))
+            for i, h in enumerate((0.1, 0.05, 0.02, 0.001, 0.0004))
         ],
     ),
     "flow_posterior": Exercise(
@@ -280,6 +378,11 @@ EXERCISES = {
                 lambda loo, z, alpha: posterior(loo, z, 1 - alpha),
                 "You swap alpha and 1 - alpha: a token is kept with alpha, and replaced by any of "
                 "the V words with 1 - alpha.",
+            ),
+            "c for 1 + c": Mistake(
+                lambda loo, z, alpha: posterior(loo, z, alpha, lambda a: odds(a) - 1),
+                "You multiply by c at z_i: the factor is 1 + c, because z_i may also be noise that "
+                "happens to be that word.",
             ),
             "V forgotten": Mistake(
                 lambda loo, z, alpha: posterior(loo, z, alpha, lambda a: odds(a, 1)),
@@ -310,7 +413,7 @@ EXERCISES = {
                 "1 + c is finite.",
             ),
         },
-        cases=lambda seed=0: [(known("leave_one_out", i, seed), Z[i], ALPHAS[i]) for i in range(3)],
+        cases=lambda seed=0: [(known("leave_one_out", i, seed), Z[i], ALPHAS[i]) for i in TEXTS],
     ),
     "flow_bound_term": Exercise(
         bound_term,
@@ -344,12 +447,38 @@ EXERCISES = {
                 "The factor 1 / (V alpha), which all rates share, is missing.",
             ),
             "logarithms only": Mistake(
-                logarithms_only,
+                lambda loo, x, z, alpha: of_jumps(loo, x, z, alpha, lambda rho, d: rho * d),
                 "Not jumping is evidence too: R_x log(R_x / R) comes with - R_x + R.",
+            ),
+            "1 / alpha": Mistake(
+                lambda loo, x, z, alpha: V * bound_term(loo, x, z, alpha),
+                "Your factor is 1 / alpha: each of the V words has 1 / V of the noise, so it is "
+                "1 / (V alpha).",
+            ),
+            "sign of d": Mistake(
+                lambda loo, x, z, alpha: of_jumps(loo, x, z, alpha, lambda rho, d: rho * phi(-d)),
+                "You have the ratio upside down: d is the logarithm of the rate that knows x over "
+                "the rate of the model.",
+            ),
+            "rho left out": Mistake(
+                lambda loo, x, z, alpha: of_jumps(loo, x, z, alpha, lambda rho, d: phi(d)),
+                "You weight all jumps alike: each counts with its own rate, the ratio rho for the "
+                "text x.",
+            ),
+            "weighted by the model": Mistake(
+                lambda loo, x, z, alpha: of_jumps(
+                    loo, x, z, alpha, lambda rho, d: rho * (-d).exp() * phi(d)
+                ),
+                "You weight the jumps by the rates of the model: the chain that knows x is the one "
+                "that jumps, so weight by its rates.",
+            ),
+            "mean": Mistake(
+                lambda loo, x, z, alpha: bound_term(loo, x, z, alpha) / L,
+                "You average over positions: the bound of a text is the sum over all of them.",
             ),
         },
         cases=lambda seed=0: [
-            (known("leave_one_out", i, seed), X[i], Z[i], ALPHAS[i]) for i in range(3)
+            (known("leave_one_out", i, seed), X[i], Z[i], ALPHAS[i]) for i in TEXTS
         ],
     ),
 }

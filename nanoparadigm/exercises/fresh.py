@@ -1,5 +1,6 @@
 """Vary the cases of an exercise, so that nobody has seen them: for `Exercise.cases`."""
 
+from collections.abc import Callable
 from typing import TypeVar
 
 import torch
@@ -27,3 +28,13 @@ def varied(seed: int, usual: T, low: float = 0.8, high: float = 1.25) -> T:
 def varied_rows(seed: int, usual: Tensor) -> Tensor:
     """Return distributions (..., V), varied in the same way; zeros stay, and rows sum to one."""
     return usual if seed == 0 else torch.nn.functional.normalize(varied(seed, usual), p=1, dim=-1)
+
+
+def obeys(draw: Callable[[torch.Generator], Tensor]) -> Tensor:
+    """Return two numbers for the measure of an answer that draws, each 1 if it is so and 0 if not.
+
+    The same generator gives the same draw: else it is not used. Another one gives another draw:
+    else the answer has seeded it. draw: calls the answer with a generator.
+    """
+    first, again, other = (draw(torch.Generator().manual_seed(seed)) for seed in (0, 0, 1))
+    return torch.tensor([first.equal(again), not first.equal(other)]).double()

@@ -4,15 +4,31 @@ An exercise holds the cases on which an answer is tried, a reference that is rig
 usual mistakes, each a function that makes it. The results of an answer are compared case by case,
 never on average, where two mistakes may cancel. An answer with the results of the reference is
 right. If it has the results of a known mistake, the student is told which; otherwise, where it
-differs.
+differs, and how, if all its numbers differ in one way.
 """
 
 import copy
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+import dis
+import inspect
+import signal
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
 
+import numpy as np
 import torch
 from torch import Tensor
+
+from .explain.arguments import apart, listed, names, rows
+from .explain.differences import kind
+from .explain.errors import meaning, place
+
+SECONDS = 60
+"""how long one call of an answer may take"""
+MOST = 10_000_000
+"""how many numbers an answer may return"""
 
 
 @dataclass(frozen=True)
@@ -22,7 +38,12 @@ class Mistake:
     function: Callable
     """an answer that makes it"""
     hint: str
-    """one sentence: what was done, and what to do instead"""
+    """one or two sentences: what was done, and what to do instead"""
+
+
+def returned(answer: Callable, *case) -> Tensor:
+    """Return what an answer returns: the usual measure."""
+    return answer(*case)
 
 
 @dataclass(frozen=True)
@@ -30,96 +51,95 @@ class Exercise:
     """What it takes to grade one exercise."""
 
     reference: Callable
+    """its arguments have the names that the student knows them by"""
     variant: Callable
     """a second right answer, written differently, which the grader must accept too"""
     mistakes: dict[str, Mistake]
     cases: Callable
     """(seed=0) -> a list of tuples of arguments: seed 0 draws the book's, any other fresh ones"""
-    measure: Callable = lambda answer, *case: answer(*case)
-    """(answer, *case) -> numbers; of an answer that draws, frequencies"""
+    measure: Callable = returned
+    """(answer, *case) -> the numbers that are compared; of an answer that draws, frequencies"""
     tolerance: float = 1e-5
     """of each number, relative to its size where that is above 1"""
+    says: Callable | None = None
+    """(index, *case) -> what the measure's number at that index is, in the student's words"""
+    shown: Callable | None = None
+    """(number) -> what the student returned, where the measure has transformed it"""
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """The result of `check`: true if the answer is right, and shown as its message."""
+    """The result of `check`: true if the answer is right, and shown as its message.
+
+    Below the message of a wrong answer stand the arguments of the first case that it gets wrong;
+    `mine(*verdict.case)` calls it on them.
+    """
 
     right: bool
     mistake: str | None
     """the name of the known mistake"""
     message: str
+    """in one line"""
+    details: str = field(default="", compare=False)
+    """the arguments of the first wrong case, and the results if they are few"""
+    case: tuple = field(default=(), compare=False)
+    """these arguments"""
+    silent: bool = field(default=False, compare=False)
+    """whether a notebook shows nothing, as of an exercise that nobody has begun"""
 
     def __bool__(self) -> bool:
         return self.right
 
     def __repr__(self) -> str:
-        return self.message
+        return f"{self.message}\n{self.details}" if self.details else self.message
 
-
-def grade(name: str, exercise: Exercise, answer: Callable, seed: int = 0) -> Verdict:
-    """Try `answer` on the cases of an exercise. name: of the exercise, for the message."""
-    cases = exercise.cases(seed)
-    right = [numbers(exercise, exercise.reference, case) for case in cases]
-    said = []
-    for n, case in enumerate(cases, 1):
-        try:
-            said.append(numbers(exercise, answer, case))
-        except Unusable as problem:
-            return Verdict(False, None, f"{name}: not yet. On case {n} it {problem}.")
-    pairs = zip(said, right, strict=True)
-    wrong = [n for n, (ours, truth) in enumerate(pairs) if not same(exercise, ours, truth)]
-    if not wrong:
-        tried = f", on all {len(cases)} cases" if len(cases) > 1 else ""
-        return Verdict(True, None, f"{name}: right{tried}.")
-    for mistake, known in exercise.mistakes.items():
-        if makes(exercise, known.function, cases, said):
-            return Verdict(False, mistake, f"{name}: not yet. {known.hint}")
-    first = wrong[0]
-    return Verdict(
-        False,
-        None,
-        f"{name}: not yet, right on {len(cases) - len(wrong)} of {len(cases)} cases. "
-        f"{difference(exercise, said[first], right[first], first + 1)}",
-    )
+    def _ipython_display_(self) -> None:
+        """Let a notebook show nothing, or, by NotImplementedError, what it usually does."""
+        if not self.silent:
+            raise NotImplementedError
 
 
 class Unusable(Exception):
     """Raised if an answer stops or gives no numbers; the message says which, as in "it ..."."""
 
 
-def numbers(exercise: Exercise, answer: Callable, case: tuple) -> Tensor:
-    """Return what an answer gives for a case, float64. Raises Unusable.
-
-    It gets a copy, so that an answer that works in place spoils the case for no other.
-    """
-    case = copy.deepcopy(case)
-
-    try:
-        return exercise.measure(lambda *given: tensor_of(answer, *given), *case).double()
-    except Unusable:
-        raise
-    except Exception as error:
-        raise stopped(error) from error
+class Nothing(Unusable):
+    """Raised if an answer returns nothing."""
 
 
-def tensor_of(answer: Callable, *given) -> Tensor:
-    """Return what an answer returns as a tensor. Raises Unusable, or what the answer raises."""
-    said = answer(*given)
-    if said is None or said is Ellipsis:
-        raise Unusable("gave nothing: end it with return")
-    try:
-        if isinstance(said, list | tuple) and any(isinstance(s, torch.Tensor) for s in said):
-            return torch.stack([torch.as_tensor(s) for s in said]).cpu()
-        return torch.as_tensor(said).cpu().to_dense()
-    except (TypeError, ValueError, RuntimeError) as error:  # a tensor without numbers, too
-        raise Unusable(f"gave a {type(said).__name__}, not a tensor of numbers") from error
+# ------------------------------------------------------------------------------------- the verdict
 
 
-def stopped(error: Exception) -> Unusable:
-    """Return the Unusable that says which error stopped an answer."""
-    lines = str(error).splitlines() or ["without a reason"]
-    return Unusable(f"stopped with {type(error).__name__}: {lines[0].rstrip('.')}")
+def grade(name: str, exercise: Exercise, answer: Callable, seed: int = 0) -> Verdict:
+    """Try `answer` on the cases of an exercise. name: of the exercise, for the message."""
+    cases = exercise.cases(seed)
+    right = [numbers(exercise, exercise.reference, case) for case in cases]
+    trial, said = Trial(answer), []
+    for n, case in enumerate(cases, 1):
+        try:
+            said.append(numbers(exercise, trial, case))
+        except Unusable as problem:
+            nothing = isinstance(problem, Nothing)
+            details = "" if nothing else shown(exercise, n, case)
+            message = f"{name}: not yet. On case {n} it {problem}."
+            return Verdict(False, None, message, details, case, nothing and unwritten(answer))
+    pairs = list(zip(said, right, strict=True))
+    wrong = [n for n, (ours, truth) in enumerate(pairs) if not same(exercise, ours, truth)]
+    if not wrong:
+        tried = f", on all {len(cases)} cases" if len(cases) > 1 else ""
+        return Verdict(True, None, f"{name}: right{tried}.{trial.remark(exercise)}")
+    first = wrong[0]
+    details = shown(exercise, first + 1, cases[first], *pairs[first])
+    for mistake, known in exercise.mistakes.items():
+        if makes(exercise, known.function, cases, said):
+            message = f"{name}: not yet. {known.hint}"
+            return Verdict(False, mistake, message, details, cases[first])
+    count = f", right on {len(cases) - len(wrong)} of {len(cases)} cases" if len(cases) > 1 else ""
+    message = f"{name}: not yet{count}. "
+    message += difference(exercise, *pairs[first], first + 1, cases[first])
+    if plain(exercise) and (how := kind(pairs, partial(same, exercise), sizes(exercise, cases))):
+        message += f" {how}"
+    return Verdict(False, None, message, details, cases[first])
 
 
 def same(exercise: Exercise, a: Tensor, b: Tensor) -> bool:
@@ -130,6 +150,7 @@ def same(exercise: Exercise, a: Tensor, b: Tensor) -> bool:
 def close(exercise: Exercise, a: Tensor, b: Tensor) -> Tensor:
     """Tell of every number whether it agrees up to the tolerance."""
     tolerance = exercise.tolerance
+    a, b = a.double(), b.double()
     return torch.isclose(a, b, rtol=tolerance, atol=tolerance, equal_nan=True)
 
 
@@ -146,10 +167,239 @@ def makes(
     return True
 
 
-def difference(exercise: Exercise, ours: Tensor, right: Tensor, case: int) -> str:
-    """Return where two tensors first differ, in words."""
+def plain(exercise: Exercise) -> bool:
+    """Tell whether what is compared is what the student returned."""
+    return exercise.measure is returned
+
+
+def difference(exercise: Exercise, ours: Tensor, right: Tensor, n: int, case: tuple) -> str:
+    """Return where two tensors first differ, in words. n: the number of the case, from 1."""
     if ours.shape != right.shape:
-        return f"On case {case} its shape is {tuple(ours.shape)}, not {tuple(right.shape)}."
-    place = tuple((~close(exercise, ours, right)).nonzero()[0].tolist())
-    where = f" at {list(place)}" if place else ""
-    return f"On case {case}{where} it says {ours[place]:.6g}; {right[place]:.6g} is right."
+        return f"On case {n} its shape is {tuple(ours.shape)}, not {tuple(right.shape)}."
+    index = tuple((~close(exercise, ours, right)).nonzero()[0].tolist())
+    show = exercise.shown or float
+    yours, wanted = apart(show(ours[index].item()), show(right[index].item()))
+    if exercise.says:
+        return f"On case {n}, {exercise.says(index, *case)}: yours {yours}, right {wanted}."
+    where = f" at {list(index)}" if index else ""
+    if plain(exercise) or exercise.shown:
+        return f"On case {n} you return {yours}{where}; right is {wanted}."
+    return f"On case {n} the number compared{where} is {yours}; right is {wanted}."
+
+
+def shown(exercise: Exercise, n: int, case: tuple, *results: Tensor) -> str:
+    """Return the arguments of a case, and its results, ours and the right ones, if they are few."""
+    lines = list(listed(exercise.reference, case))
+    if results and plain(exercise) and all(1 < r.numel() <= 16 for r in results):
+        for who, result in zip(("yours", "right"), results, strict=True):
+            lines.append(f"{who}: {rows(result.double().tolist(), 7)}")
+    text = "\n".join(lines).replace("\n", "\n    ")
+    return f"Case {n}:\n    {text}" if lines else ""
+
+
+def sizes(exercise: Exercise, cases: Sequence[tuple]) -> dict[str, list[float]]:
+    """Return the arguments that are single numbers, and the sizes of the others, of every case."""
+    found: dict[str, list[float]] = {}
+    for case in cases:
+        for name, value in zip(names(exercise.reference, len(case)), case, strict=True):
+            if isinstance(value, Tensor) and value.ndim:
+                for axis, size in enumerate(value.shape):
+                    what = f"{name}.shape[{axis}]" if axis else f"len({name})"
+                    found.setdefault(what, []).append(size)
+            elif isinstance(value, int | float | Tensor) and not isinstance(value, bool):
+                found.setdefault(name, []).append(float(value))
+    return {what: values for what, values in found.items() if len(values) == len(cases)}
+
+
+# -------------------------------------------------------------------------------- to try an answer
+
+
+class Trial:
+    """An answer while it is tried, and what there is to say of it besides its numbers."""
+
+    def __init__(self, answer: Callable) -> None:
+        self.answer = answer
+        self.shape: tuple[int, ...] = ()
+        """of what it returned last"""
+        self.changes: set[int] = set()
+        """the places of arguments that it has changed"""
+
+    def __call__(self, *given) -> Tensor:
+        """Return what the answer returns as a tensor. Raises Unusable."""
+        kept = [a.detach().clone() if isinstance(a, Tensor) else None for a in given]
+        said = tensor_of(self.answer, *given)
+        self.shape = tuple(said.shape)
+        for n, (before, after) in enumerate(zip(kept, given, strict=True)):
+            if before is not None and not unchanged(before, after):
+                self.changes.add(n)
+        return said
+
+    def remark(self, exercise: Exercise) -> str:
+        """Return a sentence on the arguments that a right answer changes, or nothing."""
+        known = names(exercise.reference, 1 + max(self.changes, default=-1))
+        changed = " and ".join(known[n] for n in sorted(self.changes))
+        return f" It changes {changed}, which its caller may still need." if changed else ""
+
+
+def unchanged(before: Tensor, after: Tensor) -> bool:
+    """Tell whether an argument still holds what it held."""
+    after = after.detach()
+    return before.shape == after.shape and bool(torch.isclose(before, after, 0, 0, True).all())
+
+
+def numbers(exercise: Exercise, answer: Callable, case: tuple) -> Tensor:
+    """Return the numbers of an answer that are compared, for one case. Raises Unusable.
+
+    It gets a copy, so that an answer that works in place spoils the case for no other.
+    """
+    trial = answer if isinstance(answer, Trial) else Trial(answer)
+    try:
+        return exercise.measure(trial, *copy.deepcopy(case)).detach().clone()
+    except Unusable:
+        raise
+    except Exception as error:  # of the measure, which got what it did not expect
+        if answer is exercise.reference:
+            raise
+        sound = Trial(exercise.reference)
+        exercise.measure(sound, *copy.deepcopy(case))
+        if trial.shape != sound.shape:
+            raise wrong_shape(trial.shape, sound.shape) from error
+        raise Unusable(f"gave what cannot be compared: {meaning(error)}") from error
+
+
+def wrong_shape(shape: Sequence[int], right: Sequence[int]) -> Unusable:
+    """Return the Unusable for an answer with the wrong shape, for a measure to raise."""
+    return Unusable(f"gave the shape {tuple(shape)}, not {tuple(right)}")
+
+
+def tensor_of(answer: Callable, *given) -> Tensor:
+    """Return what an answer returns as a tensor. Raises Unusable, whatever the answer does.
+
+    Only an interrupt that comes from outside, by which somebody stops the cell, goes on.
+    """
+    try:
+        with limited(SECONDS):
+            said = answer(*given)
+    except Unusable:  # of an answer that is called in another process
+        raise
+    except BaseException as error:
+        if isinstance(error, KeyboardInterrupt) and not raised(error):
+            raise
+        if isinstance(error, TypeError) and not place(error):
+            raise Unusable(f"cannot be called with {len(given)} arguments: {error}") from error
+        raise stopped(error) from error
+    if said is None or said is Ellipsis:
+        raise Nothing("gave nothing: end it with return")
+    return tensor(said)
+
+
+def stopped(error: BaseException) -> Unusable:
+    """Return the Unusable that says which error stopped an answer, and in which line of it."""
+    if isinstance(error, TooLong):
+        return Unusable(f"had not ended after {SECONDS} seconds{place(error)}")
+    return Unusable(f"stopped{place(error)}: {meaning(error)}")
+
+
+def raised(error: BaseException) -> bool:
+    """Tell whether a `raise` raised an error: an interrupt from outside comes anywhere else."""
+    step = error.__traceback__
+    while step and step.tb_next:
+        step = step.tb_next
+    raising = dis.opmap["RAISE_VARARGS"]
+    return step is not None and step.tb_frame.f_code.co_code[step.tb_lasti] == raising
+
+
+def unwritten(answer: Callable) -> bool:
+    """Tell whether a function has nothing in it, as `...`, so that nobody has begun to write it."""
+    nothing = {"RESUME", "NOP", "LOAD_CONST", "RETURN_VALUE", "RETURN_CONST"}
+    return inspect.isfunction(answer) and nothing >= {
+        step.opname for step in dis.get_instructions(answer)
+    }
+
+
+class TooLong(BaseException):
+    """Raised in an answer that does not end; no Exception, which the answer might catch."""
+
+
+@contextmanager
+def limited(seconds: float) -> Iterator[None]:
+    """Raise TooLong in the block after so many seconds, where that can be done.
+
+    By a signal, which ends any loop in Python, and sleep, and leaves no thread behind that computes
+    on. It comes in the main thread, which is that of a notebook; Windows has none. Where there is
+    none, or another alarm is set, an answer without end must be interrupted by hand.
+    """
+    main = threading.current_thread() is threading.main_thread()
+    if not main or not hasattr(signal, "setitimer") or signal.getitimer(signal.ITIMER_REAL)[0]:
+        yield
+        return
+
+    def too_long(*anything) -> None:
+        raise TooLong
+
+    before = signal.signal(signal.SIGALRM, too_long)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+# ------------------------------------------------------------------------ what an answer returned
+
+UNFIT = {
+    "generator": "gave a generator (there is yield in it: end it with return)",
+    "coroutine": "gave a coroutine (write def without async)",
+    "function": "gave a function (call it)",
+    "type": "gave a type (call it)",
+    "map": "gave a map (list makes a list of it)",
+}
+"""a type whose values are no numbers -> what to say of them"""
+
+
+def tensor(said: object) -> Tensor:
+    """Return what an answer returned as a tensor of numbers. Raises Unusable if it is none."""
+    name = type(said).__name__
+    try:
+        if type(said).__module__ == "torch.return_types":
+            raise Unusable("gave values and indices together: take .values or .indices")
+        if isinstance(said, Tensor | np.ndarray | np.generic | list | tuple | bool | int | float):
+            return gathered(said)
+    except Unusable:
+        raise
+    except Exception as error:
+        raise Unusable(f"gave a {name} of something else than numbers") from error
+    raise Unusable(f"{UNFIT.get(name, f'gave a {name}')}, not a tensor of numbers")
+
+
+def gathered(said: object) -> Tensor:
+    """Return a number, a tensor, an array, or nested lists of them as one tensor."""
+    if isinstance(said, Tensor):
+        return ordinary(said)
+    if isinstance(said, np.ndarray):
+        return ordinary(torch.tensor(said.tolist() if said.ndim == 0 else said.copy()))
+    if isinstance(said, list | tuple):
+        if any(isinstance(item, Tensor | np.ndarray | list | tuple) for item in said):
+            parts = [gathered(item) for item in said]
+            shapes = list(dict.fromkeys(tuple(part.shape) for part in parts))
+            if len(shapes) > 1:
+                raise Unusable(f"gave parts of different shapes, {shapes[0]} and {shapes[1]}")
+            return ordinary(torch.stack(parts))
+        return ordinary(torch.as_tensor(said, dtype=torch.float64))
+    return torch.as_tensor(said, dtype=torch.float64 if isinstance(said, float) else None)
+
+
+def ordinary(said: Tensor) -> Tensor:
+    """Return a tensor on the CPU, with all its numbers. Raises Unusable if that is none or long."""
+    kinds = {
+        "complex": said.is_complex(),
+        "quantised": said.is_quantized,
+        "nested": said.is_nested,
+        "meta": said.is_meta,
+    }
+    for kind_of in (name for name, found in kinds.items() if found):
+        raise Unusable(f"gave a {kind_of} tensor: return ordinary numbers")
+    if said.numel() > MOST:
+        raise Unusable(f"gave {said.numel():,} numbers, a tensor of shape {tuple(said.shape)}")
+    return said.cpu().to_dense().as_subclass(Tensor)

@@ -30,6 +30,16 @@ def mean_of_rows(logits, x, z):
     return ((token_losses(logits, x) * masked).sum(1) / masked.sum(1)).mean()
 
 
+def off_by_one(logits, x, z):
+    masked = (z == V)[:, 1:]
+    return token_losses(logits[:, :-1], x[:, 1:])[masked].mean()
+
+
+def softmax_twice(logits, x, z):
+    masked = z == V
+    return F.cross_entropy(logits[masked][:, :V].softmax(-1), x[masked])
+
+
 # --------------------------------------------------------------------------- reading from both ends
 
 
@@ -42,19 +52,14 @@ def hollow_inputs_by_padding(z, start):
     return F.pad(torch.stack([z, z.flip(1)]), (1, -1), value=start)
 
 
-# ------------------------------------------------------------------------------- the divergence
+def readers(first, second):
+    """Return an answer with what the two readers read, each given the right rows and z."""
+    return lambda z, start: torch.stack(
+        [first(*hollow_inputs(z, start), z), second(*hollow_inputs(z, start), z)]
+    )
 
 
-def divergence(p, q):
-    return (torch.special.xlogy(p, p) - torch.special.xlogy(p, q)).sum(-1)
-
-
-def divergence_of_the_possible(p, q):
-    possible = p > 0
-    return torch.where(possible, p * (p.log() - q.log()), 0.0).sum(-1)
-
-
-# -------------------------------------------------------------------------------- a step, a draw
+# ------------------------------------------------------------------------------------ a step back
 
 
 def ancestral_step(z, words, t, s, u):
@@ -69,22 +74,57 @@ def ancestral_step_by_staying(z, words, t, s, u):
     return revealed
 
 
-def gumbel_draw(p, u):
-    return (p.log() - (-u.log()).log()).argmax(-1)
+def reveals(chance, where=lambda z: z == V, otherwise=lambda z: z):
+    """Return a step that reveals with chance(t, s) at `where` and leaves `otherwise`."""
+    return lambda z, words, t, s, u: torch.where(where(z) & (u < chance(t, s)), words, otherwise(z))
 
 
-def first_to_ring(p, u):
-    """Return which of several clocks rings first, after exponential times with rates p."""
-    return (-u.log() / p).argmin(-1)
+def anywhere(z):
+    return torch.ones_like(z, dtype=torch.bool)
+
+
+# ------------------------------------------------------------------------------- two neighbours
+
+
+def neighbours_line(h):
+    return (h @ torch.tensor([1 / 3, 1 / 6, 1 / 6, 1 / 3], dtype=h.dtype)).sum()
+
+
+def neighbours_line_by_noise_levels(h):
+    """Average over noise levels, by Simpson's rule, which is exact for parabolas."""
+    u = torch.tensor([0.0, 0.5, 1.0], dtype=h.dtype)
+    weights = torch.tensor([1.0, 4.0, 1.0], dtype=h.dtype) / 6
+    seen = torch.stack([u * u, u * (1 - u), u * (1 - u), (1 - u) ** 2], dim=1)
+    return (weights @ seen @ h.T).sum()
+
+
+def weighted(none, left, right, both):
+    """Return an answer that weights the four entropies so."""
+    return lambda h: (h @ torch.tensor([none, left, right, both], dtype=h.dtype)).sum()
+
+
+# --------------------------------------------------------------------------------- drawn together
+
+
+def drawn_together(L, T):
+    return L * (L - 1) / 2 / T
+
+
+def drawn_together_by_counting(L, T):
+    return sum(1 / T for j in range(L) for i in range(j))
 
 
 # ------------------------------------------------------------------------------------- the cases
 
-TEXTS = torch.tensor([[0, 1, 2, 2, 1], [2, 1, 0, 2, 2]])
+TEXTS = [
+    torch.tensor([[0, 1, 2, 2, 1], [2, 1, 0, 2, 2], [1, 0, 0, 1, 2]]),
+    torch.tensor([[2, 0], [1, 1], [0, 2], [2, 1]]),
+    torch.tensor([[1, 1, 0, 2, 0, 2, 1], [0, 2, 1, 1, 2, 0, 0]]),
+]
 NOISY = [
-    torch.tensor([[0, V, V, V, 1], [V, 1, 0, 2, 2]]),
-    torch.tensor([[V, V, V, V, V], [2, V, 0, V, 2]]),
-    torch.tensor([[V, 1, 2, 2, 1], [2, V, V, V, 2]]),
+    torch.tensor([[0, V, V, V, 1], [V, 1, 0, 2, 2], [1, V, 0, V, 2]]),
+    torch.tensor([[V, V], [1, V], [0, 2], [V, 1]]),  # one text has no mask
+    torch.tensor([[1, V, 0, V, V, 2, V], [V, V, V, V, V, V, V]]),
 ]
 
 
@@ -96,16 +136,24 @@ def uniforms(*shape, seed=0):
     return torch.rand(*shape, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
 
 
-def draws(seed=0):
-    """Return ordinary cases, and one whose winner depends on a uniform number close to 1."""
-    close = torch.full((1, V), 0.5, dtype=torch.float64)
-    close[0, 2] = 1 - 1e-9
-    close[0, 1] = 1 - 1e-8
-    even = torch.full((1, V), 1 / V, dtype=torch.float64)
-    ordinary = [
-        (some(40, V, seed=n).softmax(-1), uniforms(40, V, seed=n + 9)) for n in (seed, seed + 1)
+def steps_back(seed=0):
+    """Return steps in the middle, at the end, and close to the end, with words nearly at random."""
+    times = [(0.8, 0.5), (0.5, 0.4), (0.05, 0.02), (0.25, 0.0), (1.0, 0.9)]
+    return [
+        (
+            torch.where(uniforms(rows, 12, seed=n) < 0.6, V, n % V),
+            torch.randint(V, (rows, 12), generator=torch.Generator().manual_seed(n)),
+            *pair,
+            uniforms(rows, 12, seed=n + 5),
+        )
+        for n, (rows, pair) in enumerate(zip((4, 5, 4, 3, 4), times, strict=True), seed)
     ]
-    return [*ordinary, (even, close)]
+
+
+def entropies(L, seed=0):
+    """Return four entropies (L, 4) for each word, less where more is seen."""
+    u = uniforms(L, 4, seed=seed)
+    return 2.5 * u.sort(dim=1, descending=True).values * (1 + uniforms(L, 1, seed=seed + 1))
 
 
 EXERCISES = {
@@ -115,8 +163,13 @@ EXERCISES = {
         {
             "every token pays": Mistake(
                 lambda logits, x, z: token_losses(logits, x).mean(),
-                "You let the visible tokens pay as well: the network sees those, and would learn "
-                "to copy; only masked ones count.",
+                "You count the visible tokens as well. The network sees those and would learn to "
+                "copy: only masked tokens are targets.",
+            ),
+            "only visible tokens pay": Mistake(
+                lambda logits, x, z: token_losses(logits, x)[z != V].mean(),
+                "Your targets are the visible tokens, the mask turned round: pick the tokens where "
+                "z is the mask, `z == 3`.",
             ),
             "the mask is a word": Mistake(
                 lambda logits, x, z: token_losses(logits, x, V + 1)[z == V].mean(),
@@ -125,8 +178,27 @@ EXERCISES = {
             ),
             "every token pays, the mask is a word": Mistake(
                 lambda logits, x, z: token_losses(logits, x, V + 1).mean(),
-                "Every token pays here, and the mask is a word: pick the tokens where z is masked, "
-                "and cut the logits to the first V.",
+                "Two things: visible tokens are no targets, so pick those where z is masked; and "
+                "the mask is no word, so cut the logits to the first V.",
+            ),
+            "the mask is the target": Mistake(
+                lambda logits, x, z: token_losses(logits, z, V + 1)[z == V].mean(),
+                "Your target is z, the mask itself: the network would learn to predict masks. The "
+                "target is the clean word x.",
+            ),
+            "softmax twice": Mistake(
+                softmax_twice,
+                "You take the softmax twice: F.cross_entropy takes it by itself, so give it "
+                "logits, not probabilities.",
+            ),
+            "probabilities": Mistake(
+                lambda logits, x, z: (-token_losses(logits, x)[z == V]).exp().neg().mean(),
+                "You average probabilities: the loss is the average of their negative logarithms.",
+            ),
+            "off by one, as in a GPT": Mistake(
+                off_by_one,
+                "You compare position i with word i + 1, as a GPT does. Here the logits at i "
+                "predict the word at i itself: no shift.",
             ),
             "summed": Mistake(
                 lambda logits, x, z: (token_losses(logits, x) * (z == V)).sum(),
@@ -134,8 +206,8 @@ EXERCISES = {
             ),
             "a mean of means": Mistake(
                 mean_of_rows,
-                "You average within each text first, which counts a lone masked token as much as "
-                "a whole text of them: divide the total loss by the total number of masked tokens.",
+                "You average within each text first, so that a lone masked token counts as much as "
+                "a whole text of them: divide the total loss by the number of all masked tokens.",
             ),
             "divided by all tokens": Mistake(
                 lambda logits, x, z: (token_losses(logits, x) * (z == V)).mean(),
@@ -143,7 +215,8 @@ EXERCISES = {
             ),
         },
         cases=lambda seed=0: [
-            (some(2, 5, V + 1, seed=n), TEXTS, z) for n, z in enumerate(NOISY, seed)
+            (some(*x.shape, V + 1, seed=n), varied(seed, x), z)
+            for n, (x, z) in enumerate(zip(TEXTS, NOISY, strict=True), seed)
         ],
     ),
     "hollow_inputs": Exercise(
@@ -156,83 +229,114 @@ EXERCISES = {
                 "start symbol in front.",
             ),
             "both from the left": Mistake(
-                lambda z, start: hollow_inputs(z, start)[:1].expand(2, -1, -1),
+                readers(lambda a, b, z: a, lambda a, b, z: a),
                 "Both of your readers read from the left: the second begins at the end of the "
                 "text, so flip it first.",
             ),
             "flipped after the shift": Mistake(
-                lambda z, start: torch.stack(
-                    [hollow_inputs(z, start)[0], hollow_inputs(z, start)[0].flip(1)]
-                ),
+                readers(lambda a, b, z: a, lambda a, b, z: a.flip(1)),
                 "You shift before you flip, so the right reader starts with a token from the "
                 "middle and ends with the start symbol: flip first, then shift.",
             ),
             "right reader turned back": Mistake(
-                lambda z, start: torch.stack(
-                    [hollow_inputs(z, start)[0], hollow_inputs(z, start)[1].flip(1)]
-                ),
+                readers(lambda a, b, z: a, lambda a, b, z: b.flip(1)),
                 "Your second row is turned back into the order of the text: leave it in the order "
                 "in which it is read, from the start symbol on.",
             ),
+            "right reader first": Mistake(
+                readers(lambda a, b, z: b, lambda a, b, z: a),
+                "The two readers have changed places: the one from the left comes first.",
+            ),
+            "texts first": Mistake(
+                lambda z, start: hollow_inputs(z, start).transpose(0, 1),
+                "Your result is (B, 2, L): the readers come first, (2, B, L), so stack along "
+                "dimension 0.",
+            ),
+            "one too long": Mistake(
+                lambda z, start: F.pad(torch.stack([z, z.flip(1)]), (1, 0), value=start),
+                "Your rows have L + 1 tokens: the last token that a reader meets predicts nothing "
+                "any more, so leave it out.",
+            ),
+            "in a ring": Mistake(
+                lambda z, start: torch.stack([z.roll(1, 1), z.flip(1).roll(1, 1)]),
+                "Your rows close to a ring: what falls out at the end comes in at the beginning, "
+                "where it tells the first word. Put the start symbol there.",
+            ),
+            "the mask as start": Mistake(
+                lambda z, start: hollow_inputs(z, V),
+                "Your rows begin with the mask: begin with `start`, a symbol that stands nowhere "
+                "else, so that a reader knows where the text ends.",
+            ),
+            "texts turned round": Mistake(
+                lambda z, start: torch.stack(
+                    [hollow_inputs(z, start)[0], hollow_inputs(z.flip(0), start)[0]]
+                ),
+                "You flip the order of the texts, flip(0): flip the words of each text, flip(1).",
+            ),
         },
         cases=lambda seed=0: [
-            (varied(seed, z), 7) for z in (torch.tensor([[4, 1, 2, 6], [0, 5, 3, 3]]), TEXTS)
-        ],
-    ),
-    "divergence": Exercise(
-        divergence,
-        divergence_of_the_possible,
-        {
-            "the other way round": Mistake(
-                lambda p, q: divergence(q, p),
-                "This is KL(q || p): the words are drawn from the true distribution, so weight "
-                "with p.",
-            ),
-            "cross-entropy": Mistake(
-                lambda p, q: -torch.special.xlogy(p, q).sum(-1),
-                "This is the cross-entropy, which is positive even for a perfect model: subtract "
-                "the entropy of p.",
-            ),
-            "0 log 0": Mistake(
-                lambda p, q: (p * (p / q).log()).sum(-1),
-                "Where p is 0 you compute 0 times minus infinity, which is nan: its limit is 0, "
-                "which torch.special.xlogy returns.",
-            ),
-            "bits": Mistake(
-                lambda p, q: divergence(p, q) / torch.tensor(2.0).log(),
-                "This is in bits: use the natural logarithm.",
-            ),
-        },
-        cases=lambda seed=0: [
-            (some(4, V, seed=seed + 1).softmax(-1), some(4, V, seed=seed + 2).softmax(-1)),
-            (torch.tensor([[0.5, 0.5, 0.0]]).double(), torch.tensor([[0.6, 0.3, 0.1]]).double()),
+            (varied(seed, z), 7)
+            for z in (
+                torch.tensor([[4, 1, 2, 6], [0, 5, 3, 3], [1, 6, 2, 0]]),
+                torch.tensor([[0, 1, 2, 2, 1], [2, 1, 0, 4, 6]]),
+                torch.tensor([[2], [5], [0], [3]]),
+            )
         ],
     ),
     "ancestral_step": Exercise(
         ancestral_step,
         ancestral_step_by_staying,
         {
+            "both bugs": Mistake(
+                reveals(lambda t, s: t - s, anywhere),
+                "This is the function as it was given. Ask what it does to a word that is visible, "
+                "and what it does in the last step, where s is 0.",
+            ),
+            "writes over what stands": Mistake(
+                reveals(lambda t, s: (t - s) / t, anywhere),
+                "The chance is right now; but visible words are still replaced, and a word that "
+                "has been revealed must stay: ask for z == 3 too.",
+            ),
+            "not given the mask": Mistake(
+                reveals(lambda t, s: t - s),
+                "Visible words stay now; but t - s is the chance before anything is known. Given "
+                "that the token is masked at t, it is (t - s) / t.",
+            ),
             "reveals with the chance to stay": Mistake(
-                lambda z, words, t, s, u: torch.where((z == V) & (u < s / t), words, z),
+                reveals(lambda t, s: s / t),
                 "You reveal with s / t, the chance to stay masked: take the rest, (t - s) / t.",
             ),
+            "reveals with s": Mistake(
+                reveals(lambda t, s: s),
+                "You reveal with probability s, the share that should still be masked afterwards: "
+                "the chance of a masked token is (t - s) / t.",
+            ),
+            "reveals with 1 - s": Mistake(
+                reveals(lambda t, s: 1 - s),
+                "You reveal with 1 - s, the share of all tokens that is visible at s: of those "
+                "that are masked at t, the share (t - s) / t is revealed.",
+            ),
             "everything at once": Mistake(
-                lambda z, words, t, s, u: torch.where(z == V, words, z),
+                reveals(lambda t, s: 2.0),
                 "You reveal all masks in one step, and the words do not see one another: reveal "
                 "each with probability (t - s) / t only.",
             ),
-            "writes over what stands": Mistake(
-                lambda z, words, t, s, u: torch.where(u < (t - s) / t, words, z),
-                "You replace visible words too: a word that has been revealed stays as it is.",
-            ),
-            "not given the mask": Mistake(
-                lambda z, words, t, s, u: torch.where((z == V) & (u < t - s), words, z),
-                "You reveal with t - s, the chance before anything is known: the token is masked "
-                "at t, so divide by t, or the last step leaves masks behind.",
+            "t and s exchanged": Mistake(
+                reveals(lambda t, s: 1 - t / s if s else -1.0),
+                "Your chance 1 - t / s is negative, as t is the later time: it is 1 - s / t.",
             ),
             "t for alpha": Mistake(
-                lambda z, words, t, s, u: torch.where((z == V) & (u < (t - s) / (1 - t)), words, z),
+                reveals(lambda t, s: (t - s) / (1 - t) if t < 1 else 2.0),
                 "You put t where alpha belongs: with alpha = 1 - t the chance is (t - s) / t.",
+            ),
+            "the mask turned round": Mistake(
+                reveals(lambda t, s: (t - s) / t, lambda z: z != V),
+                "You rewrite the visible words and leave the masks: ask for z == 3, not z != 3.",
+            ),
+            "masks what was visible": Mistake(
+                reveals(lambda t, s: (t - s) / t, otherwise=lambda z: torch.full_like(z, V)),
+                "You put the mask wherever nothing is revealed, also over words that were visible: "
+                "those stay as they are in z.",
             ),
             "above instead of below": Mistake(
                 lambda z, words, t, s, u: torch.where((z == V) & (u > (t - s) / t), words, z),
@@ -240,50 +344,96 @@ EXERCISES = {
                 "exactly that probability.",
             ),
         },
-        cases=lambda seed=0: [
-            (
-                torch.where(uniforms(4, 12, seed=n) < 0.6, V, n % V),
-                torch.randint(V, (4, 12), generator=torch.Generator().manual_seed(n)),
-                *times,
-                uniforms(4, 12, seed=n + 5),
-            )
-            for n, times in enumerate([(0.8, 0.5), (0.5, 0.4), (0.25, 0.0)], seed)
-        ],
+        cases=steps_back,
     ),
-    "gumbel_draw": Exercise(
-        gumbel_draw,
-        first_to_ring,
+    "neighbours_line": Exercise(
+        neighbours_line,
+        neighbours_line_by_noise_levels,
         {
-            "no chance": Mistake(
-                lambda p, u: p.argmax(-1),
-                "You take the most probable word each time (as you also do if all words of a row "
-                "get the same noise): that is a mode, not a sample.",
+            "a quarter each": Mistake(
+                weighted(0.25, 0.25, 0.25, 0.25),
+                "A quarter each would be right if half of the words were always masked. The noise "
+                "level is drawn anew, and both neighbours share it: average over u.",
             ),
-            "the noise subtracted": Mistake(
-                lambda p, u: (p.log() + (-u.log()).log()).argmax(-1),
-                "Gumbel noise is -log(-log u); you have its negative, whose largest values come "
-                "from small u.",
+            "both always seen": Mistake(
+                weighted(0, 0, 0, 1),
+                "You let the network see both neighbours always; they are masked as often as the "
+                "word itself.",
             ),
-            "one logarithm": Mistake(
-                lambda p, u: (p.log() - u.log()).argmax(-1),
-                "Your noise is -log u, which is exponential; Gumbel noise takes the logarithm "
-                "once more, -log(-log u).",
+            "nothing ever seen": Mistake(
+                weighted(1, 0, 0, 0),
+                "You let the network see nothing but the position: at noise level u a neighbour is "
+                "visible with probability 1 - u.",
             ),
-            "1 - u": Mistake(
-                lambda p, u: gumbel_draw(p, 1 - u),
-                "Use u as it is given: with 1 - u the words are equally probable, but they are "
-                "different draws.",
+            "as in the loss": Mistake(
+                weighted(1 / 2, 1 / 6, 1 / 6, 1 / 6),
+                "This is what the training loss would stop at, which gives noise level u the "
+                "weight u. The bound gives every u the same weight for a word.",
             ),
-            "noise on the probability": Mistake(
-                lambda p, u: (p - (-u.log()).log()).argmax(-1),
-                "You add the noise to p; it belongs to log p.",
+            "one or the other": Mistake(
+                weighted(0, 0.5, 0.5, 0),
+                "You let exactly one neighbour be visible: at noise level u none is with "
+                "probability u^2, both are with (1 - u)^2.",
             ),
-            "float32": Mistake(
-                lambda p, u: gumbel_draw(p.float(), u.float()),
-                "In float32 all numbers close to 1 become 1, so their Gumbel noise is infinite "
-                "and equal: draw in float64.",
+            "all or nothing": Mistake(
+                weighted(0.5, 0, 0, 0.5),
+                "You let both neighbours be masked together: they share the noise level u, and "
+                "given u each has a coin of its own.",
+            ),
+            "not halved": Mistake(
+                weighted(1 / 3, 1 / 3, 1 / 3, 1 / 3),
+                "Your weights add up to 4/3. One visible neighbour has a third altogether: a sixth "
+                "if it is the left one, a sixth if it is the right one.",
+            ),
+            "a mean over words": Mistake(
+                lambda h: neighbours_line(h) / len(h),
+                "This is the bound per word: return that of the whole text, the sum over its "
+                "words.",
             ),
         },
-        cases=draws,
+        cases=lambda seed=0: [(entropies(L, seed + 10 * n),) for n, L in enumerate((5, 3, 8))],
+    ),
+    "drawn_together": Exercise(
+        drawn_together,
+        drawn_together_by_counting,
+        {
+            "ordered pairs": Mistake(
+                lambda L, T: L * (L - 1) / T,
+                "You count each pair twice: L words make L (L - 1) / 2 pairs.",
+            ),
+            "exactly L / T a step": Mistake(
+                lambda L, T: L / 2 * (L / T - 1),
+                "This is for exactly L / T words a step. The number is random, and steps with more "
+                "words than that hold more pairs: count pair by pair.",
+            ),
+            "one given step": Mistake(
+                lambda L, T: L * (L - 1) / 2 / T**2,
+                "This is the number of pairs in one given step: there are T steps in which a pair "
+                "may come together.",
+            ),
+            "one pair": Mistake(
+                lambda L, T: 1 / T,
+                "This is the chance of one pair: there are L (L - 1) / 2 of them.",
+            ),
+            "words a step": Mistake(
+                lambda L, T: L / T,
+                "This is the number of words a step: asked is the number of pairs of words that "
+                "come in the same step, over all steps.",
+            ),
+            "neighbours": Mistake(
+                lambda L, T: (L - 1) / T,
+                "You count pairs of neighbours: any two words may come in the same step.",
+            ),
+            "a word with itself": Mistake(
+                lambda L, T: L * (L + 1) / 2 / T,
+                "You let a word make a pair with itself: L words make L (L - 1) / 2 pairs.",
+            ),
+        },
+        cases=lambda seed=0: [
+            (5 + seed % 7, 1),
+            (32 - seed % 11, 16),
+            (12 + seed % 5, 64),
+            (7, 3 + seed % 3),
+        ],
     ),
 }

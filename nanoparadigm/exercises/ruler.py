@@ -75,18 +75,19 @@ def positions_by_sums(L, T):
 # --------------------------------------------------------------------------------------- the cases
 
 
-def some(n, seed, scale=1.0):
+def some(n, seed, scale=1.0, mean=30.0):
     g = torch.Generator().manual_seed(seed)
-    return 30 + scale * torch.randn(n, dtype=torch.float64, generator=g)
+    return mean + scale * torch.randn(n, dtype=torch.float64, generator=g)
 
 
 def pairs(seed=0):
-    """Return pairs of models on the same texts: hard texts are hard for both."""
+    """Return pairs of models on the same texts, hard ones for both; at last on very easy ones."""
     cases = []
     for n in (5, 12, 60):
         b = some(n, seed + n, 6)
         cases.append((b + 0.3 * (some(n, seed + n + 1) - 30), b))
-    return cases
+    easy = some(7, seed + 7, 0.03, 0).abs()
+    return [*cases, (easy + some(7, seed + 8, 0.01, 0).abs(), easy)]
 
 
 VERDICTS = [
@@ -101,6 +102,12 @@ VERDICTS = [
     (1.525, 0.01, True, 1.51, 0.01, True),  # more than one error apart, less than two
     (1.538, 0.01, True, 1.51, 0.012, True),  # two of the wider, not of both
     (1.51, 0.01, True, 1.50, 0.01, True),  # less than one
+    (1.55, 0.03, True, 1.50, 0.005, True),  # two of B's, not of both
+    (1.55, 0.005, True, 1.50, 0.03, True),  # two of A's, not of both
+    (31.0, 2.0, True, 27.0, 2.0, True),  # the same of large numbers, whose squares are larger
+    (37.0, 2.0, True, 27.0, 2.0, True),
+    (0.004, 0.001, True, 0.02, 0.001, False),  # and of small ones
+    (0.004, 0.001, False, 0.02, 0.001, True),
 ]
 
 
@@ -140,7 +147,9 @@ EXERCISES = {
                 "they are: divide the squares by n - 1.",
             ),
         },
-        cases=lambda seed=0: [(some(n, seed + n, 3),) for n in (4, 9, 50)],
+        cases=lambda seed=0: [
+            (some(n, seed + n, 3, mean),) for n, mean in ((4, 30), (9, 30), (50, 30), (6, 0))
+        ],
     ),
     "paired_difference": Exercise(
         paired_difference,
@@ -166,6 +175,18 @@ EXERCISES = {
                 ),
                 "Errors are not subtracted like values: take the standard error of the differences "
                 "themselves.",
+            ),
+            "known mean": Mistake(
+                lambda a, b: torch.stack(
+                    [(a - b).mean(), (a - b).std(unbiased=False) / len(a) ** 0.5]
+                ),
+                "The mean difference was taken from the same differences, which makes them look "
+                "closer to it than they are: divide the squares by n - 1.",
+            ),
+            "variance": Mistake(
+                lambda a, b: torch.stack([(a - b).mean(), (a - b).var() / len(a)]),
+                "This is the square of the error: take its root, so that it has the unit of the "
+                "difference.",
             ),
         },
         cases=pairs,
@@ -195,6 +216,29 @@ EXERCISES = {
                     a, ea + eb, exact_a, b, 0.0, exact_b
                 ),
                 "You add the two errors; those of independent values add as squares.",
+            ),
+            "A's error only": Mistake(
+                lambda a, ea, exact_a, b, eb, exact_b: verdict(a, ea, exact_a, b, 0.0, exact_b),
+                "You use the error of A only; both means are uncertain, so take the root of the "
+                "sum of the squares.",
+            ),
+            "B's error only": Mistake(
+                lambda a, ea, exact_a, b, eb, exact_b: verdict(a, 0.0, exact_a, b, eb, exact_b),
+                "You use the error of B only; both means are uncertain, so take the root of the "
+                "sum of the squares.",
+            ),
+            "intervals apart": Mistake(
+                lambda a, ea, exact_a, b, eb, exact_b: verdict(
+                    a, (ea + eb) / 2, exact_a, b, 0.0, exact_b
+                ),
+                "You ask that intervals of one error each do not overlap: take two errors of the "
+                "difference, which is the root of the sum of the squares.",
+            ),
+            "no root": Mistake(
+                lambda a, ea, exact_a, b, eb, exact_b: verdict(
+                    a, ea**2 + eb**2, exact_a, b, 0.0, exact_b
+                ),
+                "You compare with the sum of the squares, which is a variance: take its root.",
             ),
             "the wider error only": Mistake(
                 lambda a, ea, exact_a, b, eb, exact_b: verdict(
@@ -285,7 +329,8 @@ EXERCISES = {
             ),
         },
         cases=lambda seed=0: [
-            (varied(seed, excess), L) for excess, L in ((0.003, 32), (0.02, 32), (0.1, 5))
+            (varied(seed, excess), L)
+            for excess, L in ((0.003, 32), (0.02, 32), (0.1, 5), (0.15, 20), (0.0002, 8))
         ],
     ),
 }

@@ -9,7 +9,7 @@ import math
 import torch
 import torch.nn.functional as F
 
-from .grader import Exercise, Mistake, Unusable
+from .grader import Exercise, Mistake, wrong_shape
 
 # ------------------------------------------------------------------------------------ discretise
 
@@ -115,6 +115,16 @@ def scan_by_guarded_division(a, b):
     return product * (b / (product + 1e-12)).cumsum(0)
 
 
+def scan_into_one_tensor(a, b):
+    """Append the same tensor again and again, and change it in place."""
+    return scan(a, b)[-1].expand(len(a), -1)
+
+
+def scan_of_the_inputs_alone(a, b):
+    """Multiply the input of the step before, not the state."""
+    return b + a * torch.cat([torch.zeros_like(b[:1]), b[:-1]])
+
+
 # --------------------------------------------------------------------------------- segment_decay
 
 
@@ -158,12 +168,20 @@ def with_its_gradient(answer, log_a):
     M = answer(log_a)
     K = len(log_a)
     if M.shape != (K, K):
-        raise Unusable(f"gave the shape {tuple(M.shape)}, not {(K, K)}")
+        raise wrong_shape(M.shape, (K, K))
     gradient = torch.zeros_like(log_a)
     if M.requires_grad:
         weights = torch.linspace(-1, 1, K * K, dtype=torch.float64).view(K, K)
         (gradient,) = torch.autograd.grad((M * weights).sum(), log_a)
     return torch.cat([M.detach(), gradient[None]])
+
+
+def says_entry(index, log_a):
+    """Say what the number at an index of `with_its_gradient` is."""
+    t, s = index
+    if t < len(log_a):
+        return f"M[{t}, {s}]"
+    return f"the gradient of a weighted sum of M in log_a[{s}]"
 
 
 # --------------------------------------------------------------------------------- scan_gradient
@@ -213,6 +231,16 @@ def only_directly(a, h, g):
     return torch.stack([g * shifted(h), g])
 
 
+def wraps_round(a, h, g):
+    _, G = scan_gradient(a, h, g)
+    return torch.stack([G * h.roll(1, 0), G])
+
+
+def one_step_ahead(a, h, g):
+    G = g + torch.cat([a[1:] * g[1:], torch.zeros_like(g[:1])])
+    return torch.stack([G * shifted(h), G])
+
+
 # ------------------------------------------------------------------------------------------ cases
 
 
@@ -223,6 +251,17 @@ def normal(*shape, seed=0):
 
 def decays(*shape, seed=0):
     return normal(*shape, seed=seed).sigmoid()
+
+
+def small(seed=0):
+    """Return a decay of nearly nothing, and one of nearly everything."""
+    nothing, loss = 1e-3 * decays(2, seed=seed)
+    return torch.stack([nothing, 1 - loss])
+
+
+def tiny_second(seed=0):
+    """Return an ordinary number, and one of a size that a clamp would change."""
+    return normal(2, seed=seed) * torch.tensor([1.0, 1e-4])
 
 
 def some_scans(seed=0):
@@ -243,7 +282,7 @@ def some_gradients(seed=0):
     return cases
 
 
-DELTA = torch.tensor([0.002, 0.05, 0.4, 2.0], dtype=torch.float64)
+DELTA = torch.tensor([0.0004, 0.05, 0.4, 2.0], dtype=torch.float64)
 A = torch.tensor([-0.5, -1.0, -16.0], dtype=torch.float64)
 
 EXERCISES = {
@@ -271,6 +310,16 @@ EXERCISES = {
             "sign of A": Mistake(
                 lambda delta, A, B: torch.stack([(-delta[:, None] * A).exp(), delta[:, None] * B]),
                 "Your state grows without end: A is negative already, so take exp(delta A).",
+            ),
+            "no exponential": Mistake(
+                lambda delta, A, B: torch.stack([delta[:, None] * A, delta[:, None] * B]),
+                "You return delta A itself, which is negative: the decay is its exponential.",
+            ),
+            "delta as the decay": Mistake(
+                lambda delta, A, B: torch.stack(
+                    [(-delta[:, None] + 0 * A).exp(), delta[:, None] * B]
+                ),
+                "You leave out A: each state has its own rate, so the decay is exp(delta A).",
             ),
         },
         cases=lambda seed=0: [
@@ -302,6 +351,11 @@ EXERCISES = {
             "sigmoid": Mistake(
                 lambda x, W, bias: (x @ W.T + bias).sigmoid(),
                 "A sigmoid never exceeds 1, so no step could be longer: delta is a softplus.",
+            ),
+            "relu": Mistake(
+                lambda x, W, bias: (x @ W.T + bias).relu(),
+                "With relu half of the steps are exactly 0, and no gradient comes back from them: "
+                "delta is a softplus, which is always positive.",
             ),
         },
         cases=lambda seed=0: [
@@ -343,6 +397,7 @@ EXERCISES = {
         cases=lambda seed=0: [
             tuple(torch.tensor(v, dtype=torch.float64) for v in (0.5, 1.0, 0.25, -2.0)),
             tuple(draw(3, seed=seed + n) for n, draw in enumerate((decays, normal) * 2)),
+            (small(seed), tiny_second(seed + 4), small(seed + 5), normal(2, seed=seed + 6)),
         ],
     ),
     "scan": Exercise(
@@ -375,6 +430,16 @@ EXERCISES = {
                 scan_from_the_end,
                 "You run from the end: h_t holds what was written up to step t, so begin with the "
                 "first step.",
+            ),
+            "one tensor": Mistake(
+                scan_into_one_tensor,
+                "All your rows are the last state: h *= a_t changes the tensor that is already in "
+                "the list, so write h = a_t * h + b_t.",
+            ),
+            "one step back": Mistake(
+                scan_of_the_inputs_alone,
+                "You look back one step only: what fades is the state h_{t-1}, which holds all "
+                "steps before, not the input b_{t-1}.",
             ),
             "no decay": Mistake(
                 lambda a, b: b.cumsum(0),
@@ -446,6 +511,7 @@ EXERCISES = {
             (torch.tensor([-1.0, -800.0, -0.5, -900.0, -0.1], dtype=torch.float64),),
         ],
         measure=with_its_gradient,
+        says=says_entry,
     ),
     "scan_gradient": Exercise(
         scan_gradient,
@@ -468,6 +534,16 @@ EXERCISES = {
                 lambda a, h, g: scan_gradient(a, h, g).flip(0),
                 "You stack them in the wrong order: the gradient in a comes first, then the one "
                 "in b.",
+            ),
+            "wraps round": Mistake(
+                wraps_round,
+                "At the first step you multiply by the last state, because roll puts the end at "
+                "the beginning: before step 1 the state is 0.",
+            ),
+            "one step ahead": Mistake(
+                one_step_ahead,
+                "You add only the gradient of the next state's own output: G_{t+1}, which also "
+                "holds all later ones, is what comes back.",
             ),
             "only directly": Mistake(
                 only_directly,

@@ -1,20 +1,37 @@
 """Chapter 6b, noise schedules: what they cannot change, what they do, and when a difference is one.
 
 Texts of L = 5 over V = 3 words, the mask is symbol V; the cross-entropies ce (2^L, L) under every
-set of masks (2^L, L) are those of the tiny language's exact posterior, as in chapter 4.
+set of masks (2^L, L) are those of the tiny language's exact posterior, as in chapter 4, and no zero
+where a token is seen, since a right answer does not look at it.
 """
 
 import math
 
 import torch
 
-from .bound import PATTERNS, L, V, cross_entropies
+from . import bound
+from .bound import PATTERNS, L, V
 from .fresh import varied
 from .grader import Exercise, Mistake
 
+
+def middles(n):
+    """Return the middles of n equal parts of (0, 1)."""
+    return (torch.arange(n, dtype=torch.float64) + 0.5) / n
+
+
+def cross_entropies(i):
+    return torch.where(PATTERNS, bound.cross_entropies(i), 0.25)
+
+
 TIMES = torch.tensor([0.05, 0.2, 0.4, 0.7, 0.95], dtype=torch.float64)
-MIDDLES = (torch.arange(1000, dtype=torch.float64) + 0.5) / 1000
-ALPHAS = [torch.cos(math.pi / 2 * MIDDLES), 1 - MIDDLES.sqrt(), 1 - MIDDLES**3]
+ENDS = torch.tensor([0.0, 1e-4, 1.0], dtype=torch.float64)
+ALPHAS = [
+    torch.cos(math.pi / 2 * middles(40)),
+    1 - middles(25).sqrt(),
+    1 - middles(10) ** 3,
+    (1 - middles(30)) ** 4,  # nearly 0 for a third of the time
+]
 
 # ----------------------------------------------------------------------------- the mean mask rate
 
@@ -23,10 +40,8 @@ def mean_mask_rate(alpha):
     return 1 - alpha.mean()
 
 
-def mean_mask_rate_by_times(alpha):
-    """Average over levels: an alpha that falls passes each of them at one time."""
-    levels = MIDDLES[:, None]
-    return (alpha < levels).double().mean(-1).mean()
+def mean_mask_rate_by_addition(alpha):
+    return sum(1 - a for a in alpha.tolist()) / len(alpha)
 
 
 def weighted_by_w(alpha):
@@ -58,7 +73,11 @@ def probabilities(masked, u):
 
 def own_exam(ce, masked, u):
     """Return L times the mean cross-entropy of the masked tokens, which is 0 if none is masked."""
-    mark = L * (ce * masked).sum(-1) / masked.sum(-1).clamp(min=1)
+    return own_exam_of(ce, masked, u, ce * masked)
+
+
+def own_exam_of(ce, masked, u, paid):
+    mark = L * paid.sum(-1) / masked.sum(-1).clamp(min=1)
     return (probabilities(masked, u) @ mark).mean()
 
 
@@ -66,7 +85,7 @@ def own_exam_by_counts(ce, masked, u):
     k, total = masked.sum(-1), 0.0
     for n in range(1, L + 1):
         often = (math.comb(L, n) * u**n * (1 - u) ** (L - n)).mean()
-        total = total + often * L * ce[k == n].sum(-1).mean() / n
+        total = total + often * L * (ce * masked)[k == n].sum(-1).mean() / n
     return total
 
 
@@ -86,9 +105,16 @@ def of_those_with_masks(ce, masked, u):
 # ------------------------------------------------------------------------------- the clipped bound
 
 
-def clipped_bound(bare, ce, masked, alpha0, alpha1, symbols=V, length=L):
-    left = probabilities(masked, 1 - alpha0[None])[0] @ (ce * masked).sum(-1)
-    return bare + length * alpha1 * math.log(symbols) + left
+def clipped_bound(bare, ce, masked, alpha0, alpha1):
+    return bare + prior(alpha1) + reconstruction(ce * masked, masked, alpha0)
+
+
+def prior(alpha1, symbols=V, length=L):
+    return length * alpha1 * math.log(symbols)
+
+
+def reconstruction(paid, masked, alpha0):
+    return probabilities(masked, 1 - alpha0[None])[0] @ paid.sum(-1)
 
 
 def clipped_bound_token_by_token(bare, ce, masked, alpha0, alpha1):
@@ -100,8 +126,8 @@ def clipped_bound_token_by_token(bare, ce, masked, alpha0, alpha1):
 
 def clipped(seed=0):
     cases = []
-    for i, (alpha0, alpha1) in enumerate([(0.95, 0.05), (0.9, 0.02), (0.993, 0.1)]):
-        u = (1 - alpha0) + (alpha0 - alpha1) * MIDDLES
+    for i, (alpha0, alpha1) in enumerate([(0.95, 0.05), (0.9, 0.002), (0.9995, 0.1), (1.0, 0.0)]):
+        u = (1 - alpha0) + (alpha0 - alpha1) * middles(1000)
         ce = varied(seed, cross_entropies(i))
         bare = (alpha0 - alpha1) * under_the_weight(ce, PATTERNS, u)
         ends = (torch.tensor(a, dtype=torch.float64) for a in (alpha0, alpha1))
@@ -149,7 +175,8 @@ def permutation_test_in_a_loop(values, orders):
     found, count = far(values), 1
     for order in orders:
         table = torch.stack([row[o] for row, o in zip(values, order, strict=True)])
-        count += bool(((table.mean(0) - table.mean()) ** 2).sum() > 5 * found)
+        spread = ((table.mean(0) - table.mean()) ** 2).sum() / (table.shape[1] - 1)
+        count += bool(spread >= found)
     return count / (1 + len(orders))
 
 
@@ -162,7 +189,11 @@ def against_first(values, orders):
 
 
 def studies(seed=0):
-    """Return six treatments under a few seeds: no effect, a small one, a larger one."""
+    """Return six treatments under a few seeds: no effect, a small one, a larger one.
+
+    At last two treatments, of which many shuffles give the same difference: all numbers in it are
+    few binary digits, so that the same is the same in whatever order one adds.
+    """
     cases = []
     for S, effect in ((3, 0.0), (4, 0.5), (5, 1.0)):
         g = torch.Generator().manual_seed(seed + S)
@@ -171,13 +202,14 @@ def studies(seed=0):
         values[:, 3] += effect
         orders = torch.rand(199, S, 6, generator=g).argsort(-1)
         cases.append((values, orders))
-    return cases
+    two = varied(seed, torch.tensor([1, 2, 3, 4, 6, 8, 5, 7])).view(4, 2).double()
+    return [*cases, (two, torch.rand(99, 4, 2, generator=g).argsort(-1))]
 
 
 EXERCISES = {
     "mean_mask_rate": Exercise(
         mean_mask_rate,
-        mean_mask_rate_by_times,
+        mean_mask_rate_by_addition,
         {
             "what survives": Mistake(
                 lambda alpha: alpha.mean(),
@@ -197,9 +229,17 @@ EXERCISES = {
                 "You weight the times as the bound does: the question is how often each rate is "
                 "drawn, and t is uniform.",
             ),
+            "one too few": Mistake(
+                lambda alpha: (1 - alpha).sum() / (len(alpha) - 1),
+                "You divide by n - 1, which is for a variance: a mean divides by n.",
+            ),
+            "from end to end": Mistake(
+                lambda alpha: torch.trapezoid(1 - alpha, torch.linspace(0, 1, len(alpha)).double()),
+                "You count the first and the last time only half, as if they were t = 0 and t = 1: "
+                "all n lie inside (0, 1) and count alike, so take the mean.",
+            ),
         },
         cases=lambda seed=0: [(alpha ** varied(seed, 1.0),) for alpha in ALPHAS],
-        tolerance=5e-4,
     ),
     "cosine_time": Exercise(
         cosine_time,
@@ -230,8 +270,24 @@ EXERCISES = {
                 "At the same t the two are not equally noisy: solve cos(pi t' / 2) = 1 - sqrt(t) "
                 "for t'.",
             ),
+            "no 2 / pi": Mistake(
+                lambda t: torch.arccos(1 - t.sqrt()),
+                "The arccosine is pi t' / 2: multiply it by 2 / pi, so that t' runs from 0 to 1.",
+            ),
+            "arcsin": Mistake(
+                lambda t: 2 / math.pi * torch.arcsin(1 - t.sqrt()),
+                "You invert a sine, and yours falls with t: the schedule is a cosine, so take "
+                "arccos.",
+            ),
+            "pi for pi / 2": Mistake(
+                lambda t: torch.arccos(1 - t.sqrt()) / math.pi,
+                "You divide by pi: the angle is pi t' / 2, so multiply arccos by 2 / pi.",
+            ),
         },
-        cases=lambda seed=0: [(varied(seed, TIMES, 0.7, 1.05),)],
+        cases=lambda seed=0: [
+            (varied(seed, TIMES, 0.7, 1.05),),
+            (torch.cat([ENDS, varied(seed, TIMES[2:4])]),),
+        ],
     ),
     "own_exam": Exercise(
         own_exam,
@@ -267,10 +323,22 @@ EXERCISES = {
                 lambda ce, masked, u: own_exam(ce, masked, u) / L,
                 "This is nats per token: times L it can be compared with the bound of a text.",
             ),
+            "visible tokens pay": Mistake(
+                lambda ce, masked, u: own_exam_of(ce, masked, u, ce),
+                "You add the cross-entropies of visible tokens too: only masked ones count, so "
+                "multiply ce by masked.",
+            ),
+            "0 / 0": Mistake(
+                lambda ce, masked, u: ce.sum() * math.nan,
+                "A text without masks makes 0 / 0, which is nan: its loss is 0, so divide by at "
+                "least 1, as with clamp(min=1).",
+            ),
         },
         cases=lambda seed=0: [
             (varied(seed, cross_entropies(i)), PATTERNS, u)
-            for i, u in enumerate([MIDDLES[::10], MIDDLES[::10].sqrt(), 0.3 * MIDDLES[::10] ** 2])
+            for i, u in enumerate(
+                [middles(100), middles(60).sqrt(), 0.3 * middles(100) ** 2, 1e-3 * middles(7)]
+            )
         ],
     ),
     "clipped_bound": Exercise(
@@ -283,24 +351,28 @@ EXERCISES = {
                 "reconstruction.",
             ),
             "no prior": Mistake(
-                lambda bare, ce, masked, alpha0, alpha1: clipped_bound(
-                    bare, ce, masked, alpha0, 0.0
+                lambda bare, ce, masked, alpha0, alpha1: (
+                    bare + reconstruction(ce * masked, masked, alpha0)
                 ),
                 "At t = 1 each token is still there with probability alpha1, and must be drawn "
                 "from V words: add L alpha1 log V.",
             ),
             "no reconstruction": Mistake(
-                lambda bare, ce, masked, alpha0, alpha1: bare + L * alpha1 * math.log(V),
+                lambda bare, ce, masked, alpha0, alpha1: bare + prior(alpha1),
                 "At t = 0 some tokens are still masked and must be guessed: add what they cost at "
                 "noise level 1 - alpha0.",
             ),
             "the mask among the words": Mistake(
-                lambda *case: clipped_bound(*case, symbols=V + 1),
+                lambda bare, ce, masked, alpha0, alpha1: (
+                    bare + prior(alpha1, V + 1) + reconstruction(ce * masked, masked, alpha0)
+                ),
                 "No token starts as the mask in that part of the prior: it is uniform on V words, "
                 "not on V + 1 symbols.",
             ),
             "prior of one token": Mistake(
-                lambda *case: clipped_bound(*case, length=1),
+                lambda bare, ce, masked, alpha0, alpha1: (
+                    bare + prior(alpha1, V, 1) + reconstruction(ce * masked, masked, alpha0)
+                ),
                 "Each of the L tokens pays the prior: multiply it by L.",
             ),
             "the ends swapped": Mistake(
@@ -309,6 +381,27 @@ EXERCISES = {
                 ),
                 "You have the two ends the other way round: alpha1, left at t = 1, belongs to the "
                 "prior, and 1 - alpha0, masked at t = 0, to the reconstruction.",
+            ),
+            "1 - alpha1 in the prior": Mistake(
+                lambda bare, ce, masked, alpha0, alpha1: clipped_bound(
+                    bare, ce, masked, alpha0, 1 - alpha1
+                ),
+                "Your prior has 1 - alpha1, the share that is masked at t = 1: only what is still "
+                "there, alpha1, must be drawn.",
+            ),
+            "alpha0 for 1 - alpha0": Mistake(
+                lambda bare, ce, masked, alpha0, alpha1: clipped_bound(
+                    bare, ce, masked, 1 - alpha0, alpha1
+                ),
+                "Your reconstruction masks each token with probability alpha0: at t = 0 that is "
+                "the share that is left, and 1 - alpha0 are masked.",
+            ),
+            "visible tokens pay": Mistake(
+                lambda bare, ce, masked, alpha0, alpha1: (
+                    bare + prior(alpha1) + reconstruction(ce, masked, alpha0)
+                ),
+                "Your reconstruction charges visible tokens too: only masked ones must be guessed, "
+                "so multiply ce by masked.",
             ),
             "reconstruction by chance": Mistake(
                 lambda bare, ce, masked, alpha0, alpha1: (
@@ -356,11 +449,13 @@ EXERCISES = {
             ),
         },
         cases=lambda seed=0: [
-            (
-                varied(seed, torch.tensor([0.5, 0.8, 1.2, 1.5]).double(), 0.97, 1.03),
-                torch.tensor(u).double(),
+            (varied(seed, torch.tensor(c).double(), 0.97, 1.03), torch.tensor(u).double())
+            for c, u in (
+                ([0.5, 0.8, 1.2, 1.5], 0.3),
+                ([1.5, 0.5, 0.8, 1.2], 0.7),
+                ([0.05, 1.5, 0.8], 0.9),
+                ([0.6, 3.0, 30.0, 0.2, 1.1], 0.05),
             )
-            for u in (0.3, 0.7, 0.9)
         ],
     ),
     "permutation_test": Exercise(
@@ -385,6 +480,18 @@ EXERCISES = {
                 ),
                 "You count the shuffles with a smaller variance: p is the probability of a "
                 "variance at least as large.",
+            ),
+            "larger only": Mistake(
+                lambda values, orders: (
+                    (1 + (far(shuffled(values, orders)) > far(values)).sum()) / (1 + len(orders))
+                ),
+                "You leave out the shuffles with the same variance: p counts those with one at "
+                "least as large, >=.",
+            ),
+            "places for picks": Mistake(
+                lambda values, orders: permutation_test(values, orders.argsort(-1)),
+                "You read the orders the other way: orders[r, s, k] says which treatment's value "
+                "comes to place k, as gather does (scatter does the reverse).",
             ),
             "the best against the first": Mistake(
                 against_first,

@@ -2,8 +2,8 @@
 
 A view is a piece of HTML that needs no kernel, no network and no library: it looks the same in a
 notebook and on the published page. Its frames are computed in advance, and a slider, which the
-keyboard moves too, shows one of them. Nothing moves by itself. With a kernel, `explore` can do
-more: it also draws what lies between the frames.
+keyboard moves too, shows one of them. Nothing moves before its Play button is pressed. With a
+kernel, `explore` can do more: it also draws what lies between the frames.
 """
 
 import math
@@ -14,6 +14,7 @@ from os import PathLike
 from typing import Any
 
 import numpy as np
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
 from ..paradigms import PRESETS
@@ -23,6 +24,8 @@ MARKERS = {name: preset.marker for name, preset in PRESETS.items()}
 GREY = "#808080"
 COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9"]
 DASHES = ["", "8 3", "2 3", "8 3 2 3", "12 3", "5 5"]
+SURE = "#D55E00"  # the ground of a token that is sure
+STRONGEST = 0.55  # the most that a ground may cover, for letters to be read on it in either theme
 WIDGET = "application/vnd.jupyter.widget-view+json"
 
 
@@ -103,10 +106,17 @@ class View:
         return self.says
 
 
-def heat(tokens: Iterable[str], values: Iterable[float | None], highest: float = 1.0) -> str:
+def heat(
+    tokens: Iterable[str],
+    values: Iterable[float | None],
+    highest: float = 1.0,
+    colour: str = SURE,
+) -> str:
     """Return tokens as HTML, the background of each stronger the higher its value.
 
-    values: from 0 to `highest`, or None for no background; a tooltip shows the number.
+    values: from 0 to `highest`, or None for no background; a tooltip shows the number. In the whole
+    book a strong SURE means one thing: the model is sure, so the value is a probability. What else
+    there is to show, say a weight, takes another colour. Either way `legend` explains it.
     """
     spans = []
     for token, value in zip(tokens, values, strict=True):
@@ -114,47 +124,99 @@ def heat(tokens: Iterable[str], values: Iterable[float | None], highest: float =
             spans.append(f"<span>{escape(token)}</span>")
         else:
             value = max(value, 0.0)  # and no -0.00
-            share = min(value / highest, 1.0)
-            ground = f"background:rgba(213,94,0,{0.75 * share:.2f})"
+            ground = f"background:{tint(value / highest, colour)}"
             spans.append(f'<span style="{ground}" title="{value:.2f}">{escape(token)}</span>')
     return " ".join(spans)
 
 
-# a frame is shown by taking away its `hidden`, so that the first is there without any script
-SLIDE = (
-    "var f=this.closest('figure').querySelectorAll('[data-label]');"
-    "for(var i=0;i<f.length;i++)f[i].hidden=i!=this.value;"
-    "this.setAttribute('aria-valuetext',f[this.value].dataset.label);"
-    "this.nextElementSibling.textContent=f[this.value].dataset.label"
+def tint(share: float, colour: str = SURE) -> str:
+    """Return a colour of CSS, as strong as a share from 0 to 1, on which either theme can write."""
+    r, g, b = (round(255 * part) for part in to_rgb(colour))
+    return f"rgba({r},{g},{b},{STRONGEST * min(share, 1.0):.2f})"
+
+
+def legend(low: str = "unsure", high: str = "sure", colour: str = SURE) -> str:
+    """Return the line of HTML that says what the strength of `heat` means."""
+    strip = "display:inline-block;width:5em;height:0.8em;border:1px solid #808080"
+    ground = f"linear-gradient(to right,{tint(0, colour)},{tint(1, colour)})"
+    return f'{escape(low)} <span style="{strip};background:{ground}"></span> {escape(high)}'
+
+
+# What moves a view. All that belongs to frame i has data-frame="i", and only one is seen; all keep
+# their space, so that nothing around them moves. Without a script the first stays.
+SHOW = """\
+var view=this.closest('figure'),at=this.value,button=this.previousElementSibling;
+if(event&&button.timer)button.click();
+view.querySelectorAll('[data-frame]').forEach(function(e){
+e.style.visibility=e.dataset.frame==at?'':'hidden';
+if(e.dataset.frame==at&&e.dataset.label)this.setAttribute('aria-valuetext',e.dataset.label)
+},this)"""
+# From the first frame to the last, unless it was paused between. `event` is there if a reader has
+# moved the slider, which pauses. Whoever wants less motion gets one step at each press.
+PLAY = """\
+var button=this,range=this.nextElementSibling;
+function go(to){range.value=to;range.oninput()}
+function stop(){clearInterval(button.timer);button.timer=0;button.textContent='Play'}
+function step(){go(range.value==range.max?0:+range.value+1)}
+if(button.timer)stop();
+else if(matchMedia('(prefers-reduced-motion: reduce)').matches){
+button.textContent='Step';step()
+}else{
+if(range.value==range.max||range.value==range.defaultValue)go(0);
+button.textContent='Pause';
+button.timer=setInterval(function(){step();
+if(range.value==range.max||!button.isConnected)stop()},350)
+}"""
+STACK = "display:grid;grid-template-columns:minmax(0,1fr)"  # everything in one cell, 1/1
+BUTTON = (
+    "font:inherit;color:inherit;background:none;border:1px solid #808080;border-radius:0.3em;"
+    "padding:0.1em 0.6em;min-width:4.5em;cursor:pointer"
 )
 
 
-def slider(frames: Sequence[str], labels: Sequence[str], title: str, ground: str = "") -> View:
-    """Return a View that shows one of several HTML frames under a slider.
+def slider(
+    frames: Sequence[str],
+    labels: Sequence[str],
+    title: str,
+    ground: str = "",
+    start: int = 0,
+    legend: str = "",
+) -> View:
+    """Return a View that shows one of several HTML frames under a slider with a Play button.
 
     Arrow keys, Home and End move it. ground: HTML under all frames, for what they have in common.
+    start: the index of the frame shown first, -1 the last. legend: a line of HTML below the title.
     """
-    first = escape(labels[0])
-    block = ' style="display:block"' if ground else ""
-    place = ";position:absolute;inset:0" if ground else ""
-    parts = [
-        f'<figure role="group" aria-label="{escape(title)}" style="margin:1em 0">',
-        # a theme that dims captions dims them below what can be read
-        f'<figcaption style="color:inherit;font-weight:inherit">{escape(title)}<br>'
-        f'<input type="range" min="0" max="{len(frames) - 1}" value="0" style="width:60%" '
-        f'aria-label="{escape(title)}" aria-valuetext="{first}" '
-        f'oninput="{SLIDE}"> <output{block}>{first}</output></figcaption>',
+    start = range(len(frames))[start]
+
+    def seen(i: int) -> str:
+        hidden = ";visibility:hidden" if i != start else ""
+        return f'data-frame="{i}" style="grid-area:1/1{hidden}"'
+
+    said = "".join(f"<span {seen(i)}>{escape(label)}</span>" for i, label in enumerate(labels))
+    drawn = [
+        f'<div data-label="{escape(label)}" {seen(i)}>{frame}</div>'
+        for i, (frame, label) in enumerate(zip(frames, labels, strict=True))
     ]
     if ground:
-        parts.append(f'<div style="position:relative">{ground}')
-    for i, (frame, label) in enumerate(zip(frames, labels, strict=True)):
-        hidden = " hidden" if i else ""
-        parts.append(
-            f'<div data-label="{escape(label)}" '
-            f'style="font-family:monospace;line-height:1.9{place}"{hidden}>{frame}</div>'
-        )
-    html = "\n".join([*parts, "</div></figure>" if ground else "</figure>"])
-    return View(html, f"{title}: {len(frames)} frames, from {labels[0]} to {labels[-1]}")
+        drawn.insert(0, f'<div style="grid-area:1/1">{ground}</div>')
+    line = f'<span style="display:block;font-size:0.9em">{legend}</span>' if legend else ""
+    html = [
+        f'<figure role="group" aria-label="{escape(title)}" style="margin:1em 0">',
+        # a theme that dims captions dims them below what can be read
+        f'<figcaption style="color:inherit;font-weight:inherit">{escape(title)}{line}',
+        '<span style="display:flex;align-items:center;gap:0.6em">'
+        f'<button type="button" style="{BUTTON}" onclick="{escape(PLAY)}">Play</button>'
+        f'<input type="range" min="0" max="{len(frames) - 1}" value="{start}" autocomplete="off" '
+        f'style="flex:0 1 24em;min-width:0;height:2em;margin:0" aria-label="{escape(title)}" '
+        f'aria-valuetext="{escape(labels[start])}" oninput="{escape(SHOW)}"></span>',
+        f'<output aria-live="off" style="{STACK}">{said}</output></figcaption>',
+        f'<div style="{STACK};font-family:monospace;line-height:1.9">',
+        *drawn,
+        "</div></figure>",
+    ]
+    says = f"{title}: {len(frames)} frames, from {labels[0]} to {labels[-1]}"
+    return View("\n".join(html), says)
 
 
 def explore(
@@ -162,11 +224,14 @@ def explore(
     values: Sequence[float],
     title: str,
     label: Callable[[float], str] = str,
+    start: int = 0,
+    legend: str = "",
 ) -> View:
     """Return a View of draw(value), which is HTML, for each of some increasing numbers.
 
-    label(value) describes it. In a live kernel with ipywidgets the slider also stops between the
-    values and draws anew, so whatever `draw` looks up must then still be what it was.
+    label(value) describes it; `start` and `legend` are those of `slider`. In a live kernel with
+    ipywidgets the slider also stops between the values and draws anew, so whatever `draw` looks up
+    must then still be what it was.
     """
 
     def live() -> Any:
@@ -175,7 +240,7 @@ def explore(
         whole = all(isinstance(value, int) for value in values)
         kind = ipywidgets.IntSlider if whole else ipywidgets.FloatSlider
         step = 1 if whole else (values[-1] - values[0]) / 200
-        span = dict(value=values[0], min=values[0], max=values[-1], step=step)
+        span = dict(value=values[start], min=values[0], max=values[-1], step=step)
         moved = kind(**span, readout=False, layout=ipywidgets.Layout(width="60%"))
         moved.tooltip = title
         caption, shown = ipywidgets.Label(), ipywidgets.HTML()
@@ -187,19 +252,22 @@ def explore(
         moved.observe(move, "value")
         move()
         top = ipywidgets.HBox([moved, caption])
-        return ipywidgets.VBox([ipywidgets.Label(title), top, shown])
+        explained = [ipywidgets.HTML(legend)] if legend else []
+        return ipywidgets.VBox([ipywidgets.Label(title), *explained, top, shown])
 
-    view = slider([draw(value) for value in values], [label(value) for value in values], title)
+    frames, labels = ([make(value) for value in values] for make in (draw, label))
+    view = slider(frames, labels, title, start=start, legend=legend)
     return View(view.html, view.says, live)
 
 
-WIDTH, LEFT, RIGHT, TOP, BOTTOM = 640, 48, 520, 52, 312  # of the plot that `follow` draws
+WIDTH, HEIGHT = 480, 300  # of the plot that `follow` draws, small for a small screen to read it
+LEFT, RIGHT, TOP, BOTTOM = 56, 380, 68, 260
 
 
 def svg(inside: Iterable[str], more: str) -> str:
     """Return drawn parts on the canvas of `follow`."""
-    box = f'viewBox="0 0 {WIDTH} 352" style="display:block;max-width:{WIDTH}px"'
-    return f'<svg {box} font-size="12" fill="currentColor" {more}>{"".join(inside)}</svg>'
+    box = f'viewBox="0 0 {WIDTH} {HEIGHT}" style="display:block;width:100%;max-width:38em"'
+    return f'<svg {box} font-size="13" fill="currentColor" {more}>{"".join(inside)}</svg>'
 
 
 def written(u: float, v: float, words: str, anchor: str = "middle", more: str = "") -> str:
@@ -219,11 +287,14 @@ def follow(
     y: str = "",
     levels: Mapping[str, float] | None = None,
     digits: int = 2,
+    start: int = -1,
+    legend: str = "",
 ) -> View:
     """Return a View of at most six curves, each with a point that a slider leads along it.
 
     curves: name -> [(x, y), ...] from left to right. levels: label -> y, drawn as level lines.
-    Where a curve has no point at a place of the slider, its last one before stays.
+    Where a curve has no point at a place of the slider, its last one before stays. start: where the
+    slider rests first, -1 at the end. legend: a line of HTML below the title.
     """
     levels = levels or {}
     places = sorted({u for curve in curves.values() for u, _ in curve})
@@ -238,16 +309,16 @@ def follow(
     def up(v: float) -> float:
         return BOTTOM - (BOTTOM - TOP) * (v - low) / ((high - low) or 1)
 
+    ticks = [low, (low + high) / 2, high] if high > low else [low]
     still = [
         f'<path d="M{LEFT} {TOP}V{BOTTOM}H{RIGHT}" fill="none" stroke="{GREY}"/>',
-        written(LEFT - 6, TOP + 4, f"{high:.{digits}f}", "end"),
-        written(LEFT - 6, BOTTOM + 4, f"{low:.{digits}f}", "end"),
+        *(written(LEFT - 6, up(v) + 4, f"{v:.{digits}f}", "end") for v in ticks),
         written(LEFT, BOTTOM + 16, number(first)),
         written(RIGHT, BOTTOM + 16, number(last)),
         written((LEFT + RIGHT) / 2, BOTTOM + 32, x),
-        written(0, 0, y, more=f' transform="translate(14 {(TOP + BOTTOM) / 2}) rotate(-90)"'),
+        written(0, 0, y, more=f' transform="translate(12 {(TOP + BOTTOM) / 2}) rotate(-90)"'),
     ]
-    below = BOTTOM + 17  # the labels of lines that lie close are pushed apart, from the lowest up
+    below = BOTTOM + 17.0  # the labels of lines that lie close are pushed apart, from the lowest up
     for label, v in sorted(levels.items(), key=lambda level: level[1]):
         below = min(up(v) + 4, below - 13)
         still.append(
@@ -259,7 +330,7 @@ def follow(
         style = (
             f'fill="none" stroke="{paint[name]}" stroke-dasharray="{DASHES[i]}" stroke-width="2"'
         )
-        u, v = LEFT + i % 3 * 190, 14 + i // 3 * 18  # its place in the legend
+        u, v = 10 + i % 2 * 235, 14 + i // 2 * 18  # its place in the legend
         still.append(f'<polyline points="{points}" {style}/><path d="M{u} {v}h28" {style}/>')
         still.append(written(u + 34, v + 4, name, "start"))
 
@@ -276,4 +347,5 @@ def follow(
         labels.append(f"{x} {number(place)}: {heights}")
     lines = [f"{label} at {v:.{digits}f}" for label, v in levels.items()]
     says = f"{y} against {x}: {', '.join([*curves, *lines])}"
-    return slider(frames, labels, title, svg(still, f'role="img" aria-label="{escape(says)}"'))
+    ground = svg(still, f'role="img" aria-label="{escape(says)}"')
+    return slider(frames, labels, title, ground, start, legend)

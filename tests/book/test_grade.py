@@ -51,6 +51,7 @@ def foreign():
 def shuffled():
     """Right but for one, whose cell has become text: out of order, split, doubled, dependent."""
     function, call, rest = SOLVED["linear_clock"].partition("check(")
+    told = "linear_clock own_schedule cosine_slope reveal_probability corrupt reverse_posterior"
     return notebook(
         function,
         "2 * math.pi",
@@ -62,6 +63,7 @@ def shuffled():
         SOLVED["reveal_probability"],
         SOLVED["corrupt"],
         nbformat.v4.new_markdown_cell(SOLVED["reverse_posterior"]),
+        *(SOLVED[name] for name in NAMES if name not in told.split()),
     )
 
 

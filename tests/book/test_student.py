@@ -86,24 +86,23 @@ def test_the_equations_of_a_copy_bear_their_numbers_and_are_referred_to_by_them(
     source, copied = text.read_text(), prose(student.student(jupytext.read(text)))
     tags = {}
     for body, label in re.findall(r"^\$\$\n([^$]+)\n\$\$ \(([\w-]+)\)", source, flags=re.M):
-        (tags[label],) = re.findall(re.escape(body) + r"\n\\tag\{(\d+)\}\n\$\$", copied)
-    assert re.findall(r"\\tag\{(\d+)\}", copied) == list(tags.values())
+        (tags[label],) = re.findall(re.escape(body) + r"\n\\tag\{(.+?)\}\n\$\$", copied)
+    assert re.findall(r"\\tag\{(.+?)\}", copied) == list(tags.values())
     assert len(set(tags.values())) == len(tags) == source.count("$$ (")
     for before, label in re.findall(r"([^`)]{0,15})\{eq\}`([\w-]+)`", source):
         page, number = student.numbers()[label]
         if label in tags:
             assert f"{before}({tags[label]})" in copied
         else:
-            chapter = f"chapter {page.partition('-')[0].lstrip('0') or '0'}"
-            assert f"{before}[({number}) of {chapter}]({page}.ipynb)" in copied
+            assert f"{before}[({number})]({page}.ipynb)" in copied
 
 
 @each
 def test_the_exercises_of_a_copy_bear_their_numbers(text):
     copied = prose(student.student(jupytext.read(text)))
     asked = re.findall(r"^:label: (exercise-[\w-]+)$", text.read_text(), flags=re.M)
-    numbers = [str(student.numbers()[label][1]) for label in asked]
-    assert asked and re.findall(r"^\*\*Exercise (\d+)\.\*\*\n\S", copied, flags=re.M) == numbers
+    numbers = [student.numbers()[label][1] for label in asked]
+    assert asked and re.findall(r"^\*\*Exercise (.+?)\.\*\*\n\S", copied, flags=re.M) == numbers
 
 
 @each
@@ -136,11 +135,11 @@ def test_a_citation_does_not_say_the_authors_twice():
     assert said.count("\n* ") == 3
 
 
-def test_a_reference_from_elsewhere_names_the_chapter():
+def test_a_reference_from_elsewhere_leads_to_the_chapter():
     said = words("See {eq}`bound-u` and {ref}`exercise-step`.")
     (page, u), (_, step) = (student.numbers()[label] for label in ("bound-u", "exercise-step"))
-    there = f"of chapter 4]({page}.ipynb)"
-    assert said == f"See [({u}) {there} and [Exercise {step} {there}."
+    assert u.startswith("4.") and step.startswith("4.")
+    assert said == f"See [({u})]({page}.ipynb) and [Exercise {step}]({page}.ipynb)."
 
 
 def test_a_box_is_a_quotation():

@@ -8,7 +8,8 @@ from types import SimpleNamespace
 import nbformat
 import pytest
 from bs4 import BeautifulSoup
-from helpers import ROOT
+from helpers import COMPARED, ROOT
+from matplotlib.colors import to_rgb
 
 from nanoparadigm.show import figures
 
@@ -35,21 +36,80 @@ def learning():
     return figures.follow(CURVES, "Learning", levels=LEVELS, **names)
 
 
-@pytest.mark.parametrize("view", [stars(), learning()], ids=["explore", "follow"])
-def test_a_view_is_small_stands_alone_and_never_moves_by_itself(view):
+def parts(view):
+    """Its frames and the words for each, in the order of the slider, and the slider itself."""
     soup = BeautifulSoup(view.html, "html.parser")
-    frames, moved = soup(attrs={"data-label": True}), soup.find("input")
-    assert [frame.has_attr("hidden") for frame in frames] == [False] + [True] * (len(frames) - 1)
+    numbered = soup(attrs={"data-frame": True})
+    frames = [part for part in numbered if part.has_attr("data-label")]
+    words = [part for part in numbered if part.parent.name == "output"]
+    assert len(numbered) == len(frames) + len(words)
+    return frames, words, soup.find("input")
+
+
+def shown(parts):
+    """The indices of those that are seen before any script has run."""
+    return [i for i, part in enumerate(parts) if "visibility:hidden" not in part["style"]]
+
+
+@pytest.mark.parametrize("view", [stars(), learning()], ids=["explore", "follow"])
+def test_a_view_is_small_stands_alone_and_moves_only_when_asked(view):
+    frames, words, moved = parts(view)
+    assert [part["data-frame"] for part in frames] == [str(i) for i in range(len(frames))]
+    assert [frame["data-label"] for frame in frames] == [word.text for word in words]
     assert moved["type"] == "range" and int(moved["max"]) == len(frames) - 1
-    assert moved["aria-label"] and moved["aria-valuetext"] == frames[0]["data-label"]
-    assert soup.find("output").text == moved["aria-valuetext"]
-    assert len(view.html) < 50_000 and not re.search("https?:|<script|<link", view.html)
-    assert not re.search("transition|animation|<animate|setInterval|setTimeout", view.html)
+    assert [int(moved["value"])] == shown(frames) == shown(words)
+    assert moved["aria-label"]
+    assert moved["aria-valuetext"] == frames[int(moved["value"])]["data-label"]
+    button = moved.find_previous_sibling("button")
+    assert button.text == "Play" and button["type"] == "button"
+    assert view.html.count("setInterval") == 1 == button["onclick"].count("setInterval")
+    assert len(view.html) < 50_000 and not re.search("https?:|<script|<link|src=", view.html)
+    assert not re.search("transition|animation|<animate|setTimeout|autofocus", view.html)
+
+
+def test_all_frames_share_one_place_so_that_nothing_around_them_moves():
+    for view in stars(), learning():
+        frames, words, _ = parts(view)
+        for stacked in frames, words:
+            assert "display:grid" in stacked[0].parent["style"]
+            assert all("grid-area:1/1" in part["style"] for part in stacked)
+            assert not any(part.has_attr("hidden") for part in stacked)
+    ground = parts(learning())[0][0].parent.find("div", recursive=False)
+    assert "grid-area:1/1" in ground["style"] and ground.find("svg", role="img")
+
+
+@pytest.mark.parametrize("start, index", [(0, 0), (1, 1), (-1, 2)])
+def test_a_view_rests_where_it_says_most(start, index):
+    views = [
+        figures.slider(["a", "b", "c"], ["1", "2", "3"], "Three", start=start),
+        figures.explore(str, [1, 3, 5], "Numbers", start=start),
+        figures.follow({"ar": [(0, 1), (1, 2), (2, 3)]}, "Learning", start=start),
+    ]
+    for view in views:
+        frames, words, moved = parts(view)
+        assert shown(frames) == shown(words) == [index] == [int(moved["value"])]
+    assert views[1].live().children[1].children[0].value == [1, 3, 5][index]
+    with pytest.raises(IndexError):
+        figures.slider(["a"], ["1"], "One", start=1)
+
+
+def test_a_legend_stands_below_the_title_and_above_what_it_explains():
+    legend = figures.legend("weak", "<strong>")
+    views = [
+        figures.slider(["frame"], ["words"], "The title", legend=legend),
+        figures.explore(lambda _: "frame", [1], "The title", lambda _: "words", legend=legend),
+    ]
+    for view in views:
+        text = " ".join(BeautifulSoup(view.html, "html.parser").text.split())
+        assert text == "The titleweak <strong> Play words frame"
+    assert views[1].live().children[1].value == legend
+    learning = figures.follow({"ar": [(0, 1), (1, 2)]}, "Learning", legend=legend)
+    assert legend in learning.html
 
 
 def test_a_point_says_where_it_is_and_waits_where_its_curve_has_no_point():
     soup = BeautifulSoup(learning().html, "html.parser")
-    labels = [frame["data-label"] for frame in soup(attrs={"data-label": True})]
+    labels = [frame["data-label"] for frame in parts(learning())[0]]
     assert labels[:3] == [
         "tokens 4,096: ar 2.64",
         "tokens 8,192: ar 2.34, mamba 2.74",
@@ -121,7 +181,39 @@ def test_the_ground_of_a_token_is_its_share_of_the_highest():
         ("a", "0.50"), ("b", "2.00"), ("c", None), ("d", "0.00")
     ]  # fmt: skip
     strength = [re.findall(r"[\d.]+(?=\))", span.get("style", "")) for span in soup("span")]
-    assert strength == [["0.19"], ["0.75"], [], ["0.00"]]  # of at most 0.75
+    assert strength == [["0.14"], ["0.55"], [], ["0.00"]]  # of at most 0.55
+    assert "rgba(0,158,115,0.55)" in figures.heat("a", [1.0], colour=figures.PALETTE["flow"])
+
+
+def contrast(one, other):
+    """The ratio of WCAG between two colours, 1 to 21."""
+
+    def light(colour):
+        parts = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in colour]
+        return sum(c * weight for c, weight in zip(parts, (0.2126, 0.7152, 0.0722), strict=True))
+
+    dark, bright = sorted([light(one), light(other)])
+    return (bright + 0.05) / (dark + 0.05)
+
+
+@pytest.mark.parametrize("ink, paper", [("#222832", "#ffffff"), ("#ced6dd", "#14181e")])
+def test_letters_on_the_strongest_ground_can_be_read_in_either_theme(ink, paper):
+    assert contrast(to_rgb(ink), to_rgb(paper)) > 11
+    for colour in figures.SURE, *(figures.PALETTE[name] for name in COMPARED):
+        r, g, b, share = map(float, re.findall(r"[\d.]+", figures.tint(1.0, colour)))
+        ground = [
+            share * top / 255 + (1 - share) * under
+            for top, under in zip((r, g, b), to_rgb(paper), strict=True)
+        ]
+        assert contrast(to_rgb(ink), ground) >= 4.5, colour
+
+
+def test_the_strip_of_a_legend_goes_from_no_ground_to_the_strongest():
+    for colour in figures.SURE, figures.PALETTE["mamba"]:
+        weak, strong = figures.heat("ab", [0, 1], colour=colour).split(" <")
+        grounds = [re.search(r"rgba\(.*?\)", token)[0] for token in (weak, strong)]
+        assert f"linear-gradient(to right,{','.join(grounds)})" in figures.legend(colour=colour)
+    assert BeautifulSoup(figures.legend(), "html.parser").text == "unsure  sure"
 
 
 def test_the_labels_of_close_lines_do_not_touch():

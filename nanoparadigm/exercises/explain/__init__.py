@@ -1,0 +1,1 @@
+"""What a verdict says beyond "not yet": which arguments, which error and where, what differs."""
