@@ -62,6 +62,7 @@ def shuffled():
         STUBS["reveal_probability"],
         SOLVED["reveal_probability"],
         SOLVED["corrupt"],
+        SOLVED["bert_shares"],
         nbformat.v4.new_markdown_cell(SOLVED["reverse_posterior"]),
         *(SOLVED[name] for name in NAMES if name not in told.split()),
     )

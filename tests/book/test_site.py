@@ -453,7 +453,7 @@ CONTRAST = """(() => {
 def test_a_view_can_be_read_in_either_theme(scheme, browser, site, address):
     preferred = {"name": "prefers-color-scheme", "value": scheme}
     browser.call("Emulation.setEmulatedMedia", features=[preferred])
-    browser.open(f"{address}/book/03-masking.html")
+    browser.open(f"{address}/book/10-scan.html")
     browser.call("Emulation.setEmulatedMedia", features=[])
     assert browser.ask("document.documentElement.dataset.theme") == scheme
     contrasts = browser.ask(CONTRAST)
