@@ -211,7 +211,7 @@ def slider(
         f'style="flex:0 1 24em;min-width:0;height:2em;margin:0" aria-label="{escape(title)}" '
         f'aria-valuetext="{escape(labels[start])}" oninput="{escape(SHOW)}"></span>',
         f'<output aria-live="off" style="{STACK}">{said}</output></figcaption>',
-        f'<div style="{STACK};font-family:monospace;line-height:1.9">',
+        f'<div style="{STACK};overflow-x:auto;font-family:monospace;line-height:1.9">',
         *drawn,
         "</div></figure>",
     ]

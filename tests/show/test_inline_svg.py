@@ -294,7 +294,7 @@ def test_nbval_asks_for_a_figure_and_for_everything_else_to_the_letter(tmp_path)
     """Of four stored outputs that are others: only that of a figure may be."""
     from nbclient import NotebookClient
 
-    sources = [SVG, "print('1.00')", "HTML('<p><svg>1.00</svg></p>')", "display(HTML('1'))"]
+    sources = [SVG, "print('1.00')", "HTML('<svg>1.00</svg>')", "display(HTML('1'))"]
     notebook = nbformat.v4.new_notebook(cells=list(map(nbformat.v4.new_code_cell, sources)))
     notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3"}
     NotebookClient(notebook, timeout=100).execute()

@@ -23,30 +23,34 @@ for (let s = 0; s < S; s++) {
 function posterior(text) {
   const forward = [new Float64Array(S)];
   forward[0][0] = 1;
-  const over = (i, visit) => {
-    const [first, last] = text[i] === HIDDEN ? [0, V] : [text[i], text[i] + 1];
-    for (let s = 0; s < S; s++) for (let v = first; v < last; v++) visit(s, s * V + v);
-  };
+  const words = (i) => (text[i] === HIDDEN ? [0, V] : [text[i], text[i] + 1]);
   const scaled = (row) => {
-    const most = row.reduce((a, b) => Math.max(a, b), 1e-300);
+    let most = 1e-300;
+    for (const x of row) if (x > most) most = x;
     return row.map((x) => x / most);
   };
   for (let i = 0; i < L; i++) {
-    const from = forward[i], to = new Float64Array(S);
-    over(i, (s, a) => (to[next[a]] += from[s] * says[a]));
+    const from = forward[i], to = new Float64Array(S), [first, last] = words(i);
+    for (let s = 0; s < S; s++) {
+      if (from[s] === 0) continue;
+      for (let a = s * V + first; a < s * V + last; a++) to[next[a]] += from[s] * says[a];
+    }
     forward.push(scaled(to));
   }
   const found = new Array(L).fill(null);
   let backward = new Float64Array(S).fill(1);
   for (let i = L - 1; i >= 0; i--) {
-    const to = new Float64Array(S), p = new Float64Array(V);
-    over(i, (s, a) => {
-      const onward = says[a] * backward[next[a]];
-      to[s] += onward;
-      p[a - s * V] += forward[i][s] * onward;
-    });
+    const to = new Float64Array(S), p = new Float64Array(V), [first, last] = words(i);
+    for (let s = 0; s < S; s++) {
+      const here = forward[i][s];
+      for (let v = first, a = s * V + first; v < last; v++, a++) {
+        const onward = says[a] * backward[next[a]];
+        to[s] += onward;
+        p[v] += here * onward;
+      }
+    }
     if (text[i] === HIDDEN) {
-      const sum = p.reduce((a, b) => a + b, 0);
+      const sum = p.reduce((x, y) => x + y, 0);
       found[i] = p.map((x) => x / sum);
     }
     backward = scaled(to);
@@ -120,7 +124,7 @@ const cells = Array.from({ length: L }, (_, i) => {
 });
 const grid = kit.el("div", {
   style:
-    "display:grid;grid-template-columns:repeat(auto-fill,minmax(4.4em,1fr));gap:0.25em;" +
+    "display:grid;grid-template-columns:repeat(auto-fill,minmax(max(4.4em,11%),1fr));gap:0.25em;" +
     "font-family:monospace;max-width:44em",
 }, ...cells);
 const behind = kit.el("div", { style: "min-height:3em;line-height:1.5;margin-top:0.4em" });

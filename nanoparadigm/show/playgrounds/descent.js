@@ -122,20 +122,22 @@ function shown(x) {
 
 // ---------------------------------------------------------------------------------- the controls
 
-const numbers = "text-align:right;font-variant-numeric:tabular-nums";
-const cells = NAMES.map(() => kit.el("td", { style: numbers }));
+const right = "text-align:right;font-variant-numeric:tabular-nums;width:5em;padding:0";
+const cells = NAMES.map(() => kit.el("td", { style: right }));
 const STEPS = ["rate × g", "rate × m / √v", "rate × U Vᵀ"];
-const wide = "text-align:left;padding-right:1em";
+const left = "text-align:left;padding:0 0.6em 0 0";
+const swatch = (i) => kit.el("span", {
+  style: `display:inline-block;width:0.7em;height:0.7em;background:${COLOURS[i]}`, "aria-hidden": "true",
+});
 const table = kit.el(
-  "table", { style: "border-collapse:collapse;margin:0.4em 0;width:auto" },
-  kit.el("tr", {}, kit.el("th", { scope: "col", style: wide }, "optimiser"),
-    kit.el("th", { scope: "col", style: wide }, "its step"),
-    kit.el("th", { scope: "col", style: "text-align:right;min-width:5em" }, "loss")),
+  "table", { style: "border-collapse:collapse;margin:0.4em 0;width:100%;max-width:26em" },
+  kit.el("tr", {}, kit.el("th", { scope: "col", style: left }, "optimiser"),
+    kit.el("th", { scope: "col", style: left }, "its step"),
+    kit.el("th", { scope: "col", style: right }, "loss")),
   ...NAMES.map((name, i) => kit.el(
     "tr", {},
-    kit.el("th", { scope: "row", style: wide + ";font-weight:inherit;white-space:nowrap" },
-      kit.el("span", { style: `color:${COLOURS[i]}`, "aria-hidden": "true" }, "■ "), name),
-    kit.el("td", { style: wide + ";white-space:nowrap" }, STEPS[i]), cells[i])));
+    kit.el("th", { scope: "row", style: left + ";font-weight:inherit" }, swatch(i), ` ${name}`),
+    kit.el("td", { style: left }, STEPS[i]), cells[i])));
 const said = kit.el("p", { style: "margin:0.3em 0;min-height:6em" });
 
 const opens = Math.log10(data.rate);

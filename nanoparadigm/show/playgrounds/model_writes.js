@@ -12,7 +12,7 @@ const cells = Array.from({ length: L }, () =>
   }));
 const grid = kit.el("div", {
   style:
-    "display:grid;grid-template-columns:repeat(auto-fill,minmax(4.4em,1fr));gap:0.25em;" +
+    "display:grid;grid-template-columns:repeat(auto-fill,minmax(max(4.4em,11%),1fr));gap:0.25em;" +
     "font-family:monospace;max-width:44em",
 }, ...cells);
 const list = kit.el("output", { style: "display:block;min-height:7.5em;line-height:1.5", "aria-live": "polite" });
