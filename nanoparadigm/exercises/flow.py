@@ -299,12 +299,12 @@ EXERCISES = {
             ),
             "sign": Mistake(
                 lambda p, z, alpha: -rate(p, z, alpha),
-                "Your rates off the diagonal are negative: flow leaves z_i, and arrives "
-                "everywhere else.",
+                "Your rates to other words are negative: probability leaves z_i and arrives at "
+                "the other words.",
             ),
             "no rate": Mistake(
                 lambda p, z, alpha: p - here(z),
-                "That is where the flow goes, not how fast: divide by 1 - alpha.",
+                "That says where the flow goes, not how fast: divide by 1 - alpha.",
             ),
             "times 1 - alpha": Mistake(
                 lambda p, z, alpha: (p - here(z)) * (1 - alpha),
@@ -334,11 +334,12 @@ EXERCISES = {
             ),
             "only the change": Mistake(
                 lambda R, z, h: h * R,
-                "That is the change of the probabilities, which sums to zero: add it to one at z.",
+                "That is only the change of the probabilities, which sums to zero: add it to the "
+                "one-hot vector of z.",
             ),
             "always jumps": Mistake(
                 lambda R, z, h: leaving(R, z) / leaving(R, z).sum(-1, keepdim=True) + 0 * h,
-                "These are the probabilities of where a jump goes, if there is one: in a short "
+                "These are the probabilities of where a jump goes if there is one: in a short "
                 "step most tokens stay.",
             ),
             "time reversed": Mistake(
@@ -357,7 +358,7 @@ EXERCISES = {
             "an exponential": Mistake(
                 lambda R, z, h: here(z) * (h * R).exp() + (1 - here(z)) * h * R,
                 "Your rows do not sum to one: in an Euler step a token stays with probability 1 + "
-                "h R at z, which is 1 minus h times the rate of leaving, and not with exp(h R).",
+                "h R (R at z_i is negative), not with exp(h R).",
             ),
         },
         cases=lambda seed=0: [
@@ -430,13 +431,13 @@ EXERCISES = {
             ),
             "the loose bound": Mistake(
                 mixture_term,
-                "That is the bound with the forward rates: it holds, but even a perfect reader is "
-                "above -log p(x); take the reversal rates.",
+                "That is the bound with the forward rates: it holds, but even the exact posterior "
+                "stays above -log p(x) with it. Use the reversal rates.",
             ),
             "the posterior for the others": Mistake(
                 lambda loo, x, z, alpha: bound_term(posterior(loo, z, alpha), x, z, alpha),
                 "You count z_i twice: the ratio of the rates needs the prediction from the other "
-                "tokens, so put in loo as it is.",
+                "tokens, so use loo as it is.",
             ),
             "the mask counted in V": Mistake(
                 lambda loo, x, z, alpha: bound_term(loo, x, z, alpha, V + 1),

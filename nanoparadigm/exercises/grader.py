@@ -21,7 +21,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .explain.arguments import apart, listed, names, rows
+from .explain.arguments import LARGE, apart, listed, names, rows
 from .explain.differences import kind
 from .explain.errors import meaning, place
 
@@ -120,7 +120,7 @@ def grade(name: str, exercise: Exercise, answer: Callable, seed: int = 0) -> Ver
             said.append(numbers(exercise, trial, case))
         except Unusable as problem:
             nothing = isinstance(problem, Nothing)
-            details = "" if nothing else shown(exercise, n, case)
+            details = "" if nothing else arguments(name, exercise, n, case)
             message = f"{name}: not yet. On case {n} it {problem}."
             return Verdict(False, None, message, details, case, nothing and unwritten(answer))
     pairs = list(zip(said, right, strict=True))
@@ -129,7 +129,7 @@ def grade(name: str, exercise: Exercise, answer: Callable, seed: int = 0) -> Ver
         tried = f", on all {len(cases)} cases" if len(cases) > 1 else ""
         return Verdict(True, None, f"{name}: right{tried}.{trial.remark(exercise)}")
     first = wrong[0]
-    details = shown(exercise, first + 1, cases[first], *pairs[first])
+    details = arguments(name, exercise, first + 1, cases[first], *pairs[first])
     for mistake, known in exercise.mistakes.items():
         if makes(exercise, known.function, cases, said):
             message = f"{name}: not yet. {known.hint}"
@@ -187,9 +187,11 @@ def difference(exercise: Exercise, ours: Tensor, right: Tensor, n: int, case: tu
     return f"On case {n} the number compared{where} is {yours}; right is {wanted}."
 
 
-def shown(exercise: Exercise, n: int, case: tuple, *results: Tensor) -> str:
+def arguments(name: str, exercise: Exercise, n: int, case: tuple, *results: Tensor) -> str:
     """Return the arguments of a case, and its results, ours and the right ones, if they are few."""
     lines = list(listed(exercise.reference, case))
+    if any(LARGE in line for line in lines):
+        lines.append(f'whole: check("{name}", ...).case')
     if results and plain(exercise) and all(1 < r.numel() <= 16 for r in results):
         for who, result in zip(("yours", "right"), results, strict=True):
             lines.append(f"{who}: {rows(result.double().tolist(), 7)}")
@@ -277,6 +279,9 @@ def tensor_of(answer: Callable, *given) -> Tensor:
 
     Only an interrupt that comes from outside, by which somebody stops the cell, goes on.
     """
+    if not callable(answer):
+        what = type(answer).__name__
+        raise Unusable(f"is no function ({what}): give check the function, not what it returns")
     try:
         with limited(SECONDS):
             said = answer(*given)
@@ -286,7 +291,8 @@ def tensor_of(answer: Callable, *given) -> Tensor:
         if isinstance(error, KeyboardInterrupt) and not raised(error):
             raise
         if isinstance(error, TypeError) and not place(error):
-            raise Unusable(f"cannot be called with {len(given)} arguments: {error}") from error
+            count = f"{len(given)} argument{'s' * (len(given) != 1)}"
+            raise Unusable(f"cannot be called with {count}: {meaning(error)}") from error
         raise stopped(error) from error
     if said is None or said is Ellipsis:
         raise Nothing("gave nothing: end it with return")
@@ -398,8 +404,8 @@ def ordinary(said: Tensor) -> Tensor:
         "nested": said.is_nested,
         "meta": said.is_meta,
     }
-    for kind_of in (name for name, found in kinds.items() if found):
-        raise Unusable(f"gave a {kind_of} tensor: return ordinary numbers")
+    for what in (name for name, found in kinds.items() if found):
+        raise Unusable(f"gave a {what} tensor: return ordinary numbers")
     if said.numel() > MOST:
         raise Unusable(f"gave {said.numel():,} numbers, a tensor of shape {tuple(said.shape)}")
     return said.cpu().to_dense().as_subclass(Tensor)

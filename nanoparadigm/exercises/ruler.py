@@ -208,8 +208,8 @@ EXERCISES = {
                 lambda a, ea, exact_a, b, eb, exact_b: verdict(
                     a, ea / 2, exact_a, b, eb / 2, exact_b
                 ),
-                "You ask for a difference of one error, which chance produces every third time: "
-                "ask for two.",
+                "You ask for a difference of one error, which chance alone exceeds about one time "
+                "in three: ask for two.",
             ),
             "errors added": Mistake(
                 lambda a, ea, exact_a, b, eb, exact_b: verdict(
@@ -307,7 +307,7 @@ EXERCISES = {
             ),
             "to first order": Mistake(
                 lambda excess, L: 1 - excess * L,
-                "This approximates the exponential for small numbers only, and falls below zero: "
+                "This approximates the exponential only for small numbers, and falls below zero: "
                 "use exp.",
             ),
             "the other share": Mistake(

@@ -473,8 +473,8 @@ EXERCISES = {
             ),
             "transposed": Mistake(
                 lambda log_a: segment_decay(log_a).T,
-                "You let the past see the future: rows are the later step, columns the earlier "
-                "one.",
+                "You let the past see the future: the row is the later step, the column the "
+                "earlier one.",
             ),
             "no gradient": Mistake(
                 lambda log_a: segment_decay(log_a).detach(),
@@ -483,8 +483,8 @@ EXERCISES = {
             ),
             "no mask": Mistake(
                 lambda log_a: exponents(log_a)[0].exp(),
-                "Above the diagonal M is 0, as no later step reaches an earlier one: put -inf "
-                "there, then take exp.",
+                "No step reaches an earlier one, so M is 0 above the diagonal: put -inf there, "
+                "then take exp.",
             ),
             "divided": Mistake(
                 divided,
@@ -547,7 +547,7 @@ EXERCISES = {
             ),
             "only directly": Mistake(
                 only_directly,
-                "You count what a state does to its own output only, and not what it does to the "
+                "You count only what a state does to its own output, and not what it does to the "
                 "states after it.",
             ),
         },

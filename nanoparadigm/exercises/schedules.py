@@ -213,11 +213,11 @@ EXERCISES = {
         {
             "what survives": Mistake(
                 lambda alpha: alpha.mean(),
-                "This is the share that survives: the masked share is one minus it.",
+                "This is the average share of visible tokens: the mask rate is 1 minus it.",
             ),
             "half way": Mistake(
                 lambda alpha: 1 - (alpha[len(alpha) // 2 - 1] + alpha[len(alpha) // 2]) / 2,
-                "This is the mask rate at t = 1/2: take its mean over all times.",
+                "This is the mask rate at t = 1/2: average it over all times.",
             ),
             "the ends": Mistake(
                 lambda alpha: 1 - (alpha[0] + alpha[-1]) / 2,
@@ -226,8 +226,8 @@ EXERCISES = {
             ),
             "weighted by w": Mistake(
                 weighted_by_w,
-                "You weight the times as the bound does: the question is how often each rate is "
-                "drawn, and t is uniform.",
+                "You weight the times as the bound does, but the question is how often each mask "
+                "rate is drawn, and t is uniform.",
             ),
             "one too few": Mistake(
                 lambda alpha: (1 - alpha).sum() / (len(alpha) - 1),
@@ -247,23 +247,23 @@ EXERCISES = {
         {
             "the other way": Mistake(
                 lambda t: (1 - torch.cos(math.pi / 2 * t)) ** 2,
-                "That goes from the cosine clock to the square root's: the question is the other "
-                "way.",
+                "That turns a time of the cosine schedule into one of the square root: the "
+                "exercise asks for the opposite direction.",
             ),
             "not inverted": Mistake(
                 lambda t: torch.cos(math.pi / 2 * (1 - t.sqrt())),
-                "You put the other alpha into the cosine: solve cos(pi t' / 2) = 1 - sqrt(t) for "
-                "t'.",
+                "You take the cosine where its inverse is needed: solve cos(pi t' / 2) = 1 - "
+                "sqrt(t) for t'.",
             ),
             "the noise for alpha": Mistake(
                 lambda t: 2 / math.pi * torch.arccos(t.sqrt()),
-                "You set the cosine equal to the noise level sqrt(t): it must equal the share that "
-                "survives, 1 - sqrt(t).",
+                "You set the cosine equal to the noise level sqrt(t): it must equal the share of "
+                "visible tokens, 1 - sqrt(t).",
             ),
             "from the linear clock": Mistake(
                 lambda t: 2 / math.pi * torch.arccos(1 - t),
-                "That is the time for the linear schedule's noise: the square root's at t is "
-                "sqrt(t).",
+                "That is the time for the noise level t of the linear schedule: the noise level "
+                "of the square root is sqrt(t).",
             ),
             "no change of time": Mistake(
                 lambda t: t,
@@ -295,12 +295,12 @@ EXERCISES = {
         {
             "the bound": Mistake(
                 under_the_weight,
-                "This sums with the weight 1 / u, which makes it the bound: an exam takes the mean "
-                "over the masked tokens, at the noise levels as they come.",
+                "With the weight 1 / u this is the bound: a training-schedule loss averages over "
+                "the masked tokens of each text, and all noise levels count alike.",
             ),
             "no mean": Mistake(
                 lambda ce, masked, u: (probabilities(masked, u) @ (ce * masked).sum(-1)).mean(),
-                "You sum over the masked tokens: divide by how many they are, and multiply by L.",
+                "You sum over the masked tokens: divide by their number, and multiply by L.",
             ),
             "pooled": Mistake(
                 pooled,
@@ -316,16 +316,17 @@ EXERCISES = {
                 lambda ce, masked, u: (
                     L * (ce * masked).sum(-1) / masked.sum(-1).clamp(min=1)
                 ).mean(),
-                "You give every set of masks the same weight, so the schedule plays no part: a set "
-                "of k masks has probability u^k (1 - u)^(L - k).",
+                "You give every set of masks the same weight, so the schedule has no effect: a "
+                "set of k masks has probability u^k (1 - u)^(L - k).",
             ),
             "per token": Mistake(
                 lambda ce, masked, u: own_exam(ce, masked, u) / L,
-                "This is nats per token: times L it can be compared with the bound of a text.",
+                "This is in nats per token: multiply by L to compare it with the bound of a whole "
+                "text.",
             ),
             "visible tokens pay": Mistake(
                 lambda ce, masked, u: own_exam_of(ce, masked, u, ce),
-                "You add the cross-entropies of visible tokens too: only masked ones count, so "
+                "You add the cross-entropies of visible tokens too: only masked tokens count, so "
                 "multiply ce by masked.",
             ),
             "0 / 0": Mistake(
@@ -354,26 +355,26 @@ EXERCISES = {
                 lambda bare, ce, masked, alpha0, alpha1: (
                     bare + reconstruction(ce * masked, masked, alpha0)
                 ),
-                "At t = 1 each token is still there with probability alpha1, and must be drawn "
-                "from V words: add L alpha1 log V.",
+                "At t = 1 each token is still visible with probability alpha1, and the sampler "
+                "must draw it from V words: add L alpha1 log V.",
             ),
             "no reconstruction": Mistake(
                 lambda bare, ce, masked, alpha0, alpha1: bare + prior(alpha1),
-                "At t = 0 some tokens are still masked and must be guessed: add what they cost at "
-                "noise level 1 - alpha0.",
+                "At t = 0 some tokens are still masked and must be predicted: add their "
+                "cross-entropy at noise level 1 - alpha0.",
             ),
             "the mask among the words": Mistake(
                 lambda bare, ce, masked, alpha0, alpha1: (
                     bare + prior(alpha1, V + 1) + reconstruction(ce * masked, masked, alpha0)
                 ),
-                "No token starts as the mask in that part of the prior: it is uniform on V words, "
-                "not on V + 1 symbols.",
+                "In this part of the prior no token is the mask: it is uniform on V words, not on "
+                "V + 1 symbols.",
             ),
             "prior of one token": Mistake(
                 lambda bare, ce, masked, alpha0, alpha1: (
                     bare + prior(alpha1, V, 1) + reconstruction(ce * masked, masked, alpha0)
                 ),
-                "Each of the L tokens pays the prior: multiply it by L.",
+                "The prior has one term for each of the L tokens: multiply it by L.",
             ),
             "the ends swapped": Mistake(
                 lambda bare, ce, masked, alpha0, alpha1: clipped_bound(
@@ -400,15 +401,15 @@ EXERCISES = {
                 lambda bare, ce, masked, alpha0, alpha1: (
                     bare + prior(alpha1) + reconstruction(ce, masked, alpha0)
                 ),
-                "Your reconstruction charges visible tokens too: only masked ones must be guessed, "
-                "so multiply ce by masked.",
+                "Your reconstruction counts visible tokens too: only masked tokens must be "
+                "predicted, so multiply ce by masked.",
             ),
             "reconstruction by chance": Mistake(
                 lambda bare, ce, masked, alpha0, alpha1: (
                     bare + L * (alpha1 + 1 - alpha0) * math.log(V)
                 ),
-                "You guess the tokens left at t = 0 blindly, at log V each: the model reads the "
-                "others and pays their cross-entropy.",
+                "You predict the tokens masked at t = 0 blindly, at log V each: the model sees "
+                "the other tokens, so the cost is its cross-entropy.",
             ),
         },
         cases=clipped,
@@ -425,27 +426,27 @@ EXERCISES = {
             ),
             "one over the chance": Mistake(
                 lambda c, u: torch.stack([c * u, 1 / (c * u)]),
-                "You divide by c u, but the weight is the derivative of c u over c u, in which c "
-                "cancels; and a probability cannot exceed 1, so clamp it.",
+                "You divide by c u, but the weight is the derivative of c u divided by c u, in "
+                "which c cancels. And a probability cannot exceed 1, so clamp it.",
             ),
             "not clamped": Mistake(
                 lambda c, u: torch.stack([c * u, 1 / u + 0 * c]),
-                "No probability exceeds 1, and c u may: clamp it.",
+                "The product c u can exceed 1, which a probability cannot: clamp it.",
             ),
             "pays when it is certain": Mistake(
                 lambda c, u: torch.stack([(c * u).clamp(max=1), 1 / u + 0 * c]),
-                "Where a token is masked for sure its chance no longer changes, and a' / a is 0: "
-                "it pays nothing there.",
+                "Once a token is certain to be masked, its probability no longer changes, so a' / "
+                "a is 0: its weight is 0 there.",
             ),
             "by the clamped chance": Mistake(
                 lambda c, u: torch.stack([(c * u).clamp(max=1), 1 / (c * u).clamp(max=1)]),
-                "You divide by the probability of a mask: the weight is its derivative over it, "
-                "which is 1 / u below c u = 1 and 0 above.",
+                "You divide by the probability of a mask: the weight is the derivative of that "
+                "probability divided by it, 1 / u where c u < 1 and 0 above.",
             ),
             "survival scaled": Mistake(
                 lambda c, u: torch.stack([1 - c * (1 - u), c / (1 - c * (1 - u))]),
-                "You multiply the probability of survival by c: it is the probability of a mask "
-                "that is c u.",
+                "You multiply the probability of staying visible by c: it is the probability of a "
+                "mask that is c u.",
             ),
         },
         cases=lambda seed=0: [
@@ -464,14 +465,14 @@ EXERCISES = {
         {
             "without the one": Mistake(
                 lambda values, orders: as_far(values, orders) / len(orders),
-                "The names as they are belong to the shuffles too: add one to both counts, so "
+                "The names as they are count as one of the shuffles: add 1 to both counts, so "
                 "that p is never 0.",
             ),
             "nothing changes": Mistake(
                 lambda values, orders: permutation_test(
                     values, orders[:, :1].expand(-1, len(values), -1)
                 ),
-                "Your p is 1 for any data: shuffle each seed with its own order, and take the "
+                "Your p is 1 for any data: shuffle each seed by its own order, and take the "
                 "variance of the means over seeds.",
             ),
             "the other tail": Mistake(
@@ -490,8 +491,8 @@ EXERCISES = {
             ),
             "places for picks": Mistake(
                 lambda values, orders: permutation_test(values, orders.argsort(-1)),
-                "You read the orders the other way: orders[r, s, k] says which treatment's value "
-                "comes to place k, as gather does (scatter does the reverse).",
+                "You read the orders the other way round: orders[r, s, k] is the treatment whose "
+                "value comes to place k, as with gather (scatter does the reverse).",
             ),
             "the best against the first": Mistake(
                 against_first,

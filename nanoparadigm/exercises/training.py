@@ -47,7 +47,7 @@ def gradient_cases(seed=0):
     logits = varied(seed, LOGITS)
     return [
         (logits, Y, 2.0),
-        (logits[:2, :3], Y[:2], 0.5),
+        (logits[:2, :3], Y[:2], 0.4),
         (3 * logits, Y, 1.5),
     ]
 
@@ -107,6 +107,15 @@ def adamw_with(
         return theta
 
     return answer
+
+
+def sums_for_averages(theta, gradients, lr, decay):
+    m = v = torch.zeros_like(theta)
+    for t, g in enumerate(gradients, 1):
+        m, v = 0.9 * m + g, 0.95 * v + g**2
+        step = m / (1 - 0.9**t) / ((v / (1 - 0.95**t)).sqrt() + 1e-8)
+        theta = theta - lr * (step + decay * theta)
+    return theta
 
 
 THETA = torch.tensor([1.0, -2.0, 0.5], dtype=torch.float64)
@@ -314,6 +323,14 @@ def one_step_less(W, x, y, keep, lr):
     return loop_by_hand(W, x, y, keep[:-1], lr)
 
 
+def loss_of_the_loop(W, x, y, keep, lr):
+    for mask in keep:
+        seen = dropped(x, mask)
+        loss, p = loss_by_hand(W, seen, y), (seen @ W.T).softmax(1)
+        W = W - lr * (p - F.one_hot(y, len(W)).to(p)).T @ seen / len(x)
+    return loss
+
+
 def without_dropout(W, x, y, keep, lr):
     return loop_by_hand(W, x, y, torch.ones_like(keep) / 2, lr)
 
@@ -378,6 +395,11 @@ EXERCISES = {
                 lambda logits, y, T: len(y) * logit_gradient(logits, y, T),
                 "That is the gradient of the sum over the batch: the loss is a mean, so divide by "
                 "the number of rows.",
+            ),
+            "p - y and no factor": Mistake(
+                lambda logits, y, T: T * len(y) * logit_gradient(logits, y, T),
+                "That is p - y for logits / T, of one row: the chain rule leaves a factor 1 / T, "
+                "and the mean one over the rows.",
             ),
             "mean over all numbers": Mistake(
                 lambda logits, y, T: logit_gradient(logits, y, T) / logits.shape[1],
@@ -478,6 +500,14 @@ EXERCISES = {
                 adamw_with(betas=(0.95, 0.9)),
                 "The 0.9 belongs to m and the 0.95 to v: you have them the other way round.",
             ),
+            "another beta": Mistake(
+                adamw_with(betas=(0.9, 0.999)),
+                "You take 0.999 for v, as Adam's authors do: here it is 0.95.",
+            ),
+            "sums for averages": Mistake(
+                sums_for_averages,
+                "You sum: m and v are averages, in which what is new counts 1 - beta.",
+            ),
             "square of the momentum": Mistake(
                 adamw_with(square=lambda m, g: m**2),
                 "You square m: v averages the squares of the gradients g themselves.",
@@ -574,6 +604,14 @@ EXERCISES = {
                 ),
                 "Your fall is one step ahead: at step = warmup the rate is still 1.",
             ),
+            "peak one step late": Mistake(
+                lambda step, total, warmup: (
+                    (step + 1) / (warmup + 1)
+                    if step < warmup
+                    else (total - step) / (total - warmup)
+                ),
+                "You reach 1 only after the warm-up: its last step, warmup - 1, already has 1.",
+            ),
             "falls from the first step": Mistake(
                 lambda step, total, warmup: rising(step, warmup) or (total - step) / total,
                 "After the warm-up your rate jumps: the fall has total - warmup steps, from 1 at "
@@ -665,6 +703,11 @@ EXERCISES = {
             "one step late": Mistake(
                 one_step_less,
                 "This is the loss before the last step: measure it after the loop.",
+            ),
+            "loss of the loop": Mistake(
+                loss_of_the_loop,
+                "This is the last loss of the loop, with dropout and before the last step: measure "
+                "W after the loop, on all of x.",
             ),
             "no dropout at all": Mistake(
                 without_dropout,

@@ -134,6 +134,7 @@ t, F, zeros = torch.tensor, torch.nn.functional, torch.zeros
         (lambda: (0.5).log(), "a Python float has no .log: torch.tensor(x) makes a tensor of it"),
         (lambda: torch.log(0.5), "torch.log needs a tensor and got a Python float"),
         (lambda: torch.stack([1.0, 2.0]), "one of them is a Python float"),
+        (lambda: torch.where(True, 1.0, 2.0), "torch.where does not take arguments of these ty"),
         (lambda: F.one_hot(t([3]), 3), "one_hot got a number that is not below num_classes"),
         (lambda: F.one_hot(t([-1]), 3), "one_hot got a negative number"),
         (

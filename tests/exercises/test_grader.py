@@ -215,6 +215,11 @@ def test_the_arguments_of_the_first_wrong_case_stand_below_and_can_be_had():
     )
     assert graded(lambda x: x / 0 if x[0] == 3 else 1 / 0).case is CASES[0]
     assert graded(lambda x: None).details == ""
+    long = dict(cases=lambda seed: [(torch.ones(99),)])
+    assert graded(lambda x: x + 3, **long).details.splitlines()[1:] == [
+        "    x = ...  # a tensor of shape (99,), torch.float32",
+        '    whole: check("twice", ...).case',
+    ]
     assert graded(lambda x: 2 * x).case == () and graded(lambda x: 2 * x).details == ""
 
 

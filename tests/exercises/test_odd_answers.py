@@ -106,9 +106,14 @@ STOPPED = {
     "recursion": (recursion, "`return recursion(x)`: a function calls itself without end"),
     "memory": (lambda x: torch.empty(10**15), "it asked for more memory than there is"),
     "not written": (leaves(NotImplementedError), "`raise error`: it is not written yet"),
-    "another number of arguments": (lambda a, b: a, "cannot be called with 1 arguments: "),
-    "no function": (3, "cannot be called with 1 arguments: 'int' object is not callable"),
-    "what it returned": (CASES[0][0], "cannot be called with 1 arguments: 'Tensor' object is not"),
+    "another number of arguments": (lambda a, b: a, "cannot be called with 1 argument: "),
+    "one that stopped elsewhere": (leaves(grader.Unusable("was stopped")), "1 it was stopped."),
+    "a function of torch": (
+        torch.rand,
+        "cannot be called with 1 argument: TypeError: rand(): argument 'size'",
+    ),
+    "no function": (3, "is no function (int): give check the function, not what it returns."),
+    "what it returned": (CASES[0][0], "is no function (Tensor): give check the function"),
 }
 
 

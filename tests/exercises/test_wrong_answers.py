@@ -167,6 +167,16 @@ def test_what_is_right_is_right_however_it_is_written(name, answer, seed):
     assert check(name, answer, seed), check(name, answer, seed)
 
 
+def test_a_wrong_shape_is_told_before_frequencies_are_counted():
+    for shaped, shape in (lambda x: x[:, :1], (20000, 1)), (lambda x: x.sum(1), (20000,)):
+        said = check("flow_corrupt", lambda x, alpha, g, shaped=shaped: shaped(x)).message
+        assert (
+            said == f"flow_corrupt: not yet. On case 1 it gave the shape {shape}, not (20000, 5)."
+        )
+    said = check("segment_decay", lambda log_a: log_a).message
+    assert said == "segment_decay: not yet. On case 1 it gave the shape (4,), not (4, 4)."
+
+
 def test_whether_a_generator_is_obeyed_is_seen():
     assert obeys(lambda g: torch.rand(9, generator=g)).tolist() == [1, 1]
     assert obeys(lambda g: torch.rand(9)).tolist() == [0, 1]

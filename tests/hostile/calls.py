@@ -163,7 +163,7 @@ def answers(rng):
 
     def does():
         verdict = check(name, ANSWERS[answer])
-        assert not verdict and "\n" not in repr(verdict) and len(repr(verdict)) < 1000, repr(
+        assert not verdict and "\n" not in verdict.message and len(verdict.message) < 1000, repr(
             verdict
         )
 

@@ -842,8 +842,8 @@ MUTANTS = {
     ),
     "the answer for the truth": (
         grader.difference,
-        "it says {ours[place]:.6g}; {right[place]:.6g} is right",
-        "it says {right[place]:.6g}; {ours[place]:.6g} is right",
+        "you return {yours}{where}; right is {wanted}",
+        "you return {wanted}{where}; right is {yours}",
         test_grader.test_one_wrong_number_is_told_with_its_case_and_place_and_how_many_are_right,
     ),
     "wrong cases counted as right": (

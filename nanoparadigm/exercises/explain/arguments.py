@@ -11,6 +11,8 @@ FEW = 30
 """numbers of a tensor that are typed out"""
 WIDE = 72
 """characters of nested lists in one line"""
+LARGE = "...  # a"
+"""what stands for a value that is not typed out, before what it is"""
 USUAL = (torch.float32, torch.int64, torch.bool)
 """what torch.tensor makes of numbers, without being told"""
 
@@ -33,7 +35,7 @@ def typed(value: object, indent: int = 0) -> str:
     """Return a value as one would type it; of a large tensor, what it is."""
     if isinstance(value, Tensor):
         if value.numel() > FEW:
-            return f"...  # a tensor of shape {tuple(value.shape)}, {value.dtype}"
+            return f"{LARGE} tensor of shape {tuple(value.shape)}, {value.dtype}"
         kind = "" if value.dtype in USUAL else f", dtype={value.dtype}"
         if not value.numel():
             return f"torch.empty({tuple(value.shape)}, dtype={value.dtype})"
@@ -46,7 +48,7 @@ def typed(value: object, indent: int = 0) -> str:
     if inspect.isroutine(value):
         return f"...  # the function {value.__name__}"
     said = repr(value)
-    return said if len(said) <= WIDE else f"...  # a {type(value).__name__}"
+    return said if len(said) <= WIDE else f"{LARGE} {type(value).__name__}"
 
 
 def rows(value: object, indent: int) -> str:

@@ -110,6 +110,8 @@ MEANINGS = {
     "{0} needs a tensor and got a Python {1}: torch.tensor(x) makes one",
     r"expected Tensor as element \d+ in argument \d+, but got (\w+)": "a list of tensors is needed "
     "here, and one of them is a Python {0}: torch.tensor(x) makes a tensor of it",
+    r"^(\w+)\(\) received an invalid combination of arguments - got (\(.*?\)), but": "torch.{0} "
+    "does not take arguments of these types: {1}",
     # losses and classes
     r"Class values must be smaller than num_classes": "one_hot got a number that is not below "
     "num_classes (is the mask one of the symbols?)",
@@ -161,7 +163,7 @@ def meaning(error: BaseException) -> str:
             return plain.format(*(g for g in found.groups() if g is not None))
     if kind in KINDS and (not first or kind == "SystemExit"):
         return KINDS[kind]
-    return f"{kind}: {first or 'without a reason'}".rstrip(".")
+    return f"{kind}: {first or 'without a reason'}".rstrip(".: ")
 
 
 # ------------------------------------------------------------------------------------------- where

@@ -109,11 +109,14 @@ function draw() {
   });
   root.dataset.losses = JSON.stringify(found.map((points) => loss(points[state.step])));
   const where = state.rate < limit() ? "below" : state.rate > limit() ? "above" : "at it";
-  said.textContent =
-    `Gradient descent converges if its rate stays below ` +
-    `${state.momentum ? "2 (1 + momentum)" : "2"} / ${state.ratio} = ${shown(limit())}. ` +
-    `Yours, ${shown(state.rate)}, is ${where}` +
-    `${state.falls ? ", and falls to zero." : "."}`;
+  const verdict = state.falls ? `${where}, and falls to zero.` : `${where}.`;
+  const top = state.momentum ? "2 (1 + momentum)" : "2";
+  said.textContent = sentence(top, state.ratio, shown(limit()), shown(state.rate), verdict);
+}
+
+function sentence(top, ratio, most, yours, verdict) {
+  return `Gradient descent converges if its rate stays below ${top} / ${ratio} = ${most}. ` +
+    `Yours, ${yours}, is ${verdict}`;
 }
 
 function shown(x) {
@@ -138,7 +141,9 @@ const table = kit.el(
     "tr", {},
     kit.el("th", { scope: "row", style: left + ";font-weight:inherit" }, swatch(i), ` ${name}`),
     kit.el("td", { style: left }, STEPS[i]), cells[i])));
-const said = kit.el("p", { style: "margin:0.3em 0;min-height:6em" });
+const said = kit.el("p", { style: "margin:0.3em 0" });
+const longest = kit.el("p", { style: "margin:0.3em 0", "aria-hidden": "true" },  // keeps its place free
+  sentence("2 (1 + momentum)", 50, "0.0000", "0.0000", "above, and falls to zero."));
 
 const opens = Math.log10(data.rate);
 const rate = kit.range(
@@ -171,5 +176,5 @@ const two = "display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,
 root.append(
   kit.el("div", { style: two }, rate, ratio, momentum, batch, step,
     kit.el("div", { style: "align-self:center" }, kit.play(step, 120), " ", falls)),
-  picture, table, said);
+  picture, table, kit.frames([said, longest]));
 draw();

@@ -177,4 +177,3 @@ def turned(axes: Axes, x: float, y: float, title: str, query: float, key: float)
     middle = math.radians((query + key) / 2)
     apart = f"{abs(query - key):.0f}°"
     words(axes, x + 1.25 * math.cos(middle), y + 1.2 * math.sin(middle), apart, size=12)
-
