@@ -209,6 +209,13 @@ EXERCISES = {
                 "You average within each text first, so that a lone masked token counts as much as "
                 "a whole text of them: divide the total loss by the number of all masked tokens.",
             ),
+            "a mean of means, without a mask 0": Mistake(
+                lambda logits, x, z: (
+                    (token_losses(logits, x) * (z == V)).sum(1) / (z == V).sum(1).clamp(min=1)
+                ).mean(),
+                "You average within each text first, so that a lone masked token counts as much as "
+                "a whole text of them: divide the total loss by the number of all masked tokens.",
+            ),
             "divided by all tokens": Mistake(
                 lambda logits, x, z: (token_losses(logits, x) * (z == V)).mean(),
                 "You divide by the number of all tokens: divide by the number of masked ones.",
@@ -275,11 +282,11 @@ EXERCISES = {
             ),
         },
         cases=lambda seed=0: [
-            (varied(seed, z), 7)
-            for z in (
-                torch.tensor([[4, 1, 2, 6], [0, 5, 3, 3], [1, 6, 2, 0]]),
-                torch.tensor([[0, 1, 2, 2, 1], [2, 1, 0, 4, 6]]),
-                torch.tensor([[2], [5], [0], [3]]),
+            (varied(seed, z), start)
+            for z, start in (
+                (torch.tensor([[4, 1, 2, 6], [0, 5, 3, 3], [1, 6, 2, 0]]), 7),
+                (torch.tensor([[0, 1, 2, 2, 1], [2, 1, 0, 4, 6]]), 9),
+                (torch.tensor([[2], [5], [0], [3]]), 8),
             )
         ],
     ),
@@ -315,6 +322,11 @@ EXERCISES = {
                 reveals(lambda t, s: 1 - s),
                 "You reveal with 1 - s, the share of all tokens that is visible at s: of those "
                 "that are masked at t, the share (t - s) / t is revealed.",
+            ),
+            "the way out": Mistake(
+                reveals(lambda t, s: (t - s) / (1 - s)),
+                "Your (t - s) / (1 - s) is the chance that a word visible at s has vanished by t. "
+                "On the way back the token is masked at t: divide by t.",
             ),
             "everything at once": Mistake(
                 reveals(lambda t, s: 2.0),

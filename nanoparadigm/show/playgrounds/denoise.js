@@ -127,18 +127,33 @@ const grid = kit.el("div", {
     "display:grid;grid-template-columns:repeat(auto-fill,minmax(max(4.4em,11%),1fr));gap:0.25em;" +
     "font-family:monospace;max-width:44em",
 }, ...cells);
-const behind = kit.el("div", { style: "min-height:3em;line-height:1.5;margin-top:0.4em" });
-const status = kit.el("output", { style: "display:block;min-height:3em;line-height:1.5", "aria-live": "polite" });
-const list = kit.el("div", { style: "min-height:6em;line-height:1.5;font-size:0.95em" });
+const lines = (...children) => {
+  const made = kit.el("div", { style: "line-height:1.5" });
+  for (const child of children) made.append(child, kit.el("br"));
+  return made;
+};
+// room for the longest that may come, below what is there
+const roomy = (longest, live) => kit.frames([longest, live], 1);
+const behind = lines(), list = lines();
+const status = kit.el("output", { style: "display:block;line-height:1.5", "aria-live": "polite" });
+const HELP = "Point at a word, or move to it with the Tab key, to see what may stand there; press it to draw one.";
+const bad = (word, i, kind, back) =>
+  `“${word}” (word ${i + 1}) breaks ${kind}: the word that forbids it is ${back} back.`;
 const label = (n) => (n === 1 ? "1 word" : n < L ? `${n} words` : "all words");
 const range = kit.range("Words revealed in one call", { min: 0, max: SIZES.length - 1, value: 0 },
   (k) => (size = k), (k) => label(SIZES[k]));
+
+function told(counts) {
+  const parts = [...counts].sort((a, b) => a[0] - b[0]).map(([n, [texts, all]]) =>
+    `${label(n)} ${(all / texts).toFixed(1)} (${texts} ${texts === 1 ? "text" : "texts"})`);
+  return [kit.el("b", {}, "Mistakes a text so far, by words in a call: "), parts.join(" · ")];
+}
 
 let known = null; // the posterior of what stands there
 function show() {
   known = posterior(text);
   const whole = !text.includes(HIDDEN);
-  const bad = new Map(whole ? mistakes(text).map((m) => [m[0], m]) : []);
+  const found = new Map(whole ? mistakes(text).map((m) => [m[0], m]) : []);
   cells.forEach((cell, i) => {
     const hidden = text[i] === HIDDEN;
     const share = hidden ? Math.max(...known[i]) : sure[i];
@@ -147,26 +162,22 @@ function show() {
     cell.style.borderColor = hidden ? "#808080" : "transparent";
     cell.style.borderStyle = hidden ? "dashed" : "solid";
     cell.style.cursor = hidden ? "pointer" : "default";
-    cell.style.textDecoration = bad.has(i) ? "underline wavy 2px" : "none";
-    cell.style.fontWeight = bad.has(i) ? "bold" : "normal";
-    const what = hidden ? "hidden: reveal it" : data.words[text[i]] + (bad.has(i) ? `, a mistake of ${bad.get(i)[1]}` : "");
+    cell.style.textDecoration = found.has(i) ? "underline wavy 2px" : "none";
+    cell.style.fontWeight = found.has(i) ? "bold" : "normal";
+    const what = hidden ? "hidden: reveal it" : data.words[text[i]] + (found.has(i) ? `, a mistake of ${found.get(i)[1]}` : "");
     cell.setAttribute("aria-label", `word ${i + 1}, ${what}`);
   });
-  const left = text.filter((v) => v === HIDDEN).length, least = whole ? bad.size : fewest(text);
+  const left = text.filter((v) => v === HIDDEN).length, least = whole ? found.size : fewest(text);
   const fits = least === 0
     ? whole ? "A text of the language, without a mistake." : "A text of the language still fits."
     : whole ? `${least} ${least === 1 ? "mistake" : "mistakes"}, underlined.`
       : `No text of the language fits any more: at least ${least} ${least === 1 ? "mistake" : "mistakes"}.`;
   status.textContent = `${calls} ${calls === 1 ? "call" : "calls"}, ${left} hidden. ${fits}`;
   list.textContent = "";
-  for (const [i, kind, back] of [...bad.values()].slice(0, 3))
-    list.append(`“${data.words[text[i]]}” (word ${i + 1}) breaks ${kind}: the word that forbids it is ${back} back.`, kit.el("br"));
-  if (bad.size > 3) list.append(`… and ${bad.size - 3} more.`, kit.el("br"));
-  if (tally.size) {
-    const parts = [...tally].sort((a, b) => a[0] - b[0]).map(([n, [texts, all]]) =>
-      `${label(n)} ${(all / texts).toFixed(1)} (${texts} ${texts === 1 ? "text" : "texts"})`);
-    list.append(kit.el("b", {}, "Mistakes a text so far, by words in a call: "), parts.join(" · "));
-  }
+  for (const [i, kind, back] of [...found.values()].slice(0, 3))
+    list.append(bad(data.words[text[i]], i, kind, back), kit.el("br"));
+  if (found.size > 3) list.append(`… and ${found.size - 3} more.`, kit.el("br"));
+  if (tally.size) list.append(...told(tally));
 }
 
 function describe(i) {
@@ -206,7 +217,7 @@ function begin(given) {
   calls = 0;
   sizes = new Set();
   for (const [i, v] of given) text[i] = v;
-  behind.textContent = "Point at a word, or move to it with the Tab key, to see what may stand there; press it to draw one.";
+  behind.textContent = HELP;
   show();
 }
 
@@ -223,9 +234,13 @@ const buttons = [
   kit.button("Hide all", () => begin([])),
   kit.button("Write 10 texts", () => { for (let k = 0; k < 10; k++) whole(SIZES[size]); show(); }),
 ];
+const most = new Map(SIZES.map((n) => [n, [100, 2000]]));
+const longest = lines(...[0, 1, 2].map(() => bad("crabs", 30, "agreement", 30)), "… and 29 more.");
+longest.append(...told(most));
 root.append(
-  grid, kit.legend(), behind, range,
+  grid, kit.el("div", { style: "margin-top:0.4em" }, kit.legend()), roomy(lines(HELP), behind), range,
   kit.el("div", { style: "display:flex;flex-wrap:wrap;gap:0.4em;margin:0.4em 0" }, ...buttons),
-  status, list,
+  roomy(lines(`${L} calls, ${L} hidden. No text of the language fits any more: at least ${L} mistakes.`), status),
+  roomy(longest, list),
 );
 begin(data.given);

@@ -15,7 +15,7 @@ const grid = kit.el("div", {
     "display:grid;grid-template-columns:repeat(auto-fill,minmax(max(4.4em,11%),1fr));gap:0.25em;" +
     "font-family:monospace;max-width:44em",
 }, ...cells);
-const list = kit.el("output", { style: "display:block;min-height:7.5em;line-height:1.5", "aria-live": "polite" });
+const list = kit.el("output", { style: "display:block;min-height:9.5em;line-height:1.5", "aria-live": "polite" });
 
 const choices = data.samples.map(({ name }, i) => {
   const press = () => {
@@ -68,6 +68,6 @@ function again() {
 
 root.append(
   kit.el("div", { style: "display:flex;flex-wrap:wrap;gap:0.4em;margin-bottom:0.5em" }, ...choices),
-  grid, kit.legend(), range, kit.play(range), list,
+  grid, kit.el("div", { style: "margin-top:0.4em" }, kit.legend()), range, kit.play(range), list,
 );
 again();
