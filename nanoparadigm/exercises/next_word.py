@@ -106,6 +106,14 @@ def tempered_as_a_whole(P, successor, x, T):
     return tempered_by(P.log(), successor, x) / T - (every / T).logsumexp(0)
 
 
+def tempered_after_moving(P, successor, x, T):
+    log_p, state, total = (P.log() / T).log_softmax(-1), 0, 0.0
+    for word in x.tolist():
+        state = int(successor[state, word])
+        total = total + log_p[state, word]
+    return total
+
+
 def normalised_after_the_word(P, successor, x, T):
     log_z = (P.log() / T).logsumexp(-1)
     return tempered_by(P.log() / T - log_z[successor], successor, x)
@@ -320,6 +328,11 @@ EXERCISES = {
                 lambda q, k, v: attended(q, k, v, all_so_far(q), 1 / q.shape[1]),
                 "You divide by d: divide by its square root.",
             ),
+            "the root of the length": Mistake(
+                lambda q, k, v: attended(q, k, v, all_so_far(q), len(q) ** -0.5),
+                "You divide by the square root of the number of positions: it is that of d, the "
+                "numbers of a query.",
+            ),
             "times the root": Mistake(
                 lambda q, k, v: attended(q, k, v, all_so_far(q), q.shape[1] ** 0.5),
                 "You multiply by the square root of d: divide by it.",
@@ -459,6 +472,10 @@ EXERCISES = {
                 "You take every word's probability in state 0: after each word go on to "
                 "successor[state, word].",
             ),
+            "moves too early": Mistake(
+                tempered_after_moving,
+                "You move to the next state before you look up the word: look it up first.",
+            ),
             "a probability": Mistake(
                 lambda P, successor, x, T: tempered_log_prob(P, successor, x, T).exp(),
                 "This is the probability: return its logarithm.",
@@ -512,6 +529,13 @@ EXERCISES = {
                 lambda p, top_p: normalised(nucleus_cut(p, top_p, reaches, back=False)),
                 "Your probabilities are still sorted: put each back to its own word, as scatter "
                 "does.",
+            ),
+            "the words of other columns": Mistake(
+                lambda p, top_p: normalised(
+                    p * reaches(s := p.sort(descending=True, stable=True)[0], s.cumsum(-1), top_p)
+                ),
+                "You decide in sorted order and apply it to the columns of p, whose words are "
+                "others: put the decision back to its own word first, as scatter does.",
             ),
             "from the least probable": Mistake(
                 lambda p, top_p: normalised(nucleus_cut(p, top_p, reaches, descending=False)),
@@ -593,6 +617,11 @@ EXERCISES = {
             "upside down": Mistake(
                 lambda new, past: ~cached_mask(new, past),
                 "True and false are exchanged: true is what may be read.",
+            ),
+            "the other triangle": Mistake(
+                lambda new, past: torch.ones(new, past + new, dtype=torch.bool).triu(past),
+                "This is the upper triangle: each new word reads itself and what comes after. "
+                "Take the lower one.",
             ),
             "without the past": Mistake(
                 lambda new, past: torch.ones(new, new, dtype=torch.bool).tril(),

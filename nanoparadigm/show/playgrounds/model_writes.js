@@ -59,8 +59,7 @@ function again() {
   const { calls } = data.samples[sample];
   choices.forEach((choice, i) => {
     choice.setAttribute("aria-pressed", i === sample);
-    choice.style.fontWeight = i === sample ? "bold" : "normal";
-    choice.style.borderWidth = i === sample ? "2px" : "1px";
+    choice.style.boxShadow = i === sample ? "inset 0 0 0 2px currentColor" : "none";
   });
   range.input.max = calls.length;
   range.set(calls.length);
