@@ -173,7 +173,7 @@ def test_links_lead_to_other_copies_or_out(text, monkeypatch):
 
 
 def outside_solutions(notebook):
-    """The code cells that belong to no solution, which may have more than the one that is checked."""
+    """The code cells of no solution, which may have more than the one that is checked."""
     solving = False
     for cell in notebook.cells:
         if marks := re.findall(r"\{solution-(start|end)\}", cell.source):
