@@ -17,7 +17,7 @@ import nbformat
 import pytest
 import torch
 import yaml
-from browser import CHROMIUM, Browser, serve
+from browser import serve
 from bs4 import BeautifulSoup
 from helpers import ROOT, make, pages
 from PIL import Image
@@ -360,15 +360,6 @@ def test_only_what_was_promised_is_brought(npm, reason, tmp_path):
 
 
 # In a browser
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory):
-    if not CHROMIUM:
-        pytest.skip("there is no Chromium here to open the pages in: apt-get install chromium")
-    browser = Browser(tmp_path_factory.mktemp("chromium"))
-    yield browser
-    browser.close()
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,6 @@ from types import ModuleType, SimpleNamespace
 
 import pytest
 import torch
-from browser import CHROMIUM, Browser
 from bs4 import BeautifulSoup
 from helpers import COMPARED, SMALL, generator, presets, random_model
 from hypothesis import example, given
@@ -576,15 +575,6 @@ def test_there_is_room_for_every_line_of_the_picture(tmp_path, monkeypatch):
     animation.gif(runs, "calls", tmp_path / "race.gif", n=9, width=30)
     tall, low = (draw(runs, animation.moments(runs)[0], "calls", 30, [n, n]).height for n in (9, 8))
     assert tall - low == animation.LEADING
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory):
-    if not CHROMIUM:
-        pytest.skip("needs Chromium")
-    browser = Browser(tmp_path_factory.mktemp("profile"))
-    yield browser
-    browser.close()
 
 
 @pytest.fixture

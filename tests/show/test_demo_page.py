@@ -27,7 +27,6 @@ pytest.importorskip("gradio")
 
 import gradio as gr  # noqa: E402
 import httpx  # noqa: E402
-from browser import CHROMIUM, Browser  # noqa: E402
 from bs4 import BeautifulSoup  # noqa: E402
 from gradio_client import Client  # noqa: E402
 from gradio_client.exceptions import AppError  # noqa: E402
@@ -467,47 +466,39 @@ class Page:
         return self.seen("textarea", f"found[{number}]?.value")
 
 
-def test_the_page_works_in_a_browser_without_a_network(page, tmp_path):
-    if not CHROMIUM:
-        pytest.skip("there is no Chromium here: apt-get install chromium")
-    browser = Browser(tmp_path)
-    try:
-        seen = Page(browser, page.local_url)
-        seen.seen("iframe", "found.length")
-        end = "document.dispatchEvent(new KeyboardEvent('keydown', {key: 'End'}))"
-        raced = f"{end}, document.querySelectorAll('.text').length"
-        assert browser.wait(lambda: browser.ask_frame(raced)) == len(COMPARED)
+def test_the_page_works_in_a_browser_without_a_network(page, browser):
+    seen = Page(browser, page.local_url)
+    seen.seen("iframe", "found.length")
+    end = "document.dispatchEvent(new KeyboardEvent('keydown', {key: 'End'}))"
+    raced = f"{end}, document.querySelectorAll('.text').length"
+    assert browser.wait(lambda: browser.ask_frame(raced)) == len(COMPARED)
 
-        seen.press("Fill", "button[role=tab]")
-        assert BLANK in seen.text(0)
-        seen.press("Fill")
-        first_filled = seen.text(1)
-        assert BLANK not in first_filled
+    seen.press("Fill", "button[role=tab]")
+    assert BLANK in seen.text(0)
+    seen.press("Fill")
+    first_filled = seen.text(1)
+    assert BLANK not in first_filled
 
-        seen.press("Write", "button[role=tab]")
-        prompt = seen.text(0)
-        seen.press("Write")
-        text = seen.text(1)
-        assert len(text.split(" ")) == 32 and text.startswith(prompt)
-        assert "Left out: " in browser.ask("document.body.innerText")
-        assert text in seen.seen("iframe", "found[0]?.srcdoc")
+    seen.press("Write", "button[role=tab]")
+    prompt = seen.text(0)
+    seen.press("Write")
+    text = seen.text(1)
+    assert len(text.split(" ")) == 32 and text.startswith(prompt)
+    assert "Left out: " in browser.ask("document.body.innerText")
+    assert text in seen.seen("iframe", "found[0]?.srcdoc")
 
-        seen.press("Fill", "button[role=tab]")
-        seen.press("Take the text written")
-        seen.seen("textarea", f"found[0].value == {json.dumps(text)}")
-        first, second, *rest = text.split(" ")
-        seen.seen(
-            "textarea", f"found[0].setSelectionRange({len(first) + 2}, {len(first) + 3}) || 1"
-        )
-        seen.press("Hide the selection")
-        seen.seen("textarea", f"found[0].value.includes('{BLANK}')")
-        assert seen.text(0) == " ".join([first, BLANK, *rest])
-        seen.press("Fill")
-        seen.seen("textarea", f"found[1].value != {json.dumps(first_filled)}")
-        filled = seen.text(1).split(" ")
-        assert [filled[0], *filled[2:]] == [first, *rest]
+    seen.press("Fill", "button[role=tab]")
+    seen.press("Take the text written")
+    seen.seen("textarea", f"found[0].value == {json.dumps(text)}")
+    first, second, *rest = text.split(" ")
+    seen.seen("textarea", f"found[0].setSelectionRange({len(first) + 2}, {len(first) + 3}) || 1")
+    seen.press("Hide the selection")
+    seen.seen("textarea", f"found[0].value.includes('{BLANK}')")
+    assert seen.text(0) == " ".join([first, BLANK, *rest])
+    seen.press("Fill")
+    seen.seen("textarea", f"found[1].value != {json.dumps(first_filled)}")
+    filled = seen.text(1).split(" ")
+    assert [filled[0], *filled[2:]] == [first, *rest]
 
-        outside = [url for url in browser.requests if not url.startswith((page.local_url, "data:"))]
-        assert not outside and not browser.errors
-    finally:
-        browser.close()
+    outside = [url for url in browser.requests if not url.startswith((page.local_url, "data:"))]
+    assert not outside and not browser.errors

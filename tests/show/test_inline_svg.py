@@ -9,7 +9,6 @@ import matplotlib.pyplot as plt
 import nbformat
 import numpy as np
 import pytest
-from browser import CHROMIUM, Browser
 from bs4 import BeautifulSoup
 from helpers import ROOT
 from matplotlib.figure import Figure
@@ -243,15 +242,6 @@ LOOKS = """(() => {
         sideways: document.documentElement.scrollWidth > innerWidth,
     };
 })()"""
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory):
-    if not CHROMIUM:
-        pytest.skip("there is no Chromium here to open the pages in: apt-get install chromium")
-    browser = Browser(tmp_path_factory.mktemp("chromium"))
-    yield browser
-    browser.close()
 
 
 @pytest.mark.parametrize("width", [1200, 390])

@@ -8,7 +8,6 @@ from importlib import import_module
 
 import nbformat
 import pytest
-from browser import CHROMIUM, Browser
 from bs4 import BeautifulSoup
 from helpers import ROOT
 
@@ -28,15 +27,6 @@ PAGE = """\
 <p id="before">before</p>
 {views}
 <p id="after">after</p>"""
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory):
-    if not CHROMIUM:
-        pytest.skip("there is no Chromium here to open the views in: apt-get install chromium")
-    browser = Browser(tmp_path_factory.mktemp("chromium"))
-    yield browser
-    browser.close()
 
 
 @pytest.fixture

@@ -25,6 +25,22 @@ def squares(
     grid(axes, x, y, cells, colour, SIZE)
 
 
+def heading(
+    axes: Axes, x: float, top: float, title: str, says: str, below: tuple[float, str]
+) -> None:
+    """Write a title and what it says above a grid that ends at `top`, and (y, words) below it."""
+    middle = x + N * SIZE / 2
+    words(axes, middle, top + 0.58, title, weight="bold", size=12)
+    words(axes, middle, top, says, size=11)
+    words(axes, middle, *below, size=11)
+
+
+def dot(axes: Axes, x: float, y: float, row: float, column: float) -> None:
+    """Mark a square of the grid whose upper left corner is (x, y)."""
+    place = x + (column + 0.5) * SIZE, y - (row + 0.5) * SIZE
+    axes.add_patch(Circle(place, 0.12, fc=PAPER, ec=INK, lw=0.8))
+
+
 def who_sees_whom() -> Figure:
     """Draw three grids: which tokens the prediction of each word reads."""
     figure, axes = sheet(16.2, 7.1, scale=0.42)
@@ -36,10 +52,7 @@ def who_sees_whom() -> Figure:
         ("hollow", "every token but its own", "every word is a target"),
     ]
     for x, (title, reads, lesson) in zip(starts, says, strict=True):
-        middle = x + side / 2
-        words(axes, middle, y + side + 1.2, title, weight="bold", size=12)
-        words(axes, middle, y + side + 0.62, reads, size=11)
-        words(axes, middle, y - 0.45, lesson, size=11)
+        heading(axes, x, y + side + 0.62, title, reads, (y - 0.45, lesson))
         for i in (0, N - 1):
             words(axes, x + (i + 0.5) * SIZE, y + side + 0.18, str(i + 1), size=10)
     squares(axes, starts[0], y, lambda i, j: j < i, LEFT)
@@ -47,8 +60,7 @@ def who_sees_whom() -> Figure:
     squares(axes, starts[2], y, lambda i, j: j < i, LEFT)
     squares(axes, starts[2], y, lambda i, j: j > i, RIGHT)
     for i in range(N):  # the token where the word itself is or was
-        place = starts[1] + (i + 0.5) * SIZE, y + side - (i + 0.5) * SIZE
-        axes.add_patch(Circle(place, 0.12, fc=PAPER, ec=INK, lw=0.8))
+        dot(axes, starts[1], y + side, i, i)
     words(axes, 0.45, y + side / 2, "the word predicted", rotation=90, size=11)
     for i in (0, N - 1):
         words(axes, 1.2, y + side - (i + 0.5) * SIZE, str(i + 1), size=10)
@@ -103,20 +115,15 @@ def what_is_computed() -> Figure:
         ("two words a call", "all positions, 4 calls", "32 positions"),
     ]
     for x, (title, reads, total) in zip(starts, titles, strict=True):
-        middle = x + side / 2
-        words(axes, middle, y + side + 1.0, title, weight="bold", size=12)
-        words(axes, middle, y + side + 0.42, reads, size=11)
-        words(axes, middle, y - 0.45, total, size=11)
+        heading(axes, x, y + side + 0.42, title, reads, (y - 0.45, total))
     squares(axes, starts[0], y, lambda i, j: i == j, LEFT)
     squares(axes, starts[1], y, lambda i, j: True, ORANGE)
     grid(axes, starts[2], y + side / 2, [[0.75] * N] * (N // 2), ORANGE, SIZE)
     for call, place in enumerate(order):
         for x, row in ((starts[1], call), (starts[2], call // 2)):
-            spot = x + (place + 0.5) * SIZE, y + side - (row + 0.5) * SIZE
-            axes.add_patch(Circle(spot, 0.12, fc=PAPER, ec=INK, lw=0.8))
+            dot(axes, x, y + side, row, place)
     for i in range(N):
-        spot = starts[0] + (i + 0.5) * SIZE, y + side - (i + 0.5) * SIZE
-        axes.add_patch(Circle(spot, 0.12, fc=PAPER, ec=INK, lw=0.8))
+        dot(axes, starts[0], y + side, i, i)
     words(axes, 0.8, y + side / 2, "calls, from the first", rotation=90, size=11)
     words(
         axes, starts[1] + side / 2, 0.35, "columns: positions; a dot: the word it reveals", size=11
