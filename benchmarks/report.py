@@ -573,9 +573,9 @@ def schedules_page():
     parts = "\n".join(study_section(name, facts) for name, facts in stored.items())
     return f"""# Six schedules, measured
 
-Chapter 6b asks [whether the noise schedule matters](06b-schedules.md) and says how to read what
-follows: studies of masked diffusion in which nothing differs but the schedule, the masking and the
-seed, all measured by one bound. No number on this page was typed by hand.
+Chapter 6b asks [whether the noise schedule matters](06b-schedules.md) and explains how to read what
+follows: studies of masked diffusion in which only the schedule, the masking and the seed differ,
+all measured by the same bound. No number on this page was typed by hand.
 
 {study_summary(stored)}
 {parts}"""
@@ -607,17 +607,17 @@ def study_summary(stored):
     mauve = [t["written"]["mauve"]["mean"] for t in written]
     wrong = min(t["written"]["ungrammatical"]["mean"] for t in written)
     real = next(iter(written))["real"]["mauve"]["mean"]
-    return f"""* **The schedules differ little.** Uniform masks: from the best to the worst {each(lambda n: f"{spread(n, 'means'):.3f} nats per token")}.
-* **Their own exams differ much**, and rank another order: {each(lambda n: f"{spread(n, 'own_exams'):.3f}")}.
-* **Outside the noise in both:** {pairs}. Pairs that the two studies rank in opposite ways: {opposite}.
-* **Masking by entropy costs**: {each(masking)} nats per token, over seeds.
-* **MAUVE hardly notices.** In *tiny* at least {100 * wrong:.0f} % of the texts have a mistake under every
-  schedule, and get {min(mauve):.2f} to {max(mauve):.2f}, where real texts get {real:.2f}: the judge whose states it
-  compares is as small as what it judges. The language itself is not deceived: see *surprise* and
-  *divergence*.
+    return f"""* **The schedules differ little.** Under uniform masks the best and the worst differ by {each(lambda n: f"{spread(n, 'means'):.3f} nats per token")}.
+* **Their own exams differ a lot**, by {each(lambda n: f"{spread(n, 'own_exams'):.3f}")}, and rank them in a different order. The own exam of a schedule is its training-schedule loss.
+* **Outside the noise in both studies:** {pairs}. Pairs that the two studies rank in opposite order: {opposite}.
+* **Masking by entropy makes the bound worse**, by {each(masking)} nats per token, with intervals over seeds.
+* **MAUVE hardly notices the mistakes.** In *tiny* at least {100 * wrong:.0f} % of the texts contain a mistake under
+  every schedule, and yet they get {min(mauve):.2f} to {max(mauve):.2f}, while real texts get {real:.2f}: the judge whose
+  states MAUVE compares is as small as the models it judges. The language itself is not fooled: see
+  *surprise* and *divergence*.
 
-They cannot tell whether this holds for longer training, larger networks, or texts in words: the
-preset `fineweb-124m` is there for whoever has the machine.
+The studies cannot tell whether this holds for longer training, larger networks, or texts in words.
+If you have the machine to find out, there is the preset `fineweb-124m`.
 """
 
 
@@ -629,20 +629,20 @@ def study_section(name, facts):
 
 `nanoparadigm study --preset {name}`: {len(study["seeds"])} seeds of six schedules and two maskings, a
 network of {sizes["n_layer"]} layers and width {sizes["n_embd"]}, {settings["max_steps"]:,} steps of
-{settings["batch_size"]} texts of {sizes["block_size"]} tokens, {tokens / 1e6:.2g} M in all.
+{settings["batch_size"]} texts of {sizes["block_size"]} tokens, {tokens / 1e6:.2g} M tokens in all.
 
 {study_report.text(facts)}
 ```{{figure}} figures/schedules-{name}-forest.png
-:alt: For each schedule and masking, by how much its bound exceeds that of the linear schedule, with an interval over seeds; a grey band shows what noise may be.
+:alt: For each schedule and masking, by how much its bound exceeds that of the linear schedule, with an interval over seeds; a grey band shows which differences may be noise.
 
-The bound minus that of the linear schedule, nats per token; the bars are intervals over seeds, and
-what lies within the grey band cannot be told from noise.
+The bound minus that of the linear schedule, in nats per token. The bars are intervals over seeds;
+differences within the grey band cannot be told from noise.
 ```
 
 ```{{figure}} figures/schedules-{name}-curves.png
-:alt: The bound against training steps, a line for each schedule in a shade, one panel for each masking.
+:alt: The bound against training steps, a line in a shaded band for each schedule, one panel for each masking.
 
-While training: the mean and the range over seeds, under the common bound on {settings["eval_windows"]} windows.
+During training: the mean and the range over seeds of the common bound on {settings["eval_windows"]} windows.
 ```
 
 Machine: {machine(facts)}.

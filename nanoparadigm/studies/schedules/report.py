@@ -287,23 +287,25 @@ def model_quality_notes(trials: Trials) -> str:
         bits[name] = nats and f"{1 / nats:.4f} bits per character"
     errors = [t["bound_se"] for t in trials.values() if "bound_se" in t]
     lines = [
-        "Nats per token. `bound` is `nll_bound` under uniform masks, the same windows and noise "
-        "for all, whatever a model was trained with; `own exam` the mean cross-entropy of what its "
-        "own schedule and masking hide, which ranks the exams. ± is the standard error over seeds, "
-        "and where there is one seed, over windows or texts; over the windows of one model that of "
-        f"the bound is {with_error(np.median(errors or [math.nan])) or 'not known'}"
+        "Numbers are in nats per token. `bound` is `nll_bound` under uniform masks, with the same "
+        "windows and noise for all models, whatever they were trained with; `own exam` is the mean "
+        "cross-entropy of the tokens that a model's own schedule and masking hide, which ranks the "
+        "exams. ± is the standard error over seeds or, where there is only one seed, over windows "
+        "or texts; over the windows of one model that of the bound is "
+        f"{with_error(np.median(errors or [math.nan])) or 'not known'}"
         + (
             "."
             if first["independent"]["bound"]
-            else ", taken from blocks of windows, because neighbours in a text are alike. All read "
-            "the same windows, so that most of this cancels in a difference between two."
+            else ", taken from blocks of windows, because neighbours in a text are similar. All "
+            "models read the same windows, so that most of this error cancels in a difference "
+            "between two of them."
         )
     ]
     if first["excess"] is not None:
         lines.append(
-            "`excess` is the bound minus the exact -log p of the same windows: the divergence "
-            f"KL(language || model) and the slack of the bound. The entropy of the language is "
-            f"{first['entropy']:.3f}."
+            "`excess` is the bound minus the exact -log p of the same windows, that is, the "
+            "divergence KL(language || model) plus the slack of the bound. The entropy of the "
+            f"language is {first['entropy']:.3f}."
         )
     else:
         lines.append(f"One nat per token is {bits['bound']}.")
@@ -311,18 +313,18 @@ def model_quality_notes(trials: Trials) -> str:
             lines.append(f"On the second text it is {bits['zero_shot']}.")
     if first["left_out"]:
         lines.append(
-            f"That text was read without {first['left_out']:.1%} of its characters, which the "
-            "alphabet of the first has not."
+            f"The second text, of the zero-shot column, was read without {first['left_out']:.1%} "
+            "of its characters, which are not in the alphabet of the first."
         )
     lines.append(
-        "`gradient SNR` is the signal to noise of a batch's gradient, |E g|^2 / E |g - E g|^2, "
-        "at the end of training. The steps are those until the bound, as it is measured while "
-        "training, was as low as all models came."
+        "`gradient SNR` is the signal-to-noise ratio of a batch's gradient, "
+        "|E g|^2 / E |g - E g|^2, at the end of training. The steps are counted until the bound, "
+        "as measured during training, was as low as the lowest value that all models reached."
     )
     if "seconds" in first["curve"][0]:
         lines.append(
-            "The seconds, of training alone, compare only if the machine did nothing else, and "
-            "the same at a time; the steps always do."
+            "The seconds, which are of training alone, can be compared only if the machine did "
+            "nothing else and trained the same number of models at a time; the steps always can."
         )
     return "".join(f"- {line}\n" for line in lines)
 
@@ -332,15 +334,16 @@ def sample_quality_notes(trials: Trials) -> str:
     first = next(iter(trials.values()))
     mauve = first["written"]["mauve"]
     lines = [
-        f"`judged` is the nats per token that {first['judge']} finds in what was written, and says "
-        "nothing without `entropy`, how varied that is, and `distinct`, the share of different "
-        "tokens, pairs and triples; the last row is what real texts get."
+        f"`judged` is the nats per token that {first['judge']} finds in the samples. It says "
+        "nothing without `entropy`, which measures how varied they are, and `distinct`, the share "
+        "of different tokens, pairs and triples; the last row shows what real texts get."
     ]
     if all(t["written"]["mauve"] for t in trials.values()):
         lines.append(
             f"`MAUVE` compares {mauve['n']} texts of {mauve['length']} tokens with as many real "
-            f"ones, by {mauve['embedder']}. It sees no more than that does, and rises and falls "
-            "with the number of texts: hold it against the last row, two sets of real ones."
+            f"ones, by {mauve['embedder']}. It sees no more than that model does, and it "
+            "changes with the number of texts: compare it with the last row, which compares two "
+            "sets of real texts."
         )
     else:
         lines.append(
@@ -349,9 +352,10 @@ def sample_quality_notes(trials: Trials) -> str:
         )
     if first["entropy"] is not None:
         lines.append(
-            "`mistakes` are those in a text; `surprise` is E[-log p] under the language, in which "
-            "a mistake is a slip, against its entropy; `divergence` the part of KL(model || "
-            "language) that can be counted, and `entropy` that of the next event in its state."
+            "`mistakes` is the mean number of mistakes in a text; `surprise` is E[-log p] under "
+            "the language, in which a mistake counts as a slip, to be compared with the entropy of "
+            "the language; `divergence` is the part of KL(model || language) that can be counted, "
+            "and `entropy` is that of the next event given its state."
         )
     return "".join(f"- {line}\n" for line in lines)
 
@@ -411,11 +415,12 @@ def text(facts: Mapping[str, Any]) -> str:
     trials = facts["trials"]
     return (
         f"{len(trials)} trials, configuration {facts['hash']}.\n\n"
-        "What the models are worth:\n\n"
+        "How good the models are:\n\n"
         f"{model_quality_table(trials)}\n{model_quality_notes(trials)}\n"
-        "What they write:\n\n"
+        "How good their samples are:\n\n"
         f"{sample_quality_table(trials)}\n{sample_quality_notes(trials)}\n"
-        f"{verdict(facts['found'])}\n\nIntervals are of paired differences, resampled over seeds.\n"
+        f"{verdict(facts['found'])}\n\n"
+        "The intervals are of paired differences, resampled over seeds.\n"
     )
 
 
