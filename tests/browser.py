@@ -53,6 +53,15 @@ class Browser:
         for domain in "Page", "Network", "Runtime", "Log":
             self.call(f"{domain}.enable")
 
+    def prefers(self, **wishes):
+        """Be the browser of a reader with these wishes, as color_scheme="dark", or with none."""
+        features = [dict(name=f"prefers-{k.replace('_', '-')}", value=v) for k, v in wishes.items()]
+        self.call("Emulation.setEmulatedMedia", features=features)
+
+    def resize(self, width, height=900):
+        size = dict(width=width, height=height, deviceScaleFactor=1, mobile=False)
+        self.call("Emulation.setDeviceMetricsOverride", **size)
+
     def wait(self, ask, seconds=30):
         """What `ask` returns, once that is something."""
         end = time.monotonic() + seconds

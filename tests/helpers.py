@@ -10,6 +10,7 @@ import textwrap
 from copy import deepcopy
 from pathlib import Path
 
+import numpy as np
 import pooch
 import pytest
 import torch
@@ -28,6 +29,23 @@ COMPARED = [name for name, preset in PRESETS.items() if preset.compared]
 LENGTH = 8
 TINY = dict(n_layer=1, n_head=2, n_embd=16, block_size=LENGTH, d_state=4)
 SMALL = dict(n_layer=2, n_head=2, n_embd=16, block_size=12, d_state=4)
+
+
+# of a page: its ink and its paper
+THEMES = {"light": ("#222832", "#ffffff"), "dark": ("#ced6dd", "#14181e")}
+
+
+def luminance(rgb):
+    """How light a colour (..., 3) from 0 to 1 is, as WCAG reckons."""
+    rgb = np.asarray(rgb, dtype=float)
+    linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
+    return linear @ [0.2126, 0.7152, 0.0722]
+
+
+def contrast(one, other):
+    """The ratio of WCAG, 1 to 21, between colours (..., 3) from 0 to 1."""
+    a, b = luminance(one), luminance(other)
+    return (np.maximum(a, b) + 0.05) / (np.minimum(a, b) + 0.05)
 
 
 def generator(seed=0):

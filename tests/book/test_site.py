@@ -442,10 +442,9 @@ CONTRAST = """(() => {
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_a_view_can_be_read_in_either_theme(scheme, browser, site, address):
-    preferred = {"name": "prefers-color-scheme", "value": scheme}
-    browser.call("Emulation.setEmulatedMedia", features=[preferred])
+    browser.prefers(color_scheme=scheme)
     browser.open(f"{address}/book/10-scan.html")
-    browser.call("Emulation.setEmulatedMedia", features=[])
+    browser.prefers()
     assert browser.ask("document.documentElement.dataset.theme") == scheme
     contrasts = browser.ask(CONTRAST)
     assert len(contrasts) > 40 and min(contrasts) >= 4.5
@@ -454,12 +453,7 @@ def test_a_view_can_be_read_in_either_theme(scheme, browser, site, address):
 @pytest.fixture
 def screen(browser):
     """Set the size of the window: a function of its width and height."""
-
-    def size(width, height=900):
-        more = dict(deviceScaleFactor=1, mobile=False)
-        browser.call("Emulation.setDeviceMetricsOverride", width=width, height=height, **more)
-
-    yield size
+    yield browser.resize
     browser.call("Emulation.clearDeviceMetricsOverride")
 
 

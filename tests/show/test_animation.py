@@ -7,10 +7,11 @@ from functools import partial
 from itertools import pairwise
 from types import ModuleType, SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 from bs4 import BeautifulSoup
-from helpers import COMPARED, SMALL, generator, presets, random_model
+from helpers import COMPARED, SMALL, contrast, generator, luminance, presets, random_model
 from hypothesis import example, given
 from hypothesis import strategies as st
 from PIL import Image
@@ -506,23 +507,14 @@ def test_a_page_leads_back_to_the_project():
     assert (link["href"], link.text) == ('https://x.org/"&', "nanoParadigm")
 
 
-def luminance(colour):
-    parts = [c / 255 for c in colour]
-    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in parts]
-    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
-
-
-def contrast(a, b):
-    low, high = sorted((luminance(a), luminance(b)))
-    return (high + 0.05) / (low + 0.05)
-
-
 @presets
 def test_letters_can_be_read_on_every_ground(name):
+    def share(colour):
+        return np.divide(animation.rgb(colour), 255)
+
     for p in (0, 0.5, 1):
-        under = animation.rgb(animation.ground(PALETTE[name], p))
-        assert contrast(animation.rgb(animation.INK), under) >= 4.5
-    assert contrast(animation.rgb(animation.DIM), animation.rgb(animation.PAPER)) >= 4.5
+        assert contrast(share(animation.INK), share(animation.ground(PALETTE[name], p))) >= 4.5
+    assert contrast(share(animation.DIM), share(animation.PAPER)) >= 4.5
 
 
 def test_the_show_ends_on_the_last_moment():
@@ -584,8 +576,7 @@ def opened(browser, tmp_path):
     def opened(runs, clock="calls", **media):
         path = tmp_path / "race.html"
         path.write_text(animation.page(runs, clock), encoding="utf-8")
-        features = [dict(name=f"prefers-{k.replace('_', '-')}", value=v) for k, v in media.items()]
-        browser.call("Emulation.setEmulatedMedia", features=features)
+        browser.prefers(**media)
         browser.open(path.as_uri())
         assert browser.errors == []
         assert browser.requests == [path.as_uri()]
@@ -701,9 +692,9 @@ def test_the_page_can_be_read_in_both_schemes(scheme, opened):
     assert len({tuple(ground) for _, ground in at_the_end}) > 4
     browser.press("Home")
     for ink, ground in at_the_end + browser.ask(COLOURS):
-        assert contrast(ink, ground) >= 4.5
+        assert contrast(np.divide(ink, 255), np.divide(ground, 255)) >= 4.5
     paper = browser.ask(COLOURS)[-1][1]
-    assert (luminance(paper) > 0.5) == (scheme == "light")
+    assert (luminance(np.divide(paper, 255)) > 0.5) == (scheme == "light")
 
 
 def test_controls_have_names_and_a_page_without_scripts_has_the_texts():

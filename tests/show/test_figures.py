@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import nbformat
 import pytest
 from bs4 import BeautifulSoup
-from helpers import COMPARED, ROOT
+from helpers import COMPARED, ROOT, THEMES, contrast
 from matplotlib.colors import to_rgb
 
 from nanoparadigm.show import figures
@@ -185,18 +185,7 @@ def test_the_ground_of_a_token_is_its_share_of_the_highest():
     assert "rgba(0,158,115,0.55)" in figures.heat("a", [1.0], colour=figures.PALETTE["flow"])
 
 
-def contrast(one, other):
-    """The ratio of WCAG between two colours, 1 to 21."""
-
-    def light(colour):
-        parts = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in colour]
-        return sum(c * weight for c, weight in zip(parts, (0.2126, 0.7152, 0.0722), strict=True))
-
-    dark, bright = sorted([light(one), light(other)])
-    return (bright + 0.05) / (dark + 0.05)
-
-
-@pytest.mark.parametrize("ink, paper", [("#222832", "#ffffff"), ("#ced6dd", "#14181e")])
+@pytest.mark.parametrize("ink, paper", THEMES.values())
 def test_letters_on_the_strongest_ground_can_be_read_in_either_theme(ink, paper):
     assert contrast(to_rgb(ink), to_rgb(paper)) > 11
     for colour in figures.SURE, *(figures.PALETTE[name] for name in COMPARED):

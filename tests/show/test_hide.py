@@ -15,7 +15,8 @@ from nanoparadigm.show.playground import arrows, source
 RUN = """
 const stub = () => ({style: {}, append() {}, replaceChildren() {}, setAttribute() {},
                      addEventListener() {}, textContent: ""});
-const kit = {el: stub, heat: () => "", button: stub, legend: stub};
+const kit = {el: stub, heat: () => "", button: stub, legend: stub, row: stub, frames: stub,
+             percent: String};
 const [script, cases] = JSON.parse(require("fs").readFileSync(0, "utf8"));
 const behind = new Function("root", "data", "kit", script + "; return behind();");
 console.log(JSON.stringify(cases.map((data) => behind(stub(), data, kit))));

@@ -247,10 +247,8 @@ LOOKS = """(() => {
 @pytest.mark.parametrize("width", [1200, 390])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_a_figure_follows_the_theme_and_the_screen(scheme, width, site, browser):
-    wishes = [{"name": "prefers-color-scheme", "value": scheme}]
-    browser.call("Emulation.setEmulatedMedia", features=wishes)
-    size = dict(width=width, height=900, deviceScaleFactor=1, mobile=False)
-    browser.call("Emulation.setDeviceMetricsOverride", **size)
+    browser.prefers(color_scheme=scheme)
+    browser.resize(width)
     browser.open((site / "figures.html").as_uri())
     assert browser.ask("document.documentElement.dataset.theme") == scheme
     looks = browser.ask(LOOKS)

@@ -9,7 +9,7 @@ from importlib import import_module
 import nbformat
 import pytest
 from bs4 import BeautifulSoup
-from helpers import ROOT
+from helpers import ROOT, THEMES
 
 from nanoparadigm.show import figures
 from nanoparadigm.show.playground import playground, source
@@ -17,7 +17,7 @@ from nanoparadigm.show.playground import playground, source
 module = import_module("nanoparadigm.show.playground")
 SCRIPTS = sorted((ROOT / "nanoparadigm/show/playgrounds").glob("*.js"))
 CHAPTERS = sorted((ROOT / "book").glob("[0-9]*.ipynb"))
-SCHEMES = {"light": ("#222832", "#ffffff"), "dark": ("#ced6dd", "#14181e")}
+
 # What takes something from elsewhere. The name of SVG is no address.
 BORROWED = r"""\bsrc\s*=|\bhref\s*=|url\(|fetch\(|import\s*\(|XMLHttp|WebSocket|sendBeacon
     |https?:(?!//www\.w3\.org/2000/svg)"""
@@ -34,23 +34,18 @@ def show(browser, tmp_path):
     """Open a page of these views: a function of their HTML, a width, a scheme and other wishes."""
 
     def opened(*views, width=800, scheme="light", **wishes):
-        ink, paper = SCHEMES[scheme]
+        ink, paper = THEMES[scheme]
         page = tmp_path / "page.html"
         page.write_text(PAGE.format(ink=ink, paper=paper, views="\n".join(views)))
-        wishes = {"color-scheme": scheme} | {k.replace("_", "-"): v for k, v in wishes.items()}
-        features = [
-            {"name": f"prefers-{k.replace('_', '-')}", "value": v} for k, v in wishes.items()
-        ]
-        browser.call("Emulation.setEmulatedMedia", features=features)
-        size = dict(width=width, height=900, deviceScaleFactor=1, mobile=False)
-        browser.call("Emulation.setDeviceMetricsOverride", **size)
+        browser.prefers(**dict(color_scheme=scheme) | wishes)
+        browser.resize(width)
         browser.open(page.as_uri())
         assert browser.requests in ([page.as_uri()], [page.as_uri(), "data:,"])
         return browser
 
     yield opened
     browser.call("Emulation.clearDeviceMetricsOverride")
-    browser.call("Emulation.setEmulatedMedia", features=[])
+    browser.prefers()
 
 
 @pytest.fixture
@@ -470,7 +465,7 @@ USED = """(async () => {
 })()"""
 
 
-@pytest.mark.parametrize("scheme", SCHEMES)
+@pytest.mark.parametrize("scheme", THEMES)
 @pytest.mark.parametrize("width", [800, 390])
 @pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
 def test_the_views_of_a_chapter_work_in_either_scheme_on_any_screen(path, width, scheme, show):

@@ -1,9 +1,9 @@
 // A text is written by the exact posterior, one word or several in a call, in the reader's order.
 // data: words, kinds (letters of their classes: d determiner, n noun, v verb), length, slip, given
-// ([position, word] of what is seen first); and the automaton: arrows (state -> [word, p, next]),
+// ([position, word] of what is seen first); and the automaton: arrows (rows of [state, word, p, next]),
 // after (state -> [word, next] where a mistake moves the listener), wrong (state -> a row of
 // reasons), reasons (rows of one letter a word), names (letter -> kind of mistake).
-const L = data.length, V = data.words.length, S = data.arrows.length, HIDDEN = -1;
+const L = data.length, V = data.words.length, S = data.wrong.length, HIDDEN = -1;
 
 // ------------------------------------------------------------------ the language, with rare slips
 const says = new Float64Array(S * V).fill(data.slip / V); // p(word | state)
@@ -12,11 +12,11 @@ const wrong = new Uint8Array(S * V).fill(1); // the grammar forbids it
 for (let s = 0; s < S; s++) {
   next.fill(s, s * V, (s + 1) * V);
   for (const [v, to] of data.after[s]) next[s * V + v] = to;
-  for (const [v, p, to] of data.arrows[s]) {
-    says[s * V + v] += (1 - data.slip) * p;
-    next[s * V + v] = to;
-    wrong[s * V + v] = 0;
-  }
+}
+for (const [s, v, p, to] of data.arrows) {
+  says[s * V + v] += (1 - data.slip) * p;
+  next[s * V + v] = to;
+  wrong[s * V + v] = 0;
 }
 
 // forward-backward: p(word i | what is seen) for every hidden word i, null for the others
@@ -94,18 +94,18 @@ function mistakes(text) {
 }
 
 // n hidden words at random, each drawn from its own distribution, blind to the others of the call
-function reveal(text, n, random) {
+function reveal(text, n, random, p) {
   const hidden = text.map((v, i) => (v === HIDDEN ? i : -1)).filter((i) => i >= 0);
   for (let i = hidden.length - 1; i > 0; i--) {
     const j = Math.floor(random() * (i + 1));
     [hidden[i], hidden[j]] = [hidden[j], hidden[i]];
   }
-  return draw(text, hidden.slice(0, n), random);
+  return draw(text, hidden.slice(0, n), random, p);
 }
 
-function draw(text, places, random) {
-  const p = posterior(text), after = text.slice();
-  for (const i of places) after[i] = kit.choose([...p[i]], random);
+function draw(text, places, random, p = posterior(text)) {
+  const after = text.slice();
+  for (const i of places) after[i] = kit.choose(p[i], random);
   return { text: after, sure: places.map((i) => [i, p[i][after[i]]]) };
 }
 
@@ -207,7 +207,7 @@ function count(n, found) {
 }
 
 function pick(i) {
-  if (text[i] === HIDDEN) advance(draw(text, [i], random), 1);
+  if (text[i] === HIDDEN) advance(draw(text, [i], random, known), 1);
   describe(i);
 }
 
@@ -227,7 +227,7 @@ function whole(n) {
   count(n, mistakes(blank).length);
 }
 
-const some = () => text.includes(HIDDEN) && advance(reveal(text, SIZES[size], random), SIZES[size]);
+const some = () => text.includes(HIDDEN) && advance(reveal(text, SIZES[size], random, known), SIZES[size]);
 const buttons = [
   kit.button("Reveal", some),
   kit.button("To the end", () => { while (text.includes(HIDDEN)) some(); }),

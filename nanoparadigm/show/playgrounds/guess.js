@@ -14,13 +14,12 @@ const shareOf = (word) => {
 };
 const truthOf = (word) => (text().likely[state.at].find(([v]) => v === word) || [0, 0])[1];
 const text = () => data.texts[state.text];
-const percent = (p) => (p > 0 && p < 0.005 ? "<1 %" : `${Math.round(100 * p)} %`);
 
 // what changes stands before an unseen text of about the greatest length, which keeps its place
 const kept = (element, longest) => {
-  const ghost = kit.el("p", { style: "visibility:hidden;margin:0;grid-area:1/1" }, longest);
-  element.style.cssText += ";margin:0;grid-area:1/1";
-  return kit.el("div", { style: "display:grid;line-height:1.6;margin:0.3em 0" }, ghost, element);
+  const ghost = kit.el("p", {}, longest);
+  element.style.margin = ghost.style.margin = 0;
+  return kit.el("div", { style: "line-height:1.6;margin:0.3em 0" }, kit.frames([ghost, element], 1));
 };
 const line = kit.el("p", { "aria-label": "the text so far" });
 const said = kit.el("p", { "aria-live": "polite" });
@@ -106,11 +105,10 @@ function draw() {
   for (const [word, button] of buttons) {
     const n = chips.get(word) || 0;
     const p = shown ? truthOf(word) : 0;
-    button.small.textContent = shown ? (p ? percent(p) : "") : "●".repeat(n);
+    button.small.textContent = shown ? (p ? kit.percent(p) : "") : "●".repeat(n);
     button.style.background = shown && p ? kit.heat(p) : "none";
-    button.style.borderWidth = "1px";
     button.style.outline = shown && word === words[at] ? "2px solid currentColor" : "none";
-    const told = shown ? `, ${percent(p)}` : n ? `, ${n} chip${n > 1 ? "s" : ""}` : "";
+    const told = shown ? `, ${kit.percent(p)}` : n ? `, ${n} chip${n > 1 ? "s" : ""}` : "";
     button.setAttribute("aria-label", data.words[word] + told);
   }
   go.textContent = shown ? "Next word" : "Show the word";
@@ -122,10 +120,10 @@ function tell() {
   const { at, shown, chips } = state;
   if (!shown) {
     const marked = [...chips.keys()].sort((a, b) => chips.get(b) - chips.get(a));
-    const first = marked.slice(0, 3).map((word) => `${data.words[word]} ${percent(shareOf(word))}`);
+    const first = marked.slice(0, 3).map((word) => `${data.words[word]} ${kit.percent(shareOf(word))}`);
     const hint = marked.length
       ? `Your guess: ${first.join(", ")}${marked.length > 3 ? " …" : ""}. ` +
-        `Of the whole, ${percent(data.kept)} is spread over all ${V} words, so that none is impossible.`
+        `Of the whole, ${kit.percent(data.kept)} is spread over all ${V} words, so that none is impossible.`
       : "Put chips on every word that you think may come next; up to three on one. " +
         `Without chips, all ${V} words count as equally likely.`;
     said.textContent = hint;
@@ -136,8 +134,8 @@ function tell() {
   const best = -Math.log(truthOf(word));
   said.replaceChildren(
     kit.el("b", {}, data.words[word]),
-    `: you gave it ${percent(Math.exp(-yours))}, which costs you ${yours.toFixed(2)} nats. ` +
-      `The language gives it ${percent(Math.exp(-best))}, ${best.toFixed(2)} nats. ` +
+    `: you gave it ${kit.percent(Math.exp(-yours))}, which costs you ${yours.toFixed(2)} nats. ` +
+      `The language gives it ${kit.percent(Math.exp(-best))}, ${best.toFixed(2)} nats. ` +
       "The buttons show what could have come, and how likely each was."
   );
 }
@@ -176,11 +174,10 @@ function ruler() {
   scale.replaceChildren(kit.el("p", { style: "margin:0.3em 0 0" }, words), drawn);
 }
 
-const bar = "display:flex;flex-wrap:wrap;gap:0.4em;margin:0.5em 0";
 root.append(
   kept(line, longest.reduce((a, b) => (a.length > b.length ? a : b))),
   board,
-  kit.el("div", { style: bar }, go, clear, again),
+  kit.row(go, clear, again),
   kept(said, example),
   scale
 );

@@ -84,7 +84,7 @@ const several = (label, positions, then) =>
     draw();
   });
 const all = [...text.keys()];
-const said = kit.el("p", { style: "margin:0;grid-area:1/1", "aria-live": "polite" });
+const said = kit.el("p", { style: "margin:0", "aria-live": "polite" });
 const list = kit.el("div", { style: `min-height:${1.6 * (ROWS + 1) + 1.5}em` });
 
 // a visible word is hidden; a hidden one is chosen, and revealed when it is pressed again
@@ -95,8 +95,6 @@ function press(i) {
   draw();
 }
 
-const percent = (p) => (p > 0 && p < 0.005 ? "<1 %" : `${Math.round(100 * p)} %`);
-
 function draw() {
   const found = behind();
   tokens.forEach((token, i) => {
@@ -104,12 +102,12 @@ function draw() {
     const guess = words[found.p[i].indexOf(sure)];
     const away = hidden.has(i);
     const small = kit.el("span", { style: "display:block;font-size:0.8em;height:1.3em" });
-    small.textContent = away ? percent(sure) : "";
+    small.textContent = away ? kit.percent(sure) : "";
     token.replaceChildren(away ? `${guess}?` : words[text[i]], small);
     token.style.background = away ? kit.heat(sure) : "none";
     token.style.border = away ? "1px dashed currentColor" : "1px solid transparent";
     token.style.outline = i === chosen ? "2px solid currentColor" : "";
-    const state = away ? `hidden, ${guess} with ${percent(sure)}` : words[text[i]];
+    const state = away ? `hidden, ${guess} with ${kit.percent(sure)}` : words[text[i]];
     token.setAttribute("aria-label", `word ${i + 1}: ${state}`);
     token.setAttribute("aria-pressed", String(away));
   });
@@ -148,8 +146,8 @@ function distribution(found) {
     cells.push(
       kit.el("span", {}, words[v]),
       kit.el("span", { style: bar }),
-      kit.el("span", { style: "text-align:right" }, percent(p[v])),
-      kit.el("span", { style: "text-align:right;opacity:0.75" }, percent(before[v]))
+      kit.el("span", { style: "text-align:right" }, kit.percent(p[v])),
+      kit.el("span", { style: "text-align:right;opacity:0.75" }, kit.percent(before[v]))
     );
   }
   const title = `Word ${chosen + 1} may be (press it again to reveal it):`;
@@ -157,15 +155,14 @@ function distribution(found) {
 }
 
 const every = all.filter((i) => i % 2 === 0);
-const bar = kit.el("div", { style: "display:flex;flex-wrap:wrap;gap:0.4em;margin:0.5em 0" });
-bar.append(
+const bar = kit.row(
   several("Reveal all", []),
   several("Every second", every),
   several("Hide all", all),
   several("Start again", data.hidden, first)
 );
 // the longest summary, unseen, keeps the place of all
-const ghost = kit.el("p", { style: "visibility:hidden;margin:0;grid-area:1/1" }, summary(L, 0, 99, 99));
-const place = kit.el("div", { style: "display:grid;line-height:1.6;margin:0.3em 0" }, ghost, said);
+const longestSaid = kit.el("p", { style: "margin:0" }, summary(L, 0, 99, 99));
+const place = kit.el("div", { style: "line-height:1.6;margin:0.3em 0" }, kit.frames([longestSaid, said], 1));
 draw();
 root.append(shown, bar, kit.legend(), place, list);

@@ -38,6 +38,9 @@ const kit = {
     }
     return found;
   },
+  percent: (p) => (p > 0 && p < 0.005 ? "<1 %" : `${Math.round(100 * p)} %`),
+  row: (...children) =>
+    kit.el("div", { style: "display:flex;flex-wrap:wrap;gap:0.4em;margin:0.5em 0" }, ...children),
   // the strip that says what the strength of `kit.heat` means
   legend(low = "unsure", high = "sure") {
     const strip = "display:inline-block;width:5em;height:0.8em;border:1px solid #808080;";

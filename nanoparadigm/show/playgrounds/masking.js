@@ -73,11 +73,12 @@ function sweep(value) {
 }
 
 function set(letter, value) {
-  now[letter] = value;
-  if (now.s >= now.t) {
-    if (letter === "t") now.s = Math.max(0, now.t - 0.01);
-    else now.t = Math.min(1, now.s + 0.01);
-    if (now.s >= now.t) now.s = now.t - 0.01;
+  if (letter === "t") {
+    now.t = Math.max(0.01, value);
+    now.s = Math.min(now.s, now.t - 0.01);
+  } else {
+    now.s = Math.min(0.99, value);
+    now.t = Math.max(now.t, now.s + 0.01);
   }
   gap = now.t - now.s;
   show();
@@ -99,8 +100,7 @@ function show() {
       const masked = times[i] < now[letter], back = letter === "s" && !masked && times[i] < t;
       word.style.color = masked ? "transparent" : "inherit";
       word.style.userSelect = masked ? "none" : "auto";
-      word.style.borderBottom = masked ? "2px solid currentColor" : "2px solid transparent";
-      if (masked) word.style.borderBottomColor = "#808080";
+      word.style.borderBottom = `2px solid ${masked ? "#808080" : "transparent"}`;
       word.style.background = back ? SHADE : "transparent";
       word.style.fontWeight = back ? "bold" : "normal";
     });
@@ -147,7 +147,7 @@ const at = (event) => {
   return Math.max(0, Math.min(1, (event.clientX - box.left) / box.width));
 };
 const drag = (event) => {
-  if (held) set(held, Math.max(held === "t" ? 0.01 : 0, Math.round(100 * at(event)) / 100));
+  if (held) set(held, Math.round(100 * at(event)) / 100);
 };
 over.addEventListener("pointerdown", (event) => {
   held = Math.abs(at(event) - now.s) < Math.abs(at(event) - now.t) ? "s" : "t";

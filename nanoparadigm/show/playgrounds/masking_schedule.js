@@ -89,7 +89,7 @@ const clock = kit.el("input", {type: "range", min: 0, max: 1, step: 0.01, value:
   "aria-label": "time t",
   style: "flex:1;min-width:6em", oninput: () => { now = +clock.value; show(); }});
 const timed = kit.el("span", {style: "width:5em"});
-const PRESETS = {"linear": [1, 0.75, 0.5, 0.25, 0], "like the cosine": [1, 0.924, 0.707, 0.383, 0],
+const PRESETS = {"linear": [1, 0.75, 0.5, 0.25, 0], "like the cosine": data.alpha,
   "like the square root": [1, 0.5, 0.293, 0.134, 0], "with both ends cut": [0.9, 0.8, 0.55, 0.3, 0.1]};
 const buttons = Object.entries(PRESETS).map(([name, alpha]) =>
   kit.button(name, () => { points = [...alpha]; show(); }));

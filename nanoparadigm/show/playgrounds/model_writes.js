@@ -2,7 +2,7 @@
 // calls (lists of [position, word, the probability it had]) and the mistakes in the end
 // ([position, kind, words back to the word that forbids it]).
 const L = data.length;
-let sample = 0, made = 0;
+let sample = 0;
 
 const cells = Array.from({ length: L }, () =>
   kit.el("span", {
@@ -25,9 +25,9 @@ const choices = data.samples.map(({ name }, i) => {
   return kit.button(name, press);
 });
 
-function show() {
+function show(n) {
   const { calls, mistakes } = data.samples[sample];
-  const n = Math.min(made, calls.length), whole = n === calls.length;
+  const whole = n === calls.length;
   const seen = new Map(calls.slice(0, n).flat().map(([i, v, p]) => [i, [v, p]]));
   const fresh = new Set(n ? calls[n - 1].map(([i]) => i) : []);
   const bad = new Map(whole ? mistakes.map((m) => [m[0], m]) : []);
@@ -49,11 +49,8 @@ function show() {
   if (mistakes.length > 4) list.append(`… and ${mistakes.length - 4} more.`);
 }
 
-const most = Math.max(...data.samples.map(({ calls }) => calls.length));
-const range = kit.range("Calls of the network", { min: 0, max: most, value: most }, (n) => {
-  made = n;
-  show();
-}, (n) => `${Math.min(n, data.samples[sample].calls.length)} of ${data.samples[sample].calls.length}`);
+const range = kit.range("Calls of the network", { min: 0, max: 0 }, show, // again() says how many
+  (n) => `${n} of ${data.samples[sample].calls.length}`);
 
 function again() {
   const { calls } = data.samples[sample];

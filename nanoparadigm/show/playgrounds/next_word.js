@@ -10,14 +10,10 @@ const MOST = Math.max(...after.map((row) => row.length));
 const random = kit.random(data.seed || 1);
 
 const settings = { T: data.temperature, k: MOST, p: 1 };
-let text = []; // [word, its probability under the language]
+let text = []; // [word, its probability under the language, the state after it]
 let tally = { words: 0, nats: 0 }; // of what was drawn under these settings
 
-const stateNow = () => {
-  let s = 0;
-  for (const [v] of text) s = after[s].find(([word]) => word === v)[2];
-  return s;
-};
+const stateNow = () => (text.length ? text[text.length - 1][2] : 0);
 
 // the shares of the words of a row, largest first, once temperature, top-k and top-p are done
 function shaped(row) {
@@ -37,11 +33,11 @@ function shaped(row) {
 }
 
 // ---------------------------------------------------------------------------- what is seen
-const line = kit.el("p", { "aria-label": "the text so far", style: "margin:0;grid-area:1/1" });
+const line = kit.el("p", { "aria-label": "the text so far", style: "margin:0" });
 // an unseen text of about the greatest length keeps its place
-const ghost = kit.el("p", { style: "margin:0;grid-area:1/1;visibility:hidden" });
+const ghost = kit.el("p", { style: "margin:0" });
 for (let i = 0; i < L; i++) ghost.append(kit.el("span", { style: "padding:0 0.2em" }, "swims"), " ");
-const place = kit.el("div", { style: "display:grid;line-height:1.8;max-width:44em" }, ghost, line);
+const place = kit.el("div", { style: "line-height:1.8;max-width:44em" }, kit.frames([ghost, line], 1));
 const where = kit.el("p", { style: "margin:0;min-height:3em;line-height:1.5", "aria-live": "polite" });
 const rows = Array.from({ length: MOST }, (_, i) => {
   const style =
@@ -99,9 +95,8 @@ const anew = kit.button("Start again", () => {
 
 // ------------------------------------------------------------------------------ what happens
 function add(row, i) {
-  const [v, p] = row[i];
-  text.push([v, p]);
-  return -Math.log(p);
+  text.push(row[i]);
+  return -Math.log(row[i][1]);
 }
 
 function press(i) {
@@ -159,6 +154,6 @@ function show() {
 }
 
 for (const word of data.start) press(after[stateNow()].findIndex(([v]) => v === word));
-const buttons = kit.el("div", { style: "display:flex;flex-wrap:wrap;gap:0.4em;margin:0.4em 0" }, one, rest, back, anew);
+const buttons = kit.row(one, rest, back, anew);
 root.append(place, where, head, ...rows, ranges, buttons, said);
 show();

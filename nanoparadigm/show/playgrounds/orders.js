@@ -13,10 +13,9 @@ const tried = new Set([0, 5]); // left to right and right to left: one more, and
 const nats = (value) => value.toFixed(2);
 const at = (name, seen) =>
   data[name][text.reduce((z, word, i) => 4 * z + (seen.includes(i) ? word : MASK), 0)];
-const predictions = (seen) => at(denoiser, seen);
-const terms = (order) =>
-  order.map((i, n) => -Math.log(predictions(order.slice(0, n))[i][text[i]]));
-const total = (order) => terms(order).reduce((sum, term) => sum + term, 0);
+const terms = (order, name = denoiser) =>
+  order.map((i, n) => -Math.log(at(name, order.slice(0, n))[i][text[i]]));
+const total = (...given) => terms(...given).reduce((sum, term) => sum + term, 0);
 
 // ------------------------------------------------------------------------------------- elements
 const quiet = "background:transparent;color:inherit;border:1px solid currentColor;border-radius:4px";
@@ -100,7 +99,7 @@ function draw() {
   const costs = terms(revealed);
   cells.forEach(({ place, box, face, bars, note }, i) => {
     const n = revealed.indexOf(i);
-    const p = predictions(n < 0 ? revealed : revealed.slice(0, n))[i];
+    const p = at(denoiser, n < 0 ? revealed : revealed.slice(0, n))[i];
     face.textContent = n < 0 ? "▢" : data.words[text[i]];
     bars.forEach((bar, v) => {
       bar.textContent = `${data.words[v]} ${p[v].toFixed(2)}`;
@@ -113,12 +112,11 @@ function draw() {
     box.setAttribute("aria-disabled", n >= 0);
     box.style.borderStyle = n < 0 ? "dashed" : "solid";
   });
-  const so_far = costs.reduce((a, b) => a + b, 0);
   sum.textContent = !costs.length
     ? "Click the words in any order: each costs −log of its probability."
-    : `${costs.map(nats).join(" + ")}${costs.length > 1 ? ` = ${nats(so_far)}` : ""} nats` +
+    : `${costs.map(nats).join(" + ")}${costs.length > 1 ? ` = ${nats(total(revealed))}` : ""} nats` +
       (costs.length < L ? ", and on" : ", listed below");
-  const totals = ORDERS.map(total);
+  const totals = ORDERS.map((order) => total(order));
   const longest = Math.max(...totals) * 1.02;
   rows.forEach(({ row, bar, number }, n) => {
     const known = tried.has(n);
@@ -129,9 +127,7 @@ function draw() {
   const known = totals.filter((_, n) => tried.has(n));
   const average = known.reduce((a, b) => a + b, 0) / known.length;
   const share = totals.reduce((a, b) => a + Math.exp(-b), 0) / totals.length;
-  const truth = ORDERS[0]
-    .map((i, n) => -Math.log(at("exact", ORDERS[0].slice(0, n))[i][text[i]]))
-    .reduce((a, b) => a + b, 0);
+  const truth = total(ORDERS[0], "exact");
   mean.textContent = known.length < ORDERS.length
     ? `Mean of the ${known.length} orders tried: ${nats(average)}. The mean of all six is the bound.`
     : `Mean of all six, the bound: ${nats(average)}. The −log p of this text in the model that ` +

@@ -6,11 +6,11 @@ from itertools import combinations
 import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.patches import FancyBboxPatch, Rectangle
+from matplotlib.patches import Rectangle
 
 from ...language.grammar import tiny
 from ..figures import GREY, PALETTE
-from .canvas import INK, PAPER, arrow, sheet, words
+from .canvas import INK, PAPER, arrow, rounded, sheet, words
 
 TEXT = (0, 2, 1)  # a c b, of the tiny language
 MASK = 3
@@ -103,20 +103,11 @@ def layers() -> Figure:
     means = []
     for n in range(3):
         left, right = COLUMNS[n] + 1.5 * CELL, COLUMNS[n + 1] - 1.5 * CELL
-        box = FancyBboxPatch(
-            (left + 0.02, 2.5),
-            right - left - 0.04,
-            6.85,
-            boxstyle="round,pad=0,rounding_size=0.15",
-            fc=colour,
-            ec="none",
-            alpha=0.14,
-            zorder=0,
-        )
-        axes.add_patch(box)
+        middle = (left + right) / 2
+        how = dict(fc=colour, ec="none", alpha=0.14, zorder=0)
+        rounded(axes, middle, 5.925, right - left - 0.04, 6.85, 0.15, **how)
         layer = [cost(seen, i) for seen, i, _ in edges() if len(seen) == n]
         means.append(sum(layer) / len(layer))
-        middle = (left + right) / 2
         words(axes, middle, 2.05, f"{3 - n} mask{'s' if n < 2 else ''}", size=12)
         words(axes, middle, 1.4, f"mean {means[-1]:.2f}", size=13)
     draw_cube(axes, {}, lift=1.2)

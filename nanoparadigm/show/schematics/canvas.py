@@ -13,7 +13,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
-from matplotlib.patches import Circle, FancyArrowPatch, FancyBboxPatch
+from matplotlib.patches import Circle, FancyArrowPatch, FancyBboxPatch, Rectangle
 
 from ..figures import GREY
 
@@ -47,6 +47,15 @@ def words(
     axes.text(x, y, text, color=colour, fontsize=size, **place | how)
 
 
+def rounded(
+    axes: Axes, x: float, y: float, width: float, height: float, rounding: float, **how: Any
+) -> None:
+    """Draw a box with rounded corners around (x, y), all in units; how: as of a patch."""
+    style: dict[str, Any] = dict(boxstyle=f"round,pad=0,rounding_size={rounding}", lw=1.5)
+    corner = (x - width / 2, y - height / 2)
+    axes.add_patch(FancyBboxPatch(corner, width, height, **style | how))
+
+
 def token(
     axes: Axes,
     x: float,
@@ -54,13 +63,11 @@ def token(
     text: str,
     colour: Colour = GREY,
     fill: Colour = "none",
-    **size: float,
+    width: float = 1.6,
+    height: float = 0.8,
 ) -> None:
-    """Draw a word in a rounded box around (x, y). size: width, height of the box in units."""
-    w, h = size.get("width", 1.6), size.get("height", 0.8)
-    style = f"round,pad=0,rounding_size={min(w, h) / 4}"
-    box = FancyBboxPatch((x - w / 2, y - h / 2), w, h, boxstyle=style, ec=colour, fc=fill, lw=1.5)
-    axes.add_patch(box)
+    """Draw a word in a rounded box of width x height units around (x, y)."""
+    rounded(axes, x, y, width, height, min(width, height) / 4, ec=colour, fc=fill)
     words(axes, x, y, text)
 
 
@@ -71,10 +78,10 @@ def circle(
     text: str = "",
     colour: Colour = GREY,
     fill: Colour = PAPER,
-    **size: float,
+    radius: float = 0.5,
 ) -> None:
-    """Draw a circle around (x, y) with a word in it. size: its radius in units."""
-    axes.add_patch(Circle((x, y), size.get("radius", 0.5), ec=colour, fc=fill, lw=1.5, zorder=2))
+    """Draw a circle around (x, y) with a word in it. radius: in units."""
+    axes.add_patch(Circle((x, y), radius, ec=colour, fc=fill, lw=1.5, zorder=2))
     words(axes, x, y, text, zorder=3)
 
 
@@ -109,6 +116,5 @@ def grid(
     """
     for i, row in enumerate(reversed(list(cells))):
         for j, share in enumerate(row):
-            place = (x + j * size, y + i * size)
-            axes.add_patch(plt.Rectangle(place, size, size, fc=colour, alpha=float(share), lw=0))
-            axes.add_patch(plt.Rectangle(place, size, size, fc="none", ec=GREY, lw=0.7))
+            style: dict[str, Any] = dict(fc=tint(colour, float(share)), ec=GREY, lw=0.7)
+            axes.add_patch(Rectangle((x + j * size, y + i * size), size, size, **style))

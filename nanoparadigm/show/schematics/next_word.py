@@ -9,10 +9,9 @@ from matplotlib.patches import Arc, Circle, FancyBboxPatch
 
 from ...language import language
 from ..figures import COLOURS, GREY
-from .canvas import INK, PAPER, Colour, arrow, circle, grid, sheet, tint, token, words
+from .canvas import INK, PAPER, Colour, arrow, circle, grid, rounded, sheet, tint, token, words
 
 BLUE, ORANGE, GREEN, PINK = COLOURS[:4]
-ON_PAPER = dict(facecolor=PAPER, edgecolor="none", pad=1.5)
 
 # ----------------------------------------------------------------------------------- one pass
 
@@ -116,16 +115,11 @@ def block() -> Figure:
     arrow(axes, (stream, 1.35), (stream, 10.55), GREY, lw=5, mutation_scale=22)
     token(axes, stream, 0.85, "embedding of the word", INK, fill=PAPER, width=4.6, height=0.9)
     token(axes, stream, 11.1, "norm, read out: logits", INK, fill=PAPER, width=4.6, height=0.9)
-    dashes = FancyBboxPatch(
-        (stream - 2.3, 1.9), 4.6, 0.9, "round,pad=0,rounding_size=0.2", fc=PAPER, ec=ORANGE
-    )
-    dashes.set(linestyle=(0, (4, 3)), linewidth=1.5, zorder=3)
-    axes.add_patch(dashes)
+    dashes = dict(fc=PAPER, ec=ORANGE, ls=(0, (4, 3)), zorder=3)
+    rounded(axes, stream, 2.35, 4.6, 0.9, 0.2, **dashes)
     words(axes, stream, 2.35, "short convolution", size=11, zorder=4)
     words(axes, 5.2, 2.35, "the library's extra:\na few neighbours, blended", ORANGE, 11, ha="left")
-    frame = FancyBboxPatch((1.5, 3.35), 8.6, 6.45, "round,pad=0,rounding_size=0.3", fc="none")
-    frame.set(ec=GREY, linewidth=1.0, linestyle=(0, (2, 2)))
-    axes.add_patch(frame)
+    rounded(axes, 5.8, 6.575, 8.6, 6.45, 0.3, fc="none", ec=GREY, lw=1.0, ls=(0, (2, 2)))
     words(axes, 9.9, 9.35, "a block, repeated", GREY, 11, ha="right")
     branch(axes, stream, 3.75, "attention", "looks at other positions", BLUE)
     branch(axes, stream, 6.7, "MLP", "works at one position", GREEN)

@@ -4,10 +4,10 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.patches import Circle, FancyBboxPatch, Rectangle
+from matplotlib.patches import Circle, Rectangle
 
 from ..figures import COLOURS, GREY
-from .canvas import INK, PAPER, arrow, sheet, tint, words
+from .canvas import INK, PAPER, arrow, rounded, sheet, tint, words
 
 BLUE, RED, GREEN = COLOURS[:3]
 MUON = (3.4445, -4.7750, 2.0315)
@@ -27,12 +27,7 @@ PLACES = [(6.0, 8.9), (9.7, 6.55), (8.55, 2.2), (3.45, 2.2), (2.3, 6.55)]
 
 def station(axes: Axes, x: float, y: float, name: str, what: str, wrong: str) -> None:
     """Draw a station of the loop around (x, y): a box, and below it what goes wrong."""
-    w, h = 3.9, 1.5
-    style = "round,pad=0,rounding_size=0.3"
-    box = FancyBboxPatch(
-        (x - w / 2, y - h / 2), w, h, boxstyle=style, ec=BLUE, fc=tint(BLUE, 0.12), lw=1.5
-    )
-    axes.add_patch(box)
+    rounded(axes, x, y, 3.9, 1.5, 0.3, ec=BLUE, fc=tint(BLUE, 0.12))
     words(axes, x, y + 0.33, name, size=13, weight="bold")
     words(axes, x, y - 0.34, what, size=13)
     words(axes, x, y - 0.92, wrong, RED, 12, va="top", linespacing=1.15)

@@ -155,6 +155,7 @@ def lattice() -> Figure:
     """Draw states by positions for a masked text of the tiny language, and both passes over it."""
     small, L = tiny(), len(GAPS)
     forward, backward = passes(small)
+    exact = small.posterior(torch.tensor([[small.V if v is None else v for v in GAPS]]))[0]
     figure, axes = sheet(12, 9.0)
     across, rows = [1.5 + 1.9 * i for i in range(L + 1)], [6.8, 5.6, 4.4, 3.2]
     for i, word in enumerate(GAPS):
@@ -173,9 +174,7 @@ def lattice() -> Figure:
         shown = "?" if word is None else small.words[word]
         token(axes, x, 2.15, shown, GREY if word is None else COLOURS[word], width=0.9)
         if word is None:
-            joint = (forward[i, :, None] * small.P * backward[i + 1][small.successor]).sum(0)
-            shares = (joint / joint.sum()).tolist()
-            said = [f"{w} {share:.2f}" for w, share in zip(small.words, shares, strict=True)]
+            said = [f"{w} {p:.2f}" for w, p in zip(small.words, exact[i].tolist(), strict=True)]
             for n, text in enumerate(said):
                 words(axes, x, 1.35 - 0.45 * n, text, COLOURS[n])
     arrow(axes, (0.6, 7.8), (5.2, 7.8), FORWARD, lw=3)
