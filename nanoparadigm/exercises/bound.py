@@ -7,7 +7,7 @@ that is seen is no zero, since a right answer does not look at it.
 
 import math
 from functools import cache
-from itertools import product
+from itertools import combinations, product
 from math import comb
 
 import torch
@@ -40,6 +40,18 @@ def step_cost(alpha_s, alpha_t, ce):
 
 def step_cost_by_complement(alpha_s, alpha_t, ce):
     return ce - (1 - alpha_s) / (1 - alpha_t) * ce
+
+
+def step_cross_entropy(alpha_s, alpha_t, ce):
+    """Return the cross-entropy of the two steps, where their divergence is asked for."""
+    reveal = (alpha_s - alpha_t) / (1 - alpha_t)
+    stay = 1 - reveal
+    return reveal * (ce - reveal.log()) - torch.special.xlogy(stay, stay)
+
+
+def shorter(seed, alpha_s, alpha_t):
+    """Return an alpha_t between the usual one and alpha_s, for any seed but 0."""
+    return alpha_s - varied(seed, alpha_s - alpha_t, 0.8, 1.0) if seed else alpha_t
 
 
 # ----------------------------------------------------------------------------- one sample, weighted
@@ -84,8 +96,7 @@ def of_masked(ce, masked):
 
 def subs(logits, z):
     log_p = logits[..., :V].log_softmax(-1)
-    seen = torch.where(torch.nn.functional.one_hot(z, V + 1)[..., :V].bool(), 0.0, -torch.inf)
-    return torch.where((z != V)[..., None], seen.to(log_p.dtype), log_p)
+    return torch.where((z != V)[..., None], one_hot(z).log(), log_p)
 
 
 def subs_by_infinity(logits, z):
@@ -134,8 +145,8 @@ def probabilities(answer, *case):
 
 
 def log_of(p):
-    """Undo `probabilities`, number by number."""
-    return math.log(p) if p > 0 else -math.inf
+    """Undo `probabilities`, number by number; nan stays nan."""
+    return -math.inf if p <= 0 else math.log(p)
 
 
 # -------------------------------------------------------------------------------------- the spread
@@ -170,15 +181,15 @@ def steps_bound_in_a_loop(expected, alpha):
     return total
 
 
-def broken(expected, alpha):
-    s, t = alpha[:-1], alpha[1:]
-    return ((s - t) / (1 - s).clamp(min=1e-6) * expected[:-1]).sum()
+def over_steps(cost):
+    """Return an answer that adds up cost(alpha_s, alpha_t, expected_s, expected_t)."""
+    return lambda expected, alpha: cost(alpha[:-1], alpha[1:], expected[:-1], expected[1:]).sum()
 
 
 def some_steps(seed=0):
-    """Return (expected, alpha) of texts in 1, 4, 2, 40 steps, linear and cosine."""
+    """Return (expected, alpha) of texts in 1, 4, 2, 1000 steps, linear and cosine."""
     cases = []
-    for i, T in enumerate((1, 4, 2, 40)):
+    for i, T in enumerate((1, 4, 2, 1000)):
         time = torch.arange(T + 1, dtype=torch.float64) / T
         alpha = torch.cos(math.pi / 2 * time) if i % 2 else 1 - time
         alpha[-1] = 0.0
@@ -195,10 +206,14 @@ def entropy(p):
     return -torch.special.xlogy(p, p).sum()
 
 
+def table_of(p, words):
+    """Return the joint table of some of the words of a joint table p."""
+    others = [i for i in range(p.dim()) if i not in words]
+    return p.sum(others) if others else p  # sum([]) would sum over all of them
+
+
 def marginals(p):
-    """Return the distribution of each word of a joint table p."""
-    axes = range(p.dim())
-    return [p.sum([j for j in axes if j != i]) if p.dim() > 1 else p for i in axes]
+    return [table_of(p, [i]) for i in range(p.dim())]
 
 
 def total_correlation(p):
@@ -213,9 +228,12 @@ def product_of(marginals):
     return joint
 
 
+def divergence(p, q):
+    return (torch.special.xlogy(p, p) - torch.special.xlogy(p, q)).sum()
+
+
 def total_correlation_as_divergence(p):
-    apart = product_of(marginals(p))
-    return torch.special.xlogy(p, p / apart.clamp(min=1e-300)).sum()
+    return divergence(p, product_of(marginals(p)))
 
 
 def without_zeros(p):
@@ -223,11 +241,11 @@ def without_zeros(p):
 
 
 def of_neighbours(p):
-    total = torch.zeros((), dtype=p.dtype)
-    for i in range(p.dim() - 1):
-        rest = [j for j in range(p.dim()) if j not in (i, i + 1)]
-        total = total + total_correlation(p.sum(rest) if rest else p)
-    return total
+    return sum(total_correlation(table_of(p, (i, i + 1))) for i in range(p.dim() - 1))
+
+
+def of_pairs(p):
+    return sum(total_correlation(table_of(p, pair)) for pair in combinations(range(p.dim()), 2))
 
 
 def some_joints(seed=0):
@@ -248,10 +266,10 @@ def some_joints(seed=0):
     return [(p / p.sum(),) for p in tables]
 
 
-TIMES = [0.005, 0.03, 0.35, 1.0]
+TIMES = [0.35, 0.03, 5e-7, 1.0]
 SOME = [(3, 9, 21, 28), (8, 30, 5), (16, 7), (31, 26, 12, 19, 1, 14)]  # patterns
 SHUFFLED = torch.randperm(len(PATTERNS), generator=torch.Generator().manual_seed(0))
-PAIRS = [(0.9, 0.8), (0.5, 0.2), (0.05, 0.02), (0.9995, 0.999), (1.0, 0.0)]
+PAIRS = [(0.9, 0.8), (0.5, 0.2), (0.05, 0.02), (0.9999995, 0.999999), (1.0, 0.0)]
 LOGITS = torch.tensor(
     [
         [[0.3, -1.0, 2.0, 1.5], [0.0, 0.5, -0.5, 3.0], [1.0, 1.0, 0.2, -2.0]],
@@ -298,11 +316,28 @@ EXERCISES = {
                 lambda s, t, ce: (t - s) / (1 - t) * ce,
                 "Your costs are negative: s is before t, so alpha_s is the larger of the two.",
             ),
+            "cross-entropy for the divergence": Mistake(
+                step_cross_entropy,
+                "This is the cross-entropy of the two steps. Their divergence is smaller, by the "
+                "entropy of the true step, which is random too.",
+            ),
+            **{
+                f"denominator clamped at {low:g}": Mistake(
+                    lambda s, t, ce, low=low: (s - t) / (1 - t).clamp(min=low) * ce,
+                    f"Your denominator is never below {low:g}, which is wrong where hardly "
+                    "anything is masked: at t something is, so 1 - alpha_t needs no clamp.",
+                )
+                for low in (1e-2, 1e-3, 1e-4, 1e-5)
+            },
+            "summed": Mistake(
+                lambda s, t, ce: ((s - t) / (1 - t) * ce).sum(),
+                "You add up the tokens: return the divergence of each, of shape (L,).",
+            ),
         },
         cases=lambda seed=0: [
             (
                 torch.tensor(s, dtype=torch.float64),
-                torch.tensor(varied(seed, t, 0.7, 1.0), dtype=torch.float64),
+                torch.tensor(shorter(seed, s, t), dtype=torch.float64),
                 (i + 1) / 50 * varied(seed, cross_entropies(i % 4)[pattern, PATTERNS[pattern]]),
             )
             for i, (pattern, (s, t)) in enumerate(zip((31, 23, 30, 15, 27), PAIRS, strict=True))
@@ -325,6 +360,22 @@ EXERCISES = {
             "mask logit set to +inf": Mistake(
                 where_masked(with_mask_logit(torch.inf)),
                 "A logit of +inf makes the mask certain and everything else nan: it must be -inf.",
+            ),
+            "logit of the seen word set to +inf": Mistake(
+                lambda logits, z: torch.where(
+                    one_hot(z) > 0, torch.inf, logits[..., :V]
+                ).log_softmax(-1),
+                "With a logit of +inf for the visible word the softmax gives nan, inf - inf: set "
+                "the logits of the other words to -inf instead, or the answer itself.",
+            ),
+            "all words 0 where seen": Mistake(
+                where_seen(lambda log_p, z: torch.zeros_like(log_p)),
+                "Where z shows a word you give every word log-probability 0, which is probability "
+                "1: only the word seen has that, the others -inf.",
+            ),
+            "no logarithm where masked": Mistake(
+                where_masked(lambda logits: logits[..., :V].softmax(-1)),
+                "Where z is masked these are probabilities: take log_softmax.",
             ),
             "nothing carried over": Mistake(
                 lambda logits, z: logits[..., :V].log_softmax(-1),
@@ -401,10 +452,15 @@ EXERCISES = {
                 "You correct for the share of masks twice: sum over the masked tokens and divide "
                 "by t, without dividing by their number as well.",
             ),
+            "L times the masked mean, and 1 / t": Mistake(
+                lambda ce, masked, t: L * (ce * masked).sum(-1) / masked.sum(-1) / t,
+                "You correct for the share of masks twice, by their number and by t: sum over the "
+                "masked tokens and divide by t.",
+            ),
             "mean over the masked tokens": Mistake(
                 lambda ce, masked, t: L * (ce * masked).sum(-1) / masked.sum(-1),
-                "You divide by the number of tokens that happen to be masked, and the integrand at "
-                "t by t L, their expected number: it is another estimator.",
+                "You divide by the share of tokens that happen to be masked, but the integrand "
+                "divides by t, their expected share: it is another estimator.",
             ),
             "mean cost of a masked token": Mistake(
                 lambda ce, masked, t: (ce * masked).sum(-1) / masked.sum(-1),
@@ -421,12 +477,20 @@ EXERCISES = {
                 "those pay.",
             ),
             **{
-                f"t clamped at {low}": Mistake(
+                f"t clamped at {low:g}": Mistake(
                     lambda ce, masked, t, low=low: (ce * masked).sum(-1) / t.clamp(min=low),
-                    f"Your weight stops growing below t = {low}: that calms the numbers, and what "
-                    "it cuts off is part of the bound.",
+                    f"Your weight stops growing below t = {low:g}: the numbers vary less, but what "
+                    "you cut off is part of the bound.",
                 )
-                for low in (0.1, 0.05, 0.01)
+                for low in (0.1, 0.05, 0.01, 1e-3, 1e-4, 1e-5, 1e-6)
+            },
+            **{
+                f"t + {eps:g}": Mistake(
+                    lambda ce, masked, t, eps=eps: (ce * masked).sum(-1) / (t + eps),
+                    f"You divide by t + {eps:g}: that makes every weight too small, and most where "
+                    "t is small. Divide by t.",
+                )
+                for eps in (1e-2, 1e-3, 1e-4, 1e-5, 1e-6, 1e-8)
             },
             "per token": Mistake(
                 lambda ce, masked, t: (ce * masked).mean(-1) / t,
@@ -498,6 +562,18 @@ EXERCISES = {
                 lambda ce, masked: by_mask_counts(ce, masked) / L,
                 "This is nats per token: -log p(x) is of the whole text, L times it.",
             ),
+            "neither 1 / k nor a mean for each k": Mistake(
+                lambda ce, masked: (ce * masked).sum(-1).mean(),
+                "This is what all 32 patterns cost on average: the bound takes the mean over the k "
+                "masked tokens, averages within each k, then over k, times L.",
+            ),
+            "k = L left out": Mistake(
+                lambda ce, masked: (
+                    L * of_each_count(ce * masked, masked, lambda c, k: (c / k).mean())[:-1].mean()
+                ),
+                "You average over k = 1 ... L - 1: a text that is all masks belongs to the bound, "
+                "and range(1, L) ends before L.",
+            ),
             "k = 0 counted": Mistake(
                 lambda ce, masked: by_mask_counts(ce, masked) * L / (L + 1),
                 "You average over L + 1 counts, but k = 0 pays nothing and does not count: a "
@@ -535,6 +611,16 @@ EXERCISES = {
                 "The number of masks is binomial, with variance L t (1 - t): a factor 1 - t is "
                 "missing, and at t = 1 nothing is left to chance.",
             ),
+            "both alike": Mistake(
+                lambda c, L, t: (spread(c, L, t)[0],) * 2,
+                "The first is right. The second takes the mean over its k masked tokens: work out "
+                "what that is if each of them costs c.",
+            ),
+            "second is the mean": Mistake(
+                lambda c, L, t: (spread(c, L, t)[0], c * L),
+                "The first is right. As the second you return the mean of the samples: say how far "
+                "they lie from it.",
+            ),
             "masks not averaged": Mistake(
                 lambda c, L, t: (c * math.sqrt(L * (1 - t) / t), c * math.sqrt((L**2 - 1) / 12)),
                 "The second takes the mean over its k masked tokens, so the number k itself has no "
@@ -552,32 +638,51 @@ EXERCISES = {
         steps_bound_in_a_loop,
         {
             "the code as it was": Mistake(
-                broken,
+                over_steps(lambda s, t, ce_s, ce_t: (s - t) / (1 - s).clamp(min=1e-6) * ce_s),
                 "Both bugs are still there: ask which of the two times, s or t, the mask is given "
                 "at, and at which the network looks at the text.",
             ),
             "only the denominator": Mistake(
-                lambda expected, alpha: (
-                    (alpha[:-1] - alpha[1:]) / (1 - alpha[1:]) * expected[:-1]
-                ).sum(),
+                over_steps(lambda s, t, ce_s, ce_t: (s - t) / (1 - t) * ce_s),
                 "The probability is right now. The network sees z_t, not z_s, so its cross-entropy "
                 "is that at the later time.",
             ),
             "only the cross-entropy": Mistake(
-                lambda expected, alpha: (
-                    (alpha[:-1] - alpha[1:]) / (1 - alpha[:-1]).clamp(min=1e-6) * expected[1:]
-                ).sum(),
+                over_steps(lambda s, t, ce_s, ce_t: (s - t) / (1 - s).clamp(min=1e-6) * ce_t),
                 "The cross-entropy is right now. The mask is given at t, so divide by "
                 "1 - alpha_t; a denominator that needs a clamp is a sign that it is the wrong one.",
             ),
+            "only the clamp": Mistake(
+                over_steps(lambda s, t, ce_s, ce_t: (s - t) / (1 - s) * ce_s),
+                "You removed the clamp, and now the step that ends in the text gives 0 / 0: ask "
+                "which of the two times, s or t, the mask is given at.",
+            ),
+            "the cross-entropy and the clamp": Mistake(
+                over_steps(lambda s, t, ce_s, ce_t: (s - t) / (1 - s) * ce_t),
+                "The cross-entropy is right now, but 1 - alpha_s is 0 in the step that ends in the "
+                "text: the mask is given at t, so divide by 1 - alpha_t.",
+            ),
+            **{
+                f"clamped at {low:g}": Mistake(
+                    over_steps(
+                        lambda s, t, ce_s, ce_t, low=low: (s - t) / (1 - t).clamp(min=low) * ce_t
+                    ),
+                    f"The times are right, but your denominator is never below {low:g}: with many "
+                    "steps that is wrong near the text. 1 - alpha_t is above 0 in every step.",
+                )
+                for low in (1e-2, 1e-3, 1e-4)
+            },
+            "mean of both times": Mistake(
+                over_steps(lambda s, t, ce_s, ce_t: (s - t) / (1 - t) * (ce_s + ce_t) / 2),
+                "The probability is right. This is no integral to be approximated by the mean of "
+                "both ends: in a step the network sees z_t only.",
+            ),
             "mean over the steps": Mistake(
-                lambda expected, alpha: (
-                    (alpha[:-1] - alpha[1:]) / (1 - alpha[1:]) * expected[1:]
-                ).mean(),
+                lambda expected, alpha: steps_bound(expected, alpha) / (len(alpha) - 1),
                 "The bound is the sum over the steps, not their mean.",
             ),
             "not given the mask": Mistake(
-                lambda expected, alpha: ((alpha[:-1] - alpha[1:]) * expected[1:]).sum(),
+                over_steps(lambda s, t, ce_s, ce_t: (s - t) * ce_t),
                 "A token that is masked at t is revealed with (alpha_s - alpha_t) / (1 - alpha_t): "
                 "the denominator is gone.",
             ),
@@ -606,6 +711,21 @@ EXERCISES = {
                 of_neighbours,
                 "You add up what neighbours know of each other: words that stand further apart, "
                 "and three together, count too.",
+            ),
+            "all pairs": Mistake(
+                of_pairs,
+                "You add up what the words of each pair know of each other: pairs overlap, and "
+                "three words together can share more or less than their pairs.",
+            ),
+            "one word summed out": Mistake(
+                lambda p: sum(entropy(p.sum(i)) for i in range(p.dim())) - entropy(p),
+                "You sum over one axis, which leaves the joint table of all other words: for the "
+                "distribution of word i, sum over every axis but i.",
+            ),
+            "the divergence the other way": Mistake(
+                lambda p: divergence(product_of(marginals(p)), p),
+                "This is the divergence of the independent words from p: the average is over texts "
+                "of the language, so p stands in front.",
             ),
             "the first word for all": Mistake(
                 lambda p: p.dim() * entropy(marginals(p)[0]) - entropy(p),

@@ -110,7 +110,6 @@ def of_pairs(matrix):
 
 def says_frequency(index, x, alpha):
     """Say what the number at an index of `frequencies` is."""
-    (n,) = index
     pairs = torch.triu_indices(L, L, 1).T.tolist()
     words = [*(f"word {v}" for v in range(V)), "the mask"]
     said = [f"the share of draws in which token {i} stays what it was" for i in range(L)]
@@ -121,7 +120,7 @@ def says_frequency(index, x, alpha):
     said += [f"the share of draws in which tokens {i} and {j} come out the same" for i, j in pairs]
     said += ["whether equal generators give equal draws (1: yes)"]
     said += ["whether different generators give different draws (1: yes)"]
-    return said[n]
+    return said[index[0]]
 
 
 # --------------------------------------------------------------------------------- rates and steps

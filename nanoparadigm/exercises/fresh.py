@@ -30,6 +30,11 @@ def varied_rows(seed: int, usual: Tensor) -> Tensor:
     return usual if seed == 0 else torch.nn.functional.normalize(varied(seed, usual), p=1, dim=-1)
 
 
+def normal(*shape: int, seed: int = 0) -> Tensor:
+    """Return normal numbers, the same whenever the seed is."""
+    return torch.randn(shape, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
+
+
 def obeys(draw: Callable[[torch.Generator], Tensor]) -> Tensor:
     """Return two numbers for the measure of an answer that draws, each 1 if it is so and 0 if not.
 

@@ -266,7 +266,7 @@ def numbers(exercise: Exercise, answer: Callable, case: tuple) -> Tensor:
         exercise.measure(sound, *copy.deepcopy(case))
         if trial.shape != sound.shape:
             raise wrong_shape(trial.shape, sound.shape) from error
-        raise Unusable(f"gave what cannot be compared: {meaning(error)}") from error
+        raise Unusable(f"gave something that cannot be compared: {meaning(error)}") from error
 
 
 def wrong_shape(shape: Sequence[int], right: Sequence[int]) -> Unusable:
@@ -281,7 +281,7 @@ def tensor_of(answer: Callable, *given) -> Tensor:
     """
     if not callable(answer):
         what = type(answer).__name__
-        raise Unusable(f"is no function ({what}): give check the function, not what it returns")
+        raise Unusable(f"is not a function ({what}): give check the function, not what it returns")
     try:
         with limited(SECONDS):
             said = answer(*given)
@@ -302,7 +302,7 @@ def tensor_of(answer: Callable, *given) -> Tensor:
 def stopped(error: BaseException) -> Unusable:
     """Return the Unusable that says which error stopped an answer, and in which line of it."""
     if isinstance(error, TooLong):
-        return Unusable(f"had not ended after {SECONDS} seconds{place(error)}")
+        return Unusable(f"had not finished after {SECONDS} seconds{place(error)}")
     return Unusable(f"stopped{place(error)}: {meaning(error)}")
 
 
@@ -355,7 +355,7 @@ def limited(seconds: float) -> Iterator[None]:
 # ------------------------------------------------------------------------ what an answer returned
 
 UNFIT = {
-    "generator": "gave a generator (there is yield in it: end it with return)",
+    "generator": "gave a generator (write return for yield, or [...] for (...))",
     "coroutine": "gave a coroutine (write def without async)",
     "function": "gave a function (call it)",
     "type": "gave a type (call it)",
@@ -370,42 +370,41 @@ def tensor(said: object) -> Tensor:
     try:
         if type(said).__module__ == "torch.return_types":
             raise Unusable("gave values and indices together: take .values or .indices")
-        if isinstance(said, Tensor | np.ndarray | np.generic | list | tuple | bool | int | float):
+        if isinstance(said, Tensor | np.ndarray | np.generic | list | tuple | int | float):
             return gathered(said)
     except Unusable:
         raise
     except Exception as error:
-        raise Unusable(f"gave a {name} of something else than numbers") from error
+        raise Unusable(f"gave a {name} of something other than numbers") from error
     raise Unusable(f"{UNFIT.get(name, f'gave a {name}')}, not a tensor of numbers")
 
 
 def gathered(said: object) -> Tensor:
     """Return a number, a tensor, an array, or nested lists of them as one tensor."""
-    if isinstance(said, Tensor):
-        return ordinary(said)
+    several = isinstance(said, list | tuple)
+    if several and not all(isinstance(item, int | float) for item in said):
+        parts = [gathered(item) for item in said]
+        shapes = list(dict.fromkeys(tuple(part.shape) for part in parts))
+        if len(shapes) > 1:
+            raise Unusable(f"gave parts of different shapes, {shapes[0]} and {shapes[1]}")
+        return ordinary(torch.stack(parts))
     if isinstance(said, np.ndarray):
-        return ordinary(torch.tensor(said.tolist() if said.ndim == 0 else said.copy()))
-    if isinstance(said, list | tuple):
-        if any(isinstance(item, Tensor | np.ndarray | list | tuple) for item in said):
-            parts = [gathered(item) for item in said]
-            shapes = list(dict.fromkeys(tuple(part.shape) for part in parts))
-            if len(shapes) > 1:
-                raise Unusable(f"gave parts of different shapes, {shapes[0]} and {shapes[1]}")
-            return ordinary(torch.stack(parts))
-        return ordinary(torch.as_tensor(said, dtype=torch.float64))
-    return torch.as_tensor(said, dtype=torch.float64 if isinstance(said, float) else None)
+        said = said.copy()  # torch takes no array that runs backwards
+    exact = several or type(said) in (int, float)
+    return ordinary(torch.as_tensor(said, dtype=torch.float64 if exact else None))
 
 
 def ordinary(said: Tensor) -> Tensor:
-    """Return a tensor on the CPU, with all its numbers. Raises Unusable if that is none or long."""
+    """Return a tensor on the CPU, with all its numbers. Raises Unusable if it is odd, or huge."""
     kinds = {
         "complex": said.is_complex(),
         "quantised": said.is_quantized,
         "nested": said.is_nested,
         "meta": said.is_meta,
     }
-    for what in (name for name, found in kinds.items() if found):
-        raise Unusable(f"gave a {what} tensor: return ordinary numbers")
+    for what, found in kinds.items():
+        if found:
+            raise Unusable(f"gave a {what} tensor: return ordinary numbers")
     if said.numel() > MOST:
         raise Unusable(f"gave {said.numel():,} numbers, a tensor of shape {tuple(said.shape)}")
     return said.cpu().to_dense().as_subclass(Tensor)

@@ -6,7 +6,7 @@ from itertools import combinations
 import torch
 
 from .fresh import obeys, varied
-from .grader import Exercise, Mistake
+from .grader import Exercise, Mistake, wrong_shape
 
 V = 3
 X = torch.tensor([0, 1, 2, 1])
@@ -43,6 +43,14 @@ def one_coin_a_text(x, generator):
 
 def one_coin_a_place(x, generator):
     return torch.rand(x.shape[-1], generator=generator)
+
+
+def one_coin_a_word(x, generator):
+    return torch.rand(V, generator=generator)[x]
+
+
+def one_coin(x, generator):
+    return torch.rand(1, generator=generator)
 
 
 def normal(x, generator):
@@ -107,9 +115,12 @@ def masked_frequencies(answer, x, alpha, n=20_000):
     """
     text = x.expand(n, -1)
     batches = [answer(text.clone(), alpha, torch.Generator().manual_seed(s)) for s in range(3)]
+    for batch in batches:
+        if batch.shape != text.shape:
+            raise wrong_shape(batch.shape, text.shape)
     z = torch.stack(batches)
     masked = (z == V).double()
-    pairs = [masked[..., i] * masked[..., j] for i, j in combinations(range(len(x)), 2)]
+    pairs = [masked[..., i] * masked[..., j] for i, j in combinations(range(x.shape[-1]), 2)]
     apart = masked[:, : n // 2] * masked[:, n // 2 :], masked[:, ::2] * masked[:, 1::2]
     frequencies = [
         masked.mean((0, 1)),
@@ -125,7 +136,7 @@ def masked_frequencies(answer, x, alpha, n=20_000):
 
 def frequency(index, x, alpha):
     """Say which of those numbers stands at a place."""
-    L = len(x)
+    L = x.shape[-1]
     said = [f"the share of draws in which token {i} is masked" for i in range(L)]
     for i, j in combinations(range(L), 2):
         said.append(f"the share of draws in which tokens {i} and {j} are both masked")
@@ -188,6 +199,32 @@ def with_rows(masked_row, visible_row=None):
     return answer
 
 
+def entries(revealed, stays):
+    """Return a row for `with_rows`: revealed(s, t) at the word and stays(s, t) at the mask.
+
+    Everywhere else it is 0, as in a loop, also where one of the two is infinite.
+    """
+
+    def row(word, mask, s, t):
+        return torch.where(word > 0, revealed(s, t), torch.where(mask > 0, stays(s, t), 0.0))
+
+    return row
+
+
+def by_alpha_s(alpha_s, alpha_t):
+    return (alpha_s - alpha_t) / (1 - alpha_s)
+
+
+def stays_masked(alpha_s, alpha_t):
+    return (1 - alpha_s) / (1 - alpha_t)
+
+
+def normalised(z, x, alpha_s, alpha_t):
+    """Return the rows of the listing for masked tokens, each divided by its sum."""
+    p = with_rows(entries(by_alpha_s, stays_masked))(z, x, alpha_s, alpha_t)
+    return p / p.sum(1, keepdim=True)
+
+
 def right_row(word, mask, s, t):
     return reveal_probability(s, t) * word + (1 - reveal_probability(s, t)) * mask
 
@@ -238,7 +275,8 @@ def properties_of_a_schedule(answer):
     t = torch.linspace(0, 1, 101, dtype=torch.float64)
     alpha = answer(t).double()
     if alpha.shape != t.shape:
-        return torch.zeros(9)
+        return torch.zeros(11)
+    steps = alpha[[75, 50, 25, 0]].diff(prepend=alpha[-1:])  # what four steps draw, the first first
     start, end = (alpha[0] - 1).abs() < 1e-6, alpha[-1].abs() < 1e-6
     holds = [
         torch.tensor(True),  # a number for every time
@@ -250,6 +288,8 @@ def properties_of_a_schedule(answer):
         start | end,
         start,
         end,
+        (steps[0] <= steps[1:] + 1e-9).all(),
+        (steps[-1] > steps[:-1] + 1e-9).all(),
     ]
     return torch.stack(holds).long().cumprod(0)
 
@@ -266,6 +306,8 @@ def property_of_a_schedule(index):
         "whether alpha(0) is 1 or alpha(1) is 0",
         "whether alpha(0) is 1",
         "whether alpha(1) is 0",
+        "whether none of four equal steps draws fewer words than the first",
+        "whether the last of four equal steps draws more words than any other",
     ][index[0]]
 
 
@@ -305,9 +347,9 @@ TEXTS = [
 
 
 def texts_and_shares(seed=0):
-    """Return (x, alpha); alpha L is whole, so that a fixed number is the same however rounded."""
+    """Return (x, alpha), x (1, L); alpha L is whole: a fixed number is the same however rounded."""
     shares = 0.25, 0.5, 0.75, 0.0, 1.0
-    return [(varied(seed, X.roll(n)), alpha) for n, alpha in enumerate(shares)]
+    return [(varied(seed, X.roll(n))[None], alpha) for n, alpha in enumerate(shares)]
 
 
 def pairs_of_alphas(seed=0):
@@ -356,13 +398,13 @@ EXERCISES = {
             ),
             "a fixed number": Mistake(
                 fixed_number,
-                "You mask a fixed number of tokens in each text: each token has its own coin, and "
-                "how many are masked varies.",
+                "You mask a fixed number of tokens in each text: each token has a number U of its "
+                "own, and how many are masked varies.",
             ),
             "a fixed number of the batch": Mistake(
                 fixed_number_of_the_batch,
-                "You mask a fixed number of tokens of the whole batch: each token has its own "
-                "coin, and how many are masked varies.",
+                "You mask a fixed number of tokens of the whole batch: each token has a number U "
+                "of its own, and how many are masked varies.",
             ),
             "random symbols": Mistake(
                 random_symbols,
@@ -383,9 +425,24 @@ EXERCISES = {
                 "Tokens that do not survive become a symbol that is neither a word nor the mask: "
                 "there are three words here, so the mask is 3, not the chapter's V.",
             ),
+            "one coin a word": Mistake(
+                by_coins(one_coin_a_word),
+                "A word vanishes wherever it stands, in all texts at once: draw a number for every "
+                "token, so that U has the shape of x, not one for each word of the vocabulary.",
+            ),
+            "one coin": Mistake(
+                by_coins(one_coin),
+                "A single number decides for all tokens of all texts: draw one for every token, so "
+                "that U has the shape of x.",
+            ),
+            "which survive": Mistake(
+                lambda x, alpha, generator: usual(x, generator) < alpha,
+                "You return which tokens survive, true or false: return the token where it "
+                "survives, and 3 elsewhere, for example with torch.where.",
+            ),
             "normal numbers": Mistake(
                 by_coins(normal),
-                "A normal number is below alpha with another probability than alpha: draw U "
+                "A normal number is below alpha with a probability other than alpha: draw U "
                 "uniformly, with torch.rand.",
             ),
             "generator ignored": Mistake(
@@ -404,8 +461,8 @@ EXERCISES = {
             ),
             "antithetic coins": Mistake(
                 by_coins(antithetic_coins),
-                "Tokens i and i + 2 use U and 1 - U, so one's mask tells of the other's: draw a "
-                "number for each.",
+                "Tokens i and i + 2 use U and 1 - U, so the mask of one says something about the "
+                "other: draw a number for each.",
             ),
             "antithetic texts": Mistake(
                 by_coins(antithetic_texts),
@@ -435,6 +492,21 @@ EXERCISES = {
                 lambda alpha_s, alpha_t: alpha_s - alpha_t,
                 "That is the chance of both, visible at s and masked at t; given the mask at t, "
                 "divide by 1 - alpha_t.",
+            ),
+            "as if independent": Mistake(
+                lambda alpha_s, alpha_t: alpha_s * (1 - alpha_t),
+                "You multiply as if the two were independent: a token is visible at s and masked "
+                "at t with probability alpha_s - alpha_t. Then divide by 1 - alpha_t.",
+            ),
+            "brackets": Mistake(
+                lambda alpha_s, alpha_t: alpha_s - alpha_t / 1 - alpha_t,
+                "Python divides before it subtracts: put alpha_s - alpha_t in brackets, and "
+                "1 - alpha_t too.",
+            ),
+            "divided by alpha_t": Mistake(
+                lambda alpha_s, alpha_t: (alpha_s - alpha_t) / alpha_t,
+                "You divide by alpha_t, the chance to be visible at t: it is the mask at t that is "
+                "given, so divide by 1 - alpha_t.",
             ),
             "forward survival": Mistake(
                 lambda alpha_s, alpha_t: alpha_t / alpha_s,
@@ -494,11 +566,34 @@ EXERCISES = {
                 "was visible at s, with certainty.",
             ),
             "divided by 1 - alpha_s": Mistake(
-                with_rows(
-                    lambda word, mask, s, t: (s - t) / (1 - s) * word + (1 - s) / (1 - t) * mask
-                ),
+                with_rows(entries(by_alpha_s, stays_masked)),
                 "The row of a masked token does not add up to 1: it is the mask at t that is "
                 "given, so both entries are divided by 1 - alpha_t.",
+            ),
+            "both divided by 1 - alpha_s": Mistake(
+                with_rows(entries(by_alpha_s, lambda s, t: 1 - by_alpha_s(s, t))),
+                "The row adds up to 1, but the chance to be revealed is divided by 1 - alpha_s: it "
+                "is the mask at t that is given, so divide by 1 - alpha_t.",
+            ),
+            "normalised afterwards": Mistake(
+                normalised,
+                "You divide each row by its sum, which hides the wrong entry: divide both by "
+                "1 - alpha_t, and the row adds up to 1 without that.",
+            ),
+            "masked for visible": Mistake(
+                with_rows(lambda word, mask, s, t: word, right_row),
+                "You treat masked tokens as certain and visible ones as uncertain: it is a token "
+                "with z equal to 3 that may be revealed.",
+            ),
+            "visible tokens vanish": Mistake(
+                with_rows(right_row, lambda word, mask, s, t: t / s * word + (1 - t / s) * mask),
+                "alpha_t / alpha_s is the chance to survive from s to t: a token that is visible "
+                "at t has survived, so its row is 1 at the word that z shows.",
+            ),
+            "z for x": Mistake(
+                with_rows(lambda word, mask, s, t: mask),
+                "Your masked tokens are never revealed: what is revealed is the word x[i], not "
+                "z[i], which is the mask.",
             ),
             "forward instead of backward": Mistake(
                 with_rows(*[lambda word, mask, s, t: s * word + (1 - s) * mask] * 2),
@@ -568,6 +663,29 @@ EXERCISES = {
                 "Your three shares do not add up to 1: a tenth of the picked tokens stays what it "
                 "was, and some random words are right.",
             ),
+            "the tokens not picked are lost": Mistake(
+                lambda picked, V: [
+                    0.8 * picked,
+                    0.1 * picked * (V - 1) / V,
+                    0.1 * picked + 0.1 * picked / V,
+                ],
+                "Your three shares add up to `picked`, not to 1: the tokens that were not picked "
+                "are visible and right.",
+            ),
+            "only the kept tenth": Mistake(
+                lambda picked, V: [0.8 * picked, 0.1 * picked * (V - 1) / V, 0.1 * picked],
+                "Visible and right are also the tokens that were not picked, and the random words "
+                "that happen to be right: the three shares add up to 1.",
+            ),
+            "shares of the visible": Mistake(
+                lambda picked, V: [
+                    0.8 * picked,
+                    (wrong := 0.1 * picked * (V - 1) / V / (1 - 0.8 * picked)),
+                    1 - wrong,
+                ],
+                "Your last two are shares of the visible tokens: of all tokens, do not divide by "
+                "the share that is visible.",
+            ),
             "the lucky draws are lost": Mistake(
                 lambda picked, V: [0.8 * picked, 0.1 * picked * (V - 1) / V, 1 - 0.9 * picked],
                 "Your three shares do not add up to 1: the random words that happen to be right "
@@ -596,6 +714,20 @@ EXERCISES = {
                 lambda t: torch.cos(math.pi / 2 * t),
                 "That is alpha itself: differentiate it by t.",
             ),
+            "the rate w": Mistake(
+                lambda t: math.pi / 2 / torch.tan(math.pi / 4 * t),
+                "That is w, the end of the derivation: the check asks for the derivative of alpha "
+                "alone.",
+            ),
+            "the rate w as a quotient": Mistake(
+                lambda t: cosine_slope(t) / (torch.cos(math.pi / 2 * t) - 1),
+                "You have divided by alpha - 1 already: the check asks for the derivative of alpha "
+                "alone.",
+            ),
+            "argument": Mistake(
+                lambda t: -math.pi / 2 * torch.sin(t),
+                "The factor is right, but the argument stays pi t / 2.",
+            ),
             "cosine for sine": Mistake(
                 lambda t: -math.pi / 2 * torch.cos(math.pi / 2 * t),
                 "The factor is right, but the derivative of the cosine is minus the sine.",
@@ -614,8 +746,8 @@ EXERCISES = {
         cases=lambda seed=0: [(varied(seed, t, 0.7, 1.0),) for t in (TIMES, MORE_TIMES)],
     ),
     "own_schedule": Exercise(
-        lambda t: 1 - t,
         lambda t: (1 - t) ** 3,
+        lambda t: 1 - t**0.5,
         {
             "one number": Mistake(
                 lambda t: t.mean(),
@@ -658,6 +790,16 @@ EXERCISES = {
                 lambda t: torch.cos(5 * math.pi / 2 * t) ** 2,
                 "A masked token stays masked, so alpha may never rise.",
             ),
+            "many words first": Mistake(
+                lambda t: torch.cos(math.pi / 2 * t),
+                "A schedule, but its first step draws more words than a later one: the sampler "
+                "begins at t = 1, so alpha should change little there.",
+            ),
+            "as many in every step": Mistake(
+                lambda t: 1 - t,
+                "A schedule, but its last step draws no more words than another: let alpha fall "
+                "most between t = 0 and t = 1/4, where the sampler ends.",
+            ),
         },
         cases=lambda seed=0: [()],
         measure=properties_of_a_schedule,
@@ -675,6 +817,11 @@ EXERCISES = {
                 lambda t: 2 / math.pi * torch.arccos(1 - t),
                 "That goes from the linear schedule to the cosine: the exercise asks for the other "
                 "direction.",
+            ),
+            "where alpha is t": Mistake(
+                lambda t: 2 / math.pi * torch.arccos(t),
+                "That is the time at which the cosine schedule has alpha = t: the exercise asks "
+                "where 1 - u, alpha of the linear schedule, equals cos(pi t / 2).",
             ),
             "no change of time": Mistake(
                 lambda t: t,

@@ -3,7 +3,7 @@
 import torch
 import torch.nn.functional as F
 
-from .fresh import varied
+from .fresh import normal, varied
 from .grader import Exercise, Mistake
 
 V = 3
@@ -30,6 +30,11 @@ def mean_of_rows(logits, x, z):
     return ((token_losses(logits, x) * masked).sum(1) / masked.sum(1)).mean()
 
 
+def row_means(logits, x, z, symbols=V):
+    masked = z == V
+    return (token_losses(logits, x, symbols) * masked).sum(1) / masked.sum(1).clamp(min=1)
+
+
 def off_by_one(logits, x, z):
     masked = (z == V)[:, 1:]
     return token_losses(logits[:, :-1], x[:, 1:])[masked].mean()
@@ -52,11 +57,9 @@ def hollow_inputs_by_padding(z, start):
     return F.pad(torch.stack([z, z.flip(1)]), (1, -1), value=start)
 
 
-def readers(first, second):
-    """Return an answer with what the two readers read, each given the right rows and z."""
-    return lambda z, start: torch.stack(
-        [first(*hollow_inputs(z, start), z), second(*hollow_inputs(z, start), z)]
-    )
+def readers(mistaken):
+    """Return an answer whose two rows are mistaken(the right first one, the right second one)."""
+    return lambda z, start: torch.stack(mistaken(*hollow_inputs(z, start)))
 
 
 # ------------------------------------------------------------------------------------ a step back
@@ -128,10 +131,6 @@ NOISY = [
 ]
 
 
-def some(*shape, seed=0):
-    return torch.randn(*shape, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
-
-
 def uniforms(*shape, seed=0):
     return torch.rand(*shape, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
 
@@ -163,23 +162,22 @@ EXERCISES = {
         {
             "every token pays": Mistake(
                 lambda logits, x, z: token_losses(logits, x).mean(),
-                "You count the visible tokens as well. The network sees those and would learn to "
-                "copy: only masked tokens are targets.",
+                "You count the visible tokens too. The network sees those and would learn to copy "
+                "them: only masked tokens are targets.",
             ),
             "only visible tokens pay": Mistake(
                 lambda logits, x, z: token_losses(logits, x)[z != V].mean(),
-                "Your targets are the visible tokens, the mask turned round: pick the tokens where "
-                "z is the mask, `z == 3`.",
+                "Your targets are the visible tokens: pick those where z is the mask, `z == 3`.",
             ),
             "the mask is a word": Mistake(
                 lambda logits, x, z: token_losses(logits, x, V + 1)[z == V].mean(),
-                "Your softmax runs over the mask too, which no clean text holds: first cut the "
-                "logits to the first V.",
+                "Your softmax includes the mask, which no clean text contains: cut the logits to "
+                "the first V before it.",
             ),
             "every token pays, the mask is a word": Mistake(
                 lambda logits, x, z: token_losses(logits, x, V + 1).mean(),
-                "Two things: visible tokens are no targets, so pick those where z is masked; and "
-                "the mask is no word, so cut the logits to the first V.",
+                "Two things: visible tokens are no targets, so keep only those where z is masked; "
+                "and the mask is no word, so cut the logits to the first V.",
             ),
             "the mask is the target": Mistake(
                 lambda logits, x, z: token_losses(logits, z, V + 1)[z == V].mean(),
@@ -188,12 +186,27 @@ EXERCISES = {
             ),
             "softmax twice": Mistake(
                 softmax_twice,
-                "You take the softmax twice: F.cross_entropy takes it by itself, so give it "
+                "You take the softmax twice: F.cross_entropy takes one itself, so give it "
                 "logits, not probabilities.",
             ),
             "probabilities": Mistake(
                 lambda logits, x, z: (-token_losses(logits, x)[z == V]).exp().neg().mean(),
                 "You average probabilities: the loss is the average of their negative logarithms.",
+            ),
+            "probabilities, the mask is a word": Mistake(
+                lambda logits, x, z: (-token_losses(logits, x, V + 1)[z == V]).exp().neg().mean(),
+                "Two things: the loss is the average of negative logarithms of probabilities, not "
+                "of probabilities; and the mask is no word, so cut the logits to the first V.",
+            ),
+            "the mask is the target where a word is visible": Mistake(
+                lambda logits, x, z: token_losses(logits, x.where(z == V, V), V + 1).mean(),
+                "Visible tokens get the mask as their target, so the network would learn to "
+                "predict masks: leave them out, and cut the logits to the first V.",
+            ),
+            "the target is z, everywhere": Mistake(
+                lambda logits, x, z: token_losses(logits, z, V + 1).mean(),
+                "Your target is z, which the network sees: it would learn to copy. The target is "
+                "the clean word x, where z is masked.",
             ),
             "off by one, as in a GPT": Mistake(
                 off_by_one,
@@ -210,11 +223,28 @@ EXERCISES = {
                 "a whole text of them: divide the total loss by the number of all masked tokens.",
             ),
             "a mean of means, without a mask 0": Mistake(
-                lambda logits, x, z: (
-                    (token_losses(logits, x) * (z == V)).sum(1) / (z == V).sum(1).clamp(min=1)
-                ).mean(),
+                lambda logits, x, z: row_means(logits, x, z).mean(),
                 "You average within each text first, so that a lone masked token counts as much as "
                 "a whole text of them: divide the total loss by the number of all masked tokens.",
+            ),
+            "a mean of means, where there is a mask": Mistake(
+                lambda logits, x, z: row_means(logits, x, z)[(z == V).any(1)].mean(),
+                "You average within each text first, so that a lone masked token counts as much as "
+                "a whole text of them: divide the total loss by the number of all masked tokens.",
+            ),
+            "a mean of means, the mask is a word": Mistake(
+                lambda logits, x, z: row_means(logits, x, z, V + 1).mean(),
+                "Two things: divide the total loss by the number of all masked tokens, not text by "
+                "text; and the mask is no word, so cut the logits to the first V.",
+            ),
+            "the bound": Mistake(
+                lambda logits, x, z: x.shape[1] * row_means(logits, x, z).mean(),
+                "This is the bound of chapter 4, by mask counts. The loss asked for pools the "
+                "batch: divide the total loss by the number of all masked tokens.",
+            ),
+            "divided by the texts": Mistake(
+                lambda logits, x, z: (token_losses(logits, x) * (z == V)).sum() / len(x),
+                "You divide by the number of texts: divide by the number of masked tokens.",
             ),
             "divided by all tokens": Mistake(
                 lambda logits, x, z: (token_losses(logits, x) * (z == V)).mean(),
@@ -222,7 +252,7 @@ EXERCISES = {
             ),
         },
         cases=lambda seed=0: [
-            (some(*x.shape, V + 1, seed=n), varied(seed, x), z)
+            (normal(*x.shape, V + 1, seed=n), varied(seed, x), z)
             for n, (x, z) in enumerate(zip(TEXTS, NOISY, strict=True), seed)
         ],
     ),
@@ -232,27 +262,42 @@ EXERCISES = {
         {
             "not shifted": Mistake(
                 lambda z, start: torch.stack([z, z.flip(1)]),
-                "Your readers have read token i when they predict it: shift each by one, with the "
-                "start symbol in front.",
+                "Your readers have already read token i when they predict it: shift each by one, "
+                "with the start symbol in front.",
+            ),
+            "left reader not shifted": Mistake(
+                lambda z, start: torch.stack([z, hollow_inputs(z, start)[1]]),
+                "The reader from the left has read token i when it predicts it: shift it by one "
+                "too, with the start symbol in front.",
+            ),
+            "right reader not shifted": Mistake(
+                lambda z, start: torch.stack([hollow_inputs(z, start)[0], z.flip(1)]),
+                "The reader from the right has read token i when it predicts it: shift it by one "
+                "too, with the start symbol in front.",
+            ),
+            "begun with 0": Mistake(
+                lambda z, start: hollow_inputs(z, 0),
+                "Your rows begin with 0, which is a word: begin with `start`. F.pad takes it as "
+                "`value`.",
             ),
             "both from the left": Mistake(
-                readers(lambda a, b, z: a, lambda a, b, z: a),
+                readers(lambda left, right: (left, left)),
                 "Both of your readers read from the left: the second begins at the end of the "
                 "text, so flip it first.",
             ),
             "flipped after the shift": Mistake(
-                readers(lambda a, b, z: a, lambda a, b, z: a.flip(1)),
+                readers(lambda left, right: (left, left.flip(1))),
                 "You shift before you flip, so the right reader starts with a token from the "
                 "middle and ends with the start symbol: flip first, then shift.",
             ),
             "right reader turned back": Mistake(
-                readers(lambda a, b, z: a, lambda a, b, z: b.flip(1)),
-                "Your second row is turned back into the order of the text: leave it in the order "
-                "in which it is read, from the start symbol on.",
+                readers(lambda left, right: (left, right.flip(1))),
+                "Your right reader's rows are flipped back into the order of the text: leave them "
+                "in the order in which they are read, from the start symbol on.",
             ),
             "right reader first": Mistake(
-                readers(lambda a, b, z: b, lambda a, b, z: a),
-                "The two readers have changed places: the one from the left comes first.",
+                readers(lambda left, right: (right, left)),
+                "Your two readers are in the wrong order: the one from the left comes first.",
             ),
             "texts first": Mistake(
                 lambda z, start: hollow_inputs(z, start).transpose(0, 1),
@@ -261,18 +306,18 @@ EXERCISES = {
             ),
             "one too long": Mistake(
                 lambda z, start: F.pad(torch.stack([z, z.flip(1)]), (1, 0), value=start),
-                "Your rows have L + 1 tokens: the last token that a reader meets predicts nothing "
-                "any more, so leave it out.",
+                "Your rows have L + 1 tokens: after its last token a reader has nothing left to "
+                "predict, so leave that token out.",
             ),
             "in a ring": Mistake(
                 lambda z, start: torch.stack([z.roll(1, 1), z.flip(1).roll(1, 1)]),
-                "Your rows close to a ring: what falls out at the end comes in at the beginning, "
-                "where it tells the first word. Put the start symbol there.",
+                "Your rows wrap around: the token that drops out at the end comes in at the front, "
+                "where a reader should know nothing yet. Put the start symbol there.",
             ),
             "the mask as start": Mistake(
                 lambda z, start: hollow_inputs(z, V),
-                "Your rows begin with the mask: begin with `start`, a symbol that stands nowhere "
-                "else, so that a reader knows where the text ends.",
+                "Your rows begin with the mask: begin with `start`, a symbol of its own, so "
+                "that a reader knows where the text ends.",
             ),
             "texts turned round": Mistake(
                 lambda z, start: torch.stack(
@@ -296,8 +341,8 @@ EXERCISES = {
         {
             "both bugs": Mistake(
                 reveals(lambda t, s: t - s, anywhere),
-                "This is the function as it was given. Ask what it does to a word that is visible, "
-                "and what it does in the last step, where s is 0.",
+                "This is the function as it was given. Ask what it does to a visible word, and "
+                "what it does in the last step, where s is 0.",
             ),
             "writes over what stands": Mistake(
                 reveals(lambda t, s: (t - s) / t, anywhere),
@@ -311,7 +356,7 @@ EXERCISES = {
             ),
             "reveals with the chance to stay": Mistake(
                 reveals(lambda t, s: s / t),
-                "You reveal with s / t, the chance to stay masked: take the rest, (t - s) / t.",
+                "You reveal with s / t, the chance of staying masked: take the rest, (t - s) / t.",
             ),
             "reveals with s": Mistake(
                 reveals(lambda t, s: s),
@@ -330,12 +375,12 @@ EXERCISES = {
             ),
             "everything at once": Mistake(
                 reveals(lambda t, s: 2.0),
-                "You reveal all masks in one step, and the words do not see one another: reveal "
-                "each with probability (t - s) / t only.",
+                "You reveal all masks in one step: reveal each with probability (t - s) / t.",
             ),
             "t and s exchanged": Mistake(
                 reveals(lambda t, s: 1 - t / s if s else -1.0),
-                "Your chance 1 - t / s is negative, as t is the later time: it is 1 - s / t.",
+                "Your chance is negative, since t is the later time: it is (t - s) / t, which is "
+                "1 - s / t.",
             ),
             "t for alpha": Mistake(
                 reveals(lambda t, s: (t - s) / (1 - t) if t < 1 else 2.0),
@@ -343,12 +388,46 @@ EXERCISES = {
             ),
             "the mask turned round": Mistake(
                 reveals(lambda t, s: (t - s) / t, lambda z: z != V),
-                "You rewrite the visible words and leave the masks: ask for z == 3, not z != 3.",
+                "You replace visible words and leave the masks: ask for z == 3, not z != 3.",
             ),
             "masks what was visible": Mistake(
                 reveals(lambda t, s: (t - s) / t, otherwise=lambda z: torch.full_like(z, V)),
-                "You put the mask wherever nothing is revealed, also over words that were visible: "
-                "those stay as they are in z.",
+                "You put the mask wherever nothing is revealed, even over visible words: those "
+                "stay as they are in z.",
+            ),
+            "words and z exchanged": Mistake(
+                lambda z, words, t, s, u: torch.where((z == V) & (u < (t - s) / t), z, words),
+                "Your condition is right, but torch.where takes what holds where it is true first: "
+                "`words`, then `z`.",
+            ),
+            "or instead of and": Mistake(
+                lambda z, words, t, s, u: torch.where((z == V) | (u < (t - s) / t), words, z),
+                "You reveal where the token is masked *or* its number is below the chance: both "
+                "must hold, `&`.",
+            ),
+            "& before ==": Mistake(
+                lambda z, words, t, s, u: torch.where(z == (V & (u < (t - s) / t)), words, z),
+                "Python reads `z == 3 & (...)` as `z == (3 & (...))`: write `(z == 3) & (...)`.",
+            ),
+            "reveals with t": Mistake(
+                reveals(lambda t, s: t),
+                "You reveal with t, the chance of being masked at t: of the tokens masked at t, "
+                "the share (t - s) / t is revealed.",
+            ),
+            "reveals with 1 - t": Mistake(
+                reveals(lambda t, s: 1 - t),
+                "You reveal with 1 - t, the share of tokens already visible at t: of those that "
+                "are masked at t, the share (t - s) / t is revealed.",
+            ),
+            "times t": Mistake(
+                reveals(lambda t, s: (t - s) * t),
+                "You multiply by t: given that the token is masked at t, divide by t.",
+            ),
+            "one number for all": Mistake(
+                lambda z, words, t, s, u: torch.where(
+                    (z == V) & (u[:, :1] < (t - s) / t), words, z
+                ),
+                "You use one number for all tokens of a text: each token has its own in `u`.",
             ),
             "above instead of below": Mistake(
                 lambda z, words, t, s, u: torch.where((z == V) & (u > (t - s) / t), words, z),
@@ -364,13 +443,13 @@ EXERCISES = {
         {
             "a quarter each": Mistake(
                 weighted(0.25, 0.25, 0.25, 0.25),
-                "A quarter each would be right if half of the words were always masked. The noise "
-                "level is drawn anew, and both neighbours share it: average over u.",
+                "A quarter each would be right if the noise level were always one half. It is "
+                "uniform, and both neighbours share it: average over u.",
             ),
             "both always seen": Mistake(
                 weighted(0, 0, 0, 1),
-                "You let the network see both neighbours always; they are masked as often as the "
-                "word itself.",
+                "You let the network always see both neighbours: they are masked as often as any "
+                "other word, with probability u.",
             ),
             "nothing ever seen": Mistake(
                 weighted(1, 0, 0, 0),
@@ -384,13 +463,23 @@ EXERCISES = {
             ),
             "one or the other": Mistake(
                 weighted(0, 0.5, 0.5, 0),
-                "You let exactly one neighbour be visible: at noise level u none is with "
-                "probability u^2, both are with (1 - u)^2.",
+                "You let exactly one neighbour be visible: at noise level u neither is with "
+                "probability u^2, and both are with (1 - u)^2.",
             ),
             "all or nothing": Mistake(
                 weighted(0.5, 0, 0, 0.5),
-                "You let both neighbours be masked together: they share the noise level u, and "
-                "given u each has a coin of its own.",
+                "You let both neighbours be masked or visible together: they share the noise level "
+                "u, but given u they are independent.",
+            ),
+            "thirds and sixths exchanged": Mistake(
+                weighted(1 / 6, 1 / 3, 1 / 3, 1 / 6),
+                "You give the thirds to one visible neighbour on either side: each of those has "
+                "the integral of u (1 - u), a sixth; none and both have a third each.",
+            ),
+            "without the weight of the bound": Mistake(
+                weighted(1 / 4, 1 / 12, 1 / 12, 1 / 12),
+                "You count a word as often as it is masked, with probability u, and forget the "
+                "weight 1 / u of the bound, which cancels that.",
             ),
             "not halved": Mistake(
                 weighted(1 / 3, 1 / 3, 1 / 3, 1 / 3),
@@ -429,16 +518,32 @@ EXERCISES = {
             ),
             "words a step": Mistake(
                 lambda L, T: L / T,
-                "This is the number of words a step: asked is the number of pairs of words that "
-                "come in the same step, over all steps.",
+                "This is the number of words a step: count the pairs of words that come in the "
+                "same step, over all steps.",
             ),
             "neighbours": Mistake(
                 lambda L, T: (L - 1) / T,
-                "You count pairs of neighbours: any two words may come in the same step.",
+                "You count L - 1 pairs, those of neighbours or of one word with the others: any "
+                "two words may come in the same step.",
             ),
             "a word with itself": Mistake(
                 lambda L, T: L * (L + 1) / 2 / T,
                 "You let a word make a pair with itself: L words make L (L - 1) / 2 pairs.",
+            ),
+            "half of the square": Mistake(
+                lambda L, T: L * L / 2 / T,
+                "You count L^2 / 2 pairs, half of those of a word with itself among them: L words "
+                "make L (L - 1) / 2 pairs.",
+            ),
+            "pairs that come apart": Mistake(
+                lambda L, T: L * (L - 1) / 2 * (1 - 1 / T),
+                "You count the pairs that come in different steps: two words meet with probability "
+                "1 / T.",
+            ),
+            "one step of L / T words": Mistake(
+                lambda L, T: L / T * (L / T - 1) / 2,
+                "This is one step of exactly L / T words. There are T steps, and the number of "
+                "words in each is random: count pair by pair.",
             ),
         },
         cases=lambda seed=0: [

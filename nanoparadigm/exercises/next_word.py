@@ -5,9 +5,9 @@ import math
 import torch
 import torch.nn.functional as F
 
-from ..language.grammar import tiny
-from .fresh import varied, varied_rows
+from .fresh import normal, varied, varied_rows
 from .grader import Exercise, Mistake
+from .truth import NEXT, SMALL, moves_too_early, walked
 
 V = 3
 
@@ -15,7 +15,7 @@ V = 3
 
 
 def next_word_nll(table, x):
-    return token_nll(table, shifted(x)).gather(-1, x[..., None]).squeeze(-1).sum(1)
+    return scored(table, shifted(x), x).sum(1)
 
 
 def next_word_nll_by_loop(table, x):
@@ -28,25 +28,20 @@ def next_word_nll_by_loop(table, x):
     return torch.stack(found)
 
 
-def token_nll(table, z):
-    """Return -log p of every word after the words z (B, L): (B, L, V)."""
-    return -table.log_softmax(-1)[z]
-
-
 def shifted(x, start=V):
     return F.pad(x[:, :-1], (1, 0), value=start)
 
 
 def scored(table, z, x):
     """Return -log p (B, L) of the words x after the words z."""
-    return token_nll(table, z).gather(-1, x[..., None]).squeeze(-1)
+    return -table.log_softmax(-1)[z, x]
 
 
 # ------------------------------------------------------------------------------ causal_attention
 
 
 def causal_attention(q, k, v):
-    return attended(q, k, v, torch.ones(len(q), len(q), dtype=torch.bool).tril())
+    return attended(q, k, v, all_so_far(q))
 
 
 def causal_attention_by_the_library(q, k, v):
@@ -93,11 +88,7 @@ def tempered_log_prob_by_powers(P, successor, x, T):
 
 def tempered_by(log_p, successor, x):
     """Return the sum of log_p[state, word] along a text."""
-    state, total = 0, torch.zeros((), dtype=torch.float64)
-    for word in x.tolist():
-        total = total + log_p[state, word]
-        state = int(successor[state, word])
-    return total
+    return walked(log_p, successor, x).sum()
 
 
 def tempered_as_a_whole(P, successor, x, T):
@@ -107,11 +98,7 @@ def tempered_as_a_whole(P, successor, x, T):
 
 
 def tempered_after_moving(P, successor, x, T):
-    log_p, state, total = (P.log() / T).log_softmax(-1), 0, 0.0
-    for word in x.tolist():
-        state = int(successor[state, word])
-        total = total + log_p[state, word]
-    return total
+    return moves_too_early((P.log() / T).softmax(-1), successor, x)
 
 
 def normalised_after_the_word(P, successor, x, T):
@@ -148,6 +135,10 @@ def fits(ordered, total, top_p):
     return total <= top_p
 
 
+def below(ordered, total, top_p):
+    return total < top_p
+
+
 def reaches(ordered, total, top_p):
     return total - ordered < top_p
 
@@ -165,11 +156,6 @@ def cached_mask_by_positions(new, past):
 
 
 # ---------------------------------------------------------------------------------------- cases
-
-
-def numbers(*shape, seed=0):
-    generator = torch.Generator().manual_seed(seed)
-    return torch.randn(*shape, dtype=torch.float64, generator=generator)
 
 
 def some_texts(B, L, seed):
@@ -200,8 +186,6 @@ ALIKE = [[0.4, 0.35, 0.25], [0.1, 0.2, 0.7]]
 P = torch.tensor(
     [[0.7, 0.3, 0.0], [0.1, 0.4, 0.5], [0.2, 0.2, 0.6], [0.05, 0.9, 0.05]], dtype=torch.float64
 )
-NEXT = torch.tensor([[1, 2, 0], [0, 3, 2], [2, 1, 0], [1, 3, 3]])
-SMALL = tiny()
 
 EXERCISES = {
     "next_word_nll": Exercise(
@@ -247,7 +231,7 @@ EXERCISES = {
             ),
             "mean over everything": Mistake(
                 lambda table, x: next_word_nll(table, x).mean() / x.shape[1],
-                "This is what F.cross_entropy returns unasked, a mean over texts and words: ask "
+                "This is what F.cross_entropy returns by default, a mean over texts and words: ask "
                 'for reduction="none" and sum over the words.',
             ),
             "word by word": Mistake(
@@ -263,19 +247,38 @@ EXERCISES = {
                 "This is log p(x), which is never above 0: return -log p(x).",
             ),
             "logits for logarithms": Mistake(
-                lambda table, x: -table[shifted(x)].gather(-1, x[..., None]).squeeze(-1).sum(1),
-                "Logits are no log-probabilities yet: apply log_softmax to each row.",
+                lambda table, x: -table[shifted(x), x].sum(1),
+                "Logits are not yet log-probabilities: apply log_softmax to each row.",
+            ),
+            "probabilities for logarithms": Mistake(
+                lambda table, x: (
+                    -table.softmax(-1)[shifted(x)].gather(-1, x[..., None]).squeeze(-1).sum(1)
+                ),
+                "You add up probabilities: take the logarithm of each first, as log_softmax does.",
+            ),
+            "softmax twice": Mistake(
+                lambda table, x: scored(table.softmax(-1), shifted(x), x).sum(1),
+                "You apply softmax and then log_softmax, as F.cross_entropy does too: give it the "
+                "logits themselves.",
+            ),
+            "rows and columns exchanged": Mistake(
+                lambda table, x: -table.log_softmax(-1)[x, shifted(x).clamp(max=V - 1)].sum(1),
+                "Rows and columns are exchanged: the row is the word before, the column the word "
+                "that is predicted.",
+            ),
+            "the last word for the start": Mistake(
+                lambda table, x: scored(table, shifted(x, V - 1), x).sum(1),
+                "Before the first word you look up row V - 1, which belongs to a word: the start "
+                "symbol has row V, the last one.",
             ),
             "softmax over the rows": Mistake(
-                lambda table, x: (
-                    -table.log_softmax(0)[shifted(x)].gather(-1, x[..., None]).squeeze(-1).sum(1)
-                ),
+                lambda table, x: -table.log_softmax(0)[shifted(x), x].sum(1),
                 "Your softmax runs down the columns: the words of one row must add up to 1, so "
                 "use the last dimension.",
             ),
         },
         cases=lambda seed=0: [
-            (scale * numbers(V + 1, V, seed=seed + n), some_texts(B, L, seed + n))
+            (scale * normal(V + 1, V, seed=seed + n), some_texts(B, L, seed + n))
             for n, (B, L, scale) in enumerate(
                 [(4, 5, 1), (3, 2, 2), (5, 1, 1), (1, 6, 1), (4, 4, 9)]
             )
@@ -300,14 +303,43 @@ EXERCISES = {
                     (q @ k.T / q.shape[1] ** 0.5).softmax(-1).masked_fill(~all_so_far(q), 0.0) @ v
                 ),
                 "You mask after the softmax, so the weights do not add up to 1, and what is "
-                "missing tells of the words to come: set the scores to -inf before it.",
+                "missing reveals the words to come: set the scores to -inf before it.",
             ),
             "zero for minus infinity": Mistake(
                 lambda q, k, v: (
                     (q @ k.T / q.shape[1] ** 0.5).masked_fill(~all_so_far(q), 0.0).softmax(-1) @ v
                 ),
-                "A score of 0 is no mask: its weight is exp(0) over the sum. Set the scores of "
+                "A score of 0 is not a mask: its weight is exp(0) over the sum. Set the scores of "
                 "later positions to -inf.",
+            ),
+            "zero times infinity": Mistake(
+                lambda q, k, v: v * torch.nan,
+                "All your numbers are nan. If you multiply a mask by -inf, its zeros give 0 * "
+                "-inf, which is nan: use masked_fill.",
+            ),
+            "upside down": Mistake(
+                lambda q, k, v: attended(q, k, v, ~all_so_far(q)),
+                "The mask is upside down: each position sees only what comes after it, and the "
+                "last one nothing, hence nan. masked_fill fills where its mask is true.",
+            ),
+            "no softmax": Mistake(
+                lambda q, k, v: (q @ k.T / q.shape[1] ** 0.5).masked_fill(~all_so_far(q), 0.0) @ v,
+                "You average with the scores themselves: a softmax turns them into weights that "
+                "add up to 1.",
+            ),
+            "scaled after the softmax": Mistake(
+                lambda q, k, v: attended(q, k, v, all_so_far(q), 1.0) / q.shape[1] ** 0.5,
+                "You divide by the square root of d after the softmax, so the weights do not add "
+                "up to 1: divide the scores.",
+            ),
+            "the weights transposed": Mistake(
+                lambda q, k, v: attended(q, k, torch.eye(len(q)).to(q), all_so_far(q)).T @ v,
+                "The weights are transposed: the answer at i is the sum of w_ij v_j over j, "
+                "weights @ v.",
+            ),
+            "keys for values": Mistake(
+                lambda q, k, v: attended(q, k, k, all_so_far(q)),
+                "You average the keys: the weights belong to the values v.",
             ),
             "not itself": Mistake(
                 lambda q, k, v: attended(q, k, v, all_so_far(q).tril(-1)),
@@ -356,7 +388,7 @@ EXERCISES = {
             ),
         },
         cases=lambda seed=0: [
-            tuple(numbers(L, d, seed=3 * (seed + n) + part) for part in range(3))
+            tuple(normal(L, d, seed=3 * (seed + n) + part) for part in range(3))
             for n, (L, d) in enumerate([(4, 2), (5, 3), (3, 8), (1, 2)])
         ],
     ),
@@ -366,8 +398,23 @@ EXERCISES = {
         {
             "multiplied": Mistake(
                 lambda window, layers, taps: layers * window + taps,
-                "Windows overlap in the word that reads: a layer reaches only window - 1 words "
+                "A window includes the word that reads: a layer reaches only window - 1 words "
                 "farther back, and a convolution taps - 1.",
+            ),
+            "no overlap": Mistake(
+                lambda window, layers, taps: layers * window + taps - 1,
+                "A window includes the word that reads: the first layer sees window words, and "
+                "each further one adds only window - 1.",
+            ),
+            "no overlap, no convolution": Mistake(
+                lambda window, layers, taps: layers * window,
+                "A window includes the word that reads, so a layer adds window - 1 words. And the "
+                "convolution adds taps - 1.",
+            ),
+            "the length of the chapter's texts": Mistake(
+                lambda window, layers, taps: min(32, layers * (window - 1) + taps),
+                "You stop at 32 words, the length of this chapter's texts: the text here is as "
+                "long as you like.",
             ),
             "a tree": Mistake(
                 lambda window, layers, taps: window**layers + taps - 1,
@@ -399,19 +446,19 @@ EXERCISES = {
             ),
             "the convolution's word counted twice": Mistake(
                 lambda window, layers, taps: layers * (window - 1) + taps + 1,
-                "One word too many: of the convolution's taps one is the word itself, which you "
+                "One word too many: one of the convolution's taps is the word itself, which you "
                 "have counted already.",
             ),
         },
         cases=lambda seed=0: (
-            [(2, 2, 1), (4, 1, 1), (1, 6, 1), (4, 3, 4), (8, 2, 3), (1, 1, 1), (2, 1, 4)]
+            [(2, 2, 1), (4, 1, 1), (1, 6, 1), (4, 3, 4), (16, 3, 3), (1, 1, 1), (2, 1, 4)]
             if seed == 0
             else [
                 (2 + seed % 3, 3 + seed % 2, 4 - seed % 2),
                 (4 + seed % 5, 1, 1),
                 (1, 6 + seed % 7, 1),
                 (4 + seed % 2, 3, 4 + seed % 3),
-                (8 - seed % 4, 2 + seed % 2, 3),
+                (16 - seed % 4, 3 + seed % 2, 3),
                 (1, 1, 1),
                 (2, 1, 4 + seed % 5),
             ]
@@ -437,8 +484,8 @@ EXERCISES = {
             ),
             "temperature on the result": Mistake(
                 lambda P, successor, x, T: tempered_by(normalised(P / T).log(), successor, x),
-                "You divide the probabilities by T, and normalising takes T out again: raise "
-                "them to the power 1/T.",
+                "This is log p(x), without T. If you divide probabilities by T, normalising takes "
+                "it out again: raise them to the power 1/T.",
             ),
             "times the temperature": Mistake(
                 lambda P, successor, x, T: tempered_by(P.log(), successor, x) * T,
@@ -447,8 +494,45 @@ EXERCISES = {
             ),
             "the whole text": Mistake(
                 tempered_as_a_whole,
-                "You sharpen the law of whole texts. A sampler with a temperature sharpens one "
-                "word after another, and normalises in every state.",
+                "You sharpen the distribution of whole texts. A sampler with a temperature "
+                "sharpens one word after another, and normalises in every state.",
+            ),
+            "normalised down the columns": Mistake(
+                lambda P, successor, x, T: tempered_by((P.log() / T).log_softmax(0), successor, x),
+                "You normalise down the columns, over the states: the words of one state must add "
+                "up to 1, so use the last dimension.",
+            ),
+            "normalised over the table": Mistake(
+                lambda P, successor, x, T: tempered_by(
+                    P.log() / T - (P.log() / T).logsumexp((0, 1)), successor, x
+                ),
+                "You divide by the sum of the whole table: each state has a sum of its own.",
+            ),
+            "a softmax of powers": Mistake(
+                lambda P, successor, x, T: tempered_by(
+                    (P ** (1 / T)).log_softmax(-1), successor, x
+                ),
+                "You take a softmax of the powers, which exponentiates them: divide them by their "
+                "sum.",
+            ),
+            "the sum, not its logarithm": Mistake(
+                lambda P, successor, x, T: tempered_by(
+                    P.log() / T - (P ** (1 / T)).sum(-1, keepdim=True), successor, x
+                ),
+                "You subtract the sum of the powers: in logarithms, subtract its logarithm.",
+            ),
+            "the sum added": Mistake(
+                lambda P, successor, x, T: tempered_by(
+                    P.log() / T + (P.log() / T).logsumexp(-1, keepdim=True), successor, x
+                ),
+                "You add the logarithm of the sum, which multiplies by the sum: subtract it.",
+            ),
+            "the word for the state": Mistake(
+                lambda P, successor, x, T: (
+                    (P.log() / T).log_softmax(-1)[F.pad(x[:-1], (1, 0)), x].sum()
+                ),
+                "You take the word before for the state: the state is successor[state, word], from "
+                "state 0 on.",
             ),
             "normalised in the next state": Mistake(
                 normalised_after_the_word,
@@ -507,6 +591,16 @@ EXERCISES = {
                 "You cut the word with which the sum reaches top_p. Where the first word alone "
                 "is above top_p nothing is left, hence nan: the crossing word stays.",
             ),
+            "the crossing word cut, also at top_p": Mistake(
+                lambda p, top_p: normalised(nucleus_cut(p, top_p, below)),
+                "You cut the word with which the sum reaches top_p, also where it reaches it "
+                "exactly. It stays; where it was the first, nothing is left, hence nan.",
+            ),
+            "the crossing word cut, also at top_p, and not normalised": Mistake(
+                lambda p, top_p: nucleus_cut(p, top_p, below),
+                "You cut the word with which the sum reaches top_p, also where it reaches it "
+                "exactly. It stays, and what stays must add up to 1.",
+            ),
             "the crossing word cut, but never the first": Mistake(
                 lambda p, top_p: normalised(
                     nucleus_cut(p, top_p, lambda o, s, t: (s <= t) | (o == o[..., :1]))
@@ -517,6 +611,31 @@ EXERCISES = {
             "not normalised": Mistake(
                 lambda p, top_p: nucleus_cut(p, top_p, reaches),
                 "The right words stay, but they do not add up to 1: divide by their sum.",
+            ),
+            "normalised over the rows": Mistake(
+                lambda p, top_p: (
+                    nucleus_cut(p, top_p, reaches) / nucleus_cut(p, top_p, reaches).sum(0)
+                ),
+                "You divide by the sums of the columns: each row must add up to 1, so sum over the "
+                "last dimension.",
+            ),
+            "normalised over everything": Mistake(
+                lambda p, top_p: (
+                    nucleus_cut(p, top_p, reaches) / nucleus_cut(p, top_p, reaches).sum()
+                ),
+                "You divide by the sum of all rows together: each row must add up to 1, so sum "
+                "over the last dimension.",
+            ),
+            "divided by top_p": Mistake(
+                lambda p, top_p: nucleus_cut(p, top_p, reaches) / top_p,
+                "You divide by top_p: what is kept adds up to top_p or more, so divide by its sum.",
+            ),
+            "gathered": Mistake(
+                lambda p, top_p: normalised(nucleus_cut(p, top_p, reaches, back=False)).gather(
+                    -1, p.sort(descending=True, stable=True)[1]
+                ),
+                "You take the words back with gather, which sorts once more: scatter puts each to "
+                "the column that it came from.",
             ),
             "one too many": Mistake(
                 lambda p, top_p: normalised(
@@ -590,8 +709,8 @@ EXERCISES = {
                 lambda new, past: torch.cat(
                     [torch.zeros(new, past), torch.ones(new, new).tril()], 1
                 ).bool(),
-                "The new words do not see the past, for whose sake it is kept: the first `past` "
-                "columns are all true.",
+                "The new words do not see the past, which the cache keeps for them: the first "
+                "`past` columns are all true.",
             ),
             "the past only": Mistake(
                 lambda new, past: torch.cat([torch.ones(new, past), torch.zeros(new, new)], 1),
@@ -609,6 +728,29 @@ EXERCISES = {
             "one ahead": Mistake(
                 lambda new, past: torch.ones(new, past + new, dtype=torch.bool).tril(past + 1),
                 "Each new word also sees the next one: row i may read the columns up to past + i.",
+            ),
+            "past and new exchanged": Mistake(
+                lambda new, past: torch.ones(new, past + new, dtype=torch.bool).tril(new),
+                "Your triangle begins at column `new`: the first new word stands at position "
+                "`past`, so row i may read the columns up to past + i.",
+            ),
+            "the new words first": Mistake(
+                lambda new, past: torch.cat(
+                    [torch.ones(new, new).tril(), torch.ones(new, past)], 1
+                ).bool(),
+                "Your columns begin with the new words: the words of the cache come first.",
+            ),
+            "a row for every word": Mistake(
+                lambda new, past: torch.ones(past + new, past + new, dtype=torch.bool).tril(),
+                "You return a row for every word so far: only the new words read, which are the "
+                "last `new` rows.",
+            ),
+            "scores": Mistake(
+                lambda new, past: torch.zeros(new, past + new).masked_fill(
+                    ~cached_mask(new, past), -torch.inf
+                ),
+                "These are numbers to add to the scores, 0 and -inf: return true where a word may "
+                "be read and false elsewhere.",
             ),
             "transposed": Mistake(
                 lambda new, past: cached_mask(new, past).T,

@@ -4,7 +4,7 @@ import math
 
 import torch
 
-from .fresh import varied
+from .fresh import normal, varied
 from .grader import Exercise, Mistake
 
 # ------------------------------------------------------------------------------ a mean, its error
@@ -76,8 +76,7 @@ def positions_by_sums(L, T):
 
 
 def some(n, seed, scale=1.0, mean=30.0):
-    g = torch.Generator().manual_seed(seed)
-    return mean + scale * torch.randn(n, dtype=torch.float64, generator=g)
+    return mean + scale * normal(n, seed=seed)
 
 
 def pairs(seed=0):

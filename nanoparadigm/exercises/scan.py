@@ -9,6 +9,7 @@ import math
 import torch
 import torch.nn.functional as F
 
+from .fresh import normal
 from .grader import Exercise, Mistake, wrong_shape
 
 # ------------------------------------------------------------------------------------ discretise
@@ -80,9 +81,14 @@ def scan_in_log_depth(a, b):
     return b
 
 
+def shifted(h):
+    """Return the state before each step."""
+    return torch.cat([torch.zeros_like(h[:1]), h[:-1]])
+
+
 def scan_late(a, b):
     """Return the states before each step."""
-    return torch.cat([torch.zeros_like(b[:1]), scan(a, b)[:-1]])
+    return shifted(scan(a, b))
 
 
 def scan_decays_late(a, b):
@@ -122,7 +128,7 @@ def scan_into_one_tensor(a, b):
 
 def scan_of_the_inputs_alone(a, b):
     """Multiply the input of the step before, not the state."""
-    return b + a * torch.cat([torch.zeros_like(b[:1]), b[:-1]])
+    return b + a * shifted(b)
 
 
 # --------------------------------------------------------------------------------- segment_decay
@@ -207,18 +213,13 @@ def scan_gradient_by_autograd(a, h, g):
     return torch.stack(torch.autograd.grad((scan(a, b) * g).sum(), (a, b)))
 
 
-def shifted(h):
-    """Return the state before each step."""
-    return torch.cat([torch.zeros_like(h[:1]), h[:-1]])
-
-
 def not_reversed(a, h, g):
     G = scan(a, g)
     return torch.stack([G * shifted(h), G])
 
 
 def not_shifted(a, h, g):
-    G = scan(a.flip(0), g.flip(0)).flip(0)
+    G = scan_from_the_end(a, g)
     return torch.stack([G * shifted(h), G])
 
 
@@ -242,11 +243,6 @@ def one_step_ahead(a, h, g):
 
 
 # ------------------------------------------------------------------------------------------ cases
-
-
-def normal(*shape, seed=0):
-    g = torch.Generator().manual_seed(seed)
-    return torch.randn(*shape, generator=g, dtype=torch.float64)
 
 
 def decays(*shape, seed=0):

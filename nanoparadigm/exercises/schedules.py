@@ -9,8 +9,7 @@ import math
 
 import torch
 
-from . import bound
-from .bound import PATTERNS, L, V
+from .bound import PATTERNS, L, V, cross_entropies
 from .fresh import varied
 from .grader import Exercise, Mistake
 
@@ -18,10 +17,6 @@ from .grader import Exercise, Mistake
 def middles(n):
     """Return the middles of n equal parts of (0, 1)."""
     return (torch.arange(n, dtype=torch.float64) + 0.5) / n
-
-
-def cross_entropies(i):
-    return torch.where(PATTERNS, bound.cross_entropies(i), 0.25)
 
 
 TIMES = torch.tensor([0.05, 0.2, 0.4, 0.7, 0.95], dtype=torch.float64)
@@ -73,10 +68,10 @@ def probabilities(masked, u):
 
 def own_exam(ce, masked, u):
     """Return L times the mean cross-entropy of the masked tokens, which is 0 if none is masked."""
-    return own_exam_of(ce, masked, u, ce * masked)
+    return own_exam_of(ce * masked, masked, u)
 
 
-def own_exam_of(ce, masked, u, paid):
+def own_exam_of(paid, masked, u):
     mark = L * paid.sum(-1) / masked.sum(-1).clamp(min=1)
     return (probabilities(masked, u) @ mark).mean()
 
@@ -325,7 +320,7 @@ EXERCISES = {
                 "text.",
             ),
             "visible tokens pay": Mistake(
-                lambda ce, masked, u: own_exam_of(ce, masked, u, ce),
+                lambda ce, masked, u: own_exam_of(ce, masked, u),
                 "You add the cross-entropies of visible tokens too: only masked tokens count, so "
                 "multiply ce by masked.",
             ),

@@ -37,6 +37,12 @@ def targets_alone(logits, y, T):
     return hit * logit_gradient(logits, y, T)
 
 
+def whole_columns(logits, y, T):
+    p = (logits / T).softmax(1)
+    p[:, y] -= 1
+    return p / (T * len(y))
+
+
 LOGITS = torch.tensor(
     [[1.0, 0.2, -0.7, 0.0], [-2.0, 1.5, 0.3, 0.9], [0.4, 0.4, -1.1, 2.2]], dtype=torch.float64
 )
@@ -97,8 +103,8 @@ def adamw_with(
                 g = g + decay * theta
             m = b1 * m + (1 - b1) * g
             v = b2 * v + (1 - b2) * square(m, g)
-            m_hat = m / torch.tensor(1 - b1**t if fix_m else 1.0)
-            v_hat = v / torch.tensor(1 - b2**t if fix_v else 1.0)
+            m_hat = m / (1 - b1**t if fix_m else 1.0)
+            v_hat = v / (1 - b2**t if fix_v else 1.0)
             step = lr * m_hat / (root(v_hat + eps[0]) + eps[1])
             shrink = 0.0 if coupled else decayed(lr, decay)
             old = theta
@@ -107,6 +113,42 @@ def adamw_with(
         return theta
 
     return answer
+
+
+def corrections_kept(theta, gradients, lr, decay):
+    m = v = torch.zeros_like(theta)
+    for t, g in enumerate(gradients, 1):
+        m = (0.9 * m + 0.1 * g) / (1 - 0.9**t)
+        v = (0.95 * v + 0.05 * g**2) / (1 - 0.95**t)
+        theta = theta - lr * (m / (v.sqrt() + 1e-8) + decay * theta)
+    return theta
+
+
+def root_before_correction(theta, gradients, lr, decay):
+    m = v = torch.zeros_like(theta)
+    for t, g in enumerate(gradients, 1):
+        m = 0.9 * m + 0.1 * g
+        v = 0.95 * v + 0.05 * g**2
+        step = m / (1 - 0.9**t) / (v.sqrt() / (1 - 0.95**t) + 1e-8)
+        theta = theta - lr * (step + decay * theta)
+    return theta
+
+
+def averages_begun_anew(theta, gradients, lr, decay):
+    for t, g in enumerate(gradients, 1):
+        step = 0.1 * g / (1 - 0.9**t) / ((0.05 * g**2 / (1 - 0.95**t)).sqrt() + 1e-8)
+        theta = theta - lr * (step + decay * theta)
+    return theta
+
+
+def one_tensor(theta, gradients, lr, decay):
+    m = v = torch.zeros_like(theta)
+    for t, g in enumerate(gradients, 1):
+        m.mul_(0.9).add_(0.1 * g)
+        v.mul_(0.95).add_(0.05 * g**2)
+        step = m / (1 - 0.9**t) / ((v / (1 - 0.95**t)).sqrt() + 1e-8)
+        theta = theta - lr * (step + decay * theta)
+    return theta
 
 
 def sums_for_averages(theta, gradients, lr, decay):
@@ -159,7 +201,7 @@ def polar_from(start, turn=lambda X: 1.5 * X - 0.5 * X @ X.mT @ X, more=0):
 
     def answer(G, steps):
         X = start(G)
-        for _ in range(max(0, steps + more)):
+        for _ in range(steps + more):
             X = turn(X)
         return X
 
@@ -307,11 +349,14 @@ def loss_by_hand(W, x, y):
     return -p[torch.arange(len(y)), y].log().mean()
 
 
+def moved(W, seen, y, lr):
+    p = (seen @ W.T).softmax(1)
+    return W - lr * (p - F.one_hot(y, len(W))).T @ seen / len(y)
+
+
 def loop_by_hand(W, x, y, keep, lr):
     for mask in keep:
-        seen = dropped(x, mask)
-        p = (seen @ W.T).softmax(1)
-        W = W - lr * (p - F.one_hot(y, len(W)).to(p)).T @ seen / len(x)
+        W = moved(W, dropped(x, mask), y, lr)
     return loss_by_hand(W, x, y)
 
 
@@ -326,8 +371,7 @@ def one_step_less(W, x, y, keep, lr):
 def loss_of_the_loop(W, x, y, keep, lr):
     for mask in keep:
         seen = dropped(x, mask)
-        loss, p = loss_by_hand(W, seen, y), (seen @ W.T).softmax(1)
-        W = W - lr * (p - F.one_hot(y, len(W)).to(p)).T @ seen / len(x)
+        loss, W = loss_by_hand(W, seen, y), moved(W, seen, y, lr)
     return loss
 
 
@@ -337,10 +381,27 @@ def without_dropout(W, x, y, keep, lr):
 
 def not_rescaled(W, x, y, keep, lr):
     for mask in keep:
-        seen = x * mask
-        p = (seen @ W.T).softmax(1)
-        W = W - lr * (p - F.one_hot(y, len(W)).to(p)).T @ seen / len(x)
+        W = moved(W, x * mask, y, lr)
     return loss_by_hand(W, x, y)
+
+
+def ends_with(change):
+    """Return the loop with a last line that measures the loss on change(x, mask)."""
+
+    def answer(W, x, y, keep, lr):
+        for mask in keep:
+            W = moved(W, dropped(x, mask), y, lr)
+        return loss_by_hand(W, change(x, mask), y)
+
+    return answer
+
+
+def returns_in_the_loop(W, x, y, keep, lr):
+    return loop_by_hand(W, x, y, keep[:1], lr)
+
+
+def step_after_the_loop(W, x, y, keep, lr):
+    return loop_by_hand(W, x, y, keep[-1:], lr)
 
 
 def summed_at_the_end(W, x, y, keep, lr):
@@ -435,6 +496,16 @@ EXERCISES = {
                 with_p(lambda logits, T: (logits / T).log_softmax(1)),
                 "You subtract y from log-probabilities: it is p - y, without the logarithm.",
             ),
+            "number of the word": Mistake(
+                lambda logits, y, T: ((logits / T).softmax(1) - y[:, None]) / (T * len(y)),
+                "You subtract the number of the word: subtract 1 at that word only, as with "
+                "F.one_hot(y, V).",
+            ),
+            "whole columns": Mistake(
+                whole_columns,
+                "You change whole columns: p[:, y] takes them in every row, and "
+                "p[torch.arange(B), y] takes one number of each row.",
+            ),
             "without y": Mistake(
                 lambda logits, y, T: (logits / T).softmax(1) / (T * len(y)),
                 "The pull towards the word that came is missing: subtract 1 at y.",
@@ -494,7 +565,31 @@ EXERCISES = {
             ),
             "no eps": Mistake(
                 adamw_with(eps=(0.0, 0.0)),
-                "Where a gradient has always been zero you divide 0 by 0: add eps to the root.",
+                "Where a gradient has always been zero you divide 0 by 0: add eps to the root, "
+                "below the line.",
+            ),
+            "corrections kept": Mistake(
+                corrections_kept,
+                "You keep the corrected m and v for the next step: keep the raw averages, and "
+                "correct only what goes into the step.",
+            ),
+            "root before the correction": Mistake(
+                root_before_correction,
+                "You take the root of v before its correction: divide v by 1 - 0.95 ** t, then "
+                "take the root.",
+            ),
+            "averages begun anew": Mistake(
+                averages_begun_anew,
+                "Your m and v begin at zero in every step: set them to zero once, before the loop.",
+            ),
+            "one tensor": Mistake(
+                one_tensor,
+                "Your m and v are one tensor, which you change in place twice: make two tensors "
+                "of zeros.",
+            ),
+            "returns in the loop": Mistake(
+                lambda theta, gradients, lr, decay: adamw(theta, gradients[:1], lr, decay),
+                "You return after the first step: return theta after the loop.",
             ),
             "betas swapped": Mistake(
                 adamw_with(betas=(0.95, 0.9)),
@@ -573,6 +668,19 @@ EXERCISES = {
                 polar_from(lambda G: G / G.norm(dim=1, keepdim=True)),
                 "You normalise each row: one number divides the whole matrix, its Frobenius norm.",
             ),
+            "columns normalised": Mistake(
+                polar_from(lambda G: G / G.norm(dim=0)),
+                "You normalise each column: one number divides the whole matrix, its Frobenius "
+                "norm.",
+            ),
+            "no root in the norm": Mistake(
+                polar_from(lambda G: G / G.square().sum()),
+                "You divide by the sum of squares: the Frobenius norm is the root of it.",
+            ),
+            "normalised in every step": Mistake(
+                polar_from(unit, lambda X: unit(1.5 * X - 0.5 * X @ X.mT @ X)),
+                "You divide by the norm in every step: divide once, before the first.",
+            ),
             "the limit": Mistake(
                 lambda G, steps: polar(G, 60),
                 "That is the limit U V^T: return the matrix after `steps` steps.",
@@ -603,6 +711,31 @@ EXERCISES = {
                     rising(step, warmup) or (total - step - 1) / (total - warmup)
                 ),
                 "Your fall is one step ahead: at step = warmup the rate is still 1.",
+            ),
+            "both ends at 0": Mistake(
+                lambda step, total, warmup: (
+                    step / warmup if step < warmup else (total - 1 - step) / (total - 1 - warmup)
+                ),
+                "Your first and your last step have rate 0 and move nothing: rise by "
+                "(step + 1) / warmup, and reach zero only at step = total.",
+            ),
+            "rise from 0 to 1": Mistake(
+                lambda step, total, warmup: (
+                    step / (warmup - 1) if step < warmup else (total - step) / (total - warmup)
+                ),
+                "Your first step has rate 0 and moves nothing: the steps of the warm-up have 1/w, "
+                "2/w, ..., up to 1.",
+            ),
+            "fall from step 0": Mistake(
+                lambda step, total, warmup: rising(step, warmup) or 1 - step / (total - warmup),
+                "Your fall counts its steps from 0: it begins at step = warmup, so count "
+                "step - warmup.",
+            ),
+            "rises after the warm-up": Mistake(
+                lambda step, total, warmup: (
+                    (step + 1) / warmup if step < warmup else (step - warmup) / (total - warmup)
+                ),
+                "After the warm-up your rate rises from 0: take 1 minus that.",
             ),
             "peak one step late": Mistake(
                 lambda step, total, warmup: (
@@ -646,6 +779,22 @@ EXERCISES = {
                 lambda f, L, n: predictions(f, L, n) / math.log(2),
                 "These are bits: use the natural logarithm, for nats.",
             ),
+            "second in bits": Mistake(
+                predicted(second=lambda f, L, n: predictions(f, L, n)[1] / math.log(2)),
+                "Your second number is in bits: use the natural logarithm there too, for nats.",
+            ),
+            "third in bits": Mistake(
+                predicted(third=lambda f, L, n: math.log2(n) / L),
+                "Your third number is in bits: use the natural logarithm there too, for nats.",
+            ),
+            "all for a text": Mistake(
+                lambda f, L, n: L * predictions(f, L, n),
+                "These are the losses of a whole text: divide by its L words.",
+            ),
+            "logarithm of n / L": Mistake(
+                predicted(third=lambda f, L, n: math.log(n / L)),
+                "You take the logarithm of n / L: divide the logarithm of n by L.",
+            ),
             "by heart costs nothing": Mistake(
                 predicted(third=lambda f, L, n: 0.0),
                 "Not zero: who knows all n texts by heart must still guess which of them this is.",
@@ -678,6 +827,10 @@ EXERCISES = {
                 predicted(second=lambda f, L, n: math.log(len(f))),
                 "Frequencies can be learned without seeing another word: the second number is "
                 "their entropy, below log V.",
+            ),
+            "mean over the vocabulary": Mistake(
+                predicted(second=lambda f, L, n: predictions(f, L, n)[1] / len(f)),
+                "You take the mean of - f log f: it is already weighted by f, so sum it.",
             ),
             "sum of surprises": Mistake(
                 predicted(second=lambda f, L, n: -f[f > 0].log().sum()),
@@ -716,6 +869,28 @@ EXERCISES = {
             "not rescaled": Mistake(
                 not_rescaled,
                 "You took out the division by 0.5: it makes the dropped numbers right on average.",
+            ),
+            "halved at the end": Mistake(
+                ends_with(lambda x, mask: x / 2),
+                "You halve x in the last line: the division by 0.5 in the loop has already made "
+                "up for what is dropped, so measure on x as it is.",
+            ),
+            "doubled at the end": Mistake(
+                ends_with(lambda x, mask: x / 0.5),
+                "The last line still doubles x: nothing is dropped there, so measure on x as it "
+                "is.",
+            ),
+            "dropped at the end": Mistake(
+                ends_with(lambda x, mask: x * mask),
+                "The last line still drops numbers: the loss is measured on x as it is.",
+            ),
+            "returns in the loop": Mistake(
+                returns_in_the_loop,
+                "You return after the first step: measure the loss after the loop.",
+            ),
+            "one step after the loop": Mistake(
+                step_after_the_loop,
+                "You move W once, after the loop: move it for every mask.",
             ),
             "summed at the end": Mistake(
                 summed_at_the_end,

@@ -56,6 +56,16 @@ def skips_zeros(P, successor, x):
     return p[p > 0].log().sum()
 
 
+def stops_at_zero(P, successor, x):
+    p = walked(P, successor, x)
+    return p[: int((p > 0).cumprod(0).sum())].log().sum()
+
+
+def zero_where_impossible(P, successor, x):
+    found = log_prob(P, successor, x)
+    return torch.where(found.isinf(), 0.0, found)
+
+
 def clamped_at(least):
     return lambda P, successor, x: walked(P, successor, x).clamp(min=least).log().sum()
 
@@ -72,7 +82,11 @@ def occupancy(P, successor, L):
 
 
 def occupancy_by_powers(P, successor, L):
-    T = transition(P, successor)
+    return first_rows(transition(P, successor), L)
+
+
+def first_rows(T, L):
+    """Return the first rows of the powers 0 ... L - 1 of a matrix."""
     return torch.stack([torch.linalg.matrix_power(T, i)[0] for i in range(L)])
 
 
@@ -87,19 +101,25 @@ def stationary(P, successor):
     return torch.linalg.matrix_power(transition(P, successor), 1000)[0]
 
 
-def occupancy_transposed(P, successor, L):
-    T, rows = transition(P, successor), [torch.eye(len(P), dtype=torch.float64)[0]]
-    for _ in range(L - 1):
-        rows.append(T @ rows[-1])
-    return torch.stack(rows)
-
-
 def occupancy_with_words_lost(P, successor, L):
     T = torch.zeros(len(P), len(P), dtype=P.dtype)
     for state in range(len(P)):
         for word in range(P.shape[1]):
             T[state, successor[state, word]] = P[state, word]
-    return torch.stack([torch.linalg.matrix_power(T, i)[0] for i in range(L)])
+    return first_rows(T, L)
+
+
+def occupancy_with_arrows_lost(P, successor, L):
+    rows = [torch.eye(len(P), dtype=torch.float64)[0]]
+    for _ in range(L - 1):
+        flow = (rows[-1][:, None] * P).flatten()
+        rows.append(last_write_wins(torch.zeros_like(rows[0]), 0, successor.flatten(), flow))
+    return torch.stack(rows)
+
+
+def occupancy_of_one_step(P, successor, L):
+    first, second = occupancy(P, successor, 2)
+    return torch.stack([first] + [second] * (L - 1))
 
 
 # ------------------------------------------------------------------------------- memory of one
@@ -110,27 +130,36 @@ def memory_of_one(P, weight):
 
     weight (S, V): p(state, the word that led to it).
     """
-    total = 0.0
-    for word in range(weight.shape[1]):
-        mass = weight[:, word].sum()
-        if mass > 0:
-            p = weight[:, word] @ P / mass
-            total = total - mass * torch.special.xlogy(p, p).sum()
-    return total
+    return weight.sum(0) @ entropies(after_each_word(P, weight))
 
 
 def memory_of_one_by_the_joint(P, weight):
     joint = weight.T @ P  # p(the word before, the next)
-    return surprise(joint).sum() - surprise(joint.sum(1)[None]).sum()
+    return entropies(joint).sum() - entropies(joint.sum(1)[None]).sum()
 
 
-def surprise(P):
+def entropies(P):
     """Return the entropy of each row, nats."""
     return -torch.special.xlogy(P, P).sum(1)
 
 
+def after_each_word(P, weight):
+    """Return p(next word | the word before), a row for each word before."""
+    return weight.T @ P / weight.sum(0)[:, None].clamp(min=1e-300)
+
+
 def no_memory(P, weight):
-    return surprise((weight.sum(1) @ P)[None]).sum()
+    return entropies((weight.sum(1) @ P)[None]).sum()
+
+
+def of_the_state(P, weight):
+    return entropies(weight.T).sum() - entropies(weight.sum(0)[None]).sum()
+
+
+def possible_states_alike(P, weight):
+    possible = (weight > 0).double()
+    mixed = possible.T @ P / possible.sum(0)[:, None].clamp(min=1)
+    return weight.sum(0) @ entropies(mixed)
 
 
 # ----------------------------------------------------------------------- what is behind a mask
@@ -149,9 +178,14 @@ def behind_the_mask(P, successor, z):
 
 def from_both_sides(P, successor, e, forward, backward):
     """Return p(x_i = v | z), (L, V), of the messages before each word, (L, S), and after it."""
-    onward = P * e[:, None] * backward[1:][:, successor]
-    joint = torch.einsum("is,isv->iv", forward[:-1], onward)
+    joint = with_all_words(P, successor, e, forward, backward)
     return joint / joint.sum(1, keepdim=True)
+
+
+def with_all_words(P, successor, e, forward, backward):
+    """Return p(x_i = v, the visible words), (L, V)."""
+    onward = P * e[:, None] * backward[1:][:, successor]
+    return torch.einsum("is,isv->iv", forward[:-1], onward)
 
 
 def forwards(P, successor, e, start=0, gather=torch.Tensor.index_add):
@@ -187,14 +221,13 @@ def that_fit(P, successor, z):
     return texts, Automaton(range(V), P, successor).log_prob(texts)
 
 
-def mistaken_posterior(**changes):
-    """Return `behind_the_mask` with another forward, backward or evidence, each of (P, next, e)."""
+def mistaken_posterior(forward=forwards, backward=backwards, evidence=lambda e: e):
+    """Return `behind_the_mask` with other messages, or another evidence where they meet."""
 
     def answer(P, successor, z):
         e = allowed(z, P.shape[1])
-        messages = {"forward": forwards, "backward": backwards, "seen": lambda P, n, e: e} | changes
-        forward, backward, seen = (messages[k](P, successor, e) for k in messages)
-        return from_both_sides(P, successor, seen, forward, backward)
+        messages = forward(P, successor, e), backward(P, successor, e)
+        return from_both_sides(P, successor, evidence(e), *messages)
 
     return answer
 
@@ -206,8 +239,13 @@ def nothing_seen(passes):
 
 def not_normalised(P, successor, z):
     e = allowed(z, P.shape[1])
-    onward = P * e[:, None] * backwards(P, successor, e)[1:][:, successor]
-    return torch.einsum("is,isv->iv", forwards(P, successor, e)[:-1], onward)
+    messages = forwards(P, successor, e), backwards(P, successor, e)
+    return with_all_words(P, successor, e, *messages)
+
+
+def mask_without_words(P, successor, z):
+    e = allowed(z, P.shape[1]) * (z != P.shape[1])[:, None]
+    return from_both_sides(P, successor, e, forwards(P, successor, e), backwards(P, successor, e))
 
 
 def before_the_word(P, successor, z):
@@ -261,6 +299,62 @@ def greedy(P, successor, z):
         text.append(int(P[state].argmax()) if symbol == P.shape[1] else symbol)
         state = int(successor[state, text[-1]])
     return torch.tensor(text)
+
+
+def one_by_one(choose):
+    """Return a function that fills the masks in turn, each with its most probable word.
+
+    choose(p, hidden): which of the masks at `hidden` is next, given p (L, V) behind each.
+    """
+
+    def answer(P, successor, z):
+        z, V = z.clone(), P.shape[1]
+        while len(hidden := (z == V).nonzero().flatten()):
+            p = behind_the_mask(P, successor, z)
+            i = choose(p, hidden)
+            z[i] = p[i].argmax()
+        return z
+
+    return answer
+
+
+from_the_left = one_by_one(lambda p, hidden: hidden[0])
+from_the_right = one_by_one(lambda p, hidden: hidden[-1])
+surest_first = one_by_one(lambda p, hidden: hidden[p[hidden].amax(1).argmax()])
+least_entropy_first = one_by_one(lambda p, hidden: hidden[entropies(p[hidden]).argmin()])
+clearest_first = one_by_one(lambda p, hidden: hidden[p[hidden].topk(2).values.diff().argmin()])
+
+
+def last_way(P, successor, z):
+    """Return the text if, of the ways to a state, the last one is kept instead of the best."""
+    ways = {0: (1.0, [])}
+    for now in allowed(z, P.shape[1]):
+        longer = {}
+        for state, (p, text) in ways.items():
+            for word in now.nonzero().flatten().tolist():
+                there = int(successor[state, word])
+                longer[there] = p * P[state, word].item(), [*text, word]
+        ways = longer
+    return torch.tensor(max(ways.values())[1])
+
+
+def summed_ways(P, successor, z):
+    """Return the text if the sum over all ways to a state is kept, and the best last step."""
+    e, text = allowed(z, P.shape[1]), []
+    forward = forwards(P, successor, e)
+    state = int(forward[-1].argmax())
+    for f, now in zip(forward[:-1].flip(0), e.flip(0), strict=True):
+        flow = f[:, None] * P * now * (successor == state)
+        state, word = divmod(int(flow.argmax()), P.shape[1])
+        text.append(word)
+    return torch.tensor(text[::-1])
+
+
+def its_states(P, successor, z):
+    states = [0]
+    for word in best_filling(P, successor, z).tolist():
+        states.append(int(successor[states[-1], word]))
+    return torch.tensor(states[1:])
 
 
 def least_probable(P, successor, z):
@@ -359,7 +453,9 @@ def ambiguous_texts(seed=0):
 
     Two texts that use the same arrows in another order are equally probable: these are left out.
     """
-    wrong = word_by_word, greedy, all_hidden(best_filling), least_probable
+    wrong = word_by_word, greedy, all_hidden(best_filling), last_way
+    wrong += from_the_left, from_the_right, surest_first, summed_ways
+    wrong += least_entropy_first, clearest_first
     automata, cases, g = two_automata(seed), [], torch.Generator().manual_seed(seed)
     while len(cases) < 2 * len(wrong):
         rows, successor, _ = automata[int(torch.randint(2, (), generator=g))]
@@ -447,6 +543,16 @@ EXERCISES = {
                 "A text with an impossible word has probability 0 and log-probability -inf; you "
                 "leave the word out.",
             ),
+            "stops at an impossible word": Mistake(
+                stops_at_zero,
+                "You stop at an impossible word and return the sum so far: such a text has "
+                "probability 0 and log-probability -inf.",
+            ),
+            "0 for an impossible text": Mistake(
+                zero_where_impossible,
+                "You return 0 for an impossible text, which is the logarithm of 1: that of its "
+                "probability, 0, is -inf.",
+            ),
         }
         | {
             f"zeros raised to {least:g}": Mistake(
@@ -495,13 +601,23 @@ EXERCISES = {
                 "times, so make a new one for every position.",
             ),
             "transposed": Mistake(
-                occupancy_transposed,
+                lambda P, successor, L: first_rows(transition(P, successor).T, L),
                 "A distribution is a row, on the left of the matrix whose rows add up to 1.",
             ),
             "one word a state": Mistake(
                 occupancy_with_words_lost,
                 "Two words may lead to the same state, and you keep only the last: add them up, "
                 "as with += (or index_put with accumulate).",
+            ),
+            "one arrow a state": Mistake(
+                occupancy_with_arrows_lost,
+                "Your rows after the first are 0. Where several arrows lead to the same state, "
+                "row[successor] += ... keeps only the last: add them all up, as index_add does.",
+            ),
+            "one step only": Mistake(
+                occupancy_of_one_step,
+                "All your rows after the first are the second: take each step from the row before "
+                "it, not always from the first.",
             ),
         },
         cases=two_automata,
@@ -511,7 +627,7 @@ EXERCISES = {
         memory_of_one_by_the_joint,
         {
             "knows the state": Mistake(
-                lambda P, weight: weight.sum(1) @ surprise(P),
+                lambda P, weight: weight.sum(1) @ entropies(P),
                 "That is the entropy given the state, which one word does not determine: first "
                 "mix the states that the word may have led to.",
             ),
@@ -520,24 +636,37 @@ EXERCISES = {
                 "That is the entropy of a word by itself: condition on the word before.",
             ),
             "two words together": Mistake(
-                lambda P, weight: surprise(weight.T @ P).sum(),
+                lambda P, weight: entropies(weight.T @ P).sum(),
                 "That is the entropy of the two words together: divide each row of the joint by "
                 "the probability of the word before, inside the logarithm.",
             ),
             "the other way round": Mistake(
-                lambda P, weight: surprise(weight.T @ P).sum() - no_memory(P, weight),
+                lambda P, weight: entropies(weight.T @ P).sum() - no_memory(P, weight),
                 "That is the entropy of the word before given the next: condition on the word "
                 "before.",
             ),
+            "not divided": Mistake(
+                lambda P, weight: weight.sum(0) @ entropies(weight.T @ P),
+                "Inside the logarithm you take the joint probability of two words: divide it by "
+                "that of the word before, so that the next words add up to 1.",
+            ),
+            "of the state": Mistake(
+                of_the_state,
+                "That is the entropy of the state given the word before: mix the rows of P by the "
+                "probability of each state, then take the entropy.",
+            ),
+            "possible states alike": Mistake(
+                possible_states_alike,
+                "You mix the states that a word leaves possible as if they were equally likely: "
+                "weight them by weight[:, v].",
+            ),
             "words alike": Mistake(
-                lambda P, weight: surprise(
-                    weight.T @ P / weight.sum(0)[:, None].clamp(min=1e-300)
-                ).mean(),
+                lambda P, weight: entropies(after_each_word(P, weight)).mean(),
                 "You take the plain mean over the words before: weight each by how often it "
                 "occurs.",
             ),
             "not averaged": Mistake(
-                lambda P, weight: surprise(weight.T @ P / weight.sum(0)[:, None].clamp(min=1e-300)),
+                lambda P, weight: entropies(after_each_word(P, weight)),
                 "You return an entropy for each word before: average them, each weighted by how "
                 "often its word occurs.",
             ),
@@ -574,9 +703,22 @@ EXERCISES = {
                 "must multiply by the evidence.",
             ),
             "leave-one-out": Mistake(
-                mistaken_posterior(seen=lambda P, successor, e: torch.ones_like(e)),
+                mistaken_posterior(evidence=torch.ones_like),
                 "Of a visible word you say what the others make of it: it is known, so it has "
                 "probability 1.",
+            ),
+            "backward from the left": Mistake(
+                mistaken_posterior(backward=lambda P, n, e: backwards(P, n, e.flip(0))),
+                "Your backward pass reads the text from left to right: it begins at the last word.",
+            ),
+            "backward not turned round": Mistake(
+                mistaken_posterior(backward=lambda P, n, e: backwards(P, n, e).flip(0)),
+                "You use the backward messages in the order in which they are made, from the end "
+                "of the text to its beginning: turn the list round.",
+            ),
+            "a mask allows no word": Mistake(
+                mask_without_words,
+                "At a mask your evidence is 0 for all words: any word may stand there, so it is 1.",
             ),
             "not normalised": Mistake(
                 not_normalised,
@@ -613,8 +755,36 @@ EXERCISES = {
             ),
             "greedy": Mistake(
                 greedy,
-                "You go from left to right and take what is likeliest so far: keep the best way "
+                "You go from left to right and take what is likeliest so far: keep the best path "
                 "to every state, and choose only at the end.",
+            ),
+            "one by one from the left": Mistake(
+                from_the_left,
+                "You fill the masks from left to right, each with its most probable word, and an "
+                "early choice may rule out the best text: keep the best path to each state.",
+            ),
+            "one by one from the right": Mistake(
+                from_the_right,
+                "You fill the masks from right to left, each with its most probable word, and an "
+                "early choice may rule out the best text: keep the best path to each state.",
+            ),
+            "surest first": Mistake(
+                surest_first,
+                "You fill the surest mask first, then the surest of the others, and an early "
+                "choice may rule out the best text: keep the best path to each state.",
+            ),
+            "ways added up": Mistake(
+                summed_ways,
+                "You keep the sum over all paths to a state, as the forward message does: keep the "
+                "probability of the best path alone.",
+            ),
+            "last way kept": Mistake(
+                last_way,
+                "Of several paths to a state you keep the last: keep the most probable.",
+            ),
+            "states for words": Mistake(
+                its_states,
+                "You return the state after each word: return the words.",
             ),
             "visible words changed": Mistake(
                 all_hidden(best_filling),

@@ -88,7 +88,7 @@ t, F, zeros = torch.tensor, torch.nn.functional, torch.zeros
         (lambda: zeros(3) @ zeros(4), "no dot product of 3 numbers and 4"),
         (lambda: zeros(5, 2, 3) @ zeros(5, 2, 3), "begin with (5, 3), not (5, 2)"),
         (lambda: torch.einsum("ij,jk->ik", zeros(2, 3), zeros(2, 3)), "letter j stands for size 2"),
-        (lambda: torch.einsum("ij->i", zeros(2)), "a tensor with 1 axes got 2 letters"),
+        (lambda: torch.einsum("ij->i", zeros(2)), "2 letters, and the number of its axes is 1"),
         (lambda: zeros(2, 3)[zeros(3).bool()], "a mask of shape (3) cannot choose from"),
         (lambda: zeros(3).__setitem__(t([0, 1]), zeros(3)), "do not fit where you put them"),
         (lambda: zeros(3, 3)[t([0, 1]), t([0, 1, 2])], "the indices do not fit together"),
@@ -109,7 +109,7 @@ t, F, zeros = torch.tensor, torch.nn.functional, torch.zeros
         (lambda: t(1.0)[0], "a tensor that is a single number cannot be indexed"),
         (lambda: zeros(3).sum(1), "there is no axis 1: the axes of this tensor are -1 to 0"),
         (lambda: t(1.0).size(0), "there is no axis 0: this tensor is a single number"),
-        (lambda: zeros(3)[0, 1], "a tensor with 1 axes got more indices"),
+        (lambda: zeros(3)[0, 1], "more indices than axes, of which this tensor has 1"),
         (lambda: zeros(3)[5], "no index 5 on axis 0, whose size is 3"),
         (lambda: zeros(3).numpy()[5], "no index 5 on axis 0, whose size is 3"),
         (lambda: F.embedding(t([9]), zeros(3, 2)), "larger than the table"),
@@ -350,6 +350,7 @@ def test_nothing_is_told_that_does_not_hold_for_every_number_of_every_case():
     same = torch.full((4,), 0.25).double()
     assert said(lambda x: torch.cat([x[:1] + 1, x[1:]]), same) is None  # not shifted
     assert said(lambda x: x * torch.tensor([2, 2, 2, 2.1]).double(), 1e-3 * ROW) is None
+    assert said(lambda x: x.clamp(min=-700), torch.tensor([-math.inf, -1.0, -2.0])) is None
 
 
 def test_a_random_answer_is_told_no_rule():

@@ -1,5 +1,7 @@
 """The grader: right answers pass however written, each mistake is called by its name."""
 
+import re
+
 import pytest
 import torch
 
@@ -71,11 +73,10 @@ def test_an_exercise_has_mistakes_to_name_in_a_sentence_or_two_each(name):
 
 @names
 def test_what_is_not_returned_has_a_name_in_the_students_words(name):
-    """Of every number that is compared, unless all that differ are known mistakes."""
     exercise = ALL[name]
     if exercise.measure is returned:
         return
-    assert exercise.says or exercise.shown or name == "own_schedule"
+    assert exercise.says or exercise.shown
     for case in exercise.cases() if exercise.says else ():
         for place in torch.ones_like(numbers(exercise, exercise.reference, case)).nonzero():
             said = exercise.says(tuple(place.tolist()), *case)
@@ -112,9 +113,8 @@ def test_a_random_answer_is_wrong_and_told_where(name):
     assert not verdict
     if name != "own_schedule":  # of which only properties are asked, and a few suffice to name it
         assert verdict.mistake is None
-        assert "On case 1" in verdict.message and "right on" not in verdict.message.replace(
-            "right on 0 of", ""
-        )
+        assert "On case 1" in verdict.message
+        assert not re.search("right on [1-9]", verdict.message)
 
 
 def test_an_answer_may_work_in_place():
@@ -259,7 +259,7 @@ def test_a_shape_with_which_the_measure_stops_is_told_as_a_wrong_shape():
     said = graded(lambda x: torch.zeros(3), **product).message
     assert said == "twice: not yet. On case 1 it gave the shape (3,), not (2,)."
     said = graded(lambda x: torch.zeros(2).long(), **product).message
-    assert said.startswith("twice: not yet. On case 1 it gave what cannot be compared: ")
+    assert said.startswith("twice: not yet. On case 1 it gave something that cannot be compared: ")
 
 
 def test_numbers_that_differ_are_told_with_digits_that_differ():

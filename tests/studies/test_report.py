@@ -255,7 +255,7 @@ def test_the_verdict_says_what_was_found_in_sentences():
         "and a difference must exceed 0.0456 to be told from noise (schedules as a whole: "
         "p <= 0.0789).",
         "Outside the noise: cosine is better than sqrt; sigmoid is better than linear. "
-        "Of all other pairs nothing can be said.",
+        "The data cannot rank the other pairs.",
         "By their own exams the order would be clipped_cosine, linear, sigmoid, cosine, loglinear, "
         "sqrt; by the common bound it is cosine, sigmoid, linear, clipped_cosine, sqrt, "
         "loglinear.",
@@ -265,7 +265,7 @@ def test_the_verdict_says_what_was_found_in_sentences():
     one = dict(f, seeds=1, floor=0.5, better=())
     said = report.verdict({"entropy": one}).split("\n\n")
     assert said[0].startswith("Masking entropy, 1 seed: ") and "must exceed 0.5000" in said[0]
-    assert said[1] == "No ranking: what separates them is not outside the noise." and len(said) == 3
+    assert said[1] == "No ranking: the differences are within the noise." and len(said) == 3
     said = report.verdict({"entropy": dict(one, threshold=math.inf)})
     assert "and no difference can be told from noise with so few (" in said and "inf" not in said
 

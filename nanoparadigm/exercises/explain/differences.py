@@ -290,8 +290,9 @@ def types(e: Everywhere) -> Way:
 
 def near(e: Everywhere) -> Way:
     """Tell of numbers that are nearly right."""
-    off = (e.ours - e.right).abs()[e.right.isfinite()]
-    if not len(off) or (off > 3e-3 * e.right.abs()[e.right.isfinite()].clamp(min=1e-2)).any():
+    finite = e.right.isfinite()
+    off, sizes = (e.ours - e.right).abs()[finite], e.right.abs()[finite].clamp(min=1e-2)
+    if not len(off) or (off > 3e-3 * sizes).any() or not e.ours[~finite].equal(e.right[~finite]):
         return
     low = {ours.dtype for ours, _ in e.raw} & {torch.float32, torch.float16, torch.bfloat16}
     cause = f"you compute in {low.pop()}" if low else "something is rounded, clamped or padded"

@@ -32,7 +32,7 @@ MEANINGS = {
     r"subscript (\w) has size (\d+) for operand \d+ which does not broadcast with previously seen "
     r"size (\d+)": "in the einsum, the letter {0} stands for size {1} and for size {2}",
     r"the number of subscripts in the equation \((\d+)\) does not match the number of dimensions "
-    r"\((\d+)\)": "in the einsum, a tensor with {1} axes got {0} letters",
+    r"\((\d+)\)": "in the einsum, a tensor got {0} letters, and the number of its axes is {1}",
     r"The shape of the mask \[(.*?)\] at index \d+ does not match the shape of the indexed tensor "
     r"\[(.*?)\]": "a mask of shape ({0}) cannot choose from a tensor of shape ({1})",
     r"shape mismatch: value tensor of shape \[(.*?)\] cannot be broadcast to indexing result of "
@@ -72,8 +72,8 @@ MEANINGS = {
     r"(-?\d+)\)": "there is no axis {2}: the axes of this tensor are {0} to {1}",
     r"Dimension specified as (-?\d+) but tensor has no dimensions": "there is no axis {0}: this "
     "tensor is a single number",
-    r"too many indices for tensor of dimension (\d+)": "a tensor with {0} axes got more indices "
-    "than that",
+    r"too many indices for tensor of dimension (\d+)": "there are more indices than axes, of "
+    "which this tensor has {0}",
     r"index (-?\d+) is out of bounds for (?:dimension|axis) (\d+) with size (\d+)": "there is no "
     "index {0} on axis {1}, whose size is {2}; the first index is 0",
     r"index out of range in self": "an index is larger than the table that it points into",

@@ -1,4 +1,4 @@
-// A noise schedule that the reader draws: five points of alpha(t), its rate, and the walk in u.
+// A noise schedule that the reader draws: five points of alpha(t), its rate, and the range of u.
 // data: words, U (the uniform number of each: a word is there as long as alpha(t) > U), alpha (five
 // values to start from), t.
 const BLUE = "#0072B2", ORANGE = "#D55E00", GREY = "#808080";
@@ -163,8 +163,8 @@ function show() {
     `Here u = 1 − α = ${u.toFixed(2)}. The rate is ${size(w)} per unit of time: α falls at ${size(-slope)}, `
       + `times ${u ? size(1 / u) : "very large"} = 1/u per unit of noise.`,
     kit.el("br"),
-    start < 0.005 && end > 0.995 ? "The walk in u runs from 0 to 1: from the text to nothing, as with every full schedule."
-      : [start >= 0.005 ? `At t = 0 already ${percent(start)} of the words are masked: the way back ends before it reveals them.` : "",
+    start < 0.005 && end > 0.995 ? "u runs from 0, the whole text, to 1, nothing but masks, as with every full schedule."
+      : [start >= 0.005 ? `At t = 0 already ${percent(start)} of the words are masked: the reverse process ends before it reveals them.` : "",
         end <= 0.995 ? `At t = 1 still ${percent(1 - end)} of the words are there: a sampler that starts from masks alone starts elsewhere.` : "",
       ].filter(Boolean).join(" "),
   );

@@ -17,7 +17,7 @@ ON_PAPER = dict(facecolor=PAPER, edgecolor="none", pad=1.5)
 STATIONS = [
     ("draw a batch", "$x \\sim p$", "words and targets\ndo not match:\nnever below 2.7"),
     ("loss", "$-\\log p_\\theta(x)$", "sees its target:\nbelow the entropy"),
-    ("gradient", "$p_\\theta - y$, backwards", "sum for mean:\nsteps too large"),
+    ("gradient", "$p_\\theta - y$, backwards", "plus for minus:\nthe loss rises"),
     ("step", "$\\theta - \\eta\\, d$", "rate above $2/\\lambda$:\ndiverges"),
     ("clear", "gradient $= 0$", "forgotten:\nold ones add up"),
 ]

@@ -178,9 +178,9 @@ def verdict(found: Findings) -> str:
         )
         if f["better"]:
             pairs = "; ".join(f"{a} is better than {b}" for a, b in f["better"])
-            lines.append(f"Outside the noise: {pairs}. Of all other pairs nothing can be said.")
+            lines.append(f"Outside the noise: {pairs}. The data cannot rank the other pairs.")
         else:
-            lines.append("No ranking: what separates them is not outside the noise.")
+            lines.append("No ranking: the differences are within the noise.")
         lines.append(
             f"By their own exams the order would be {', '.join(easiest)}; by the common bound it "
             f"is {', '.join(best)}."
