@@ -1,7 +1,8 @@
 """Views that a reader can change, in a notebook or on a page, with neither kernel nor network.
 
 Such a view is a script of `playgrounds/`, put into the page beside its data: the body of a function
-of `root`, the empty element it fills; `data`; and `kit`, the helpers of `playgrounds/kit.js`.
+of `root`, the empty element it fills; `data`; and `kit`, the helpers of `playgrounds/kit.js`. Some
+use `playgrounds/language.js` too.
 """
 
 import json
@@ -13,9 +14,11 @@ from typing import Any
 
 import torch
 
-from ..language import Automaton
+from ..language import KINDS, Automaton
+from ..language.grammar import DETERMINERS, compiled, features
 from .figures import View
 
+USES = {"denoise": ["language"]}  # script -> others whose functions it calls
 FRAME = """\
 <figure role="group" aria-label="{title}" data-playground="{key}" style="margin:1em 0">
 <figcaption style="color:inherit;font-weight:inherit">{title}</figcaption>
@@ -45,11 +48,11 @@ def playground(name: str, data: dict, title: str, says: str) -> View:
     says: what it shows, for where there is no HTML. Raises FileNotFoundError for an unknown name,
     ValueError for data with nan or infinity.
     """
-    kit, script = (source(part) for part in ("kit", name))
+    kit = "\n".join(map(source, ["kit", *USES.get(name, [])]))
     given = json.dumps(data, separators=(",", ":"), allow_nan=False)
     given = given.replace("<", "\\u003c")  # neither </script> nor <!-- ends or bends the script
     key = sha256((name + given).encode()).hexdigest()[:12]
-    html = FRAME.format(title=escape(title), key=key, data=given, kit=kit, script=script)
+    html = FRAME.format(title=escape(title), key=key, data=given, kit=kit, script=source(name))
     return View(html, says)
 
 
@@ -67,6 +70,32 @@ def arrows(truth: Automaton) -> list[list[float]]:
         [s, v, round(truth.P[s, v].item(), 12), int(truth.successor[s, v])]
         for s, v in truth.P.nonzero().tolist()
     ]
+
+
+def language_facts(slip: float = 1e-6) -> dict[str, Any]:
+    """Return the language as `playgrounds/language.js` reads it.
+
+    slip: the probability that a word is replaced by a random one.
+    """
+    truth, _, kinds = compiled()
+    V, rows = truth.V, range(len(truth.P))
+    marks = ["".join(kinds.get((s, v), " ")[0] for v in range(V)) for s in rows]
+    reasons = sorted(set(marks))
+    after: list[list[list[int]]] = [[] for _ in rows]
+    for s, v in (truth.P == 0).nonzero().tolist():
+        if truth.successor[s, v] != s:
+            after[s].append([v, int(truth.successor[s, v])])
+    letters = {"noun": "n", "verb": "v"} | {word: "d" for word, _ in DETERMINERS.values()}
+    return dict(
+        words=truth.words,
+        slip=slip,
+        arrows=arrows(truth),
+        after=after,
+        wrong=[reasons.index(row) for row in marks],
+        reasons=reasons,
+        names={kind[0]: kind for kind in KINDS},
+        classes="".join(letters.get(features(word)[0], ".") for word in truth.words),
+    )
 
 
 def guess_a_word(

@@ -1,0 +1,423 @@
+// <nano-race>: models write the same text in the page, side by side, each in its own way.
+//
+//   <script type="module" src="live/race.js"></script>
+//   <nano-race given="la some _ _ a hen" steps="32" seed="1">what stands here without scripts</nano-race>
+//
+// Attributes, all optional: set (language or shakespeare), models (names, with spaces between), given
+// (the words that stand, _ for a hidden one), steps, temperature, seed, clock (compute or calls),
+// play (to begin when it is scrolled into view).
+import { kit } from "./kit.js";
+import { languageOf } from "./language.js";
+
+const { el } = kit;
+const SECONDS = 12; // how long a race is shown, if the models keep up
+const STYLE = `
+  :host { display: block; font: inherit; color: inherit }
+  [hidden] { display: none !important }
+  button, input, select { font: inherit; color: inherit }
+  button, select, input[type=text], input[type=number] { background: none; border: 1px solid #808080;
+    border-radius: .3em; padding: .15em .6em }
+  select option { color: CanvasText; background: Canvas }
+  button { cursor: pointer }
+  button.main { font-weight: 600; min-width: 5em; border-width: 2px }
+  :focus-visible { outline: 3px solid #0072b2; outline-offset: 1px }
+  .bar { display: flex; flex-wrap: wrap; gap: .4em 1em; align-items: center; margin: .5em 0 }
+  .bar label { display: inline-flex; gap: .4em; align-items: center; font-size: .9em }
+  .bar input[type=text] { flex: 1 1 14em; min-width: 8em }
+  .bar input[type=number] { width: 5em }
+  .grow { flex: 1 1 20em }
+  .panes { display: grid; gap: .6em; grid-template-columns: repeat(auto-fit, minmax(min(100%, 15.5em), 1fr)) }
+  section { border: 1.5px solid rgb(var(--hue)); border-radius: .5em; padding: .3em .6em; min-width: 0 }
+  h3 { font: inherit; font-weight: 600; margin: 0; padding: 0 }
+  h3 small { font-weight: 400; font-size: .85em; opacity: .85 }
+  h3 span { color: rgb(var(--hue)) }
+  .text, .given { font: .86em/1.6 ui-monospace, "DejaVu Sans Mono", Menlo, Consolas, monospace; margin: .3em 0 }
+  .words { display: grid; grid-template-columns: repeat(auto-fill, minmax(3.5em, 1fr)); justify-items: start }
+  .chars { white-space: pre-wrap; overflow-wrap: anywhere; min-height: 13em }
+  .text button, .given button { font: inherit; border: 0; border-radius: .2em; padding: 0 .12em; margin: 0;
+    background: rgb(var(--hue, 128 128 128) / calc(var(--p, 0) * .55)) }
+  .given button { border-bottom: 1px dashed #808080; border-radius: 0 }
+  .chars button { padding: 0 }
+  .hidden { opacity: .6 }
+  .text .known { font-style: italic }
+  .text .wrong { text-decoration: underline wavy #d1242f 2px; text-underline-offset: .2em; font-weight: 600 }
+  .small { font-size: .85em; font-variant-numeric: tabular-nums; min-height: 1.5em }
+  .tally, .said { line-height: 1.35; min-height: 2.7em }
+  details { font-size: .9em } details p { margin: .3em 0 }
+  summary { cursor: pointer }
+`;
+const DEFAULTS = { set: "language", given: "", steps: 32, temperature: 1, seed: 1, clock: "compute" };
+const plural = (n, word) => `${n.toLocaleString("en")} ${word}${n === 1 ? "" : "s"}`;
+const still = () => matchMedia("(prefers-reduced-motion: reduce)").matches;
+
+let made; // the facts of the site: a promise of live.json
+const facts = () => (made ||= fetch(new URL("./live.json", import.meta.url)).then((r) => r.json()));
+
+class NanoRace extends HTMLElement {
+  async connectedCallback() {
+    if (this.shadowRoot) return;
+    this.attachShadow({ mode: "open" });
+    try {
+      this.facts = await facts();
+    } catch {
+      this.shadowRoot.append(el("slot")); // half of the site is missing: what stands inside stays
+      return;
+    }
+    this.truth = languageOf(this.facts.language);
+    this.shadowRoot.append(el("style", {}, STYLE));
+    this.state = { ...DEFAULTS };
+    for (const key of Object.keys(DEFAULTS)) if (this.hasAttribute(key)) this.change(key, this.getAttribute(key));
+    if (this.hasAttribute("remembers")) this.recall();
+    this.build();
+    if (this.hasAttribute("play") && !still()) {
+      const watch = new IntersectionObserver(([seen]) => {
+        if (!seen.isIntersecting) return;
+        watch.disconnect();
+        this.play();
+      }, { threshold: 0.3 });
+      watch.observe(this);
+    }
+  }
+
+  disconnectedCallback() {
+    this.worker?.terminate();
+    this.worker = null;
+    cancelAnimationFrame(this.ticking);
+  }
+
+  // -------------------------------------------------------------------------- the reader's wishes
+
+  change(key, value) {
+    const number = typeof DEFAULTS[key] === "number", read = number ? Number(value) : String(value);
+    if (number && !Number.isFinite(read)) return;
+    const limits = { steps: [1, 256], temperature: [0, 2], seed: [0, 2 ** 31 - 1] }[key];
+    this.state[key] = limits ? Math.min(limits[1], Math.max(limits[0], read)) : read;
+    if (key === "steps" || key === "seed") this.state[key] = Math.round(this.state[key]);
+  }
+
+  recall() {
+    for (const [key, value] of new URLSearchParams(location.hash.slice(1)))
+      if (key in DEFAULTS) this.change(key, value);
+    if (!this.facts.sets[this.state.set]) this.state.set = DEFAULTS.set;
+  }
+
+  link() {
+    const changed = Object.entries(this.state).filter(([key, value]) => value !== DEFAULTS[key]);
+    return `${location.href.split("#")[0]}#${new URLSearchParams(changed)}`;
+  }
+
+  get set() {
+    return this.facts.sets[this.state.set];
+  }
+
+  get models() {
+    const wanted = this.getAttribute("models")?.split(/\s+/);
+    return this.set.models.filter(({ name }) => !wanted || wanted.includes(name));
+  }
+
+  // the tokens that stand, V where one is hidden; a word nobody knows is an Error that says so
+  tokens() {
+    const { symbols, length, joiner } = this.set, V = symbols.length;
+    const parts = joiner ? this.state.given.split(/\s+/).filter(Boolean) : [...this.state.given];
+    if (parts.length > length) throw new Error(`A text here has ${length} ${joiner ? "words" : "characters"}; these are ${parts.length}.`);
+    const found = parts.map((part) => {
+      if (/^_+$|^░$/.test(part)) return V;
+      const id = symbols.indexOf(part);
+      if (id < 0) throw new Error(`The models have never seen “${part}”. ` + (joiner ? "The words they know are listed below." : "They know the letters of Tiny Shakespeare alone."));
+      return id;
+    });
+    return [...found, ...new Array(length - found.length).fill(V)];
+  }
+
+  // ------------------------------------------------------------------------------------- the page
+
+  build() {
+    const { state } = this, set = (key, redo) => (event) => {
+      this.change(key, event.target.value);
+      event.target.value = state[key];
+      redo?.();
+      this.fresh();
+    };
+    const field = (name, ...rest) => el("label", {}, name, ...rest);
+    const number = (key, more) => el("input", { type: "number", value: state[key], onchange: set(key), ...more });
+    this.go = el("button", { type: "button", class: "main", onclick: () => (this.ticking ? this.pause() : this.play()) }, "Play");
+    this.dice = el("button", { type: "button", "aria-label": "another seed, and play", onclick: () => {
+      state.seed = (state.seed + 1) % 2 ** 31;
+      this.seed.value = state.seed;
+      this.fresh();
+      this.play();
+    } }, "⚄ again");
+    this.seed = number("seed", { min: 0, step: 1 });
+    this.moment = el("input", { type: "range", class: "grow", min: 0, max: 1, step: "any", value: 0, "aria-label": "moment of the race", disabled: true,
+      oninput: () => { this.pause(); this.at = Number(this.moment.value); this.show(); } });
+    this.given = el("input", { type: "text", value: state.given, spellcheck: "false", autocomplete: "off",
+      placeholder: this.set.joiner ? "for example: la some _ _ a hen" : "for example: ROMEO:", onchange: set("given", () => this.row()) });
+    const choice = (key, options, redo) => {
+      const made = el("select", { onchange: set(key, redo) }, ...options.map(([value, text]) => el("option", { value }, text)));
+      made.value = state[key];
+      return made;
+    };
+    const sets = Object.entries(this.facts.sets).map(([name, { title }]) => [name, title]);
+    this.standing = el("div", { class: "given" });
+    this.panes = el("div", { class: "panes" });
+    this.said = el("div", { class: "small said", "aria-live": "polite" });
+    this.words = el("p", {});
+    const copy = el("button", { type: "button", onclick: async () => {
+      const link = this.link();
+      history.replaceState(null, "", link);
+      try { await navigator.clipboard.writeText(link); copy.textContent = "copied"; } catch { copy.textContent = "in the address bar"; }
+      setTimeout(() => (copy.textContent = "link to this"), 2000);
+    } }, "link to this");
+    this.shadowRoot.append(
+      el("div", { class: "bar" }, this.go, this.dice, this.moment),
+      this.said,
+      this.panes,
+      el("div", { class: "bar" }, el("label", { class: "grow" }, "given", this.given)),
+      this.standing,
+      el("div", { class: "bar" },
+        sets.length > 1 && field("text", choice("set", sets, () => { this.change("given", ""); this.given.value = ""; this.row(); this.lay(); })),
+        field("steps", number("steps", { min: 1, max: 256 })),
+        field("temperature", number("temperature", { min: 0, max: 2, step: 0.1 })),
+        field("seed", this.seed),
+        field("clock", choice("clock", [["compute", "equal compute"], ["calls", "equal network calls"]], () => this.show())),
+        copy),
+      el("details", {}, el("summary", {}, "What am I looking at?"), ...this.facts.help.map((line) => el("p", {}, line)), this.words),
+    );
+    this.lay();
+    this.row();
+    this.fresh();
+  }
+
+  // a pane for each model
+  lay() {
+    this.words.textContent = this.set.joiner ? `The words: ${this.set.symbols.join(" ")}` : "";
+    this.panesOf = new Map();
+    this.panes.replaceChildren(...this.models.map((model) => {
+      const text = el("div", { class: `text ${this.set.joiner ? "words" : "chars"}`, onkeydown: (event) => this.walk(event) });
+      const cost = el("div", { class: "small" }), tally = el("div", { class: "small tally" });
+      this.panesOf.set(model.name, { model, text, cost, tally, frames: [], buttons: [] });
+      return el("section", { style: `--hue: ${model.hue}`, "aria-label": model.title },
+        el("h3", {}, el("span", { "aria-hidden": "true" }, `${model.shape} `), `${model.name} `, el("small", {}, model.how)), text, cost, tally);
+    }));
+  }
+
+  // the given text, word by word: press one to hide it or to bring it back
+  row() {
+    const { symbols, joiner } = this.set, V = symbols.length;
+    let tokens;
+    try { tokens = this.tokens(); } catch { return; }
+    if (!joiner) { this.standing.replaceChildren(); return; }
+    const last = tokens.findLastIndex((v) => v !== V);
+    this.hiddenWords ||= new Map();
+    const shown = tokens.slice(0, last + 1).map((v, i) => {
+      const word = v === V ? "____" : symbols[v];
+      return el("button", { type: "button", "aria-pressed": String(v === V), "aria-label": `word ${i + 1}: ${v === V ? "hidden, bring it back" : `${word}, hide it`}`, onclick: () => {
+        if (v !== V) this.hiddenWords.set(i, symbols[v]);
+        if (v === V && !this.hiddenWords.has(i)) return;
+        const parts = tokens.slice(0, last + 1).map((u) => (u === V ? "_" : symbols[u]));
+        parts[i] = v === V ? this.hiddenWords.get(i) : "_";
+        this.change("given", parts.join(" "));
+        this.given.value = this.state.given;
+        this.row();
+        this.fresh();
+      } }, word);
+    });
+    this.standing.replaceChildren(...shown.flatMap((b, i) => (i ? [" ", b] : [b])));
+    if (shown.length) this.standing.append(el("span", { class: "hidden" }, " … press a word to hide it"));
+  }
+
+  // ------------------------------------------------------------------------------------- the race
+
+  // nothing is written yet
+  fresh() {
+    this.pause();
+    this.race = null;
+    this.worker?.postMessage({ stop: true });
+    this.at = 0;
+    this.moment.disabled = true;
+    this.said.textContent = "";
+    let tokens;
+    try { tokens = this.tokens(); } catch (error) { this.said.textContent = error.message; }
+    this.go.disabled = this.dice.disabled = !tokens;
+    if (!tokens) return;
+    this.known = tokens.map((v) => v !== this.set.symbols.length);
+    const key = JSON.stringify([this.state.set, this.state.given, this.state.steps, this.state.temperature]);
+    for (const pane of this.panesOf.values()) {
+      pane.frames = [{ text: tokens, drawn: [], positions: 0, calls: 0 }];
+      pane.done = pane.whole = false;
+      if (this.key !== key) pane.written = pane.mistakes = 0;
+      this.fill(pane);
+    }
+    this.key = key;
+    this.show();
+  }
+
+  play() {
+    if (this.go.disabled) return;
+    if (!this.race || (this.over() && this.at >= this.end())) {
+      this.fresh();
+      const given = this.panesOf.values().next().value.frames[0].text;
+      if (!given.includes(this.set.symbols.length)) {
+        this.said.textContent = "Every word is given: hide one, and the models have something to write.";
+        return;
+      }
+      const { steps, temperature, seed } = this.state;
+      this.race = (NanoRace.races = (NanoRace.races || 0) + 1);
+      this.begin({ id: this.race, given, steps, temperature, seed, models: this.models.map(({ name, path }) => ({ name, path })) });
+      this.said.textContent = "The models are on their way …";
+    }
+    this.go.textContent = "Pause";
+    let before = null;
+    const tick = (now) => {
+      const speed = this.end() / SECONDS, frontier = this.frontier();
+      if (before !== null) this.at = Math.min(this.at + (speed * (now - before)) / 1000, frontier);
+      if (still() && this.over()) this.at = this.end();
+      before = now;
+      this.show();
+      if (this.over() && this.at >= this.end()) return this.pause();
+      this.ticking = requestAnimationFrame(tick);
+    };
+    this.ticking = requestAnimationFrame(tick);
+  }
+
+  pause() {
+    cancelAnimationFrame(this.ticking);
+    this.ticking = null;
+    if (this.go) this.go.textContent = "Play";
+  }
+
+  begin(race) {
+    if (!this.worker) {
+      this.worker = new Worker(new URL("./worker.js", import.meta.url), { type: "module" });
+      this.worker.onmessage = ({ data }) => this.hear(data);
+      this.worker.onerror = () => this.fail("This browser cannot run the models beside the page.");
+    }
+    this.worker.postMessage({ race });
+  }
+
+  fail(message) {
+    this.pause();
+    this.race = null;
+    this.said.textContent = `${message} Press Play to try again.`;
+  }
+
+  hear({ race, name, error, frame, text, further }) {
+    if (race !== this.race) return;
+    if (error) return this.fail(`${error}.`);
+    const pane = this.panesOf.get(name);
+    if (frame) pane.frames.push(frame);
+    if (text) {
+      pane.written += 1;
+      if (this.set.truth) pane.mistakes += this.truth.mistakes(text).length;
+      if (!further) pane.done = true;
+      this.tell(pane);
+    }
+  }
+
+  stamp(frame) {
+    return this.state.clock === "calls" ? frame.calls : frame.positions;
+  }
+
+  over() {
+    return Boolean(this.race) && [...this.panesOf.values()].every((pane) => pane.done);
+  }
+
+  // up to which moment every model has been heard, and when the last one is done
+  frontier() {
+    const stamps = [...this.panesOf.values()].filter((pane) => !pane.done).map((pane) => this.stamp(pane.frames.at(-1)));
+    return stamps.length ? Math.min(...stamps) : this.end();
+  }
+
+  end() {
+    const panes = [...this.panesOf.values()], { length } = this.set;
+    const guess = this.state.clock === "calls" ? this.state.steps : this.state.steps * length;
+    return this.over() ? Math.max(...panes.map((pane) => this.stamp(pane.frames.at(-1)))) : guess;
+  }
+
+  // ----------------------------------------------------------------------------------- what is seen
+
+  fill(pane) {
+    pane.buttons = pane.frames[0].text.map((_, i) => {
+      const tell = () => this.explain(pane, i);
+      return el("button", { type: "button", tabindex: i ? -1 : 0, onfocus: tell, onmouseenter: tell });
+    });
+    pane.text.replaceChildren(...pane.buttons);
+    pane.shown = -1;
+    this.tell(pane);
+  }
+
+  show() {
+    this.moment.disabled = !this.over();
+    this.moment.max = this.end();
+    this.moment.value = this.at;
+    for (const pane of this.panesOf.values()) {
+      let n = pane.frames.length - 1;
+      while (n > 0 && this.stamp(pane.frames[n]) > this.at) n--;
+      this.draw(pane, n);
+    }
+    if (this.race && this.at > 0) {
+      const what = this.state.clock === "calls" ? plural(Math.floor(this.at), "network call") : plural(Math.floor(this.at), "position");
+      this.said.textContent = `Each has computed ${what}, or finished with fewer.` + (this.over() && this.at >= this.end() ? " Point at a word to see how likely it was." : "");
+    }
+  }
+
+  draw(pane, n) {
+    if (n === pane.shown) return;
+    if (n < pane.shown) pane.shown = -1;
+    if (pane.shown < 0) pane.sure = pane.buttons.map(() => null);
+    for (let k = pane.shown + 1; k <= n; k++) for (const [i, p] of pane.frames[k].drawn) pane.sure[i] = p;
+    pane.shown = n;
+    const { symbols, joiner } = this.set, V = symbols.length, { text, positions, calls } = pane.frames[n];
+    pane.now = text;
+    const whole = pane.done && n === pane.frames.length - 1;
+    pane.bad = new Map(whole && this.set.truth ? this.truth.mistakes(text).map((m) => [m[0], m]) : []);
+    pane.buttons.forEach((button, i) => {
+      const hidden = text[i] === V, word = hidden ? (joiner ? "____" : "░") : symbols[text[i]];
+      if (button.textContent !== word) button.textContent = word;
+      button.className = `${hidden ? "hidden" : ""} ${this.known[i] ? "known" : ""} ${pane.bad.has(i) ? "wrong" : ""}`;
+      button.style.setProperty("--p", this.known[i] || pane.sure[i] === null ? 0 : pane.sure[i].toFixed(2));
+    });
+    pane.cost.textContent = `${plural(calls, "call")}, ${plural(positions, "position")}`;
+    pane.whole = whole;
+    this.tell(pane);
+  }
+
+  // the mistakes of this text, and of all that the model has written with these settings
+  tell(pane) {
+    const said = [], { truth } = this.set;
+    if (pane.whole) said.push(truth ? plural(pane.bad.size, "mistake") : "done");
+    if (pane.written > 1) {
+      const each = truth ? `, ${(pane.mistakes / pane.written).toFixed(1)} mistakes each` : "";
+      said.push(`${plural(pane.written, "text")} so far${each}`);
+    }
+    pane.tally.textContent = said.join(" · ");
+  }
+
+  // the arrow keys go from word to word of a pane
+  walk(event) {
+    const next = { ArrowRight: "nextElementSibling", ArrowLeft: "previousElementSibling" }[event.key];
+    const there = next && event.target[next];
+    if (!there) return;
+    event.target.tabIndex = -1;
+    there.tabIndex = 0;
+    there.focus();
+    event.preventDefault();
+  }
+
+  explain(pane, i) {
+    const { symbols } = this.set, V = symbols.length;
+    if (this.ticking || !pane.now || pane.now[i] === V) return;
+    const parts = [`${pane.model.name}, “${symbols[pane.now[i]].replace("\n", "↵")}”:`];
+    if (this.known[i]) parts.push("given.");
+    else if (pane.sure[i] !== null) parts.push(`the model gave it ${pane.sure[i].toFixed(2)} when it wrote it.`);
+    else parts.push("noise so far.");
+    if (this.set.truth && !pane.now.includes(V)) {
+      const bad = pane.bad.get(i), nats = this.truth.surprises(pane.now)[i];
+      parts.push(bad ? `A mistake of ${bad[1]}: the word that forbids it is ${bad[2]} back.`
+        : `After the words before it the language gives it ${Math.exp(-nats).toFixed(2)}, a surprise of ${nats.toFixed(2)} nats.`);
+    }
+    this.said.textContent = parts.join(" ");
+  }
+}
+
+if (!customElements.get("nano-race")) customElements.define("nano-race", NanoRace);
