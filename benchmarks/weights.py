@@ -53,6 +53,8 @@ OWN = {
     "ar": dict(max_steps=5_000, dropout=0.1),
     "diffusion": dict(max_steps=7_000),
     "mamba": dict(max_steps=4_000, dropout=0.1),
+    "flow": dict(max_steps=5_000, lr=0.02),
+    "block": dict(max_steps=3_500, lr=0.02),
 }
 RECIPES = {name: ("", name) for name in OWN}
 RECIPES |= {f"language/{name}": ("language/", name) for name in PRESETS}

@@ -1,6 +1,8 @@
 """A headless Chromium that reaches nothing but this machine, driven over its DevTools protocol."""
 
 import functools
+import gzip
+import io
 import json
 import os
 import shutil
@@ -10,6 +12,7 @@ import time
 import urllib.request
 from contextlib import contextmanager, suppress
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import websocket
 
@@ -139,10 +142,26 @@ class Quiet(SimpleHTTPRequestHandler):
         pass
 
 
+class Packed(Quiet):
+    """As hosts of static pages do, it compresses what is text."""
+
+    def send_head(self):
+        path = Path(self.translate_path(self.path))
+        if not path.is_file() or path.suffix not in (".html", ".css", ".js", ".json", ".svg"):
+            return super().send_head()
+        body = gzip.compress(path.read_bytes())
+        self.send_response(200)
+        self.send_header("Content-Type", self.guess_type(path))
+        self.send_header("Content-Encoding", "gzip")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        return io.BytesIO(body)
+
+
 @contextmanager
-def serve(folder):
+def serve(folder, handler=Quiet):
     """The address at which a folder is served on the loopback."""
-    handler = functools.partial(Quiet, directory=folder)
+    handler = functools.partial(handler, directory=folder)
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{server.server_port}"

@@ -21,7 +21,7 @@ MODULES = "networks samplers worker race".split()
 SHARED = {"kit": "kit", "language": "languageOf"}  # scripts of playgrounds/ -> what they define
 HOW = {
     "ar": "one token after another",
-    "mamba": "the same, fixed memory",
+    "mamba": "with a fixed memory",
     "diffusion": "unmasks anywhere",
     "flow": "revises random tokens",
     "block": "unmasks block by block",

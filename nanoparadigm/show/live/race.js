@@ -50,8 +50,14 @@ const DEFAULTS = { set: "language", given: "", steps: 32, temperature: 1, seed: 
 const plural = (n, word) => `${n.toLocaleString("en")} ${word}${n === 1 ? "" : "s"}`;
 const still = () => matchMedia("(prefers-reduced-motion: reduce)").matches;
 
+async function fetched(path, kind) {
+  const answer = await fetch(new URL(path, import.meta.url));
+  if (!answer.ok) throw new Error(`${path} did not come (${answer.status}).`);
+  return answer[kind]();
+}
+
 let made; // the facts of the site: a promise of live.json
-const facts = () => (made ||= fetch(new URL("./live.json", import.meta.url)).then((r) => r.json()));
+const facts = () => (made ||= fetched("./live.json", "json"));
 
 class NanoRace extends HTMLElement {
   async connectedCallback() {
@@ -291,8 +297,30 @@ class NanoRace extends HTMLElement {
       this.worker = new Worker(new URL("./worker.js", import.meta.url), { type: "module" });
       this.worker.onmessage = ({ data }) => this.hear(data);
       this.worker.onerror = () => this.fail("This browser cannot run the models beside the page.");
+      this.sent = new Map(); // path -> a promise that the worker has this model
     }
     this.worker.postMessage({ race });
+    this.bring(race).catch((error) => race.id === this.race && this.fail(error.message));
+  }
+
+  // the models one after another, so that the first can write while the others are on their way
+  async bring({ models }) {
+    const { worker, sent } = this;
+    for (const { path } of models) {
+      if (!sent.has(path)) sent.set(path, this.send(worker, path));
+      await sent.get(path).catch((error) => {
+        sent.delete(path); // what failed may succeed the next time
+        throw error;
+      });
+    }
+  }
+
+  async send(worker, path) {
+    const [config, weights] = await Promise.all([
+      fetched(`./${path}/config.json`, "json"),
+      fetched(`./${path}/model.safetensors`, "arrayBuffer"),
+    ]);
+    worker.postMessage({ model: path, config, weights }, [weights]);
   }
 
   fail(message) {
@@ -301,9 +329,8 @@ class NanoRace extends HTMLElement {
     this.said.textContent = `${message} Press Play to try again.`;
   }
 
-  hear({ race, name, error, frame, text, further }) {
-    if (race !== this.race) return;
-    if (error) return this.fail(`${error}.`);
+  hear({ race, name, frame, text, further }) {
+    if (race !== this.race || !name) return;
     const pane = this.panesOf.get(name);
     if (frame) pane.frames.push(frame);
     if (text) {

@@ -1,64 +1,26 @@
-// Runs the models beside the page. It is told { race } or { stop } and answers with messages
-// { race, name, ... }: a frame (a step of the first text), a whole text, an error, or done.
+// Runs the models beside the page. It is told { model, config, weights }, { race } or { stop }, and
+// answers { race, name, ... }: a frame (a step of the first text), a whole text, or done.
 import { kit } from "./kit.js";
 import { network } from "./networks.js";
 import { SAMPLERS } from "./samplers.js";
 
-const models = new Map(); // path -> a promise of its model
-let current = null;
-
-async function fetched(path, kind) {
-  const answer = await fetch(new URL(path, import.meta.url));
-  if (!answer.ok) throw new Error(`${path} did not come (${answer.status})`);
-  return answer[kind]();
-}
-
-async function load(path) {
-  const [config, weights] = await Promise.all([
-    fetched(`${path}/config.json`, "json"),
-    fetched(`${path}/model.safetensors`, "arrayBuffer"),
-  ]);
-  const { vocab_size: V, block_length: blockLength = 8 } = config.recipe;
-  return { net: network(config, weights), V, blockLength };
-}
-
-function model(path) {
-  if (!models.has(path)) {
-    models.set(path, load(path));
-    models.get(path).catch(() => models.delete(path)); // what failed may succeed the next time
-  }
-  return models.get(path);
-}
+const models = new Map(); // path -> model
+let current = null; // the race that is on
 
 const moment = () => new Promise((resolve) => setTimeout(resolve));
 
-// The models join one after another, so that the first can write while the others are on their way.
-async function join(race, racers) {
-  for (const [number, { name, path }] of race.models.entries()) {
-    const loaded = await model(path), random = kit.random(race.seed + 1000 * number);
-    const begin = () => SAMPLERS[name](loaded, race.given, { ...race, random });
-    racers.push({ name, begin, writes: begin(), positions: 0, calls: 0, texts: 0 });
-  }
-}
-
 // The model that has computed least goes on, until each has written its first text. One that is
-// done before the others writes further texts meanwhile.
+// done before the others writes further texts meanwhile. A model joins when its weights are here.
 async function run(race) {
-  const racers = [];
-  join(race, racers).catch((error) => {
-    if (current === race.id) current = null;
-    postMessage({ race: race.id, error: error.message });
-  });
+  const racers = [], coming = [...race.models.entries()];
   let rested = performance.now();
   for (;;) {
     if (current !== race.id) return;
-    const whole = racers.length === race.models.length;
-    if (whole && racers.every((racer) => racer.texts > 0)) break;
-    const racer = racers
-      .filter((one) => whole || one.texts === 0)
-      .reduce((a, b) => (a && a.positions <= b.positions ? a : b), null);
-    if (racer) step(race, racer);
-    if (!racer || performance.now() - rested > 20) {
+    while (coming.length && models.has(coming[0][1].path)) racers.push(racer(race, ...coming.shift()));
+    if (!coming.length && racers.every(({ texts }) => texts > 0)) break;
+    const able = racers.filter(({ texts }) => !coming.length || texts === 0);
+    if (able.length) step(race, able.reduce((a, b) => (a.positions <= b.positions ? a : b)));
+    if (!able.length || performance.now() - rested > 20) {
       await moment();
       rested = performance.now();
     }
@@ -66,24 +28,34 @@ async function run(race) {
   postMessage({ race: race.id, done: true });
 }
 
-function step(race, racer) {
-  const { value, done } = racer.writes.next();
-  const said = { race: race.id, name: racer.name };
+function racer(race, number, { name, path }) {
+  const model = models.get(path), random = kit.random(race.seed + 1000 * number);
+  const begin = () => SAMPLERS[name](model, race.given, { ...race, random });
+  return { name, begin, writes: begin(), positions: 0, calls: 0, texts: 0 };
+}
+
+function step(race, one) {
+  const { value, done } = one.writes.next();
+  const said = { race: race.id, name: one.name };
   if (!done) {
-    racer.positions += value.positions;
-    racer.calls += value.positions > 0;
-    racer.text = value.text;
-    const { positions, calls } = racer;
-    if (racer.texts === 0) postMessage({ ...said, frame: { ...value, positions, calls } });
+    one.positions += value.positions;
+    one.calls += value.positions > 0;
+    one.text = value.text;
+    const { positions, calls } = one;
+    if (one.texts === 0) postMessage({ ...said, frame: { ...value, positions, calls } });
     return;
   }
-  const { text, positions } = racer;
-  postMessage({ ...said, text, positions, further: racer.texts > 0 });
-  racer.texts += 1;
-  racer.writes = racer.begin();
+  postMessage({ ...said, text: one.text, further: one.texts > 0 });
+  one.texts += 1;
+  one.writes = one.begin();
 }
 
 onmessage = ({ data }) => {
+  if (data.model) {
+    const { vocab_size: V, block_length: blockLength = 8 } = data.config.recipe;
+    models.set(data.model, { net: network(data.config, data.weights), V, blockLength });
+    return;
+  }
   current = data.race ? data.race.id : null;
   if (data.race) run(data.race);
 };
