@@ -1010,11 +1010,12 @@ def test_what_cannot_be_written_is_told_in_a_sentence(command, copy):
 
 
 def example_lines():
-    """Every command line in the README and in the help, `nanoparadigm` itself left out."""
-    docs = [(ROOT / "README.md").read_text(), *(c.__doc__ for c in COMMANDS.values())]
+    """Every command line in the README, the book and the help, `nanoparadigm` itself left out."""
+    pages = [(ROOT / page).read_text() for page in ("README.md", "book/commands.md")]
+    docs = [*pages, *(c.__doc__ for c in COMMANDS.values())]
     text = "\n".join(docs).replace("\\\n", " ")
     names = "|".join(COMMANDS)
-    return re.findall(rf"^ +nanoparadigm ((?:{names})\b.*)$", text, re.MULTILINE)
+    return re.findall(rf"^ *nanoparadigm ((?:{names})\b.*)$", text, re.MULTILINE)
 
 
 @pytest.mark.parametrize("line", dict.fromkeys(example_lines()))

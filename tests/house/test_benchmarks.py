@@ -27,7 +27,7 @@ import speedrun  # noqa: E402
 
 def test_the_readme_and_the_pages_are_made_from_the_results():
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    assert report.readme_section() in readme, "run: python benchmarks/report.py"
+    assert report.headline() in readme, "run: python benchmarks/report.py"
     files = (ROOT / "book" / "four-files.md").read_text(encoding="utf-8")
     assert report.micro_section() in files
     assert report.page() == (ROOT / "book" / "speed.md").read_text(encoding="utf-8")
@@ -36,7 +36,7 @@ def test_the_readme_and_the_pages_are_made_from_the_results():
 
 
 def test_no_zero_has_a_minus_and_no_single_thing_an_s():
-    for text in report.readme_section(), report.page(), report.decoding_page():
+    for text in report.headline(), report.page(), report.decoding_page():
         assert not re.search(r"-0\.0+\b", text) and not re.search(r"\b1 (core|thread)s", text)
 
 

@@ -382,6 +382,6 @@ def test_the_command_takes_another_network(kept, capsys):
     assert "every position" in out and "hollow.py" not in out
 
 
-def test_the_readme_shows_what_the_command_prints():
+def test_the_book_shows_what_the_command_prints():
     differs = model_diff.table("ar", "diffusion").split("\n\n")[0]
-    assert f"\n\n{differs}\n\n" in (ROOT / "README.md").read_text()
+    assert f"\n\n{differs}\n\n" in (ROOT / "book/commands.md").read_text()
