@@ -6,6 +6,7 @@ Sphinx loads this file as an extension. A page shows them by
     <nano-race given="la some hens">what stands there without scripts</nano-race>
 """
 
+import re
 from pathlib import Path
 
 from nanoparadigm.show.live import write
@@ -27,8 +28,8 @@ def use(app, config):
 
 
 def hurry(app, pagename, templatename, context, doctree):
-    """Let a page on which models write ask for the first of them at once."""
-    if "<nano-race" in context.get("body", ""):
+    """Let a page on which models begin to write by themselves ask for the first of them at once."""
+    if re.search(r"<nano-race [^>]*\bplay\b", context.get("body", "")):
         live = context["pathto"]("_static/live", resource=True)
         more = FIRST.format(live=live, model=f"{live}/models/language/ar")
         context["metatags"] = more + (context.get("metatags") or "")

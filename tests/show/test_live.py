@@ -263,7 +263,7 @@ def test_a_link_brings_the_same_texts_back(race):
     until_over(browser)
     first, link = panes(browser), browser.ask(f"{ELEMENT}.link()")
     assert "seed=7" in link and "steps=4" in link
-    browser = race("remembers", "#" + link.split("#")[1], reduced_motion="reduce")
+    browser = race(fragment="#" + link.split("#")[1], reduced_motion="reduce")
     press(browser, "Play")
     until_over(browser)
     assert panes(browser) == first

@@ -73,7 +73,7 @@ class NanoRace extends HTMLElement {
     this.shadowRoot.append(el("style", {}, STYLE));
     this.state = { ...DEFAULTS };
     for (const key of Object.keys(DEFAULTS)) if (this.hasAttribute(key)) this.change(key, this.getAttribute(key));
-    if (this.hasAttribute("remembers")) this.recall();
+    this.recall();
     this.build();
     if (this.hasAttribute("play") && !still()) {
       const watch = new IntersectionObserver(([seen]) => {
