@@ -195,6 +195,15 @@ def test_a_commit_is_checked_by_what_make_test_runs():
     assert commands == re.findall(r"\$\(BIN\)/((?:ruff|mypy).*)", test)
 
 
+def test_the_workflows_call_targets_that_there_are():
+    targets = set(re.findall(r"^([a-z-]+):.*## ", read("Makefile"), re.MULTILINE))
+    for path in sorted((ROOT / ".github/workflows").glob("*.yml")):
+        jobs = yaml.safe_load(path.read_text(encoding="utf-8"))["jobs"]
+        steps = [step.get("run", "") for job in jobs.values() for step in job["steps"]]
+        called = re.findall(r"\bmake (\S+)", "\n".join(steps))
+        assert called and {*called} <= targets, path.name
+
+
 def test_the_changelog_says_where_every_module_went():
     rows = re.findall(r"^\| `(nanoparadigm\.\w+)` \| (.*) \|$", read("CHANGELOG.md"), re.MULTILINE)
     old, new = zip(*rows, strict=True)

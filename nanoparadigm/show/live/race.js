@@ -108,8 +108,7 @@ class NanoRace extends HTMLElement {
   }
 
   link() {
-    const changed = Object.entries(this.state).filter(([key, value]) => value !== DEFAULTS[key]);
-    return `${location.href.split("#")[0]}#${new URLSearchParams(changed)}`;
+    return `${location.href.split("#")[0]}#${new URLSearchParams(this.state)}`;
   }
 
   get set() {
