@@ -18,7 +18,8 @@ import speedrun
 from measure import RESULTS
 
 import micro
-from nanoparadigm.evaluate.tables import decoding_table, markdown
+from nanoparadigm.evaluate.tables import markdown, percent, with_error
+from nanoparadigm.paradigms import PRESETS
 from nanoparadigm.show.figures import GREY, MARKERS, PALETTE
 from nanoparadigm.studies.schedules import report as study_report
 
@@ -33,6 +34,16 @@ def read(name):
 
 def times(x):
     return f"{x:.1f}x"
+
+
+def bold(cells):
+    """The cells of a row in bold."""
+    return [cell and f"**{cell}**" for cell in cells]
+
+
+def folded(title, table):
+    """A table behind a line to click on."""
+    return f"```{{dropdown}} {title}\n{table}```\n"
 
 
 def count(n, what):
@@ -90,7 +101,8 @@ def step_table(numbers):
 
 def profile_line(numbers, which="profile"):
     shares = numbers["kept"][which]
-    return ", ".join(f"`{name}` {share:.0%}" for name, share in shares.items() if share >= 0.01)
+    text = ", ".join(f"`{name}` {share:.0%}" for name, share in shares.items() if share >= 0.01)
+    return text.replace("_scaled_dot_product_flash_attention_for_cpu", "flash_attention")
 
 
 def estimate(runs, key):
@@ -187,25 +199,39 @@ def speed_table(numbers):
 
 def quality_table(numbers):
     truth = numbers["truth"]
+    best = min(truth["samplers"], key=lambda row: row["surprise"]["mean"])
     lines = []
     for row in truth["samplers"]:
-        excess = row["surprise"]["mean"] - truth["entropy"]
-        lines.append(
-            [
-                row["name"],
-                f"{row['calls']:,}",
-                f"{row['positions']:,.0f}",
-                f"{row['milliseconds_1']:.1f}",
-                f"{row['milliseconds_64']:.2f}",
-                f"{excess:z.3f} ± {row['surprise']['se']:.3f}",
-                f"{100 * row['ungrammatical']['mean']:.1f} %",
-            ]
-        )
+        above = row["surprise"]["mean"] - truth["entropy"]
+        cells = [
+            row["name"],
+            f"{calls_per_text(row, truth):,.0f}",
+            f"{row['positions']:,.0f}",
+            f"{row['milliseconds_1']:.1f}",
+            f"{row['milliseconds_64']:.2f}",
+            f"{above:z.3f} ± {row['surprise']['se']:.3f}",
+            f"{100 * row['ungrammatical']['mean']:.1f} %",
+        ]
+        lines.append(bold(cells) if row is best else cells)
     head = [
-        "sampler", "calls", "positions", "ms, batch 1", "ms, batch 64", "excess, nats a word",
-        "ungrammatical",
+        "sampler", "calls", "positions", "ms, batch 1", "ms, batch 64",
+        "surprise above entropy, nats a word", "ungrammatical",
     ]  # fmt: skip
     return markdown(head, lines)
+
+
+def calls_per_text(row, truth):
+    """The calls of the network that one text needs, in the mean: those of the batch include steps
+    that change other texts alone. A model that keeps its past computes one position a call, and the
+    others the whole text."""
+    length = next(r["positions"] for r in truth["samplers"] if r["name"] == "ar, cached")
+    return row["positions"] / (1 if row["positions"] == length else length)
+
+
+CALLS = (
+    "how often the network reads one text, on average, and how\nmany positions it computes for it. "
+    "A step of masked diffusion that reveals no word needs no call."
+)
 
 
 def search_table(numbers):
@@ -213,11 +239,31 @@ def search_table(numbers):
     for row in numbers["trials"]:
         found.setdefault(row["trial"], {})[row["model"]] = row
     models = list(next(iter(found.values())))
+    best = {m: min(rows[m]["mean"] for rows in found.values() if m in rows) for m in models}
     lines = [
-        [trial, *(f"{rows[m]['mean']:.3f}" if m in rows else "" for m in models)]
+        [trial, *(nats_in_bold(rows[m]["mean"], best[m]) if m in rows else "" for m in models)]
         for trial, rows in found.items()
     ]
     return markdown(["trial", *models], lines)
+
+
+def nats_in_bold(nats, best):
+    """A number of nats, in bold if it is the best."""
+    return f"**{nats:.3f}**" if nats == best else f"{nats:.3f}"
+
+
+def search_finding(numbers):
+    """By how much a single change was better than the default at most, in a sentence."""
+    default = {r["model"]: r["mean"] for r in numbers["trials"] if r["trial"] == "the default"}
+    gains = [(default[r["model"]] - r["mean"], r) for r in numbers["trials"]]
+    gain, row = max(gains, key=lambda found: found[0])
+    error = max(r["se"] for r in numbers["trials"])
+    assert gain < error, "one change is better than the default: say so"
+    return (
+        f"**No single change is clearly better than the default for any of the {len(default)} models.** "
+        f"The largest gain, {gain:.3f}\nnats per character ({row['trial']}, {row['model']}), is smaller "
+        f"than the standard error of one number, {error:.2f} at most."
+    )
 
 
 def headline():
@@ -252,8 +298,8 @@ Only ratios carry over to another.
 
 {scan_table(scan)}
 The scan alone, forward and backward, D=256 N=16, against the parallel scan of mambapy
-{scan["machine"]["mambapy"]}. Memory kept: under `nanoparadigm.commands.allocator.keep_memory()`, which the
-commands call. The yardstick `fused in C++` (`benchmarks/fused_scan.py`) needs a compiler and holds in registers
+{scan["machine"]["mambapy"]}. Memory kept: under `keep_memory()` of
+`nanoparadigm.commands.allocator`, which the commands call. The yardstick `fused in C++` (`benchmarks/fused_scan.py`) needs a compiler and holds in registers
 what `blocked`, made of PyTorch's operations, writes to the cache and reads again, about twenty times.
 
 {step_table(step)}
@@ -299,12 +345,11 @@ def page():
 {lead(truth)}
 
 A diffusion or flow model writes all positions at once, in as many steps as one likes. Whether that
-is fast depends on what it is compared with, and on what the texts are worth. Here both are on the
-table: every sampler writes {truth["texts"]} texts of 32 words of the built-in language, whose truth
-is known.
+is fast depends on what it is compared with, and on how good the texts are. Here is both, for every
+sampler: {truth["texts"]} texts of 32 words of the built-in language, whose true distribution is known.
 
 ```{{figure}} figures/speed.svg
-:alt: Excess in nats a word against milliseconds a text, for every sampler, in batches of 1 and 64.
+:alt: Surprise above entropy in nats a word against milliseconds a text, for every sampler, in batches of 1 and 64.
 
 Lower is better, further left is faster; the gray line is the language itself. Diffusion and flow in
 8 to 256 steps.
@@ -313,14 +358,14 @@ Lower is better, further left is faster; the gray line is the language itself. D
 ```{{dropdown}} All samplers in numbers
 {quality_table(sampling)}```
 
-Excess is the mean surprise of the texts under the truth (with slips of one in a thousand) minus
-the entropy of the language, {truth["entropy"]:.3f} nats a word. Texts drawn from the truth itself
-score {truth["truth"]["mean"] - truth["entropy"]:z.3f} ± {truth["truth"]["se"]:.3f}. Positions are the
-token positions that the network computed for one text. Times are per text, written alone or with 63
-others, on one thread.
+*Surprise above entropy* is the mean surprise of the texts under the truth (with slips of one in a
+thousand) minus the entropy of the language, {truth["entropy"]:.3f} nats a word. Texts drawn from the truth
+itself score {truth["truth"]["mean"] - truth["entropy"]:z.3f} ± {truth["truth"]["se"]:.3f}. *Calls* and
+*positions* say {CALLS}
+Times are per text, written alone or with 63 others, on one thread. The best row is in bold.
 
-An autoregressive model that keeps its past comes first, because that is how such a model is used:
-to compare with one that reads the whole text anew for every token is to win against nobody.
+The baseline is an autoregressive model that caches its past, because that is how such models are
+used. Beating one that reads the whole text again for every token would prove nothing.
 
 The models have {min(sizes):,} to {max(sizes):,} parameters and were trained for
 {truth["steps"]:,} steps on the same texts. Machine: {machine(sampling)}.
@@ -328,22 +373,23 @@ The models have {min(sizes):,} to {max(sizes):,} parameters and were trained for
 
 
 def speed_figure():
-    """Excess against milliseconds a text, written alone and with 63 others."""
+    """Surprise above entropy against milliseconds a text, written alone and with 63 others: one
+    panel below the other, for a phone to show them with letters that can be read."""
     truth = read("sampling")["truth"]
     curves = {}
     for row in truth["samplers"]:
         name, _, steps = row["name"].rpartition(", ")
         curves.setdefault(name if steps.endswith("steps") else row["name"], []).append(row)
-    figure, axes = plt.subplots(1, 2, figsize=(8, 3.6), sharey=True, layout="constrained")
+    figure, axes = plt.subplots(2, 1, figsize=(5.5, 6.6), sharex=True, sharey=True)
     for axis, batch in zip(axes, (1, 64), strict=True):
         for name, rows in curves.items():
             ms = [row[f"milliseconds_{batch}"] for row in rows]
-            excess = [row["surprise"]["mean"] - truth["entropy"] for row in rows]
+            above = [row["surprise"]["mean"] - truth["entropy"] for row in rows]
             model = name.split(",")[0]
             variant = model in curves and name != model  # hollow, and on top of what it varies
             axis.plot(
                 ms,
-                excess,
+                above,
                 color=PALETTE[model],
                 marker=MARKERS[model],
                 markersize=11 if variant and len(rows) == 1 else 6,
@@ -353,9 +399,9 @@ def speed_figure():
                 label=name,
             )
         axis.axhline(0, color=GREY, linewidth=1)
-        axis.set(xscale="log", xlabel="milliseconds a text", title=f"batch {batch}")
-    axes[0].set_ylabel("excess, nats a word")
-    axes[1].legend(fontsize="small")
+        axis.set(xscale="log", title=f"batch of {batch}", ylabel="surprise above entropy, nats")
+    axes[-1].set_xlabel("milliseconds a text")
+    axes[-1].legend(loc="upper right")
     return figure
 
 
@@ -379,7 +425,9 @@ def learning_figure():
     """Nats against seconds of the 240-second runs: the second recipe solid, the default dashed, the
     one before it dotted."""
     runs = read("speedrun")
-    figure, axis = plt.subplots(figsize=(7, 4.5), layout="constrained")
+    figure, axis = plt.subplots(figsize=(5.5, 4.6))
+    gram = runs["five_gram"]["128"]
+    ends, colours = {"5-gram": gram}, {"5-gram": GREY}
     for run in runs["runs"]:
         if run["seed"] or not run["name"].endswith(", 240 s"):
             continue
@@ -388,9 +436,11 @@ def learning_figure():
         style = {"second recipe": "-", "old recipe": ":"}.get("".join(which), "--")
         label = f"{name} ({'=' if run['exact'] else '<='})" if style == "-" else None
         axis.plot(seconds, nats, style, color=PALETTE[name], label=label)
-    axis.axhline(runs["five_gram"]["128"], color=GREY, linewidth=1)
+        if label:
+            ends[label], colours[label] = nats[-1], PALETTE[name]
+    axis.axhline(gram, color=GREY, linewidth=1)
     axis.set(xlabel="seconds of training", ylabel="nats per character")
-    axis.legend(fontsize="small")
+    study_report.name_ends(axis, ends, colours)
     return figure
 
 
@@ -398,58 +448,128 @@ def recipe():
     if not (RESULTS / "search.json").exists():
         return ""
     search = read("search")
-    error = max(row["se"] for row in search["trials"])
     return f"""
 ## Where the default recipe comes from
 
-The same number of trials for every paradigm, each on the same number of tokens
-({search["tokens"]:,}) of Tiny Shakespeare, scored in nats per character on the same 128 validation
-windows. A trial changes one thing in the default; the last of each is a variant that only it has.
+{search_finding(search)} So all keep the same recipe.
 
-{search_table(search)}
-One seed each. The spread over the windows alone gives a number an error of {error:.2f} at most; these
-windows lie far apart in one text, so for another text it is larger. No single change is better than
-the default for one of the four by more than that, so all four keep the same recipe. The split
-tuned on is the one on which the runs of the README are scored, for all four alike.
+Every model got the same number of trials, each on the same number of tokens ({search["tokens"]:,}) of
+Tiny Shakespeare, scored in nats per character on the same 128 validation windows. A trial changes
+one thing in the default; the last trial of each model is a variant that only this model has.
+
+{folded("All trials in numbers", search_table(search))}
+One seed each; the best number of each model is in bold. The standard error is over windows of one text,
+which lie far apart in it; for another text it would be larger. The trials were scored on the same
+split as the runs of the README, for all models.
 """
 
 
 def tricks():
     """The section of the page on speed that says what was tried, whether or not it helped."""
     numbers = read("tricks")
+    rows = [(tried["recipe"], row) for tried in numbers["sets"] for row in tried["trials"]]
+
+    def gain(row):
+        return statistics.mean(row["against"]) - statistics.mean(row["nats"])
+
+    twice = [row for _, row in rows if len(row["nats"]) > 1]
+    noise = round(statistics.mean(max(row["nats"]) - min(row["nats"]) for row in twice), 2)
+    helped = [row for row in twice if gain(row) > noise]
+    hurt = [row for row in twice if gain(row) < -noise]
+    best = max(twice, key=gain)
     lines = []
-    for tried in numbers["sets"]:
-        for row in tried["trials"]:
-            mean, against = (statistics.mean(row[key]) for key in ("nats", "against"))
-            lines.append(
-                [
-                    row["trick"],
-                    tried["recipe"],
-                    row["model"],
-                    f"{mean:.3f}",
-                    f"{mean - against:+z.3f}",
-                ]
-            )
+    for recipe, row in rows:
+        cells = [
+            row["trick"],
+            recipe,
+            row["model"],
+            f"{statistics.mean(row['nats']):.3f}",
+            f"{-gain(row):+z.3f}",
+        ]
+        lines.append(bold(cells) if row is best else cells)
     head = ["trick", "on", "model", "nats", "difference"]
+    table = markdown(head, lines)
     return f"""
 ## What else was tried
 
-Tricks of the speedruns, each alone at equal parameters, on Tiny Shakespeare for 300 steps of 16
-windows (or as many tokens), one thread. Nats a character on {numbers["windows"]} validation windows, the mean of the
-seeds 0 and 1 (0 alone of the long runs), against the same recipe without it. Two seeds of one recipe
-differ by about 0.01, so a difference below that says nothing.
+**Of {len(twice)} trials with two seeds, {len(helped)} helped and {len(hurt)} hurt by more than the noise; the other
+{len(twice) - len(helped) - len(hurt)} did not matter.** The largest gain, {gain(best):.3f} nats per character, came from {best["trick"]}
+({best["model"]}). Two seeds of one recipe differ by {noise:.2f} on average: a smaller difference says nothing.
 
-{markdown(head, lines)}
-* **What helped**: a shorter momentum, for runs this short; half the batch, whose steps are not half as
-  dear; for masked diffusion, a faster AdamW.
-* **What did not**: fewer rounds of Newton-Schulz or coarser blocks cost more than they save. That each
-  matrix moves every second step is free at a long momentum and not at a short one. Tables of n-grams,
-  skips from the embedding, more convolutions, other depths: nothing outside the noise.
-  Readers that meet by attention are no better than a sum.
+{folded("All tricks in numbers", table)}
+These are tricks from the speedruns, each tried alone at equal parameters, on Tiny Shakespeare for 300 steps
+of 16 windows (or as many tokens), on one thread. The table shows nats per character on {numbers["windows"]} validation
+windows, the mean of seeds 0 and 1 (only seed 0 for the long runs), and the difference from the same
+recipe without the trick. The best row of two seeds is in bold.
+
+* **What helped**: a shorter momentum, for runs this short, and half the batch for twice the steps, each of
+  which costs less than before but more than half. A faster AdamW lowered the loss of masked diffusion
+  each time, but within the noise.
+* **What did not**: fewer rounds of Newton-Schulz or coarser blocks cost more than they save. Moving each
+  matrix only every second step is free with a long momentum and not with a short one. Tables of n-grams,
+  skips from the embedding, more convolutions, other depths: nothing outside the noise, except that
+  6 layers are too many. Replacing the sum of the two readers of masked diffusion by attention brings nothing.
 * **Depth pays later**: 2 wide layers are as good as 4 after 300 steps, and worse after 1,500.
 
 Machine: {machine(numbers)}.
 """
+
+
+def decoding_rows(rows):
+    """The table of ways of writing."""
+    head = ["decoding", "calls", "positions", "ungrammatical", "surprise", "entropy", "divergence"]
+    lines = [
+        [
+            row["name"],
+            *(with_error(row.get(k), ",.0f") for k in ("calls", "positions")),
+            percent(row["ungrammatical"]),
+            *(with_error(row[k]) for k in ("surprise", "entropy")),
+            with_error(row["excess"], before=">= "),
+        ]
+        for row in rows
+    ]
+    return markdown(head, lines)
+
+
+def decoding_options(rows):
+    """The options of `sample` behind every name of the table, a line for all models that share
+    them."""
+    shared = {}
+    for row in rows:
+        if "model" in row:
+            options = PRESETS[row["model"]].paradigm.decodings[row["way"]]
+            said = (
+                f"{k} = {v:g}" if isinstance(v, float) else f"{k} = {v}" for k, v in options.items()
+            )
+            cell = f"`{', '.join(said)}`" if options else "none: the default"
+            shared.setdefault((row["way"], cell), []).append(row["model"])
+    lines = [[f"{', '.join(names)}: {way}", cell] for (way, cell), names in shared.items()]
+    return markdown(["decoding", "options"], lines, texts=True)
+
+
+def decoding_lead(rows):
+    """The finding of the table of ways of writing, in sentences."""
+    mine = [row for row in rows if row.get("model") == "diffusion"]
+    best, worst = (f(mine, key=lambda row: row["excess"]["mean"]) for f in (min, max))
+    plain = next(row for row in rows if row["name"] == "ar: plain")
+    others = [row for row in rows if row.get("model") in ("diffusion", "flow")]
+    nearest = min(others, key=lambda row: row["excess"]["mean"])
+
+    def wrong(row):
+        return f"{100 * row['ungrammatical']['mean']:.0f} %"
+
+    return (
+        f"**How a model writes matters a lot, but less than which model it is.** The same diffusion network makes a\n"
+        f"mistake in {wrong(worst)} of its texts with {said_way(worst)} and in {wrong(best)} with "
+        f"{said_way(best)}. But no way of\nwriting brings diffusion or flow near the autoregressive model: "
+        f"the nearest ({nearest['name']})\nis at least {nearest['excess']['mean']:.3f} nats a word from the "
+        f"language, where ar, sampled plainly, has {plain['excess']['mean']:.3f}\nand a mistake in "
+        f"{wrong(plain)} of its texts."
+    )
+
+
+def said_way(row):
+    return f"`{row['way']}`"
 
 
 def decoding_page():
@@ -463,32 +583,66 @@ def decoding_page():
     def wrong(name, rows=of):
         return f"{100 * rows[name]['ungrammatical']['mean']:.0f} %"
 
-    def excess(name, rows=of):
+    def distance(name, rows=of):
         return f"{rows[name]['excess']['mean']:z.3f} ± {rows[name]['excess']['se']:.3f}"
 
     def varied(name):
         return f"{of[name]['entropy']['mean']:.3f}"
 
+    def option(model, way, name):
+        return f"{PRESETS[model].paradigm.decodings[way][name]:g}"
+
     return f"""# Ways of writing
 
-One trained model can be made to write in many ways. Each is another law of texts, and only some of
-them are the law that the model's likelihood speaks of. Here are all that the library knows, with
-the four models that `make book` trains, each writing {numbers["texts"]:,} texts of the
-language of chapter 0. `nanoparadigm evaluate --decoding all` makes this table for any model of it.
+{decoding_lead(steps[many])}
 
-{decoding_table(steps[many])}
+One trained model can write in many ways. Each way draws from a different distribution over texts, and
+only some of these are the distribution that the model's likelihood measures. Here are all the ways that the
+library knows, for the four models that `make book` trains, each writing {numbers["texts"]:,} texts of the
+language of chapter 0.
+
+## What the table says
+
+* **Playing safe removes mistakes, not the distance.** `top_p = {option("ar", "top_p", "top_p")}` brings ar from {wrong("ar: plain")} of
+  texts with a mistake to {wrong("ar: top_p")}, but its entropy falls from {varied("ar: plain")} to
+  {varied("ar: top_p")}: the divergence is {distance("ar: plain")} before and {distance("ar: top_p")} after.
+* **The order matters when words come one at a time.** Masked diffusion makes a mistake in
+  {wrong("diffusion: first_hitting")} of its texts in random order, {wrong("diffusion: left_to_right")} from left to right and
+  {wrong("diffusion: confidence")} by confidence. With the true posterior there would be no difference: the
+  orders differ because this network is wrong in some places more than in others.
+* **With several words at a time the same orders lose that advantage.** In {few} steps it is
+  {wrong("diffusion: random_order", cheap)} in random order, {wrong("diffusion: left_to_right", cheap)} from left to right and
+  {wrong("diffusion: confidence", cheap)} by confidence: neighbours drawn at once do not see each other, and disagree.
+* **Taking words back needs many steps.** In {many} steps, remasking (`eta = {option("diffusion", "remasking", "eta")}`) brings diffusion from
+  {distance("diffusion: ancestral")} to {distance("diffusion: remasking")}, with more calls. Extra jumps that undo each
+  other (`eta = {option("flow", "euler_eta", "eta")}`) bring the flow from {distance("flow: euler")} to {distance("flow: euler_eta")},
+  with as many calls. In {few} steps the same jumps take it from {distance("flow: euler", cheap)} to {distance("flow: euler_eta", cheap)}.
+* **A correction is worth more than a step.** The flow in {few} steps with {option("flow", "corrected", "corrections")} corrections after each
+  ({cheap["flow: corrected"]["calls"]:.0f} calls) has {distance("flow: corrected", cheap)}; in {many} steps without corrections it has
+  {distance("flow: ancestral")}.
+
+These are one network of each kind and one seed of training: the numbers belong to these networks, the
+distributions do not.
+
+## The tables
+
+{folded(f"All ways in numbers, {many} steps", decoding_rows(steps[many]))}
 Diffusion and flow take {many} steps here, more than a text has words, so that diffusion with an order
-reveals one word at a time. With {few} steps, several at a time:
+reveals one word at a time. With {few} steps it reveals several at a time:
 
-{decoding_table(steps[few])}
+{folded(f"All ways in numbers, {few} steps", decoding_rows(steps[few]))}
+* **calls**, **positions**: {CALLS.replace(chr(10), " ")}
 * **ungrammatical**: the share of texts with a mistake.
-* **entropy**: how varied what comes next is, given all that decides it, in nats a word. The language
-  has {varied("the truth")} as measured on as many texts of its own. A writer with less plays safe.
-* **excess**: how far what comes next is from the language, a lower bound of the divergence
-  KL(writer || truth) in nats a word. It counts mistakes and lost variety alike. The truth's own row
-  says how much of it is counting error.
-* **surprise**: minus the mean logarithm of the texts' probability under the truth with slips. It is
-  the lower, the safer one plays, and says nothing without the entropy.
+* **entropy**: how varied the next word is, given everything that decides it, in nats a word. The language
+  has {varied("the truth")}, as measured on as many texts of its own. A writer with less plays safe.
+* **divergence**: how far the texts are from the language, a lower bound of the divergence
+  $\\mathrm{{KL}}(\\text{{writer}} \\,\\|\\, \\text{{truth}})$ in nats a word. It counts both mistakes and lost variety.
+  The last row of the first table, for texts of the language itself, shows how much of it is counting error.
+* **surprise**: minus the mean log-probability of the texts under the truth with slips. Playing safe
+  lowers it, so it says nothing without the entropy.
+
+{folded("The options of sample behind every name", decoding_options(steps[many]))}
+`nanoparadigm evaluate --decoding all` measures the same for any model of this language.
 
 ## What each of them draws
 
@@ -496,41 +650,20 @@ reveals one word at a time. With {few} steps, several at a time:
 | --- | --- | --- |
 | ar, mamba: plain | the model | `nll_bound`, exact |
 | temperature, top_k, top_p | a sharpened or truncated model | none here |
-| diffusion: ancestral | in the limit of many steps the model of a random order | `nll_bound`, a bound |
+| diffusion: ancestral | in the limit of many steps, the model of a random order | `nll_bound`, a bound |
 | diffusion: first_hitting, random_order | that limit itself, one word at a time | `nll_bound`, a bound |
 | diffusion: left_to_right | the chain rule with all later words masked | `left_to_right_nll`, exact |
 | diffusion: confidence, cosine, threshold | an order that the words themselves decide | none here |
-| diffusion: remasking | the same marginals with the true posterior, another law with a network | none here |
-| diffusion, flow: blocks | each block given those before it | none here |
-| flow: ancestral | in the limit of many steps the reversal | `nll_bound`, a bound |
-| flow: euler, euler_eta | the same with the true posterior, another law with a network | none here |
-| flow: corrected | the same with the true posterior, sooner | none here |
+| diffusion: remasking | with the true posterior the same marginals, with a network another distribution | none here |
+| diffusion, flow: blocks | each block given the blocks before it | none here |
+| flow: ancestral | in the limit of many steps, the reversal | `nll_bound`, a bound |
+| flow: euler, euler_eta | with the true posterior the same, with a network another distribution | none here |
+| flow: corrected | with the true posterior the same, in fewer steps | none here |
 
-With the exact posterior of the language in place of the network, all that are not sharpened draw the
-language itself, in the limit of many steps or of one word at a time. That is tested, by chi-square.
+With the exact posterior of the language in place of the network, every way that does not sharpen draws
+from the language itself, in the limit of many steps or of one word at a time. Chi-square tests check this.
 
-## What the table says
-
-* **Playing safe removes mistakes and not the distance.** `top_p` brings ar from {wrong("ar: plain")} of
-  texts with a mistake to {wrong("ar: top_p")}, and its entropy from {varied("ar: plain")} to
-  {varied("ar: top_p")}: the excess is {excess("ar: plain")} before and {excess("ar: top_p")} after.
-* **The order matters once words come one at a time.** Masked diffusion writes {wrong("diffusion: first_hitting")}
-  of its texts with a mistake in random order, {wrong("diffusion: left_to_right")} from left to right and
-  {wrong("diffusion: confidence")} by confidence. With the true posterior there would be no difference: what
-  the orders measure is where this network is wrong.
-* **With several words at a time the same orders lose that.** In {few} steps it is {wrong("diffusion: random_order", cheap)}
-  in random order, {wrong("diffusion: left_to_right", cheap)} from left to right, {wrong("diffusion: confidence", cheap)} by
-  confidence: neighbours that do not see each other disagree.
-* **Taking words back needs many steps.** In {many} steps remasking brings diffusion from
-  {excess("diffusion: ancestral")} to {excess("diffusion: remasking")}, with more calls, and jumps that undo each
-  other bring the flow from {excess("flow: euler")} to {excess("flow: euler_eta")}, with as many. In
-  {few} steps the same jumps take it from {excess("flow: euler", cheap)} to {excess("flow: euler_eta", cheap)}.
-* **A correction is worth more than a step.** The flow in {few} steps with four corrections after each
-  ({cheap["flow: corrected"]["calls"]:.0f} calls) has {excess("flow: corrected", cheap)}, in {many} steps without
-  any {excess("flow: ancestral")}.
-
-One network of each kind and one seed of training: the numbers are of these networks, the laws are
-not. Machine: {machine(numbers)}.
+Machine: {machine(numbers)}.
 """
 
 
@@ -614,8 +747,8 @@ def schedules_page():
     return f"""# Six schedules, measured
 
 Chapter 6b asks [whether the noise schedule matters](06b-schedules.md) and explains how to read what
-follows: studies of masked diffusion in which only the schedule, the masking and the seed differ,
-all measured by the same bound. No number on this page was typed by hand.
+follows: two studies of masked diffusion in which only the schedule, the masking and the seed differ,
+and every model is measured by the same bound. A script wrote every number on this page from the results.
 
 {study_summary(stored)}
 {parts}"""
@@ -641,23 +774,27 @@ def study_summary(stored):
     better = {tuple(pair) for f in found.values() for pair in f["uniform"]["better"]}
     always = [p for p in better if all([*p] in f["uniform"]["better"] for f in found.values())]
     turned = [(a, b) for a, b in better if (b, a) in better]
-    pairs = "; ".join(f"{a} is better than {b}" for a, b in sorted(always))
+    loser = {b: sorted(a for a, worse in always if worse == b) for _, b in sorted(always)}
+    pairs = "; ".join(
+        f"{study_report.listed(a)} {'is' if len(a) == 1 else 'are'} better than {b}"
+        for b, a in loser.items()
+    )
     opposite = "; ".join(f"{a} and {b}" for a, b in sorted(turned) if a < b) or "none"
     written = stored["tiny"]["trials"].values()
     mauve = [t["written"]["mauve"]["mean"] for t in written]
     wrong = min(t["written"]["ungrammatical"]["mean"] for t in written)
     real = next(iter(written))["real"]["mauve"]["mean"]
-    return f"""* **The schedules differ little.** Under uniform masks the best and the worst differ by {each(lambda n: f"{spread(n, 'means'):.3f} nats per token")}.
-* **Their own exams differ a lot**, by {each(lambda n: f"{spread(n, 'own_exams'):.3f}")}, and rank them in a different order. The own exam of a schedule is its training-schedule loss.
+    return f"""* **The schedules differ little.** With uniform masks, the best and the worst differ by {each(lambda n: f"{spread(n, 'means'):.3f} nats per token")}.
+* **Their own exams differ a lot**, by {each(lambda n: f"{spread(n, 'own_exams'):.3f}")}, and rank them in a different order. A schedule's own exam is its training-schedule loss.
 * **Outside the noise in both studies:** {pairs}. Pairs that the two studies rank in opposite order: {opposite}.
 * **Masking by entropy makes the bound worse**, by {each(masking)} nats per token, with intervals over seeds.
-* **MAUVE hardly notices the mistakes.** In *tiny* at least {100 * wrong:.0f} % of the texts contain a mistake under
-  every schedule, and yet they get {min(mauve):.2f} to {max(mauve):.2f}, while real texts get {real:.2f}: the judge whose
-  states MAUVE compares is as small as the models it judges. The language itself is not fooled: see
-  *surprise* and *divergence*.
+* **MAUVE hardly notices the mistakes.** In *tiny*, at least {100 * wrong:.0f} % of the texts contain a mistake under
+  every schedule. Yet they score {min(mauve):.2f} to {max(mauve):.2f}, and real texts {real:.2f}: the network whose states
+  MAUVE compares is as small as the models it judges. Measured against the language itself, in the columns
+  *surprise* and *divergence*, the mistakes show.
 
-The studies cannot tell whether this holds for longer training, larger networks, or texts in words.
-If you have the machine to find out, there is the preset `fineweb-124m`.
+These studies cannot say whether the same holds for longer training, larger networks, or texts in words.
+If you have the machine to find out, use the preset `fineweb-124m`.
 """
 
 
@@ -665,18 +802,34 @@ def study_section(name, facts):
     study = facts["study"]
     settings, sizes = study["settings"], study["sizes"]
     tokens = settings["max_steps"] * settings["batch_size"] * sizes["block_size"]
+    trials = facts["trials"]
+    models = with_winners(study_report.model_quality_table(trials), facts["found"])
+    models += "\n" + typeset(study_report.model_quality_notes(trials))
+    samples = study_report.sample_quality_table(trials)
+    samples += "\n" + typeset(study_report.sample_quality_notes(trials))
     return f"""## {STUDIES[name]}
 
 `nanoparadigm study --preset {name}`: {len(study["seeds"])} seeds of six schedules and two maskings, a
 network of {sizes["n_layer"]} layers and width {sizes["n_embd"]}, {settings["max_steps"]:,} steps of
 {settings["batch_size"]} texts of {sizes["block_size"]} tokens, {tokens / 1e6:.2g} M tokens in all.
 
-{study_report.text(facts)}
+{models_finding(facts["found"])}
+
 ```{{figure}} figures/schedules-{name}-forest.svg
 :alt: For each schedule and masking, by how much its bound exceeds that of the linear schedule, with an interval over seeds; a grey band shows which differences may be noise.
 
 The bound minus that of the linear schedule, in nats per token. The bars are intervals over seeds;
 differences within the grey band cannot be told from noise.
+```
+
+{folded("How good the models are, in numbers", models)}
+{samples_finding(facts["trials"])}
+
+{folded("How good their samples are, in numbers", samples)}
+```{{dropdown}} Every comparison in words
+{study_report.verdict(facts["found"])}
+
+Intervals are bootstrap intervals of paired differences, resampled over seeds.
 ```
 
 ```{{figure}} figures/schedules-{name}-curves.svg
@@ -685,8 +838,80 @@ differences within the grey band cannot be told from noise.
 During training: the mean and the range over seeds of the common bound on {settings["eval_windows"]} windows.
 ```
 
-Machine: {machine(facts)}.
+{len(facts["trials"])} trials, configuration {facts["hash"]}. Machine: {machine(facts)}.
 """
+
+
+def unbeaten(found):
+    """The schedules than which no other is better outside the noise, under one masking."""
+    worse = {b for _, b in found["better"]}
+    return [name for name in found["means"] if name not in worse]
+
+
+def winner(found):
+    """The schedule that is better than every other outside the noise, or None."""
+    for name in found["means"]:
+        if sum(a == name for a, _ in found["better"]) == len(found["means"]) - 1:
+            return name
+    return None
+
+
+def models_finding(found):
+    """What the table of models says, in sentences."""
+    under = {masking: found[masking] for masking in study_report.MASKINGS}
+    said = "; ".join(
+        f"with {masking} masking, no schedule beats {study_report.listed(unbeaten(f), 'or')}"
+        for masking, f in under.items()
+    )
+    winners = [f"{winner(f)} ({masking} masking)" for masking, f in under.items() if winner(f)]
+    if winners:
+        end = f"In bold: {study_report.listed(winners)}, better than every other outside the noise."
+    else:
+        end = "No row of the table is in bold, because no schedule is better than all others outside the\nnoise."
+    return f"**Outside the noise: {said}.**\n{end}"
+
+
+def samples_finding(trials):
+    """What the table of samples says, in a sentence."""
+    judged = {
+        f"{schedule}, {masking} masking": statistics.mean(
+            t["written"]["judged"]["mean"] for t in kind
+        )
+        for schedule, masking, kind in study_report.kinds(trials)
+    }
+    first = next(iter(trials.values()))
+    real = first["real"]["judged"]["mean"]
+    low, high = min(judged, key=judged.get), max(judged, key=judged.get)
+    return (
+        f"**No schedule writes texts that pass for real ones.** Under {first['judge']}, real texts "
+        f"score\n{real:.2f} nats per token, and samples from {judged[low]:.2f} ({low}) to "
+        f"{judged[high]:.2f} ({high})."
+    )
+
+
+def with_winners(table, found):
+    """A table of `study_report` with the rows in bold that are better than every other."""
+    best = {(winner(found[masking]), masking) for masking in study_report.MASKINGS}
+    head, _, *lines = [
+        [cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines()
+    ]
+    return markdown(head, [bold(cells) if tuple(cells[:2]) in best else cells for cells in lines])
+
+
+TYPESET = {
+    "|E g|^2 / E |g - E g|^2": r"$|\mathbb{E}\,g|^2 / \mathbb{E}\,|g - \mathbb{E}\,g|^2$",
+    "E[-log p]": r"$\mathbb{E}[-\log p]$",
+    "the exact -log p": r"the exact $-\log p$",
+    "KL(language || model)": r"$\mathrm{KL}(\text{language} \,\|\, \text{model})$",
+    "KL(model || language)": r"$\mathrm{KL}(\text{model} \,\|\, \text{language})$",
+}
+
+
+def typeset(notes):
+    """The notes of a study with their formulas as mathematics of the book."""
+    for plain, formula in TYPESET.items():
+        notes = notes.replace(plain, formula)
+    return notes
 
 
 def draw(folder):

@@ -3,7 +3,8 @@
 python book/assets.py      bring what is missing, or say in one sentence why it stays missing
 
 Sphinx loads this file as an extension: the pages use what has been brought, and for what has not
-they turn to the networks, as any Jupyter Book does. A page without widgets loads only MathJax.
+they turn to the networks, as any Jupyter Book does. A page without widgets loads only the letters
+and MathJax.
 """
 
 import hashlib
@@ -34,6 +35,10 @@ PACKAGES = {
     "@jupyter-widgets/html-manager@1.0.14": (
         "wglgQQ+VMj+MBKkTttdeoMtOah/H2A1w5GU1OAVXmDQqZYTK6C+oHZjQMxcNezIpiqUjC1YHKOo5XdP3ENvBng==",
         ("LICENSE", "dist/embed-amd.js", "dist/*.woff2"),
+    ),
+    "@fontsource-variable/source-sans-3@5.3.1": (
+        "u0p5Z/PM2e1uxYOMiodLM6NVzxHwULcB6Oi7QSr2WU/sdoLBFP/BeOZ3YYHeJ6rHsjPZA1nZweZVaV7sf2MAyQ==",
+        ("LICENSE", "files/source-sans-3-latin-wght-*.woff2"),
     ),
 }
 
@@ -84,9 +89,12 @@ def use(app, config):
     """
     config.html_static_path += [str(STATIC.parent / "wide.css")]
     config.html_css_files += ["wide.css"]
-    mathjax, require, manager = map(folder, PACKAGES)
+    mathjax, require, manager, letters = map(folder, PACKAGES)
     if STATIC.exists():
         config.html_static_path += [str(STATIC), str(STATIC.parent / "widgets.js")]
+    if letters.exists():
+        config.html_static_path += [str(STATIC.parent / "type.css")]
+        config.html_css_files += ["type.css"]
     if mathjax.exists():
         config.mathjax_path = f"{mathjax.name}/es5/tex-mml-chtml.js"
     if require.exists() and manager.exists():

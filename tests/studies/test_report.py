@@ -5,10 +5,12 @@ import json
 import math
 import statistics
 from dataclasses import asdict, replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
 from helpers import generator, hostile, unknown
+from matplotlib.figure import Figure
 from test_study import measured
 
 from nanoparadigm import SCHEDULES, InputError, atomic
@@ -256,28 +258,31 @@ def test_the_verdict_says_what_was_found_in_sentences():
         "p <= 0.0789).",
         "Outside the noise: cosine is better than sqrt; sigmoid is better than linear. "
         "The data cannot rank the other pairs.",
-        "By their own exams the order would be clipped_cosine, linear, sigmoid, cosine, loglinear, "
-        "sqrt; by the common bound it is cosine, sigmoid, linear, clipped_cosine, sqrt, "
-        "loglinear.",
+        "Ranked by their own exams, from the best: clipped_cosine, linear, sigmoid, cosine, "
+        "loglinear, sqrt. Ranked by the common bound: cosine, sigmoid, linear, clipped_cosine, "
+        "sqrt, loglinear.",
         "Masking by entropy changes the bound by -0.2500 nats per token "
         "(-0.5000 to +0.1250 over seeds).",
     ]
     one = dict(f, seeds=1, floor=0.5, better=())
     said = report.verdict({"entropy": one}).split("\n\n")
     assert said[0].startswith("Masking entropy, 1 seed: ") and "must exceed 0.5000" in said[0]
-    assert said[1] == "No ranking: the differences are within the noise." and len(said) == 3
+    assert said[1] == "No ranking: all differences are within the noise." and len(said) == 3
     said = report.verdict({"entropy": dict(one, threshold=math.inf)})
-    assert "and no difference can be told from noise with so few (" in said and "inf" not in said
+    assert "and with so few, no difference can be told from noise (" in said and "inf" not in said
+    many = dict(f, better=(("a", "b"), ("c", "b"), ("a", "d"), ("a", "e")))
+    said = report.verdict({"entropy": many})
+    assert "Outside the noise: a is better than b, d and e; c is better than b. The data" in said
 
 
 def test_the_notes_say_what_a_nat_is_and_how_far_windows_scatter():
     found = {n: measured(bound_se=se) for n, se in enumerate([0.02, 0.5, 0.03])}
     said = report.model_quality_notes(found)
-    assert "that of the bound is 0.030, taken from blocks of windows, because neighbours" in said
+    assert "the standard error of the bound is 0.030, computed from blocks of windows" in said
     alone = measured(independent=dict(bound=True, zero_shot=False))
-    assert "one model that of the bound is 0.030.\n" in report.model_quality_notes({"a": alone})
+    assert "standard error of the bound is 0.030.\n" in report.model_quality_notes({"a": alone})
     assert "One nat per token is 1.6667 bits per character." in said  # 1 / 0.6
-    assert "On the second text it is 1.2500 bits per character." in said  # 1 / 0.8
+    assert "On the second text, one nat per token is 1.2500 bits per character." in said  # 1 / 0.8
     assert "without 4.8% of its characters" in said
     known = measured(excess=0.3, excess_se=0.1, entropy=1.2344)
     assert "The entropy of the language is 1.234." in report.model_quality_notes({"a": known})
@@ -381,6 +386,22 @@ def test_curves_are_means_over_seeds_and_the_band_their_range():
         assert line.get_xydata().tolist() == [[10, 5 + k], [30, 3 + k]]
         ends = {(x, y) for x, y in band.get_paths()[0].vertices.tolist()}
         assert ends == {(10, 5 + k), (30, 4 + k), (30, 1.5 + k)}
+        [written] = axes.texts
+        assert (written.get_text(), written.xy) == (name, (1, 3 + k))
+        assert written.get_color() == line.get_color()
+
+
+def test_names_at_the_ends_of_lines_keep_their_order_and_do_not_overlap():
+    [axes] = [Figure().subplots()]
+    axes.set(ylim=(0, 10))
+    ends = dict(zip(NAMES, [1.0, 0.5, math.nan, 8.0, 1.2, 1.1], strict=True))
+    report.name_ends(axes, ends, dict.fromkeys(NAMES, "black"))
+    heights = {text.get_text(): text.xy[1] for text in axes.texts}
+    assert [*heights] == ["cosine", "linear", "sigmoid", "clipped_cosine", "sqrt"]
+    assert heights["cosine"] == 0.5 and heights["sqrt"] == 8
+    points = 72 * axes.get_window_extent().height / axes.figure.dpi
+    for lower, upper in pairwise(heights.values()):
+        assert (upper - lower) / 10 * points >= axes.texts[0].get_fontsize()
 
 
 def test_a_forest_shows_every_interval_and_how_far_noise_may_go():

@@ -12,7 +12,7 @@ import { languageOf } from "./language.js";
 const { el } = kit;
 const SECONDS = 12; // how long a race is shown, if the models keep up
 const STYLE = `
-  :host { display: block; font: inherit; color: inherit }
+  :host { display: block; font: inherit; font-size: .95rem; color: inherit }
   [hidden] { display: none !important }
   button, input, select { font: inherit; color: inherit }
   button, select, input[type=text], input[type=number] { background: none; border: 1px solid #808080;

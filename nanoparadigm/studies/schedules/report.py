@@ -12,6 +12,8 @@ from typing import Any
 
 import numpy as np
 import torch
+from matplotlib import rcParams
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ... import atomic
@@ -168,7 +170,7 @@ def verdict(found: Findings) -> str:
         best = sorted(f["means"], key=f["means"].get)
         seeds = f"{f['seeds']} seed{'s' * (f['seeds'] > 1)}"
         least = apart(f)
-        told = "no difference can be told from noise with so few"
+        told = "with so few, no difference can be told from noise"
         if math.isfinite(least):
             told = f"a difference must exceed {least:.4f} to be told from noise"
         lines.append(
@@ -177,13 +179,13 @@ def verdict(found: Findings) -> str:
             f"p <= {f['p']:.4f})."
         )
         if f["better"]:
-            pairs = "; ".join(f"{a} is better than {b}" for a, b in f["better"])
+            pairs = "; ".join(f"{a} is better than {b}" for a, b in grouped(f["better"]))
             lines.append(f"Outside the noise: {pairs}. The data cannot rank the other pairs.")
         else:
-            lines.append("No ranking: the differences are within the noise.")
+            lines.append("No ranking: all differences are within the noise.")
         lines.append(
-            f"By their own exams the order would be {', '.join(easiest)}; by the common bound it "
-            f"is {', '.join(best)}."
+            f"Ranked by their own exams, from the best: {', '.join(easiest)}. Ranked by the common "
+            f"bound: {', '.join(best)}."
         )
     if "entropy_minus_uniform" in found:
         e = found["entropy_minus_uniform"]["all"]
@@ -192,6 +194,20 @@ def verdict(found: Findings) -> str:
             f"({e['low']:+.4f} to {e['high']:+.4f} over seeds)."
         )
     return "\n\n".join(lines)
+
+
+def grouped(pairs: Iterable[Sequence[str]]) -> list[tuple[str, str]]:
+    """Return (a, "b, c and d") for all pairs (a, b), (a, c), (a, d), in their order."""
+    found: dict[str, list[str]] = {}
+    for a, b in pairs:
+        found.setdefault(a, []).append(b)
+    return [(a, listed(worse)) for a, worse in found.items()]
+
+
+def listed(names: Sequence[str], word: str = "and") -> str:
+    """Return names as a list in a sentence: "a, b and c", or with another word before the last."""
+    *others, last = names
+    return f"{', '.join(others)} {word} {last}" if others else last
 
 
 def kinds(trials: Trials) -> Iterator[tuple[str, str, list[Results]]]:
@@ -287,44 +303,51 @@ def model_quality_notes(trials: Trials) -> str:
         bits[name] = nats and f"{1 / nats:.4f} bits per character"
     errors = [t["bound_se"] for t in trials.values() if "bound_se" in t]
     lines = [
-        "Numbers are in nats per token. `bound` is `nll_bound` under uniform masks, with the same "
-        "windows and noise for all models, whatever they were trained with; `own exam` is the mean "
-        "cross-entropy of the tokens that a model's own schedule and masking hide, which ranks the "
-        "exams. ± is the standard error over seeds or, where there is only one seed, over windows "
-        "or texts; over the windows of one model that of the bound is "
+        "All numbers are in nats per token unless the column says otherwise. `bound` is "
+        "`nll_bound` under uniform masks, on the same windows and with the same noise for every "
+        "model, however it was trained. `own exam` is the training-schedule loss: the mean "
+        "cross-entropy of the tokens that the model's own schedule and masking hide. It ranks the "
+        "exams, not the models.",
+        "± is the standard error over seeds, or over windows or texts if there is only one seed. "
+        "Over the windows of a single model, the standard error of the bound is "
         f"{with_error(np.median(errors or [math.nan])) or 'not known'}"
         + (
             "."
             if first["independent"]["bound"]
-            else ", taken from blocks of windows, because neighbours in a text are similar. All "
-            "models read the same windows, so that most of this error cancels in a difference "
-            "between two of them."
-        )
+            else ", computed from blocks of windows because neighbouring windows of a text are "
+            "similar. Every model reads the same windows, so most of this error cancels in the "
+            "difference between two models."
+        ),
     ]
     if first["excess"] is not None:
         lines.append(
-            "`excess` is the bound minus the exact -log p of the same windows, that is, the "
-            "divergence KL(language || model) plus the slack of the bound. The entropy of the "
-            f"language is {first['entropy']:.3f}."
+            "`excess` is the bound minus the exact -log p of the same windows: the divergence "
+            "KL(language || model) plus the slack of the bound. The entropy of the language is "
+            f"{first['entropy']:.3f}."
         )
     else:
         lines.append(f"One nat per token is {bits['bound']}.")
         if bits["zero_shot"] and bits["zero_shot"] != bits["bound"]:
-            lines.append(f"On the second text it is {bits['zero_shot']}.")
-    if first["left_out"]:
-        lines.append(
-            f"The second text, of the zero-shot column, was read without {first['left_out']:.1%} "
-            "of its characters, which are not in the alphabet of the first."
-        )
+            lines.append(f"On the second text, one nat per token is {bits['zero_shot']}.")
+    if first["zero_shot"] is not None:
+        second = "`zero-shot` is the bound on a second text, on which no model was trained"
+        if first["left_out"]:
+            second += (
+                f", without {first['left_out']:.1%} of its characters, which do not occur in the "
+                "first text"
+            )
+        lines.append(f"{second}.")
     lines.append(
         "`gradient SNR` is the signal-to-noise ratio of a batch's gradient, "
-        "|E g|^2 / E |g - E g|^2, at the end of training. The steps are counted until the bound, "
-        "as measured during training, was as low as the lowest value that all models reached."
+        "|E g|^2 / E |g - E g|^2, at the end of training. `steps to` counts the training steps "
+        "until the bound, as measured during training, first reached the lowest value that every "
+        "model reached."
     )
     if "seconds" in first["curve"][0]:
         lines.append(
-            "The seconds, which are of training alone, can be compared only if the machine did "
-            "nothing else and trained the same number of models at a time; the steps always can."
+            "`seconds to` counts training time alone. Seconds can be compared only if the machine "
+            "did nothing else and always trained the same number of models at once; steps can "
+            "always be compared."
         )
     return "".join(f"- {line}\n" for line in lines)
 
@@ -334,56 +357,81 @@ def sample_quality_notes(trials: Trials) -> str:
     first = next(iter(trials.values()))
     mauve = first["written"]["mauve"]
     lines = [
-        f"`judged` is the nats per token that {first['judge']} finds in the samples. It says "
-        "nothing without `entropy`, which measures how varied they are, and `distinct`, the share "
-        "of different tokens, pairs and triples; the last row shows what real texts get."
+        f"`judged` is the cross-entropy of the samples, in nats per token, under {first['judge']}. "
+        "It means nothing without `entropy`, which measures how varied the samples are, and "
+        "`distinct`, the share of different tokens, pairs and triples. The last row is the score "
+        "of real texts."
     ]
     if all(t["written"]["mauve"] for t in trials.values()):
         lines.append(
             f"`MAUVE` compares {mauve['n']} texts of {mauve['length']} tokens with as many real "
-            f"ones, by {mauve['embedder']}. It sees no more than that model does, and it "
-            "changes with the number of texts: compare it with the last row, which compares two "
-            "sets of real texts."
+            f"ones, using {mauve['embedder']}. It sees only what that model sees, and it depends "
+            "on the number of texts, so read it against the last row, which compares two sets of "
+            "real texts."
         )
     else:
         lines.append(
-            "MAUVE was not measured: pip install 'nanoparadigm[mauve]', delete the files "
-            "runs/*/measures.json, and give the same command once more."
+            "MAUVE was not measured. To measure it: pip install 'nanoparadigm[mauve]', delete the "
+            "files runs/*/measures.json, and run the same command again."
         )
     if first["entropy"] is not None:
         lines.append(
-            "`mistakes` is the mean number of mistakes in a text; `surprise` is E[-log p] under "
-            "the language, in which a mistake counts as a slip, to be compared with the entropy of "
-            "the language; `divergence` is the part of KL(model || language) that can be counted, "
-            "and `entropy` is that of the next event given its state."
+            "`mistakes` is the mean number of mistakes per text. `surprise` is E[-log p] under the "
+            "language, where a mistake counts as a slip: compare it with the entropy of the "
+            "language. `divergence` is a lower bound of KL(model || language), computed from "
+            "counts. `entropy` here is the entropy of the next event given its state."
         )
     return "".join(f"- {line}\n" for line in lines)
 
 
 def curves(trials: Trials) -> Figure:
-    """Plot the bound during training: the mean over seeds, and their range."""
-    figure = Figure(figsize=(10, 4.5), layout="constrained")
-    panels = dict(zip(MASKINGS, figure.subplots(1, len(MASKINGS), sharey=True), strict=True))
+    """Plot the bound during training: the mean over seeds, and their range.
+
+    The panels stand below one another, for a phone to show them with letters that can be read.
+    """
+    figure = Figure(figsize=(5.5, 6.4), layout="constrained")
+    column = figure.subplots(len(MASKINGS), 1, sharex=True, sharey=True)
+    panels = dict(zip(MASKINGS, column, strict=True))
+    last: dict[str, dict[str, float]] = {masking: {} for masking in MASKINGS}
     for schedule, masking, kind in kinds(trials):
         colour, dashes = STYLES[schedule]
         steps = [point["step"] for point in kind[0]["curve"]]
         y = np.array([[point["val"] for point in trial["curve"]] for trial in kind], dtype=float)
         panels[masking].plot(steps, y.mean(0), color=colour, ls=dashes, label=schedule)
         panels[masking].fill_between(steps, y.min(0), y.max(0), color=colour, alpha=0.12, lw=0)
+        last[masking][schedule] = float(y.mean(0)[-1])
     for masking, axes in panels.items():
-        axes.set(title=f"masking {masking}", xlabel="steps")
+        axes.set(title=f"masking {masking}", ylabel="nll_bound, nats per token")
         axes.grid(alpha=0.3)
         axes.spines[["top", "right"]].set_visible(False)
-    panels["uniform"].set_ylabel("nll_bound, nats per token")
-    panels["uniform"].legend(frameon=False)
+        name_ends(axes, last[masking], {name: colour for name, (colour, _) in STYLES.items()})
+    column[-1].set_xlabel("steps")
     return figure
+
+
+def name_ends(axes: Axes, ends: Mapping[str, float], colours: Mapping[str, str]) -> None:
+    """Write the names of lines to the right of the plot, at the height of their ends.
+
+    Names that would overlap are pushed up. ends: name -> y; one that is not finite is left out.
+    """
+    known = sorted((y, name) for name, y in ends.items() if math.isfinite(y))
+    low, high = axes.get_ylim()
+    points = 72 * axes.get_window_extent().height / axes.get_figure().dpi
+    gap = 1.3 * rcParams["font.size"] / points * (high - low)
+    below = low - gap
+    for y, name in known:
+        below = max(y, below + gap)
+        axes.annotate(
+            name, (1, below), (6, 0), axes.get_yaxis_transform(), "offset points",
+            color=colours[name], va="center", annotation_clip=False,
+        )  # fmt: skip
 
 
 def forest(found: Findings) -> Figure:
     """Plot the differences from linear with their intervals; those in the band may be noise."""
     maskings = [m for m in MASKINGS if m in found]
-    figure = Figure(figsize=(10, 3.2), layout="constrained")
-    panels = np.atleast_1d(figure.subplots(1, len(maskings), sharex=True, sharey=True))
+    figure = Figure(figsize=(5.5, 0.6 + 2.6 * len(maskings)), layout="constrained")
+    panels = np.atleast_1d(figure.subplots(len(maskings), 1, sharex=True, sharey=True))
     for axes, masking in zip(panels, maskings, strict=True):
         f = found[masking]
         least = apart(f)
@@ -395,9 +443,10 @@ def forest(found: Findings) -> Figure:
             axes.plot(d["mean"], i, MARKERS[masking], color=colour)
         axes.set_yticks(range(len(f["against_linear"])), list(f["against_linear"]))
         axes.axvline(0, color=GREY, lw=1)
-        axes.set(title=f"masking {masking}", xlabel="nats per token more than linear")
+        axes.set_title(f"masking {masking}")
         axes.spines[["top", "right"]].set_visible(False)
     panels[0].invert_yaxis()
+    panels[-1].set_xlabel("nats per token more than linear")
     return figure
 
 
@@ -420,7 +469,7 @@ def text(facts: Mapping[str, Any]) -> str:
         "How good their samples are:\n\n"
         f"{sample_quality_table(trials)}\n{sample_quality_notes(trials)}\n"
         f"{verdict(facts['found'])}\n\n"
-        "The intervals are of paired differences, resampled over seeds.\n"
+        "Intervals are bootstrap intervals of paired differences, resampled over seeds.\n"
     )
 
 
