@@ -237,8 +237,8 @@ def panes(browser):
     """name -> the words that stand in its pane, and those marked as mistakes."""
     return browser.ask(
         f"Object.fromEntries([...{ELEMENT}.panesOf].map(([name, pane]) => [name, "
-        "[pane.buttons.map((b) => b.textContent),"
-        " pane.buttons.flatMap((b, i) => b.classList.contains('wrong') ? [i] : [])]]))"
+        "[pane.spans.map((b) => b.textContent),"
+        " pane.spans.flatMap((b, i) => b.classList.contains('wrong') ? [i] : [])]]))"
     )
 
 
@@ -300,11 +300,11 @@ def test_the_words_of_a_pane_are_reached_by_the_keyboard(race):
     browser = race('steps="4" models="ar"', reduced_motion="reduce")
     press(browser, "Play")
     until_over(browser)
-    stops = f"[...{INSIDE}.querySelectorAll('.text button')].filter((b) => b.tabIndex === 0).length"
+    stops = f"[...{INSIDE}.querySelectorAll('.text span')].filter((b) => b.tabIndex === 0).length"
     assert browser.ask(stops) == 1
-    browser.ask(f"{INSIDE}.querySelector('.text button').focus()")
+    browser.ask(f"{INSIDE}.querySelector('.text span').focus()")
     browser.press("ArrowRight")
-    there = f"[...{INSIDE}.querySelectorAll('.text button')].indexOf({INSIDE}.activeElement)"
+    there = f"[...{INSIDE}.querySelectorAll('.text span')].indexOf({INSIDE}.activeElement)"
     assert browser.ask(there) == 1 and browser.ask(stops) == 1
     assert "ar, “" in browser.ask(f"{INSIDE}.querySelector('.said').textContent")
 

@@ -34,10 +34,11 @@ const STYLE = `
   .text, .given { font: .86em/1.6 ui-monospace, "DejaVu Sans Mono", Menlo, Consolas, monospace; margin: .3em 0 }
   .words { display: grid; grid-template-columns: repeat(auto-fill, minmax(3.5em, 1fr)); justify-items: start }
   .chars { white-space: pre-wrap; overflow-wrap: anywhere; min-height: 13em }
-  .text button, .given button { font: inherit; border: 0; border-radius: .2em; padding: 0 .12em; margin: 0;
+  .text span, .given button { font: inherit; border: 0; border-radius: .2em; padding: 0 .12em; margin: 0;
     background: rgb(var(--hue, 128 128 128) / calc(var(--p, 0) * .55)) }
   .given button { border-bottom: 1px dashed #808080; border-radius: 0 }
-  .chars button { padding: 0 }
+  .text span { cursor: default }
+  .chars span { padding: 0 }
   .hidden { opacity: .6 }
   .text .known { font-style: italic }
   .text .wrong { text-decoration: underline wavy #d1242f 2px; text-underline-offset: .2em; font-weight: 600 }
@@ -56,6 +57,7 @@ async function fetched(path, kind) {
   return answer[kind]();
 }
 
+let races = 0; // begun so far
 let made; // the facts of the site: a promise of live.json
 const facts = () => (made ||= fetched("./live.json", "json"));
 
@@ -72,7 +74,6 @@ class NanoRace extends HTMLElement {
     this.truth = languageOf(this.facts.language);
     this.shadowRoot.append(el("style", {}, STYLE));
     this.state = { ...DEFAULTS };
-    for (const key of Object.keys(DEFAULTS)) if (this.hasAttribute(key)) this.change(key, this.getAttribute(key));
     this.recall();
     this.build();
     if (this.hasAttribute("play") && !still()) {
@@ -101,8 +102,10 @@ class NanoRace extends HTMLElement {
     if (key === "steps" || key === "seed") this.state[key] = Math.round(this.state[key]);
   }
 
+  // what the element's attributes ask for, and then what a link does
   recall() {
-    for (const [key, value] of new URLSearchParams(location.hash.slice(1)))
+    const asked = [...this.attributes].map(({ name, value }) => [name, value]);
+    for (const [key, value] of [...asked, ...new URLSearchParams(location.hash.slice(1))])
       if (key in DEFAULTS) this.change(key, value);
     if (!this.facts.sets[this.state.set]) this.state.set = DEFAULTS.set;
   }
@@ -124,11 +127,13 @@ class NanoRace extends HTMLElement {
   tokens() {
     const { symbols, length, joiner } = this.set, V = symbols.length;
     const parts = joiner ? this.state.given.split(/\s+/).filter(Boolean) : [...this.state.given];
-    if (parts.length > length) throw new Error(`A text here has ${length} ${joiner ? "words" : "characters"}; these are ${parts.length}.`);
+    const unit = joiner ? "words" : "characters";
+    if (parts.length > length) throw new Error(`A text here has ${length} ${unit}; these are ${parts.length}.`);
+    const known = joiner ? "The words they know are listed below." : "They know those of Tiny Shakespeare alone.";
     const found = parts.map((part) => {
       if (/^_+$|^░$/.test(part)) return V;
       const id = symbols.indexOf(part);
-      if (id < 0) throw new Error(`The models have never seen “${part}”. ` + (joiner ? "The words they know are listed below." : "They know the letters of Tiny Shakespeare alone."));
+      if (id < 0) throw new Error(`The models have never seen “${part}”. ${known}`);
       return id;
     });
     return [...found, ...new Array(length - found.length).fill(V)];
@@ -137,98 +142,114 @@ class NanoRace extends HTMLElement {
   // ------------------------------------------------------------------------------------- the page
 
   build() {
-    const { state } = this, set = (key, redo) => (event) => {
-      this.change(key, event.target.value);
-      event.target.value = state[key];
-      redo?.();
-      this.fresh();
-    };
-    const field = (name, ...rest) => el("label", {}, name, ...rest);
-    const number = (key, more) => el("input", { type: "number", value: state[key], onchange: set(key), ...more });
-    this.go = el("button", { type: "button", class: "main", onclick: () => (this.ticking ? this.pause() : this.play()) }, "Play");
-    this.dice = el("button", { type: "button", "aria-label": "another seed, and play", onclick: () => {
-      state.seed = (state.seed + 1) % 2 ** 31;
-      this.seed.value = state.seed;
-      this.fresh();
-      this.play();
-    } }, "⚄ again");
-    this.seed = number("seed", { min: 0, step: 1 });
-    this.moment = el("input", { type: "range", class: "grow", min: 0, max: 1, step: "any", value: 0, "aria-label": "moment of the race", disabled: true,
-      oninput: () => { this.pause(); this.at = Number(this.moment.value); this.show(); } });
-    this.given = el("input", { type: "text", value: state.given, spellcheck: "false", autocomplete: "off",
-      placeholder: this.set.joiner ? "for example: la some _ _ a hen" : "for example: ROMEO:", onchange: set("given", () => this.row()) });
-    const choice = (key, options, redo) => {
-      const made = el("select", { onchange: set(key, redo) }, ...options.map(([value, text]) => el("option", { value }, text)));
-      made.value = state[key];
-      return made;
-    };
-    const sets = Object.entries(this.facts.sets).map(([name, { title }]) => [name, title]);
-    this.standing = el("div", { class: "given" });
-    this.panes = el("div", { class: "panes" });
+    this.go = el("button", { type: "button", class: "main", onclick: () => this.toggle() }, "Play");
+    const again = { type: "button", "aria-label": "another seed, and play", onclick: () => this.again() };
+    this.dice = el("button", again, "⚄ again");
+    this.moment = el("input", {
+      type: "range", class: "grow", min: 0, max: 1, step: "any", value: 0, disabled: true,
+      "aria-label": "moment of the race", oninput: () => this.seek(Number(this.moment.value)),
+    });
     this.said = el("div", { class: "small said", "aria-live": "polite" });
+    this.panes = el("div", { class: "panes" });
+    this.given = this.field("given", { type: "text", spellcheck: "false", autocomplete: "off" });
+    this.standing = el("div", { class: "given" });
     this.words = el("p", {});
-    const copy = el("button", { type: "button", onclick: async () => {
-      const link = this.link();
-      history.replaceState(null, "", link);
-      try { await navigator.clipboard.writeText(link); copy.textContent = "copied"; } catch { copy.textContent = "in the address bar"; }
-      setTimeout(() => (copy.textContent = "link to this"), 2000);
-    } }, "link to this");
+    this.seed = this.field("seed", { type: "number", min: 0, step: 1 });
+    const label = (name, field, more) => el("label", more || {}, name, field);
+    const sets = Object.entries(this.facts.sets).map(([name, { title }]) => [name, title]);
+    const clocks = [["compute", "equal compute"], ["calls", "equal network calls"]];
     this.shadowRoot.append(
       el("div", { class: "bar" }, this.go, this.dice, this.moment),
       this.said,
       this.panes,
-      el("div", { class: "bar" }, el("label", { class: "grow" }, "given", this.given)),
+      el("div", { class: "bar" }, label("given", this.given, { class: "grow" })),
       this.standing,
       el("div", { class: "bar" },
-        sets.length > 1 && field("text", choice("set", sets, () => { this.change("given", ""); this.given.value = ""; this.row(); this.lay(); })),
-        field("steps", number("steps", { min: 1, max: 256 })),
-        field("temperature", number("temperature", { min: 0, max: 2, step: 0.1 })),
-        field("seed", this.seed),
-        field("clock", choice("clock", [["compute", "equal compute"], ["calls", "equal network calls"]], () => this.show())),
-        copy),
-      el("details", {}, el("summary", {}, "What am I looking at?"), ...this.facts.help.map((line) => el("p", {}, line)), this.words),
+        sets.length > 1 ? label("text", this.choice("set", sets)) : null,
+        label("steps", this.field("steps", { type: "number", min: 1, max: 256 })),
+        label("temperature", this.field("temperature", { type: "number", min: 0, max: 2, step: 0.1 })),
+        label("seed", this.seed),
+        label("clock", this.choice("clock", clocks)),
+        this.copier()),
+      el("details", {}, el("summary", {}, "What am I looking at?"),
+        ...this.facts.help.map((line) => el("p", {}, line)), this.words),
     );
     this.lay();
-    this.row();
-    this.fresh();
+  }
+
+  field(key, attributes) {
+    const changed = ({ target }) => {
+      this.change(key, target.value);
+      target.value = this.state[key];
+      this.fresh();
+    };
+    return el("input", { ...attributes, value: this.state[key], onchange: changed });
+  }
+
+  choice(key, options) {
+    const changed = ({ target }) => {
+      this.change(key, target.value);
+      if (key === "set") this.given.value = this.state.given = "";
+      this.lay();
+    };
+    const rows = options.map(([value, text]) => el("option", { value }, text));
+    const made = el("select", { onchange: changed }, ...rows);
+    made.value = this.state[key];
+    return made;
+  }
+
+  // the button that copies an address at which everything stands as it does here
+  copier() {
+    const label = "link to this", copy = async () => {
+      const link = this.link();
+      history.replaceState(null, "", link);
+      const copied = await navigator.clipboard?.writeText(link).then(() => true, () => false);
+      button.textContent = copied ? "copied" : "in the address bar";
+      setTimeout(() => (button.textContent = label), 2000);
+    };
+    const button = el("button", { type: "button", onclick: copy }, label);
+    return button;
   }
 
   // a pane for each model
   lay() {
-    this.words.textContent = this.set.joiner ? `The words: ${this.set.symbols.join(" ")}` : "";
+    const { joiner, symbols } = this.set, kind = joiner ? "words" : "chars";
+    this.words.textContent = joiner ? `The words: ${symbols.join(" ")}` : "";
+    this.given.placeholder = joiner ? "for example: la some _ _ a hen" : "for example: ROMEO:";
     this.panesOf = new Map();
     this.panes.replaceChildren(...this.models.map((model) => {
-      const text = el("div", { class: `text ${this.set.joiner ? "words" : "chars"}`, onkeydown: (event) => this.walk(event) });
+      const text = el("div", { class: `text ${kind}`, onkeydown: (event) => this.walk(event) });
       const cost = el("div", { class: "small" }), tally = el("div", { class: "small tally" });
-      this.panesOf.set(model.name, { model, text, cost, tally, frames: [], buttons: [] });
-      return el("section", { style: `--hue: ${model.hue}`, "aria-label": model.title },
-        el("h3", {}, el("span", { "aria-hidden": "true" }, `${model.shape} `), `${model.name} `, el("small", {}, model.how)), text, cost, tally);
+      this.panesOf.set(model.name, { model, text, cost, tally, frames: [], spans: [] });
+      const shape = el("span", { "aria-hidden": "true" }, `${model.shape} `);
+      const heading = el("h3", {}, shape, `${model.name} `, el("small", {}, model.how));
+      const frame = { style: `--hue: ${model.hue}`, "aria-label": model.title };
+      return el("section", frame, heading, text, cost, tally);
     }));
+    this.fresh();
   }
 
   // the given text, word by word: press one to hide it or to bring it back
-  row() {
+  row(tokens) {
     const { symbols, joiner } = this.set, V = symbols.length;
-    let tokens;
-    try { tokens = this.tokens(); } catch { return; }
-    if (!joiner) { this.standing.replaceChildren(); return; }
-    const last = tokens.findLastIndex((v) => v !== V);
-    this.hiddenWords ||= new Map();
-    const shown = tokens.slice(0, last + 1).map((v, i) => {
-      const word = v === V ? "____" : symbols[v];
-      return el("button", { type: "button", "aria-pressed": String(v === V), "aria-label": `word ${i + 1}: ${v === V ? "hidden, bring it back" : `${word}, hide it`}`, onclick: () => {
-        if (v !== V) this.hiddenWords.set(i, symbols[v]);
-        if (v === V && !this.hiddenWords.has(i)) return;
-        const parts = tokens.slice(0, last + 1).map((u) => (u === V ? "_" : symbols[u]));
-        parts[i] = v === V ? this.hiddenWords.get(i) : "_";
-        this.change("given", parts.join(" "));
-        this.given.value = this.state.given;
-        this.row();
-        this.fresh();
-      } }, word);
+    const given = joiner ? tokens.slice(0, tokens.findLastIndex((v) => v !== V) + 1) : [];
+    const buttons = given.map((v, i) => {
+      const hidden = v === V, word = hidden ? "____" : symbols[v];
+      const does = hidden ? "hidden, bring it back" : `${word}, hide it`;
+      const label = { "aria-pressed": String(hidden), "aria-label": `word ${i + 1}: ${does}` };
+      return el("button", { type: "button", ...label, onclick: () => this.hide(given, i) }, word);
     });
-    this.standing.replaceChildren(...shown.flatMap((b, i) => (i ? [" ", b] : [b])));
-    if (shown.length) this.standing.append(el("span", { class: "hidden" }, " … press a word to hide it"));
+    this.standing.replaceChildren(...buttons.flatMap((b, i) => (i ? [" ", b] : [b])));
+    if (buttons.length) this.standing.append(el("span", { class: "hidden" }, " … press a word to hide it"));
+  }
+
+  hide(given, i) {
+    const { symbols } = this.set, V = symbols.length, was = (this.covered ||= new Map());
+    if (given[i] !== V) was.set(i, symbols[given[i]]);
+    const parts = given.map((v) => (v === V ? "_" : symbols[v]));
+    parts[i] = given[i] === V ? was.get(i) || "_" : "_";
+    this.given.value = this.state.given = parts.join(" ");
+    this.fresh();
   }
 
   // ------------------------------------------------------------------------------------- the race
@@ -242,11 +263,17 @@ class NanoRace extends HTMLElement {
     this.moment.disabled = true;
     this.said.textContent = "";
     let tokens;
-    try { tokens = this.tokens(); } catch (error) { this.said.textContent = error.message; }
+    try {
+      tokens = this.tokens();
+    } catch (error) {
+      this.said.textContent = error.message;
+    }
     this.go.disabled = this.dice.disabled = !tokens;
     if (!tokens) return;
+    this.row(tokens);
     this.known = tokens.map((v) => v !== this.set.symbols.length);
-    const key = JSON.stringify([this.state.set, this.state.given, this.state.steps, this.state.temperature]);
+    const { set, given, steps, temperature } = this.state;
+    const key = JSON.stringify([set, given, steps, temperature]);
     for (const pane of this.panesOf.values()) {
       pane.frames = [{ text: tokens, drawn: [], positions: 0, calls: 0 }];
       pane.done = pane.whole = false;
@@ -267,8 +294,9 @@ class NanoRace extends HTMLElement {
         return;
       }
       const { steps, temperature, seed } = this.state;
-      this.race = (NanoRace.races = (NanoRace.races || 0) + 1);
-      this.begin({ id: this.race, given, steps, temperature, seed, models: this.models.map(({ name, path }) => ({ name, path })) });
+      const models = this.models.map(({ name, path }) => ({ name, path }));
+      this.race = races += 1;
+      this.begin({ id: this.race, given, steps, temperature, seed, models });
       this.said.textContent = "The models are on their way …";
     }
     this.go.textContent = "Pause";
@@ -283,6 +311,23 @@ class NanoRace extends HTMLElement {
       this.ticking = requestAnimationFrame(tick);
     };
     this.ticking = requestAnimationFrame(tick);
+  }
+
+  toggle() {
+    if (this.ticking) this.pause();
+    else this.play();
+  }
+
+  again() {
+    this.seed.value = this.state.seed = (this.state.seed + 1) % 2 ** 31;
+    this.fresh();
+    this.play();
+  }
+
+  seek(moment) {
+    this.pause();
+    this.at = moment;
+    this.show();
   }
 
   pause() {
@@ -350,7 +395,8 @@ class NanoRace extends HTMLElement {
 
   // up to which moment every model has been heard, and when the last one is done
   frontier() {
-    const stamps = [...this.panesOf.values()].filter((pane) => !pane.done).map((pane) => this.stamp(pane.frames.at(-1)));
+    const writing = [...this.panesOf.values()].filter((pane) => !pane.done);
+    const stamps = writing.map((pane) => this.stamp(pane.frames.at(-1)));
     return stamps.length ? Math.min(...stamps) : this.end();
   }
 
@@ -363,11 +409,12 @@ class NanoRace extends HTMLElement {
   // ----------------------------------------------------------------------------------- what is seen
 
   fill(pane) {
-    pane.buttons = pane.frames[0].text.map((_, i) => {
+    pane.spans = pane.frames[0].text.map((_, i) => {
       const tell = () => this.explain(pane, i);
-      return el("button", { type: "button", tabindex: i ? -1 : 0, onfocus: tell, onmouseenter: tell });
+      const listens = { onfocus: tell, onmouseenter: tell, onclick: tell };
+      return el("span", { role: "button", tabindex: i ? -1 : 0, ...listens });
     });
-    pane.text.replaceChildren(...pane.buttons);
+    pane.text.replaceChildren(...pane.spans);
     pane.shown = -1;
     this.tell(pane);
   }
@@ -382,29 +429,34 @@ class NanoRace extends HTMLElement {
       this.draw(pane, n);
     }
     if (this.race && this.at > 0) {
-      const what = this.state.clock === "calls" ? plural(Math.floor(this.at), "network call") : plural(Math.floor(this.at), "position");
-      this.said.textContent = `Each has computed ${what}, or finished with fewer.` + (this.over() && this.at >= this.end() ? " Point at a word to see how likely it was." : "");
+      const what = plural(Math.floor(this.at), this.state.clock === "calls" ? "network call" : "position");
+      const ended = this.over() && this.at >= this.end();
+      const hint = ended ? " Point at a word to see how likely it was." : "";
+      this.said.textContent = `Each has computed ${what}, or finished with fewer.${hint}`;
     }
   }
 
   draw(pane, n) {
-    if (n === pane.shown) return;
+    const whole = pane.done && n === pane.frames.length - 1;
+    if (n === pane.shown && whole === pane.whole) return;
     if (n < pane.shown) pane.shown = -1;
-    if (pane.shown < 0) pane.sure = pane.buttons.map(() => null);
-    for (let k = pane.shown + 1; k <= n; k++) for (const [i, p] of pane.frames[k].drawn) pane.sure[i] = p;
+    if (pane.shown < 0) pane.sure = pane.spans.map(() => null);
+    for (const { drawn } of pane.frames.slice(pane.shown + 1, n + 1))
+      for (const [i, p] of drawn) pane.sure[i] = p;
     pane.shown = n;
     const { symbols, joiner } = this.set, V = symbols.length, { text, positions, calls } = pane.frames[n];
     pane.now = text;
-    const whole = pane.done && n === pane.frames.length - 1;
+    pane.whole = whole;
     pane.bad = new Map(whole && this.set.truth ? this.truth.mistakes(text).map((m) => [m[0], m]) : []);
-    pane.buttons.forEach((button, i) => {
+    pane.spans.forEach((span, i) => {
       const hidden = text[i] === V, word = hidden ? (joiner ? "____" : "░") : symbols[text[i]];
-      if (button.textContent !== word) button.textContent = word;
-      button.className = `${hidden ? "hidden" : ""} ${this.known[i] ? "known" : ""} ${pane.bad.has(i) ? "wrong" : ""}`;
-      button.style.setProperty("--p", this.known[i] || pane.sure[i] === null ? 0 : pane.sure[i].toFixed(2));
+      if (span.textContent !== word) span.textContent = word;
+      span.classList.toggle("hidden", hidden);
+      span.classList.toggle("known", this.known[i]);
+      span.classList.toggle("wrong", pane.bad.has(i));
+      span.style.setProperty("--p", (pane.sure[i] || 0).toFixed(2));
     });
     pane.cost.textContent = `${plural(calls, "call")}, ${plural(positions, "position")}`;
-    pane.whole = whole;
     this.tell(pane);
   }
 
@@ -439,8 +491,9 @@ class NanoRace extends HTMLElement {
     else parts.push("noise so far.");
     if (this.set.truth && !pane.now.includes(V)) {
       const bad = pane.bad.get(i), nats = this.truth.surprises(pane.now)[i];
+      const p = Math.exp(-nats).toFixed(2), surprise = `a surprise of ${nats.toFixed(2)} nats.`;
       parts.push(bad ? `A mistake of ${bad[1]}: the word that forbids it is ${bad[2]} back.`
-        : `After the words before it the language gives it ${Math.exp(-nats).toFixed(2)}, a surprise of ${nats.toFixed(2)} nats.`);
+        : `After the words before it the language gives it ${p}, ${surprise}`);
     }
     this.said.textContent = parts.join(" ");
   }

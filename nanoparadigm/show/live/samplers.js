@@ -4,6 +4,7 @@
 // which V stands for a word that is not there yet, and { steps, temperature, random }. After every
 // step it yields { text, drawn, positions }: the text so far, [position, probability] of each token
 // drawn, and how many positions the network computed for it. Tokens given never change.
+import { kit } from "./kit.js";
 
 // softmax of the i-th row of logits, sharpened; a temperature of 0 takes the most probable token
 export function probabilities(logits, i, V, temperature) {
@@ -13,16 +14,6 @@ export function probabilities(logits, i, V, temperature) {
   const odds = row.map((x) => Math.exp((x - most) / temperature));
   const total = odds.reduce((a, b) => a + b, 0);
   return odds.map((x) => x / total);
-}
-
-// an index of these weights, each as likely as it is large
-export function draw(weights, random) {
-  let left = random() * weights.reduce((a, b) => a + b, 0), found = 0;
-  for (let i = 0; i < weights.length && left >= 0; i++) {
-    if (weights[i] > 0) found = i;
-    left -= weights[i];
-  }
-  return found;
 }
 
 // the network's logits and the width of a row of them
@@ -40,7 +31,7 @@ export function* leftToRight({ net, V }, given, { temperature, random }) {
     if (text[i] === V) {
       const read = logits(net, unread, state);
       const p = probabilities(read, unread.length - 1, V, temperature);
-      text[i] = draw(p, random);
+      text[i] = kit.choose(p, random);
       yield { text: [...text], drawn: [[i, p[text[i]]]], positions: unread.length };
       unread = [];
     }
@@ -58,7 +49,7 @@ function* unmask({ net, V }, text, end, { steps, temperature, random }) {
       const read = logits(net, text);
       for (const i of hidden) {
         const p = probabilities(read, i, V, temperature);
-        text[i] = draw(p, random);
+        text[i] = kit.choose(p, random);
         drawn.push([i, p[text[i]]]);
       }
     }
@@ -95,7 +86,7 @@ export function* uniform({ net, V }, given, { steps, temperature, random }) {
         const here = v === z ? 1 : 0;
         return V * a * p * here + (r - a) * here + (b - a) * p + ((1 - r) * (1 - b)) / V;
       });
-      text[i] = draw(odds, random);
+      text[i] = kit.choose(odds, random);
       if (text[i] !== z || k === 1) drawn.push([i, theta[text[i]]]);
     });
     yield { text: [...text], drawn, positions: text.length };
@@ -103,4 +94,10 @@ export function* uniform({ net, V }, given, { steps, temperature, random }) {
 }
 
 // paradigm -> its sampler
-export const SAMPLERS = { ar: leftToRight, mamba: leftToRight, diffusion: masked, flow: uniform, block: blocks };
+export const SAMPLERS = {
+  ar: leftToRight,
+  mamba: leftToRight,
+  diffusion: masked,
+  flow: uniform,
+  block: blocks,
+};
