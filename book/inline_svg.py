@@ -40,8 +40,7 @@ def inline(svg, alt="", prefix="", width=None):
     across = float(root.get("viewBox").split()[2]) * 4 / 3  # points are three quarters of a pixel
     root.attrib = {
         "viewBox": root.get("viewBox"),
-        "role": "img",
-        **({"aria-label": alt} if alt else {}),
+        **({"role": "img", "aria-label": alt} if alt else {"aria-hidden": "true"}),
         "class": "drawn",
         "style": f"width:100%;max-width:{width or f'{across:.0f}px'};height:auto;"
         "stroke-linejoin:round;stroke-linecap:butt",

@@ -267,7 +267,7 @@ def test_a_link_brings_the_same_texts_back(race):
     press(browser, "Play")
     until_over(browser)
     assert panes(browser) == first
-    press(browser, "another seed")
+    press(browser, "again")
     until_over(browser)
     assert panes(browser) != first
 

@@ -28,9 +28,9 @@ const STYLE = `
   .grow { flex: 1 1 20em }
   .panes { display: grid; gap: .6em; grid-template-columns: repeat(auto-fit, minmax(min(100%, 15.5em), 1fr)) }
   section { border: 1.5px solid rgb(var(--hue)); border-radius: .5em; padding: .3em .6em; min-width: 0 }
-  h3 { font: inherit; font-weight: 600; margin: 0; padding: 0 }
-  h3 small { font-weight: 400; font-size: .85em; opacity: .85 }
-  h3 span { color: rgb(var(--hue)) }
+  .name { font-weight: 600 }
+  .name small { font-weight: 400; font-size: .85em; opacity: .85 }
+  .name span { color: rgb(var(--hue)) }
   .text, .given { font: .86em/1.6 ui-monospace, "DejaVu Sans Mono", Menlo, Consolas, monospace; margin: .3em 0 }
   .words { display: grid; grid-template-columns: repeat(auto-fill, minmax(3.5em, 1fr)); justify-items: start }
   .chars { white-space: pre-wrap; overflow-wrap: anywhere; min-height: 13em }
@@ -39,7 +39,7 @@ const STYLE = `
   .given button { border-bottom: 1px dashed #808080; border-radius: 0 }
   .text span { cursor: default }
   .chars span { padding: 0 }
-  .hidden { opacity: .6 }
+  .hidden { opacity: .75 }
   .text .known { font-style: italic }
   .text .wrong { text-decoration: underline wavy #d1242f 2px; text-underline-offset: .2em; font-weight: 600 }
   .small { font-size: .85em; font-variant-numeric: tabular-nums; min-height: 1.5em }
@@ -143,7 +143,7 @@ class NanoRace extends HTMLElement {
 
   build() {
     this.go = el("button", { type: "button", class: "main", onclick: () => this.toggle() }, "Play");
-    const again = { type: "button", "aria-label": "another seed, and play", onclick: () => this.again() };
+    const again = { type: "button", "aria-label": "again, with another seed", onclick: () => this.again() };
     this.dice = el("button", again, "⚄ again");
     this.moment = el("input", {
       type: "range", class: "grow", min: 0, max: 1, step: "any", value: 0, disabled: true,
@@ -222,7 +222,7 @@ class NanoRace extends HTMLElement {
       const cost = el("div", { class: "small" }), tally = el("div", { class: "small tally" });
       this.panesOf.set(model.name, { model, text, cost, tally, frames: [], spans: [] });
       const shape = el("span", { "aria-hidden": "true" }, `${model.shape} `);
-      const heading = el("h3", {}, shape, `${model.name} `, el("small", {}, model.how));
+      const heading = el("div", { class: "name" }, shape, `${model.name} `, el("small", {}, model.how));
       const frame = { style: `--hue: ${model.hue}`, "aria-label": model.title };
       return el("section", frame, heading, text, cost, tally);
     }));
