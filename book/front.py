@@ -17,7 +17,6 @@ from matplotlib.figure import Figure
 
 from nanoparadigm.commands.sample import Decoding
 from nanoparadigm.data.tokenizers import BLANK
-from nanoparadigm.language import grammatical
 from nanoparadigm.show import animation
 from nanoparadigm.show.figures import PALETTE
 from nanoparadigm.training import checkpoint
@@ -50,6 +49,8 @@ FRAMED = """
   .framed { --paper: transparent }
   .framed[data-theme=light] { color-scheme: light; --ink: #1a1a1a; --dim: #5f6368 }
   .framed[data-theme=dark] { color-scheme: dark; --ink: #ececec; --dim: #a3a8b0 }
+  .framed[data-theme=light] { --wrong: #d00000 }
+  .framed[data-theme=dark] { --wrong: #ff6369 }
   .framed h1, .framed dl { display: none }
   .framed body { padding: 2px; max-width: none }
   .framed .race { grid-template-columns: repeat(auto-fit, minmax(min(100%, 20rem), 1fr)) }
@@ -75,28 +76,22 @@ PLAIN = """
 
 
 def recorded(folder):
-    """[(Run, the places of its mistakes), ...] of the four models in the folder of a comparison."""
-    found = []
+    """The Runs of the four models in the folder of a comparison."""
+    runs = []
     for number, name in enumerate(HOW):
         saved = checkpoint.load(folder / name)
         model, tokenizer = saved.model.eval(), saved.tokenizer
         how = Decoding()
         template = model.template(how.length(saved), [])
         g = torch.Generator().manual_seed(SEED + number)
-        run = animation.record(name, model, tokenizer, template, g, **how.options(saved))
-        ids = torch.tensor([tokenizer.encode(run.text)])
-        found.append((run, {mistake.position for mistake in grammatical(ids)[0]}))
-    return found
+        runs.append(animation.record(name, model, tokenizer, template, g, **how.options(saved)))
+    return runs
 
 
 def states(run, place):
     """[(calls from which it stands there, symbol, how sure), ...] of one token."""
-    kept = []
-    for frame in run.frames:
-        state = frame.symbols[place], frame.sure[place]
-        if not kept or kept[-1][1:] != state:
-            kept.append((frame.calls, *state))
-    return kept
+    tokens = [(frame.calls, frame.new[place]) for frame in run.frames if place in frame.new]
+    return [(calls, token.symbol, token.sure) for calls, token in tokens]
 
 
 def corner(number):
@@ -108,20 +103,20 @@ def word(symbol):
     return symbol * 3 if symbol == BLANK else symbol
 
 
-def heading(run, wrong):
-    said = f"{len(wrong)} mistake{'s' * (len(wrong) != 1)}" if wrong else "no mistake"
+def heading(run):
+    said = animation.count(len(run.mistakes), "mistake") if run.mistakes else "no mistake"
     return f"{HOW[run.kind]}: {run.frames[-1].calls} calls, {said}"
 
 
-def svg(found):
+def svg(runs):
     """The race as a picture that moves by itself, on the clock of calls, again and again."""
-    last = max(run.frames[-1].calls for run, _ in found)
+    last = max(run.frames[-1].calls for run in runs)
     parts, rules = [], {}
 
     def share(calls):
         return f"{100 * PLAYS / (PLAYS + STANDS) * calls / last:.4g}%"
 
-    for number, (run, wrong) in enumerate(found):
+    for number, run in enumerate(runs):
         left, top = corner(number)
         colour = PALETTE[run.kind]
         parts.append(
@@ -129,7 +124,7 @@ def svg(found):
             f'stroke="{colour}" stroke-width="2"/>'
             f'<text class="head" x="{left + 14}" y="{top + 26}">'
             f'<tspan fill="{colour}">{animation.SHAPES[run.kind]}</tspan> {run.name} '
-            f'<tspan class="more" dx="6">{escape(heading(run, wrong))}</tspan></text>'
+            f'<tspan class="more" dx="6">{escape(heading(run))}</tspan></text>'
         )
         for place in range(len(run.given)):
             x, y = left + 14 + place % COLUMNS * CELL, top + 58 + place // COLUMNS * LINE
@@ -145,7 +140,7 @@ def svg(found):
                     )
                 dim = ' class="dim"' if sure is None else ""
                 parts.append(f'<text{dim} x="{x}" y="{y}">{escape(word(symbol))}</text>')
-                if then is None and place in wrong:
+                if then is None and place in run.reasons:
                     parts.append(f'<path class="wrong" d="M{x} {y + 5}h{9 * len(symbol)}"/>')
                 parts.append("</g>")
     style = [PLAIN]
@@ -169,26 +164,27 @@ def svg(found):
     )
 
 
-def card(found, share=0.3):
+def card(runs, share=0.3):
     """A still of the race, 1200 x 630 pixels, under the name of the project."""
-    figure = Figure(figsize=(12, 6.3), dpi=100, facecolor=animation.PAPER)
+    theme = animation.DARK
+    figure = Figure(figsize=(12, 6.3), dpi=100, facecolor=theme.paper)
 
     def put(x, y, words, **more):
-        figure.text(x / 1200, 1 - y / 630, words, **dict(color=animation.INK, va="center") | more)
+        figure.text(x / 1200, 1 - y / 630, words, **dict(color=theme.ink, va="center") | more)
 
     put(60, 70, "nanoParadigm", size=44, weight="bold")
-    put(60, 130, "Four ways to model language, in a book you can run", size=22, color=animation.DIM)
-    last = max(run.frames[-1].calls for run, _ in found)
-    for number, (run, _) in enumerate(found):
+    put(60, 130, "Four ways to model language, in a book you can run", size=22, color=theme.dim)
+    last = max(run.frames[-1].calls for run in runs)
+    for number, run in enumerate(runs):
         left, top = 60 + number % 2 * 550, 205 + number // 2 * 215
         put(left, top, f"{animation.SHAPES[run.kind]} {run.name}", size=19, color=PALETTE[run.kind])
-        put(left + 150, top, HOW[run.kind], size=15, color=animation.DIM)
+        put(left + 150, top, HOW[run.kind], size=15, color=theme.dim)
         for place in range(len(run.given)):
             x, y = left + place % COLUMNS * 66, top + 38 + place // COLUMNS * 36
             _, symbol, sure = [s for s in states(run, place) if s[0] <= share * last][-1]
-            ground = animation.PAPER if sure is None else animation.ground(PALETTE[run.kind], sure)
+            ground = theme.paper if sure is None else theme.ground(PALETTE[run.kind], sure)
             box = dict(facecolor=ground, edgecolor="none", pad=3)
-            ink = animation.DIM if sure is None else animation.INK
+            ink = theme.dim if sure is None else theme.ink
             put(x, y, word(symbol), size=15, family="monospace", color=ink, bbox=box)
     return figure
 
@@ -199,12 +195,12 @@ def main():
     )
     parser.add_argument("folder", nargs="?", type=Path, default="runs/compare")
     torch.set_num_threads(1)  # more would wait for one another: the networks are small
-    found = recorded(parser.parse_args().folder)
-    page = animation.page([run for run, _ in found], title=TITLE)
+    runs = recorded(parser.parse_args().folder)
+    page = animation.page(runs, title=TITLE)
     page = page.replace("</style>", "</style>" + FRAMED, 1)
     (FIGURES / "race.html").write_text(page, encoding="utf-8")
-    (FIGURES / "race.svg").write_text(svg(found), encoding="utf-8")
-    card(found).savefig(FIGURES / "card.png")
+    (FIGURES / "race.svg").write_text(svg(runs), encoding="utf-8")
+    card(runs).savefig(FIGURES / "card.png")
 
 
 if __name__ == "__main__":

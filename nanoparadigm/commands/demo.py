@@ -22,6 +22,9 @@ class Demo(Command):
       from gradio_client import Client
       client = Client("http://127.0.0.1:7860")
       text, page = client.predict("ar", "lo a", length=32, seed=1, api_name="/write")
+
+    A model may be named by the end of its path, "ar" or "language/ar". Your own models come first,
+    then those of the built-in language.
     """
 
     folder: str = "runs"

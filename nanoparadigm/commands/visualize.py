@@ -28,7 +28,7 @@ class Visualize(Command):
 
       nanoparadigm visualize --checkpoint runs/ar runs/diffusion runs/flow runs/mamba
       nanoparadigm visualize --checkpoint runs/ar runs/diffusion --clock seconds --html race.html
-      nanoparadigm visualize --checkpoint runs/diffusion --blocks 4 --seconds 30 --gif race.gif
+      nanoparadigm visualize --checkpoint runs/diffusion --blocks 4 --gif race.gif --light
     """
 
     checkpoint: tuple[str, ...]
@@ -44,14 +44,17 @@ class Visualize(Command):
     html: str | None = None
     """file for the same race as one self-contained HTML page"""
     gif: str | None = None
-    """file for the race as an animated picture"""
+    """file for the race as an animated picture, which plays again and again"""
+    light: bool = False
+    """make that picture on a light ground"""
     seed: int = 0
     """same seed, same texts"""
     decoding: Decoding = field(default_factory=Decoding)
 
     def goes(self) -> Goes:
         """Return which flags have an effect: see `Command.goes`."""
-        return self.decoding.goes(self.checkpoint, self.length)
+        light = dict(light=(self.gif is not None, "with --gif"))
+        return self.decoding.goes(self.checkpoint, self.length) | light
 
     def run(self) -> None:
         """Generate the texts, then show them in the terminal and write the files."""
@@ -85,7 +88,8 @@ class Visualize(Command):
             Path(self.html).write_text(animation.page(runs, self.clock), encoding="utf-8")
         if self.gif:
             pace = dict(seconds=self.seconds) if self.seconds else {}
-            animation.gif(runs, self.clock, self.gif, **pace)
+            theme = animation.LIGHT if self.light else animation.DARK
+            animation.gif(runs, self.clock, self.gif, theme=theme, **pace)
         console = Console(file=unguarded(sys.stdout))
         if self.seconds and sys.stdout.isatty() and console.is_interactive:
             with suppress(KeyboardInterrupt):
@@ -93,7 +97,7 @@ class Visualize(Command):
         else:
             stills = animation.stills(animation.moments(runs, self.clock), 6)
             print(*(animation.plain(runs, moment, self.clock) for moment in stills), sep="\n\n")
-            print("", animation.key(runs), *animation.NOTES, "", sep="\n")
+            print("", animation.key(runs), animation.MEAN_P, *animation.NOTES, "", sep="\n")
         for run in runs:
             print(f"{run.name}: {animation.costs(run.frames[-1])}")
         for path in filter(None, (self.html, self.gif)):

@@ -5,8 +5,8 @@ one clock, which counts network calls or seconds. The rest shows them: `plain`, 
 `play` in a terminal, `page` as self-contained HTML, `gif` as a picture.
 
 The background of a token is stronger the more probable the network found it when it was generated;
-what has just changed is bold and underlined. The same is written in numbers, for readers who do not
-see colours.
+what has just changed is bold and underlined. In a finished text of the built-in language, mistakes
+are underlined in red. The same is written in numbers, for readers who do not see colours.
 """
 
 import json
@@ -20,7 +20,6 @@ from importlib.resources import files
 from os import PathLike
 from pathlib import Path
 from string import Template
-from textwrap import wrap
 from typing import Any, NamedTuple
 
 import torch
@@ -38,7 +37,8 @@ from rich.text import Text
 from .. import evaluate
 from ..data.tokenizers import BLANK, Tokenizer
 from ..errors import lookup
-from ..paradigms import Paradigm, names
+from ..language import Mistake, grammatical, language
+from ..paradigms import Paradigm, listed, names
 from ..terminal import visible
 from .figures import GREY, MARKERS, PALETTE
 
@@ -51,16 +51,22 @@ SIGNS = {
     BLANK: "masked",
     UNWRITTEN: "not begun",
     "↵": "end of a line",
+    "mistake": "a word that the grammar forbids there, in a finished text",
 }
 ALL_AT_ONCE = names(lambda paradigm: not paradigm.causal, "and")
 ONE_BY_ONE = names(lambda paradigm: paradigm.causal, "and")
 NOTES = (
-    "mean p: of the probabilities that the network gave to the tokens when it wrote them; each "
-    "model has seen other parts of the text by then, so it does not tell which is the better.",
     f"A call does not cost the same everywhere: {ALL_AT_ONCE} compute all positions they read "
     f"in every call, {ONE_BY_ONE} hardly more than the new one.",
     "Seconds are those of one run on one machine: the next may take others.",
 )
+MEAN_P = (
+    "mean p: of the probabilities that the network gave to the tokens when it wrote them; each "
+    "model has seen other parts of the text by then, so it does not tell which is the better."
+)
+DESCRIPTION = "write, call by call, and see how sure the network was of every token"
+HOME = "https://nanoparadigm.github.io/nanoparadigm/"
+"""the address of the project's site"""
 
 
 class Token(NamedTuple):
@@ -120,11 +126,18 @@ class Run:
     """which tokens were given"""
     text: str
     frames: tuple[Frame, ...]
+    mistakes: tuple[Mistake, ...] = ()
+    """of the finished text; empty where it is of another language than the built-in one"""
+
+    @cached_property
+    def reasons(self) -> dict[int, str]:
+        """Return position -> why the token there is a mistake."""
+        return {mistake.position: reason(mistake) for mistake in self.mistakes}
 
     @cached_property
     def signs(self) -> set[str]:
         """Return those of SIGNS that its frames show."""
-        found = set()
+        found = {"mistake"} if self.mistakes else set()
         for i, (symbol, changed, sure) in (item for f in self.frames for item in f.new.items()):
             if self.given[i]:
                 found.add("given")
@@ -207,7 +220,27 @@ def record(
         given=tuple(known[0].tolist()),
         text=tokenizer.decode(ids),
         frames=tuple(frames),
+        mistakes=mistakes(tokenizer, ids),
     )
+
+
+def mistakes(tokenizer: Tokenizer, ids: list[int]) -> tuple[Mistake, ...]:
+    """Return the mistakes in a text of the built-in language, and none for any other tokenizer."""
+    if list(tokenizer.vocabulary) != language().words:
+        return ()
+    return tuple(grammatical(torch.tensor([ids]))[0])
+
+
+def reason(mistake: Mistake) -> str:
+    """Return the kind of a mistake and where the word stands that forbids it, in words."""
+    if mistake.distance > mistake.position:  # the first word: none stands before it
+        return mistake.kind
+    return f"{mistake.kind}, {count(mistake.distance, 'word')} back"
+
+
+def count(n: int, what: str) -> str:
+    """Return a number of things in words: 1 call, 2 calls."""
+    return f"{n:,} {what}{'s' if n != 1 else ''}"
 
 
 def surety(sure: Iterable[float | None]) -> float | None:
@@ -269,11 +302,11 @@ def page(
     runs: Sequence[Run],
     clock: str = "calls",
     title: str = "Watching text appear",
-    home: str | None = None,
+    home: str = HOME,
 ) -> str:
     """Return the race as one HTML page that needs no network and no library.
 
-    clock: the one of CLOCKS that it starts with. home: the address of the project, for a link back.
+    clock: the one of CLOCKS that it starts with. home: where its link to the project leads.
     """
     lookup("clock", clock, CLOCKS)
     race = dict(
@@ -289,19 +322,19 @@ def page(
         f'<div class="text">{escape(final(run))}</div></section>'
         for i, run in enumerate(runs)
     ]
-    classes = {"given": "given", "noise": "noise", BLANK: "blank", UNWRITTEN: "blank", "↵": ""}
+    classes = {BLANK: "blank", UNWRITTEN: "blank", "↵": "", "mistake": "wrong"}
     rows = [
-        f'<dt><span class="{classes[sign]}">{sign}</span></dt><dd>{SIGNS[sign]}</dd>'
+        f'<dt><span class="{classes.get(sign, sign)}">{sign}</span></dt><dd>{SIGNS[sign]}</dd>'
         for sign in signs(runs)
     ]
-    name = f'<a href="{escape(home)}">nanoParadigm</a>' if home else "nanoParadigm"
     template = Template(files(__package__).joinpath("animation.html").read_text(encoding="utf-8"))
     return template.substitute(
         title=escape(title),
+        description=escape(f"Watch {listed([run.name for run in runs], 'and')} {DESCRIPTION}."),
         runs="\n".join(parts),
         recent=RECENT,
         signs="\n  ".join(rows),
-        name=name,
+        home=escape(home),
         notes="".join(f"<dt></dt><dd>{note}</dd>" for note in NOTES),
         race=json.dumps(race).replace("<", "\\u003c"),  # no text can end the script it stands in
     )
@@ -321,8 +354,15 @@ def outline(run: Run) -> dict[str, Any]:
             for i, (symbol, changed, sure) in frame.new.items()
         ]
         costs = dict(calls=frame.calls, positions=frame.positions, seconds=frame.seconds)
-        frames.append(dict(**costs, surety=frame.surety, tokens=tokens))
-    return dict(name=run.name, joiner=run.joiner, given=run.given, frames=frames)
+        frames.append(dict(**costs, tokens=tokens))
+    return dict(
+        name=run.name,
+        joiner=run.joiner,
+        given=run.given,
+        frames=frames,
+        ending=ending(run),
+        reasons=run.reasons,
+    )
 
 
 def places(runs: Sequence[Run], clock: str) -> list[list]:
@@ -353,8 +393,7 @@ def heading(moment: Moment, clock: str) -> str:
 def costs(frame: Frame) -> str:
     """Return the calls, positions and seconds up to a frame, in words."""
     counts = (frame.calls, "call"), (frame.positions, "position")
-    words = [f"{n:,} {what}{'s' if n != 1 else ''}" for n, what in counts]
-    return ", ".join([*words, f"{frame.seconds:.3f} s"])
+    return ", ".join([*(count(*each) for each in counts), f"{frame.seconds:.3f} s"])
 
 
 def standing(frame: Frame) -> str:
@@ -364,24 +403,41 @@ def standing(frame: Frame) -> str:
 
 def title(run: Run, frame: Frame) -> str:
     """Return the name of a run, and whether it is finished."""
-    return run.name + (", finished" if frame is run.frames[-1] else "")
+    return run.name + (ending(run) if frame is run.frames[-1] else "")
 
 
-PAPER, INK, DIM = "#14161a", "#ececec", "#a3a8b0"  # of the terminal and of the picture
+def ending(run: Run) -> str:
+    """Return what is added to the name or the costs of a run once it is finished."""
+    return ", finished" + (f", {count(len(run.mistakes), 'mistake')}" if run.mistakes else "")
+
+
 STRONGEST = 0.6  # the share of the hue in the ground under a token that was certain
 GRADES = 32  # of that ground
 
 
-def ground(colour: str, sure: float) -> str:
-    """Return the background "#rrggbb" of a token of probability `sure`, in a model's colour."""
-    return mixed(colour, round(GRADES * sure))
+class Theme(NamedTuple):
+    """The colours "#rrggbb" of a picture, beside those of the models."""
+
+    paper: str
+    ink: str
+    dim: str
+    wrong: str
+    """of a mistake"""
+
+    def ground(self, colour: str, sure: float) -> str:
+        """Return the background of a token of probability `sure`, in a model's colour."""
+        return mixed(colour, self.paper, round(GRADES * sure))
+
+
+DARK = Theme("#14161a", "#ececec", "#a3a8b0", "#ff6369")  # which the terminal has too
+LIGHT = Theme("#ffffff", "#1a1a1a", "#5f6368", "#d00000")
 
 
 @cache
-def mixed(colour: str, grade: int) -> str:
+def mixed(colour: str, paper: str, grade: int) -> str:
     """Return the background for one of GRADES: that share of the colour on the paper."""
     share = STRONGEST * grade / GRADES
-    pairs = zip(rgb(colour), rgb(PAPER), strict=True)
+    pairs = zip(rgb(colour), rgb(paper), strict=True)
     return "#" + "".join(f"{round(share * a + (1 - share) * b):02x}" for a, b in pairs)
 
 
@@ -403,15 +459,17 @@ class Piece(NamedTuple):
     ground: str | None = None
     new: bool = False
     given: bool = False
+    wrong: bool = False
 
 
-def lines(run: Run, frame: Frame, width: int) -> list[list[Piece]]:
+def lines(run: Run, frame: Frame, width: int, theme: Theme = DARK) -> list[list[Piece]]:
     """Return the tokens as lines of Pieces, each at most `width` cells wide.
 
     Lines break wherever they are full, so that a token stays in place while others change.
     """
     rows, used = [[]], 0
-    for token, given in zip(frame.tokens, run.given, strict=True):
+    for i, token in enumerate(frame.tokens):
+        look = piece(run, frame, i, token, theme)
         for k, part in enumerate(token.symbol.split("\n")):
             gap = run.joiner if used else ""
             cells = cell_len(part)
@@ -419,19 +477,20 @@ def lines(run: Run, frame: Frame, width: int) -> list[list[Piece]]:
                 rows.append([])
                 used, gap = 0, ""
             rows[-1] += [Piece(gap)] * bool(gap)
-            rows[-1] += [piece(run, frame, token, given, part)] * bool(part)
+            rows[-1] += [look._replace(text=part)] * bool(part)
             used += len(gap) + cells
     return rows
 
 
-def piece(run: Run, frame: Frame, token: Token, given: bool, text: str) -> Piece:
-    """Return (a part of) a token as a Piece with the look that its state has."""
-    if given:
-        return Piece(text, given=True)
+def piece(run: Run, frame: Frame, i: int, token: Token, theme: Theme) -> Piece:
+    """Return the Piece of token i of a frame."""
+    wrong = frame is run.frames[-1] and i in run.reasons
+    if run.given[i]:
+        return Piece(token.symbol, given=True, wrong=wrong)
     if token.sure is None:
-        return Piece(text, DIM)
+        return Piece(token.symbol, theme.dim, wrong=wrong)
     new = frame.calls - token.changed < RECENT
-    return Piece(text, INK, ground(hue(run), token.sure), new=new)
+    return Piece(token.symbol, theme.ink, theme.ground(hue(run), token.sure), new, wrong=wrong)
 
 
 GLYPHS = {"o": "●", "s": "■", "^": "▲", "D": "◆", "v": "▼", "*": "★", "P": "✚", "X": "✖"}
@@ -440,19 +499,26 @@ SHAPES = {kind: GLYPHS[sign] for kind, sign in MARKERS.items()}
 
 def legend(runs: Sequence[Run]) -> list[list[Piece]]:
     """Return lines of Pieces that explain the looks and signs that these runs show."""
-    looks = {"given": Piece("given", given=True), "noise": Piece("noise", DIM, PAPER)}
+    looks = {"given": Piece("given", given=True), "noise": Piece("noise", DARK.dim, DARK.paper)}
     shown = [part for sign in signs(runs) if sign in looks for part in (looks[sign], Piece("   "))]
     return [
-        [
-            *(Piece(f" {p:g} ", INK, ground(GREY, p)) for p in (0.1, 0.5, 1)),
-            Piece(" how sure the network was of a token when it wrote it"),
-        ],
+        strength(runs, DARK),
         [
             Piece("new", new=True),
             Piece(f" in the last {RECENT} calls   "),
             *shown,
             Piece(key(runs)),
         ],
+    ]
+
+
+def strength(runs: Sequence[Run], theme: Theme) -> list[Piece]:
+    """Return the line that explains the ground of a token, and the mistakes if there are any."""
+    marked = any(run.mistakes for run in runs)
+    return [
+        *(Piece(f" {p:g} ", theme.ink, theme.ground(GREY, p)) for p in (0.1, 0.5, 1)),
+        Piece(" how sure the network was of a token"),
+        *[Piece("   "), Piece("mistake", wrong=True)] * marked,
     ]
 
 
@@ -479,7 +545,12 @@ def terminal(runs: Sequence[Run], moment: Moment, clock: str = "calls", width: i
     ]
     for i in range(0, len(panels), columns):
         grid.add_row(*panels[i : i + columns])
-    return Group(Text(heading(moment, clock)), grid, *map(painted, legend(runs)), *map(Text, NOTES))
+    return Group(
+        Text(heading(moment, clock)),
+        grid,
+        *map(painted, legend(runs)),
+        *map(Text, (MEAN_P, *NOTES)),
+    )
 
 
 def panel(run: Run, frame: Frame, width: int) -> Panel:
@@ -487,15 +558,15 @@ def panel(run: Run, frame: Frame, width: int) -> Panel:
     rows = lines(run, frame, width)
     final = lines(run, run.frames[-1], width)
     rows += [[]] * (len(final) - len(rows))  # so that little moves below it
-    name = Text.assemble(f"{SHAPES.get(run.kind, '')} ", (title(run, frame), f"bold {INK}"))
+    name = Text.assemble(f"{SHAPES.get(run.kind, '')} ", (title(run, frame), f"bold {DARK.ink}"))
     return Panel(
         Group(*map(painted, rows)),
         title=name,
         title_align="left",
-        subtitle=Text(standing(frame), INK),
+        subtitle=Text(standing(frame), DARK.ink),
         subtitle_align="left",
-        border_style=Style(color=hue(run), bgcolor=PAPER),
-        style=f"{INK} on {PAPER}",
+        border_style=Style(color=hue(run), bgcolor=DARK.paper),
+        style=f"{DARK.ink} on {DARK.paper}",
         box=ROUNDED,
     )
 
@@ -509,8 +580,10 @@ def painted(row: Iterable[Piece]) -> Text:
 
 
 @cache
-def style(ink: str | None, ground: str | None, new: bool, given: bool) -> Style:
+def style(ink: str | None, ground: str | None, new: bool, given: bool, wrong: bool) -> Style:
     """Return the rich Style of a Piece."""
+    if wrong:  # rich has no coloured underlines, and red letters need the plain ground to be read
+        return Style(color=DARK.wrong, italic=given, bold=new, underline=True)
     return Style(color=ink, bgcolor=ground, italic=given, bold=new, underline=new)
 
 
@@ -536,10 +609,11 @@ def gif(
     seconds: float = 10,
     n: int = 80,
     width: int = 60,
+    theme: Theme = DARK,
 ) -> None:
     """Write the race as an animated GIF that plays for ever and rests on its last frame.
 
-    It shows n stills over that many seconds. width: of a text, in characters.
+    It shows n stills over that many seconds. width: of a text, in characters. theme: DARK or LIGHT.
     """
     race = moments(runs, clock)
     chosen = [still(race, k / (n - 1)) for k in range(n)]
@@ -547,7 +621,7 @@ def gif(
         max(len(lines(run, moment.frames[i], width)) for moment in chosen)
         for i, run in enumerate(runs)
     ]
-    frames = [picture(runs, moment, clock, width, high) for moment in chosen]
+    frames = [picture(runs, moment, clock, width, high, theme) for moment in chosen]
     colours = frames[-1].quantize(256)  # the same for all, so that only what moves is stored
     frames = [frame.quantize(palette=colours, dither=Image.Dither.NONE) for frame in frames]
     pace = [1000 * seconds // n] * (n - 1) + [4000]
@@ -556,7 +630,12 @@ def gif(
 
 
 def picture(
-    runs: Sequence[Run], moment: Moment, clock: str, width: int, high: Sequence[int]
+    runs: Sequence[Run],
+    moment: Moment,
+    clock: str,
+    width: int,
+    high: Sequence[int],
+    theme: Theme = DARK,
 ) -> Image.Image:
     """Return a moment as an Image.
 
@@ -565,30 +644,32 @@ def picture(
     columns = min(len(runs), 2)
     cell = fonts()[False, False].getlength(" ")
     wide = round(width * cell) + 3 * MARGIN
-    notes = [part for note in NOTES for part in wrap(note, round(columns * wide / cell) - 2)]
-    notes = [*legend(runs), *([Piece(part)] for part in notes)]
     bands = [
         LEADING * (2 + max(high[i : i + columns])) + 2 * MARGIN
         for i in range(0, len(runs), columns)
     ]
-    size = columns * wide + MARGIN, sum(bands) + LEADING * (1 + len(notes)) + 2 * MARGIN
-    image = Image.new("RGB", size, PAPER)
+    size = columns * wide + MARGIN, sum(bands) + 2 * (LEADING + MARGIN)
+    image = Image.new("RGB", size, theme.paper)
     canvas = ImageDraw.Draw(image)
-    written(canvas, [[Piece(heading(moment, clock))]], MARGIN, MARGIN)
+    written(canvas, [[Piece(heading(moment, clock))]], MARGIN, MARGIN, theme)
     top = MARGIN + LEADING
     for i, (run, frame) in enumerate(zip(runs, moment.frames, strict=True)):
         left, below = MARGIN + i % columns * wide, top + sum(bands[: i // columns])
         box = left, below, left + wide - MARGIN, below + bands[i // columns] - MARGIN
         canvas.rounded_rectangle(box, 8, outline=hue(run), width=2)
         name = [Piece(f"{SHAPES.get(run.kind, '')} ", hue(run)), Piece(title(run, frame))]
-        rows = [name, [Piece(standing(frame), DIM)], *lines(run, frame, width)]
-        written(canvas, rows, left + MARGIN, below + MARGIN // 2)
-    written(canvas, notes, MARGIN, top + sum(bands))
+        rows = [name, [Piece(costs(frame), theme.dim)], *lines(run, frame, width, theme)]
+        written(canvas, rows, left + MARGIN, below + MARGIN // 2, theme)
+    written(canvas, [strength(runs, theme)], MARGIN, top + sum(bands), theme)
     return image
 
 
 def written(
-    canvas: ImageDraw.ImageDraw, rows: Iterable[Iterable[Piece]], left: int, top: int
+    canvas: ImageDraw.ImageDraw,
+    rows: Iterable[Iterable[Piece]],
+    left: int,
+    top: int,
+    theme: Theme,
 ) -> None:
     """Draw rows of Pieces on a canvas, from that corner on."""
     cell = fonts()[False, False].getlength(" ")  # of all three
@@ -597,12 +678,14 @@ def written(
         for piece in row:
             font = fonts()[piece.new, piece.given]
             end = x + cell_len(piece.text) * cell
-            ink = piece.ink or INK
+            ink = piece.ink or theme.ink
             if piece.ground:
                 canvas.rectangle((x, y, end, y + LEADING - 4), fill=piece.ground)
             canvas.text((x, y), piece.text, fill=ink, font=font)
             if piece.new:
                 canvas.line((x, y + LEADING - 5, end, y + LEADING - 5), fill=ink, width=2)
+            if piece.wrong:  # below the ground, where red can be seen
+                canvas.line((x, y + LEADING - 3, end, y + LEADING - 3), fill=theme.wrong, width=3)
             x = end
 
 

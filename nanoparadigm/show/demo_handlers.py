@@ -6,17 +6,18 @@ annotations are what `checked` lets pass.
 
 import inspect
 import math
-from collections.abc import Callable, Sequence
+import random
+import reprlib
+from collections.abc import Callable, Collection, Sequence
 from functools import wraps
 from html import escape
 from os import PathLike
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import gradio as gr
 import torch
 from markdown_it import MarkdownIt
-from msgspec import Meta
 
 from .. import evaluate
 from ..data import corpora, tokenizers
@@ -34,15 +35,22 @@ from . import animation
 
 # What a page may send; None for a field that is empty.
 Name, Names, Number = str | None, list[str] | None, float | None
-Whole = Annotated[int, Meta(ge=-(2**53), le=2**53)] | None  # what JavaScript can count
+Whole = int | None
 WANTED = {str: "a text", Name: "a name", Names: "a list of names", Number: "a number"}
 WANTED |= {Whole: "a whole number", tuple[int, int]: "a start and an end"}
 
+LANGUAGE = "pretrained/language/"  # how the names of the package's models of it begin
+MOST_SEEDS = 2**53  # what JavaScript can count
 LONGEST, MOST_STEPS = 1000, 500  # what a browser can still play
 WINDOWS = 50  # of the validation text, in a measurement here
 WORDS = 100  # of a vocabulary, on the page
 TABLES = MarkdownIt("zero").enable("table")  # and all else, HTML and links too, as it is written
 RANKED = "<p>Chosen among 64 whole candidates, so there is no animation.</p>"
+DOWNLOAD = (  # of the page in the iframe before it
+    '<p><a href="#" download="race.html" onclick="this.href = window.URL.createObjectURL(new Blob('
+    "[this.parentNode.previousElementSibling.srcdoc], {type: 'text/html'}))\">"
+    "Download the animation as an HTML page</a></p>"
+)
 BAR = gr.Progress()  # of whichever call it is used in
 
 
@@ -72,9 +80,18 @@ def checked(answer: Callable, sent: Sequence[Any]) -> list:
         listed = f": {', '.join(takes)}" if takes else ""
         raise InputError(f"{len(sent)} values were sent: give {len(takes)}{listed}")
     return [
-        typed(whole(value) if kind == Whole else value, kind, name, f"give {WANTED[kind]}")
-        for (name, kind), value in zip(takes.items(), sent, strict=True)
+        fitting(value, kind, name) for (name, kind), value in zip(takes.items(), sent, strict=True)
     ]
+
+
+def fitting(value: Any, kind: Any, name: str) -> Any:
+    """Return the value called `name`, converted. Raises InputError if it does not fit."""
+    wanted = f"give {WANTED[kind]}"
+    try:
+        return typed(whole(value) if kind == Whole else value, kind, name, wanted)
+    except InputError as error:
+        shown = "empty" if value is None else reprlib.repr(value)
+        raise InputError(f"{name} is {shown}: {wanted}") from error
 
 
 def whole(value: Any) -> Any:
@@ -108,19 +125,27 @@ class Handlers:
         runs = self.runs()
         if not runs:
             raise InputError(f"there is no trained model in {self.folder}: train one first")
-        for some in self.own(), runs:
-            ends = [run for run in some if run.rpartition("/")[2] == name]
-            if name not in runs and len(ends) == 1:
-                (name,) = ends
-        saved = checkpoint.load(lookup("model", name, runs))
+        saved = checkpoint.load(lookup("model", self.full(name, runs), runs))
         saved.model.eval()
         return saved
+
+    def full(self, name: str, runs: Collection[str]) -> str:
+        """Return the run that `name` is an unambiguous end of, or the name itself if there is none.
+
+        The folder's own runs are tried first, then the models of the built-in language.
+        """
+        if name in runs:
+            return name
+        ends = [run for run in runs if run.endswith(f"/{name}")]
+        own, known = self.own(), [run for run in ends if run.startswith(LANGUAGE)]
+        found = [run for run in ends if run in own] or known or ends
+        return found[0] if len(found) == 1 else name
 
     def whole(self) -> tuple[dict[str, bool], list[str]]:
         """Return the runs that can be loaded, and a sentence about each of the others.
 
-        The runs are name -> whether it fills gaps by itself, the folder's own first, each in the
-        order of PRESETS.
+        The runs are name -> whether it fills gaps by itself: the folder's own, then the package's
+        models of the built-in language, then its others, each in the order of PRESETS.
         """
         own, models, problems = self.own(), {}, []
         for name in self.runs():
@@ -129,7 +154,10 @@ class Handlers:
             except InputError as error:
                 problems.append(f"Left out: {error}.")
         order = {kind: i for i, kind in enumerate(PRESETS)}
-        place = {name: (name not in own, order[m.recipe["name"]]) for name, m in models.items()}
+        place = {
+            name: (name not in own, not name.startswith(LANGUAGE), order[model.recipe["name"]])
+            for name, model in models.items()
+        }
         ordered = sorted(models.items(), key=lambda run: place[run[0]])
         return {name: model.infills for name, model in ordered}, problems
 
@@ -230,6 +258,10 @@ class Handlers:
         """Return the animation of all chosen models at the same task."""
         options = prompt, length, steps, temperature, seed
         return framed([self.record(name, *options) for name in chosen(models)], "One task for all")
+
+    def another_seed(self) -> int:
+        """Return a seed drawn at random."""
+        return random.randrange(10**6)
 
     def take(self, text: str) -> str:
         """Return the generated text, for the field of the text to fill."""
@@ -392,7 +424,7 @@ def sampling(
         shown = "empty" if temperature is None else temperature
         raise InputError(f"temperature is {shown}: give 0 (most probable token) or more")
     return dict(
-        generator=torch.Generator().manual_seed(within("seed", seed, 0, 2**53)),
+        generator=torch.Generator().manual_seed(within("seed", seed, 0, MOST_SEEDS)),
         steps=within("steps", steps, 1, MOST_STEPS),
         temperature=temperature,
         **(lookup("decoding", decoding, decodings(model)) if decoding else {}),
@@ -409,7 +441,10 @@ def in_characters(text: str, *places) -> list[int]:
 
 
 def framed(runs: Sequence[animation.Run], title: str) -> str:
-    """Return the animation in an iframe, which can reach nothing of the page around it."""
+    """Return the animation in an iframe, with a link that downloads it.
+
+    The iframe can reach nothing of the page around it, and so cannot offer a download itself.
+    """
     page = escape(animation.page(runs, "calls", title))
     look = f'title="{title}" style="--texts: {len(runs)}"'
-    return f'<iframe {look} sandbox="allow-scripts" srcdoc="{page}"></iframe>'
+    return f'<iframe {look} sandbox="allow-scripts" srcdoc="{page}"></iframe>{DOWNLOAD}'

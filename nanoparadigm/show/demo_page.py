@@ -9,6 +9,7 @@ page itself and a program on this machine would send, and `Page` only values of 
 """
 
 import re
+from collections.abc import Callable
 from html import escape
 from os import PathLike
 from typing import Any
@@ -155,7 +156,7 @@ def app(folder: str | PathLike = "runs", steps: int = 500) -> gr.Blocks:
                     with gr.Column():
                         racers = one_of("models", multiselect=True)
                         compare_task = task()
-                        compare_how = knobs()
+                        *compare_how, compare_dice = knobs()
                         compare = gr.Button("Race", variant="primary")
                     with gr.Column(scale=2):
                         racing = gr.HTML(label="animation")
@@ -167,7 +168,7 @@ def app(folder: str | PathLike = "runs", steps: int = 500) -> gr.Blocks:
                     writer, decoding = one_of("model"), one_of("decoding", value="")
                     prompt, length = task()
                     words = gr.HTML()
-                    how = knobs()
+                    *how, dice = knobs()
                     write = gr.Button("Write", variant="primary")
                 with gr.Column(scale=2):
                     written = gr.Textbox("", label="text", lines=3, buttons=["copy"])
@@ -181,18 +182,25 @@ def app(folder: str | PathLike = "runs", steps: int = 500) -> gr.Blocks:
                         hide = gr.Button("Hide the selection", size="md")
                     fill_words = gr.HTML()
                     gr.Markdown(FILL)
-                    fill_how = knobs()
+                    *fill_how, fill_dice = knobs()
                     fill = gr.Button("Fill", variant="primary")
                 with gr.Column(scale=2):
                     filled = gr.Textbox("", label="filled", lines=3, buttons=["copy"])
                     filling = gr.HTML(label="animation")
         selection = gr.JSON(visible=False)
         lists = [notice, offer, tabs, writer, filler, racers, numbers]
+
+        def again(dice: gr.Button, seed: gr.Number, answer: Callable, *fields) -> None:
+            """Let a button change the seed and then answer with the new one."""
+            drawn = dice.click(handlers.another_seed, None, seed, **silent)
+            drawn.success(answer, *fields, api_visibility="private")
+
         silent = dict(api_visibility="private", show_progress="hidden")
         opened = page.load(handlers.models, None, lists, **silent)
         trained = begin.click(handlers.train, None, lists, api_name="train", show_progress_on=bar)
         given = [racers, *compare_task, *compare_how]
         compare.click(handlers.compare, given, racing, api_name="compare")
+        again(compare_dice, compare_how[-1], handlers.compare, given, racing)
         for ready in opened, trained:
             ready.success(handlers.opening, given, racing, api_visibility="private")
             examples = [writer, filler, prompt, text], [prompt, text]
@@ -201,10 +209,12 @@ def app(folder: str | PathLike = "runs", steps: int = 500) -> gr.Blocks:
         filler.change(handlers.decodings, filler, [fill_decoding, fill_words], **silent)
         given = [writer, prompt, length, *how, decoding]
         write.click(handlers.write, given, [written, writing], api_name="write")
+        again(dice, how[-1], handlers.write, given, [written, writing])
         take.click(handlers.take, written, text, **silent)
         hide.click(handlers.hide, [filler, text, selection], text, js=SELECTION, **silent)
         given = [filler, text, *fill_how, fill_decoding]
         fill.click(handlers.fill, given, [filled, filling], api_name="fill")
+        again(fill_dice, fill_how[-1], handlers.fill, given, [filled, filling])
         measure.click(handlers.measure, racers, numbers, api_name="measure")
     return page
 
@@ -223,13 +233,14 @@ def task() -> tuple[gr.Textbox, gr.Number]:
     return prompt, number("length", 32, "tokens, the prompt's included")
 
 
-def knobs() -> tuple[gr.Number, gr.Number, gr.Number]:
-    """Return the fields for steps, temperature and seed."""
+def knobs() -> tuple[gr.Number, gr.Number, gr.Number, gr.Button]:
+    """Return the fields for steps, temperature and seed, and the button for another seed."""
     with gr.Row():
         return (
             number("steps", 32, f"of {names(lambda p: not p.causal, 'and')}"),
             number("temperature", 1, "0 takes the likeliest", precision=None, step=0.1),
             number("seed", 0, "same seed, same text"),
+            gr.Button("⚄ another seed", size="md", min_width=110),
         )
 
 

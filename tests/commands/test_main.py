@@ -1098,6 +1098,7 @@ BESIDE = {
     ("study", "requeue_stalled"): ["--status"],
     **{("sample", f): ["--infill"] for f in ("prefix", "suffix", "fill_length")},
     ("sample", "candidates"): ["--infill", "--suffix", "x"],
+    ("visualize", "light"): ["--gif", "x.gif"],
 }
 """What a flag goes with, where it does nothing alone."""
 

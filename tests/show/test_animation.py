@@ -3,6 +3,7 @@
 import gc
 import io
 import json
+import re
 from functools import partial
 from itertools import pairwise
 from types import ModuleType, SimpleNamespace
@@ -21,6 +22,7 @@ from nanoparadigm import InputError
 from nanoparadigm.data.tokenizers import BLANK, CharTokenizer, WordTokenizer
 from nanoparadigm.decoding.masked import left_to_right_nll
 from nanoparadigm.evaluate.cost import counting
+from nanoparadigm.language import grammatical, language
 from nanoparadigm.show import animation
 from nanoparadigm.show.animation import Frame, Moment, Run, Token
 from nanoparadigm.show.figures import PALETTE
@@ -228,6 +230,46 @@ def test_what_cannot_be_seen_has_a_sign():
     assert animation.shown("a\t\0\x7f\n\u202e\ud800é") == "a␉␀␡↵\n\ufffd\ufffdé"
 
 
+THEMES = animation.DARK, animation.LIGHT
+SPOKEN = WordTokenizer(language().words)
+
+
+def recited(text, begun=0):
+    """A Run in which these words appear in one call, but for the first `begun`, which are given."""
+    words = text.split(" ")
+    given = [i < begun for i in range(len(words))]
+    blank = [word if kept else animation.UNWRITTEN for word, kept in zip(words, given, strict=True)]
+    never, once = [None] * len(words), [None if kept else 1 for kept in given]
+    frames = whole(blank, never, never, 0, 0, 0.0), whole(words, once, once, 1, 1, 0.1)
+    wrong = animation.mistakes(SPOKEN, SPOKEN.encode(text))
+    return Run("it", "ar", " ", tuple(given), text, frames, wrong)
+
+
+FAULTY = "la a cow that some hens eats run lo"  # eat, eats: the numbers are the wrong way round
+
+
+def test_the_mistakes_of_a_text_are_those_of_the_grammar():
+    for seed in range(3):
+        run = animation.record(
+            "it", random_model("flow", 32), SPOKEN, [32] * 20, generator(seed), steps=3
+        )
+        (found,) = grammatical(torch.tensor([SPOKEN.encode(run.text)]))
+        assert list(run.mistakes) == found != []
+        assert {*run.reasons} == {mistake.position for mistake in found}
+    assert recited("la a cow eats .").mistakes == () == written("ar", tokenizer=WORDS).mistakes
+    backwards = WordTokenizer(language().words[::-1])  # other ids, so another language
+    assert animation.mistakes(backwards, [0, 0, 0]) == ()
+
+
+def test_a_reason_says_what_is_wrong_and_which_word_forbids_it():
+    assert recited(FAULTY).reasons == {
+        6: "agreement, 2 words back",
+        7: "agreement, 6 words back",
+        8: "echo, 8 words back",
+    }
+    assert recited("cow a cow eats .").reasons == {0: "order"}
+
+
 def run_of(times):
     """A Run of one token, which is drawn anew in a frame at each of (calls, seconds)."""
     frames = [whole("a", (n,), (1 / (n + 1),), n, n, s) for n, s in times]
@@ -270,7 +312,6 @@ def test_the_clock_of_a_run_is_the_time_of_the_model_and_of_nothing_else(name, t
     page = BeautifulSoup(animation.page([run]), "html.parser").find(id="race").string
     frames = json.loads(page)["runs"][0]["frames"]
     assert [frame["seconds"] for frame in frames] == [frame.seconds for frame in run.frames]
-    assert [frame["surety"] for frame in frames] == [frame.surety for frame in run.frames]
 
 
 def after_a_second(now, run, *given):
@@ -391,7 +432,7 @@ def test_the_terminal_tells_confidence_by_the_ground_and_age_by_weight():
     )
     assert [bool(ground) for ground in grounds] == [False, True, True, False, False]
     assert new == [False, False, True, False, False] and given_ == [True] + [False] * 4
-    assert begun[3] == begun[4] == animation.DIM
+    assert begun[3] == begun[4] == animation.DARK.dim
     red, green, blue = animation.rgb(animation.hue(run))
     strong = animation.rgb(row[2].ground)
     assert (
@@ -401,7 +442,40 @@ def test_the_terminal_tells_confidence_by_the_ground_and_age_by_weight():
     )
     said = on_a_terminal(animation.terminal([run], Moment(9, (frame,))))
     assert "\x1b[1;4;" in said and "48;2;{};{};{}m".format(*strong) in said
-    assert "\x1b[38;2;{};{};{};".format(*animation.rgb(animation.DIM)) in said
+    assert "\x1b[38;2;{};{};{};".format(*animation.rgb(animation.DARK.dim)) in said
+
+
+def test_a_mistake_is_marked_in_the_finished_text_and_not_before():
+    run = recited(FAULTY, begun=7)
+    for frame in run.frames:
+        (row,) = animation.lines(run, frame, 80)
+        pieces = [piece for piece in row if piece.text != " "]
+        marked = [i for i, piece in enumerate(pieces) if piece.wrong]
+        assert marked == (list(run.reasons) if frame is run.frames[-1] else [])
+    red = "38;2;{};{};{}".format(*animation.rgb(animation.DARK.wrong))
+    first, last = animation.moments([run])
+    assert red not in on_a_terminal(animation.terminal([run], first)).split("how sure")[0]
+    said = on_a_terminal(animation.terminal([run], last))
+    assert re.findall(rf"4;{red}[0-9;]*m(\w+)\x1b", said) == ["eats", "run", "lo", "mistake"]
+    assert "it, finished, 3 mistakes" in animation.plain([run], last)
+    assert "mistake" not in animation.plain([run], first)
+    one = recited("la a cow eat .")
+    assert "it, finished, 1 mistake:" in animation.plain([one], animation.moments([one])[-1])
+
+
+@pytest.mark.parametrize("theme", THEMES, ids=["dark", "light"])
+def test_the_picture_underlines_a_mistake_in_red(theme):
+    def reds(run, moment):
+        picture = animation.picture([run], moment, "calls", 60, [1], theme)
+        return sum(n for n, pixel in picture.getcolors(1 << 20) if pixel == red)
+
+    red = animation.rgb(theme.wrong)
+    run, right = recited(FAULTY), recited("la a cow eats .")
+    first, last = animation.moments([run])
+    legend = reds(run, first)
+    letters = sum(len(word) for word in ("eats", "run", "lo"))
+    assert legend > 0 and reds(run, last) - legend == pytest.approx(letters * legend / 7, rel=0.1)
+    assert reds(right, animation.moments([right])[-1]) == 0
 
 
 def test_every_view_says_in_numbers_and_words_what_colours_say():
@@ -466,7 +540,7 @@ def test_the_page_holds_every_frame(name, template, options):
     run = written(name, template, **options)
     html = animation.page([run, run_of([(1, 0.5), (2, 0.7)])], "seconds")
     data = json.loads(BeautifulSoup(html, "html.parser").find(id="race").string)
-    assert data["clock"] == "seconds" and "http" not in html
+    assert data["clock"] == "seconds" and "http" not in html.replace(animation.HOME, "")
     second = data["runs"][1]["frames"]
     assert [frame["tokens"] for frame in second] == [[[0, "a", 1, 0.5]], [[0, "a", 2, 0.3333]]]
     tokens = [None] * len(template)
@@ -502,9 +576,23 @@ def test_the_end_of_a_line_is_in_the_legend_where_there_is_one():
 
 def test_a_page_leads_back_to_the_project():
     run = written("ar")
-    assert not BeautifulSoup(animation.page([run]), "html.parser")("a")
-    (link,) = BeautifulSoup(animation.page([run], home='https://x.org/"&'), "html.parser")("a")
-    assert (link["href"], link.text) == ('https://x.org/"&', "nanoParadigm")
+    for home in animation.HOME, 'https://x.org/"&':
+        more = {} if home == animation.HOME else dict(home=home)
+        (link,) = BeautifulSoup(animation.page([run], **more), "html.parser")("a")
+        assert (link["href"], link.text) == (home, "nanoParadigm")
+
+
+def test_a_page_says_what_it_is_where_it_is_linked_to():
+    for runs, who in ([written("ar")], "ar"), (four(steps=6), "ar, diffusion, flow and mamba"):
+        soup = BeautifulSoup(animation.page([evil(), *runs], title='"<b>'), "html.parser")
+        said = {tag["property"]: tag["content"] for tag in soup("meta", property=True)}
+        assert said["og:title"] == '"<b>' and not soup("b")
+        assert (
+            said["og:description"] == soup.find("meta", attrs=dict(name="description"))["content"]
+        )
+        soup = BeautifulSoup(animation.page(runs), "html.parser")
+        said = {tag["property"]: tag["content"] for tag in soup("meta", property=True)}
+        assert f" {who} " in said["og:description"]
 
 
 @presets
@@ -513,8 +601,11 @@ def test_letters_can_be_read_on_every_ground(name):
         return np.divide(animation.rgb(colour), 255)
 
     for p in (0, 0.5, 1):
-        assert contrast(share(animation.INK), share(animation.ground(PALETTE[name], p))) >= 4.5
-    assert contrast(share(animation.DIM), share(animation.PAPER)) >= 4.5
+        for theme in THEMES:
+            assert contrast(share(theme.ink), share(theme.ground(PALETTE[name], p))) >= 4.5
+    for theme in THEMES:
+        assert contrast(share(theme.dim), share(theme.paper)) >= 4.5
+        assert contrast(share(theme.wrong), share(theme.paper)) >= 4.5
 
 
 def test_the_show_ends_on_the_last_moment():
@@ -524,6 +615,27 @@ def test_the_show_ends_on_the_last_moment():
     animation.play(runs, "seconds", 0.01, console)
     last = stream.getvalue().rpartition("\x1b[2K")[2]
     assert all(f"{run.name}, finished" in last.replace("\x1b[1m", "") for run in runs)
+
+
+def ground(picture):
+    return picture.convert("RGB").getpixel((1, 1))
+
+
+def test_the_picture_is_dark_or_light_and_has_one_line_below_the_panes(tmp_path):
+    runs, sizes = four(steps=6), []
+    for theme in THEMES:
+        animation.gif(runs, "calls", tmp_path / "race.gif", n=3, theme=theme)
+        with Image.open(tmp_path / "race.gif") as picture:
+            sizes.append(picture.size)
+            assert ground(picture) == pytest.approx(animation.rgb(theme.paper), abs=4)
+    animation.gif(runs, "calls", tmp_path / "usual.gif", n=3)
+    with Image.open(tmp_path / "usual.gif") as picture:
+        assert ground(picture) == pytest.approx(animation.rgb(animation.DARK.paper), abs=4)
+    high = [len(animation.lines(run, run.frames[-1], 60)) for run in runs]
+    lines = 2 + sum(2 + max(high[i : i + 2]) for i in (0, 2))  # the clock, the strengths, the panes
+    assert {height for _, height in sizes} == {animation.LEADING * lines + 6 * animation.MARGIN}
+    words = "".join(piece.text for piece in animation.strength([recited(FAULTY)], animation.DARK))
+    assert "how sure" in words and len(words) <= 60  # the width of a single pane
 
 
 def test_the_picture_moves_and_keeps_its_size(tmp_path):
@@ -558,10 +670,10 @@ def test_there_is_room_for_every_line_of_the_picture(tmp_path, monkeypatch):
     shrinking = Run("it", "ar", "", (False,) * 3, "aaa", tuple(frames))
     draw, runs = animation.picture, [shrinking, evil()]
 
-    def checked(runs, moment, clock, width, high):
+    def checked(runs, moment, clock, width, high, theme):
         for run, frame, room in zip(runs, moment.frames, high, strict=True):
             assert len(animation.lines(run, frame, width)) <= room
-        return draw(runs, moment, clock, width, high)
+        return draw(runs, moment, clock, width, high, theme)
 
     monkeypatch.setattr(animation, "picture", checked)
     animation.gif(runs, "calls", tmp_path / "race.gif", n=9, width=30)
@@ -638,6 +750,23 @@ def test_the_keyboard_steps_through_every_moment(opened):
     assert browser.ask(AT) == len(found) - 2
     browser.press("End")
     assert browser.ask(AT) == len(found) - 1
+
+
+def test_the_page_marks_mistakes_in_the_finished_text_and_says_why(opened):
+    run = recited(FAULTY)
+    browser = opened([run, recited("la a cow eats .")], **STILL)
+    marked = """[...document.querySelectorAll('.text .wrong')].map(span => [
+        span.textContent, span.title.split(';')[0], getComputedStyle(span).textDecorationStyle])"""
+    words = FAULTY.split(" ")
+    expected = [[words[i], reason, "wavy"] for i, reason in run.reasons.items()]
+    costs = "[...document.querySelectorAll('.costs')].map(costs => costs.textContent)"
+    assert browser.ask(marked) == expected and len(expected) == 3
+    assert browser.ask(f"{costs}.map(said => said.split(', finished')[1])") == [", 3 mistakes", ""]
+    browser.press("Home")
+    assert browser.ask(marked) == [] and "mistake" not in browser.ask(f"{costs}.join()")
+    browser.press("End")
+    assert browser.ask(marked) == expected
+    assert "mean p" not in browser.ask("document.body.textContent")
 
 
 KEPT = """(function kept(thing) {

@@ -148,6 +148,10 @@ def test_what_cannot_be_done_is_said_in_one_sentence(ask):
         (dict(temperature=-1), "temperature is -1"),
         (dict(temperature=None), "temperature is empty"),
         (dict(seed=-1), "seed is -1"),
+        (dict(seed=None), "seed is empty: give a whole number"),
+        (dict(seed="x"), "seed is 'x': give a whole number"),
+        (dict(seed=2.5), "seed is 2.5: give a whole number"),
+        (dict(seed=2**60), "seed is 1,152,921,504,606,846,976: give a whole number from 0 to"),
         (dict(decoding="top_k"), "unknown decoding 'top_k'"),
     ]:
         sentence = unescape(ask("write", **good | bad))
@@ -242,7 +246,7 @@ def test_a_number_with_a_fraction_is_not_cut_to_a_whole_one(answers):
     right = [RIGHT[name] for name in names_of("write")]
     for name in "length", "steps", "seed":
         sent = [1.5 if name == other else RIGHT[other] for other in names_of("write")]
-        with pytest.raises(gr.Error, match=f"{name} .*give a whole number"):
+        with pytest.raises(gr.Error, match=f"^.?{name} is 1.5: give a whole number.?$"):
             answers["write"](*sent)
     text, _ = answers["write"](*right)
     floats = [float(value) if isinstance(value, int) else value for value in right]
@@ -346,6 +350,25 @@ def test_a_model_is_found_by_the_last_part_of_its_name(ask, folder, monkeypatch)
     monkeypatch.setattr(Handlers, "own", lambda self: two)
     with pytest.raises(InputError, match="unknown model 'flow'.*a/flow, b/flow"):
         Handlers(folder, 1).load("flow")
+    monkeypatch.setattr(Handlers, "own", lambda self: {"it": folder / "mine/flow"})
+    some = ["pretrained/ar", "pretrained/flow", "pretrained/language/ar", "pretrained/one/mamba"]
+    monkeypatch.setattr(checkpoint, "pretrained", lambda: dict.fromkeys(some))
+    for said, meant in [
+        ("it", "it"),
+        ("ar", "pretrained/language/ar"),  # of two, that of the language
+        ("flow", "pretrained/flow"),
+        ("mamba", "pretrained/one/mamba"),
+        ("one/mamba", "pretrained/one/mamba"),
+        ("language/ar", "pretrained/language/ar"),
+        ("pretrained/ar", "pretrained/ar"),
+        ("r", "r"),
+        ("guage/ar", "guage/ar"),
+        ("", ""),
+    ]:
+        handlers = Handlers(folder, 1)
+        assert handlers.full(said, handlers.runs()) == meant
+    monkeypatch.setattr(Handlers, "own", lambda self: {"mine/ar": folder / "mine/flow"})
+    assert Handlers(folder, 1).full("ar", Handlers(folder, 1).runs()) == "mine/ar"
     monkeypatch.setattr(Handlers, "own", lambda self: {})
     monkeypatch.setattr(checkpoint, "pretrained", dict)
     with pytest.raises(InputError, match="there is no trained model in .*: train one first"):
@@ -380,6 +403,13 @@ def test_a_gap_within_a_word_is_said(ask):
     assert said in ask("write", "mine/flow", text, LENGTH, 4, 1.0, 0)
 
 
+def test_another_seed_is_a_whole_number_that_the_field_takes(answers):
+    seeds = [answers["another_seed"]() for _ in range(9)]
+    assert len({*seeds}) > 1 and all(type(seed) is int for seed in seeds)
+    right = [RIGHT[name] for name in names_of("write")]
+    assert answers["write"](*right[:-2], seeds[0], right[-1])
+
+
 def test_a_port_that_is_taken_is_said(page, folder):
     for port in page.server_port, 2**16, -1:
         with pytest.raises(InputError, match=f"port {port} cannot be used"):
@@ -392,7 +422,13 @@ def test_without_runs_the_page_opens_on_models_of_the_package(tmp_path):
     assert offer["visible"] and tabs["visible"]
     assert sorted(writer["choices"]) == sorted(packaged) and handlers.load(filler["value"])
     kinds = [handlers.load(name).model.recipe["name"] for name in racers["value"]]
-    assert kinds == [name for name in PRESETS if f"pretrained/{name}" in packaged][:4]
+    assert kinds == [name for name in PRESETS if f"pretrained/language/{name}" in packaged][:4]
+    assert all(f"pretrained/language/{kind}" in racers["value"] for kind in kinds)
+    assert writer["value"] in racers["value"] and filler["value"] in racers["value"]
+    for kind in kinds:
+        task = "lo a", LENGTH, 4, 1.0, 1
+        texts = {handlers.write(name, *task, "")[0] for name in (kind, f"language/{kind}")}
+        assert len(texts) == 1 and texts.pop().startswith("lo a ")
     assert len(race_in(handlers.opening(racers["value"], "", LENGTH, 4, 1.0, 0))) == len(kinds)
 
 
@@ -473,6 +509,20 @@ def test_the_page_works_in_a_browser_without_a_network(page, browser):
     raced = f"{end}, document.querySelectorAll('.text').length"
     assert browser.wait(lambda: browser.ask_frame(raced)) == len(COMPARED)
 
+    page_in_frame = seen.seen("iframe", "found[0]?.srcdoc")
+    saved = """(link => {
+        link.addEventListener('click', event => event.preventDefault());
+        link.click();
+        return fetch(link.href).then(page => page.text()).then(text => [link.download, text]);
+    })(found.find(link => link.download))"""
+    assert seen.seen("a", saved) == ["race.html", page_in_frame]
+
+    seed = "input[aria-label^=seed]"
+    before = seen.seen(seed, "found[0].value")
+    seen.press("⚄ another seed", "button")
+    seen.seen(seed, f"found[0].value != {before}")
+    seen.seen("iframe", f"found[0].srcdoc != {json.dumps(page_in_frame)}")
+
     seen.press("Fill", "button[role=tab]")
     assert BLANK in seen.text(0)
     seen.press("Fill")
@@ -500,5 +550,6 @@ def test_the_page_works_in_a_browser_without_a_network(page, browser):
     filled = seen.text(1).split(" ")
     assert [filled[0], *filled[2:]] == [first, *rest]
 
-    outside = [url for url in browser.requests if not url.startswith((page.local_url, "data:"))]
+    own = page.local_url, f"blob:{page.local_url}", "data:"
+    outside = [url for url in browser.requests if not url.startswith(own)]
     assert not outside and not browser.errors
