@@ -955,7 +955,7 @@ def test_mauve_is_said_with_its_n_length_and_embedder_or_how_to_get_it():
     trials = {"a": measured(mauve=mauve)}
     table, said = report.sample_quality_table(trials), report.sample_quality_notes(trials)
     assert row(table)["MAUVE"] == "0.750" and row(table, "real texts")["judged"] == "1.000 ± 0.010"
-    assert "128 texts of 64 tokens" in said and "by the last hidden state of a judge" in said
+    assert "128 texts of 64 tokens" in said and "the last hidden state of a judge" in said
 
 
 def test_what_is_written_down_is_left_alone_by_the_tasks_that_begin_at_once(tmp_path):

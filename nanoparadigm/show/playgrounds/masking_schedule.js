@@ -164,7 +164,7 @@ function show() {
       + `times ${u ? size(1 / u) : "very large"} = 1/u per unit of noise.`,
     kit.el("br"),
     start < 0.005 && end > 0.995 ? "u runs from 0, the whole text, to 1, nothing but masks, as with every full schedule."
-      : [start >= 0.005 ? `At t = 0 already ${percent(start)} of the words are masked: the reverse process ends before it reveals them.` : "",
+      : [start >= 0.005 ? `At t = 0 already ${percent(start)} of the words are masked: sampling ends before it reveals them.` : "",
         end <= 0.995 ? `At t = 1 still ${percent(1 - end)} of the words are there: a sampler that starts from masks alone starts elsewhere.` : "",
       ].filter(Boolean).join(" "),
   );
