@@ -293,6 +293,11 @@ EXERCISES = {
                 lambda s, t, ce: (1 - s) / (1 - t) * ce,
                 "You charge for staying masked, where both distributions agree at no cost.",
             ),
+            "masked at s, given nothing": Mistake(
+                lambda s, t, ce: (1 - s) * ce,
+                "1 - alpha_s is how likely a token is masked at s. You need how likely this step "
+                "reveals it, given that it is masked at t: (alpha_s - alpha_t) / (1 - alpha_t).",
+            ),
             "not given the mask": Mistake(
                 lambda s, t, ce: (s - t) * ce,
                 "The token is masked at t, which is given: divide by 1 - alpha_t.",

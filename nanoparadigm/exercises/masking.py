@@ -838,6 +838,11 @@ EXERCISES = {
                 "That is the noise level of the mirrored cosine, as MaskGIT and MD4 have it: here "
                 "alpha is cos(pi t / 2), and u is one minus it.",
             ),
+            "the squared cosine": Mistake(
+                lambda t: torch.cos(math.pi / 2 * t) ** 2,
+                "That is the squared cosine: here alpha is the cosine itself, and u = 1 - alpha "
+                "is asked for.",
+            ),
             "of the squared cosine": Mistake(
                 lambda t: torch.sin(math.pi / 2 * t) ** 2,
                 "That is one minus the squared cosine, another schedule: here alpha is the cosine "

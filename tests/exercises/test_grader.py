@@ -64,7 +64,7 @@ def test_what_is_known_by_heart_is_wrong_on_fresh_cases():
 @names
 def test_an_exercise_has_mistakes_to_name_in_a_sentence_or_two_each(name):
     mistakes = ALL[name].mistakes
-    assert len(mistakes) >= 3
+    assert len(mistakes) >= 4
     for mistake in mistakes.values():
         first = mistake.hint.split()[0]
         assert first[0].isupper() or first[0].isdigit() or first in ("alpha", "alpha_t", "k", "t")
