@@ -38,7 +38,7 @@ class Estimate:
 
     @classmethod
     def of_text(cls, values: Tensor) -> Self:
-        """Return the Estimate of values (n,) of windows in text order, where neighbours are alike.
+        """Return the Estimate of values (n,) of windows in text order, with similar neighbours.
 
         The error is the largest of those computed from the means of blocks of 1, 2, 4, ...
         neighbouring windows, as long as there are at least MIN_BLOCKS blocks. Blocks longer than
@@ -112,7 +112,7 @@ def window_nats(
 def per_token(windows: Windows, data: TokenizedCorpus) -> Estimate:
     """Return the Estimate of the nats per token from the pairs of `window_nats`.
 
-    Every token has the same weight in the mean. The standard error is that of the full windows.
+    Every token counts equally in the average. The standard error is that of the full windows.
     """
     full, nats = windows[0]
     mean = sum(nats.sum() for _, nats in windows) / sum(x.numel() for x, _ in windows)

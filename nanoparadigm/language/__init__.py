@@ -1,4 +1,4 @@
-"""The truth: a small language of which everything is known, exactly."""
+"""The ground truth: a small language about which we know everything exactly."""
 
 from .automaton import Automaton
 from .grammar import (
