@@ -123,7 +123,7 @@ class Causal {
     for (let n = 0; ; n++) {
       const block = within(weights, `blocks.${n}.`);
       if (!Object.keys(block).length) break;
-      this.blocks.push(block);
+      this.blocks.push({ ...block, mlp: within(block, "mlp."), mixer: within(block, "forwards.") });
     }
   }
 
@@ -176,7 +176,7 @@ export class Transformer extends Causal {
       const qkv = linear(rmsNorm(h, this.D), block["attention.qkv.weight"]);
       const seen = this.attend(qkv, state.caches[n], state.length);
       h = plus(h, linear(seen, block["attention.out.weight"]));
-      h = plus(h, mlp(rmsNorm(h, this.D), within(block, "mlp."), this.sizes.mlp));
+      h = plus(h, mlp(rmsNorm(h, this.D), block.mlp, this.sizes.mlp));
     });
     state.length += tokens.length;
     return h;
@@ -238,13 +238,13 @@ export class Mamba extends Causal {
   run(tokens, state, t) {
     let h = this.addTime(this.embed(tokens), t);
     this.blocks.forEach((block, n) => {
-      h = plus(h, this.mix_(rmsNorm(h, this.D), within(block, "forwards."), state[n]));
+      h = plus(h, this.mixed(rmsNorm(h, this.D), block.mixer, state[n]));
     });
     return h;
   }
 
   // x, z = W_in h;  x <- SiLU(conv(x));  W_out (scan(x) * SiLU(z))
-  mix_(h, weights, state) {
+  mixed(h, weights, state) {
     const { shape: [E, N] } = weights.A_log, both = linear(h, weights["in_proj.weight"]);
     const n = h.length / this.D, x = new Float32Array(n * E), z = new Float32Array(n * E);
     for (let i = 0; i < n; i++) {

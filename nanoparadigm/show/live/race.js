@@ -374,7 +374,7 @@ class NanoRace extends HTMLElement {
   }
 
   hear({ race, name, frame, text, further }) {
-    if (race !== this.race || !name) return;
+    if (race !== this.race) return;
     const pane = this.panesOf.get(name);
     if (frame) pane.frames.push(frame);
     if (text) {

@@ -1,5 +1,5 @@
 // Runs the models beside the page. It is told { model, config, weights }, { race } or { stop }, and
-// answers { race, name, ... }: a frame (a step of the first text), a whole text, or done.
+// answers { race, name, ... } with a frame, a step of the first text, or with a whole text.
 import { kit } from "./kit.js";
 import { network } from "./networks.js";
 import { SAMPLERS } from "./samplers.js";
@@ -25,7 +25,6 @@ async function run(race) {
       rested = performance.now();
     }
   }
-  postMessage({ race: race.id, done: true });
 }
 
 function racer(race, number, { name, path }) {
