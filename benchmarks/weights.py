@@ -159,10 +159,11 @@ tags: [{recipe["name"]}, {recipe["network"]}]
 | nats a token | {said(facts)} |
 | bits a character | {bits} |
 
-The numbers are of the whole validation split, which the model was not trained on though its best
-checkpoint was chosen on part of it; "=" is an exact likelihood and "<=" an upper bound; ± is one
-standard error of a mean over windows, neighbours being alike. A model of this size writes words and
-verses, no sense: it is for learning how such models work.
+The numbers are for the whole validation split. The model was not trained on it, but its best
+checkpoint was chosen on a part of it. "=" is an exact likelihood and "<=" an upper bound; ± is one
+standard error of the mean over windows, which allows for neighbouring windows that resemble each
+other. A model of this size writes words and verses but makes no sense: it is for learning how such
+models work.
 
     nanoparadigm sample --checkpoint pretrained/{name}
 

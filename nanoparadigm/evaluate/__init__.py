@@ -4,8 +4,8 @@ where the language is known, the distance to the truth.
 Bits per character are `nll_bound` over the whole validation split, cut into the same windows for
 every model, with every token counted; "=" marks an exact likelihood, "<=" an upper bound. The
 standard error is that of a mean over windows, each with its own independent noise. Windows that
-were drawn independently count one by one. Those of a running text do not, because neighbours are
-alike: its standard error says how far the mean would move on another text like it
+were drawn independently count one by one. Those of a running text do not, because neighbours
+resemble each other: its standard error says how far the mean would move on another text like it
 (`Estimate.of_text`). Two models are compared window by window.
 """
 

@@ -231,7 +231,7 @@ EXERCISES = {
             "from end to end": Mistake(
                 lambda alpha: torch.trapezoid(1 - alpha, torch.linspace(0, 1, len(alpha)).double()),
                 "You count the first and the last time only half, as if they were t = 0 and t = 1: "
-                "all n lie inside (0, 1) and count alike, so take the mean.",
+                "all n lie inside (0, 1) and have the same weight, so take the mean.",
             ),
         },
         cases=lambda seed=0: [(alpha ** varied(seed, 1.0),) for alpha in ALPHAS],
@@ -291,7 +291,7 @@ EXERCISES = {
             "the bound": Mistake(
                 under_the_weight,
                 "With the weight 1 / u this is the bound: a training-schedule loss averages over "
-                "the masked tokens of each text, and all noise levels count alike.",
+                "the masked tokens of each text, and all noise levels have the same weight.",
             ),
             "no mean": Mistake(
                 lambda ce, masked, u: (probabilities(masked, u) @ (ce * masked).sum(-1)).mean(),

@@ -177,7 +177,8 @@ def record(
     older.
     """
     canvas, known = model.canvas(template, 1)
-    model.sample(1, 1, torch.Generator(model.device), steps=1)  # no run shall pay for waking torch
+    # torch is slow on its first call, which is not to count in anyone's seconds
+    model.sample(1, 1, torch.Generator(model.device), steps=1)
     changed, sure = [None] * len(template), [None] * len(template)
     now = [None] * len(template)
     frames, ids, seconds = [], template, 0.0

@@ -115,8 +115,8 @@ def heat(
     """Return tokens as HTML, the background of each stronger the higher its value.
 
     values: from 0 to `highest`, or None for no background; a tooltip shows the number. In the whole
-    book a strong SURE means one thing: the model is sure, so the value is a probability. What else
-    there is to show, say a weight, takes another colour. Either way `legend` explains it.
+    book a strong SURE means one thing: the model is sure, so the value is a probability. Anything
+    else, such as a weight, takes another colour. Either way `legend` explains it.
     """
     spans = []
     for token, value in zip(tokens, values, strict=True):

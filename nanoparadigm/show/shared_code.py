@@ -1,7 +1,7 @@
 """How much code two models have in common: the lines that run for both, or for one alone.
 
-Both go through the same programme while Python reports every line that it runs. The lines that run
-for one alone are what there is to read to know the difference.
+Both run the same program while Python reports every line that is executed. To know the difference,
+read the lines that run for one alone.
 """
 
 import ast

@@ -100,7 +100,7 @@ def flow_loss_rewards_no_copying():
 
 
 def hollow_masked_loss_is_the_bound(repeats=300, n=20):
-    """With the exact posterior, string by string: -log p(x) for each of its tokens, in the mean."""
+    """With the exact posterior, string by string: the mean of -log p(x) for each of its tokens."""
     model = oracle(MaskedDiffusion)
     for x in TEXTS[:: len(TEXTS) // n]:
         losses = [model.loss(x.expand(8, L), g) for g in map(generator, range(repeats))]
