@@ -1,7 +1,7 @@
 """An autoregressive language model (GPT) in one file.
 
     p(x) = prod_i p(x_i | x_1 ... x_{i-1})                the chain rule
-    -log p(x) = sum_i -log p(x_i | x_1 ... x_{i-1})       the number it prints: exact
+    -log p(x) = sum_i -log p(x_i | x_1 ... x_{i-1})       exact; it prints this by the character
 
     python micro/ar.py play.txt --prompt "ROMEO:"
 
@@ -20,13 +20,13 @@ from torch import nn
 B, L, D, LAYERS = 16, 128, 128, 4  # batch size, characters per text, width, layers
 STEPS, RATE = 1800, 3e-3  # training steps, peak learning rate
 SIGN, COPIES = "=", 1  # the number is exact: one evaluation is enough
-HEADS, INNER, CAUSAL, BEFORE, AFTER = 4, 344, True, 3, 0  # MLP width; neighbours blended
+HEADS, INNER, CAUSAL, BEFORE, AFTER = 4, 344, True, 3, 0  # width of the MLP; neighbours blended
 
 
 # data ---------------------------------------------------------------------------------------------
 def read(path):
     """Return the alphabet of a text (V symbols), and the text as indices into it."""
-    text = path.read_text(encoding="utf-8") if path else "".join(topics.values())
+    text = path.read_text("utf-8", "replace") if path else "".join(topics.values())
     place = {symbol: i for i, symbol in enumerate(sorted({*text}))}
     return [*place], torch.tensor([place[symbol] for symbol in text])
 
@@ -69,7 +69,7 @@ class Layer(nn.Module):
 
 
 class Network(nn.Module):
-    """Map characters z (B, L) to logits (B, L, V). A start or mask symbol is never predicted."""
+    """Map characters z (B, L) to logits (B, L, V). It predicts no start or mask symbol."""
 
     def __init__(self, V):
         super().__init__()
@@ -79,7 +79,7 @@ class Network(nn.Module):
         blend = torch.eye(BEFORE + 1 + AFTER)[BEFORE]  # starts as the character itself
         self.conv = nn.Parameter(blend[:, None].repeat(1, D))
         self.layers = nn.Sequential(*(Layer() for _ in range(LAYERS)))
-        self.readout = nn.Parameter(torch.zeros(V + 1, D))
+        self.readout = nn.Parameter(torch.zeros(V + 1, D))  # a shared one would begin by copying z
 
     def forward(self, z):
         e = F.pad(norm(self.embedding(z)), (0, 0, BEFORE, AFTER))
@@ -130,7 +130,7 @@ def sample(net, x, known, g):
 def write(net, symbols, prompt, g, n):
     """Return n texts of L characters that continue the prompt and fill its gaps, marked ~."""
     if unknown := {*prompt} - {*symbols, "~"}:
-        raise SystemExit(f"the text has no {''.join(unknown)!r}: leave it out of the prompt")
+        raise SystemExit(f"the text has no {sorted(unknown)}: leave them out of the prompt")
     canvas = prompt.ljust(L, "~")
     known = torch.tensor([symbol != "~" for symbol in canvas])
     x = torch.tensor([symbols.index(s) if s != "~" else 0 for s in canvas]).repeat(n, 1)
@@ -139,7 +139,7 @@ def write(net, symbols, prompt, g, n):
 
 # train --------------------------------------------------------------------------------------------
 def train(net, text, steps, g):
-    """Train with AdamW; the learning rate rises for 100 steps and falls to zero at the end."""
+    """Train with AdamW; the learning rate rises for 100 steps at most, and ends at zero."""
     optimizer = torch.optim.AdamW(net.parameters(), betas=(0.9, 0.95))
     for step in range(1, steps + 1):
         x = text[torch.randint(len(text) - L + 1, (B, 1), generator=g) + torch.arange(L)]
@@ -156,19 +156,21 @@ def train(net, text, steps, g):
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("text", nargs="?", type=Path, help="a text file (default: Python's help)")
-    parser.add_argument("--prompt", default="", help="text to continue; ~ marks a gap")
-    parser.add_argument("--steps", type=int, default=STEPS)
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--prompt", default="", help="text to continue; ~ is a gap (not ar, mamba)")
+    parser.add_argument("--steps", type=int, default=STEPS, help=f"of training (default: {STEPS})")
+    parser.add_argument("--seed", type=int, default=0, help="another one trains another model")
     args = parser.parse_args()
     if args.text and not args.text.is_file():
         parser.error(f"{args.text} is not a file")
     g = torch.manual_seed(args.seed)  # the source of all randomness
     symbols, text = read(args.text)
-    if len(text) < 20 * L or len(args.prompt) > L:
-        parser.error(f"give a text of at least {20 * L} characters, and a prompt of at most {L}")
+    if len(text) < 20 * L:
+        parser.error(f"the text has {len(text)} characters: give one of at least {20 * L}")
+    if len(args.prompt) > L or args.steps < 1:
+        parser.error(f"give a prompt of at most {L} characters, and at least 1 step")
     net = Network(len(symbols))
     print("before training:", *write(net, symbols, args.prompt, g, n=1))
     train(net, text[: len(text) * 9 // 10], args.steps, g)
     mean, error = measure(net, text[len(text) * 9 // 10 :], g)
-    print(f"held-out text: -log p {SIGN} {mean:.3f} ± {error:.3f} nats per character")
+    print(f"held-out text: -log p {SIGN} {mean:.3f} ± {error:.3f} (s.e.) nats per character")
     print(*write(net, symbols, args.prompt, g, n=2), sep="\n" + "-" * L + "\n")

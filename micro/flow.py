@@ -1,7 +1,7 @@
 """A discrete flow language model with uniform noise in one file.
 
-    q(z_i | x_i) = (1 - t) 1[z_i = x_i] + t / V;    p(x_i | z) ~ p(x_i | z without z_i) q(z_i | x_i)
-    -log p(x) <= E[-log p(x | z_end)] + int_end^1 E[sum_i sum_y rho phi(log(rho / r))] dt / (V - Vt)
+    q(z_i | x_i) = (1 - t) 1[z_i = x_i] + t / V;    p(x_i | z) ∝ p(x_i | z without z_i) q(z_i | x_i)
+    -log p(x) <= E[-log p(x | z_e)] + int_e^1 E[sum_i sum_y rho phi(log(rho / r))] / (V (1 - t)) dt
     rho = q(y | x_i) / q(z_i | x_i), r: with p(x_i | z without z_i) for x_i;  phi(d) = e^-d - 1 + d
 
     python micro/flow.py play.txt --prompt "To be~~~~~not to be"
@@ -21,13 +21,13 @@ from torch import nn
 B, L, D, LAYERS = 16, 128, 128, 4  # batch size, characters per text, width, layers
 STEPS, RATE = 1800, 3e-3  # training steps, peak learning rate
 SIGN, COPIES = "<=", 16  # the number is an upper bound, averaged over this many noisy copies
-HEADS, INNER, CAUSAL, BEFORE, AFTER = 4, 344, False, 2, 2  # MLP width; neighbours blended
+HEADS, INNER, CAUSAL, BEFORE, AFTER = 4, 344, False, 2, 2  # width of the MLP; neighbours blended
 
 
 # data ---------------------------------------------------------------------------------------------
 def read(path):
     """Return the alphabet of a text (V symbols), and the text as indices into it."""
-    text = path.read_text(encoding="utf-8") if path else "".join(topics.values())
+    text = path.read_text("utf-8", "replace") if path else "".join(topics.values())
     place = {symbol: i for i, symbol in enumerate(sorted({*text}))}
     return [*place], torch.tensor([place[symbol] for symbol in text])
 
@@ -70,7 +70,7 @@ class Layer(nn.Module):
 
 
 class Network(nn.Module):
-    """Map characters z (B, L) to logits (B, L, V). A start or mask symbol is never predicted."""
+    """Map characters z (B, L) to logits (B, L, V). It predicts no start or mask symbol."""
 
     def __init__(self, V):
         super().__init__()
@@ -81,7 +81,7 @@ class Network(nn.Module):
         blend = torch.eye(BEFORE + 1 + AFTER)[BEFORE]  # starts as the character itself
         self.conv = nn.Parameter(blend[:, None].repeat(1, D))
         self.layers = nn.Sequential(*(Layer() for _ in range(LAYERS)))
-        self.readout = nn.Parameter(torch.zeros(V, D))
+        self.readout = nn.Parameter(torch.zeros(V, D))  # a shared one would begin by copying z
 
     def forward(self, z, t):
         e = F.pad(norm(self.embedding(z)), (0, 0, BEFORE, AFTER))
@@ -115,17 +115,17 @@ def loss(net, x, g):
 
 
 # number -------------------------------------------------------------------------------------------
-def number(net, x, g, end=1e-3):
+def number(net, x, g, e=1e-3):
     """Return an unbiased estimate of the bound (B,). t = u^2, because small t cost most."""
-    u = end**0.5 + (1 - end**0.5) * torch.rand(len(x), dtype=torch.float64, generator=g)
-    t, last = u**2, torch.full_like(u, end)
+    u = e**0.5 + (1 - e**0.5) * torch.rand(len(x), dtype=torch.float64, generator=g)
+    t, last = u**2, torch.full_like(u, e)
     z = corrupt(net, x, t, g)
     log_rho = log_odds(F.one_hot(x, net.V), z, t)
     d = log_rho - log_odds(net(z, t).double().softmax(-1), z, t)
     cost = (log_rho.exp() * ((-d).expm1() + d)).sum((1, 2)) / (net.V * (1 - t))
     z = corrupt(net, x, last, g)
     logits = net(z, last) + log_odds(F.one_hot(z, net.V), z, last)
-    return 2 * u * (1 - end**0.5) * cost + F.cross_entropy(logits.mT, x, reduction="none").sum(-1)
+    return 2 * u * (1 - e**0.5) * cost + F.cross_entropy(logits.mT, x, reduction="none").sum(-1)
 
 
 @torch.no_grad()
@@ -140,20 +140,20 @@ def measure(net, text, g):
 # sample -------------------------------------------------------------------------------------------
 @torch.no_grad()
 def sample(net, x, known, g):
-    """Fill the positions of x (B, L) that are not known (L,), redrawing all at every step."""
+    """Redraw all unknown positions of x (B, L) L times. The known ones are taken for noisy, too."""
     z = torch.where(known, x, torch.randint(net.V, x.shape, generator=g))
     for step in range(L):
         a, b = step / L, (step + 1) / L  # 1 - t before and after the step
         p, same = net(z, torch.full((len(z),), 1 - a)).double().softmax(-1), F.one_hot(z, net.V)
-        odds = (a / b * same + (1 - a / b) / net.V) * (b * p + (1 - b) / net.V)  # Bayes' rule
-        z = torch.where(known, x, torch.multinomial(odds.flatten(0, 1), 1, generator=g).view_as(z))
+        q = (a / b * same + (1 - a / b) / net.V) * (b * p + (1 - b) / net.V)  # Bayes' rule
+        z = torch.where(known, x, torch.multinomial(q.flatten(0, 1), 1, generator=g).view_as(z))
     return z
 
 
 def write(net, symbols, prompt, g, n):
     """Return n texts of L characters that continue the prompt and fill its gaps, marked ~."""
     if unknown := {*prompt} - {*symbols, "~"}:
-        raise SystemExit(f"the text has no {''.join(unknown)!r}: leave it out of the prompt")
+        raise SystemExit(f"the text has no {sorted(unknown)}: leave them out of the prompt")
     canvas = prompt.ljust(L, "~")
     known = torch.tensor([symbol != "~" for symbol in canvas])
     x = torch.tensor([symbols.index(s) if s != "~" else 0 for s in canvas]).repeat(n, 1)
@@ -162,7 +162,7 @@ def write(net, symbols, prompt, g, n):
 
 # train --------------------------------------------------------------------------------------------
 def train(net, text, steps, g):
-    """Train with AdamW; the learning rate rises for 100 steps and falls to zero at the end."""
+    """Train with AdamW; the learning rate rises for 100 steps at most, and ends at zero."""
     optimizer = torch.optim.AdamW(net.parameters(), betas=(0.9, 0.95))
     for step in range(1, steps + 1):
         x = text[torch.randint(len(text) - L + 1, (B, 1), generator=g) + torch.arange(L)]
@@ -179,19 +179,21 @@ def train(net, text, steps, g):
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("text", nargs="?", type=Path, help="a text file (default: Python's help)")
-    parser.add_argument("--prompt", default="", help="text to continue; ~ marks a gap")
-    parser.add_argument("--steps", type=int, default=STEPS)
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--prompt", default="", help="text to continue; ~ is a gap (not ar, mamba)")
+    parser.add_argument("--steps", type=int, default=STEPS, help=f"of training (default: {STEPS})")
+    parser.add_argument("--seed", type=int, default=0, help="another one trains another model")
     args = parser.parse_args()
     if args.text and not args.text.is_file():
         parser.error(f"{args.text} is not a file")
     g = torch.manual_seed(args.seed)  # the source of all randomness
     symbols, text = read(args.text)
-    if len(text) < 20 * L or len(args.prompt) > L:
-        parser.error(f"give a text of at least {20 * L} characters, and a prompt of at most {L}")
+    if len(text) < 20 * L:
+        parser.error(f"the text has {len(text)} characters: give one of at least {20 * L}")
+    if len(args.prompt) > L or args.steps < 1:
+        parser.error(f"give a prompt of at most {L} characters, and at least 1 step")
     net = Network(len(symbols))
     print("before training:", *write(net, symbols, args.prompt, g, n=1))
     train(net, text[: len(text) * 9 // 10], args.steps, g)
     mean, error = measure(net, text[len(text) * 9 // 10 :], g)
-    print(f"held-out text: -log p {SIGN} {mean:.3f} ± {error:.3f} nats per character")
+    print(f"held-out text: -log p {SIGN} {mean:.3f} ± {error:.3f} (s.e.) nats per character")
     print(*write(net, symbols, args.prompt, g, n=2), sep="\n" + "-" * L + "\n")

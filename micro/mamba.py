@@ -1,8 +1,8 @@
 """A state space language model (Mamba) in one file.
 
-    -log p(x) = sum_i -log p(x_i | x_1 ... x_{i-1})       the number it prints: exact
+    -log p(x) = sum_i -log p(x_i | x_1 ... x_{i-1})       exact; it prints this by the character
     s_t = exp(delta_t A) s_{t-1} + delta_t B_t u_t        the state; delta, B and C depend on
-    y_t = <C_t, s_t> + D u_t                              the input u, A and D are learned
+    y_t = <C_t, s_t> + D u_t                              the input u, A < 0 and D do not
 
     python micro/mamba.py play.txt --prompt "ROMEO:"
 
@@ -27,7 +27,7 @@ STATE = 16  # numbers in the state of each channel
 # data ---------------------------------------------------------------------------------------------
 def read(path):
     """Return the alphabet of a text (V symbols), and the text as indices into it."""
-    text = path.read_text(encoding="utf-8") if path else "".join(topics.values())
+    text = path.read_text("utf-8", "replace") if path else "".join(topics.values())
     place = {symbol: i for i, symbol in enumerate(sorted({*text}))}
     return [*place], torch.tensor([place[symbol] for symbol in text])
 
@@ -81,7 +81,7 @@ class Layer(nn.Module):
 
 
 class Network(nn.Module):
-    """Map characters z (B, L) to logits (B, L, V). A start or mask symbol is never predicted."""
+    """Map characters z (B, L) to logits (B, L, V). It predicts no start or mask symbol."""
 
     def __init__(self, V):
         super().__init__()
@@ -89,7 +89,7 @@ class Network(nn.Module):
         self.embedding = nn.Embedding(V + 1, D)  # V: the start symbol
         nn.init.normal_(self.embedding.weight, std=0.02)
         self.layers = nn.Sequential(*(Layer() for _ in range(LAYERS)))
-        self.readout = nn.Parameter(torch.zeros(V + 1, D))
+        self.readout = nn.Parameter(torch.zeros(V + 1, D))  # a shared one would begin by copying z
 
     def forward(self, z):
         h = norm(self.embedding(z))
@@ -139,7 +139,7 @@ def sample(net, x, known, g):
 def write(net, symbols, prompt, g, n):
     """Return n texts of L characters that continue the prompt and fill its gaps, marked ~."""
     if unknown := {*prompt} - {*symbols, "~"}:
-        raise SystemExit(f"the text has no {''.join(unknown)!r}: leave it out of the prompt")
+        raise SystemExit(f"the text has no {sorted(unknown)}: leave them out of the prompt")
     canvas = prompt.ljust(L, "~")
     known = torch.tensor([symbol != "~" for symbol in canvas])
     x = torch.tensor([symbols.index(s) if s != "~" else 0 for s in canvas]).repeat(n, 1)
@@ -148,7 +148,7 @@ def write(net, symbols, prompt, g, n):
 
 # train --------------------------------------------------------------------------------------------
 def train(net, text, steps, g):
-    """Train with AdamW; the learning rate rises for 100 steps and falls to zero at the end."""
+    """Train with AdamW; the learning rate rises for 100 steps at most, and ends at zero."""
     optimizer = torch.optim.AdamW(net.parameters(), betas=(0.9, 0.95))
     for step in range(1, steps + 1):
         x = text[torch.randint(len(text) - L + 1, (B, 1), generator=g) + torch.arange(L)]
@@ -165,19 +165,21 @@ def train(net, text, steps, g):
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("text", nargs="?", type=Path, help="a text file (default: Python's help)")
-    parser.add_argument("--prompt", default="", help="text to continue; ~ marks a gap")
-    parser.add_argument("--steps", type=int, default=STEPS)
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--prompt", default="", help="text to continue; ~ is a gap (not ar, mamba)")
+    parser.add_argument("--steps", type=int, default=STEPS, help=f"of training (default: {STEPS})")
+    parser.add_argument("--seed", type=int, default=0, help="another one trains another model")
     args = parser.parse_args()
     if args.text and not args.text.is_file():
         parser.error(f"{args.text} is not a file")
     g = torch.manual_seed(args.seed)  # the source of all randomness
     symbols, text = read(args.text)
-    if len(text) < 20 * L or len(args.prompt) > L:
-        parser.error(f"give a text of at least {20 * L} characters, and a prompt of at most {L}")
+    if len(text) < 20 * L:
+        parser.error(f"the text has {len(text)} characters: give one of at least {20 * L}")
+    if len(args.prompt) > L or args.steps < 1:
+        parser.error(f"give a prompt of at most {L} characters, and at least 1 step")
     net = Network(len(symbols))
     print("before training:", *write(net, symbols, args.prompt, g, n=1))
     train(net, text[: len(text) * 9 // 10], args.steps, g)
     mean, error = measure(net, text[len(text) * 9 // 10 :], g)
-    print(f"held-out text: -log p {SIGN} {mean:.3f} ± {error:.3f} nats per character")
+    print(f"held-out text: -log p {SIGN} {mean:.3f} ± {error:.3f} (s.e.) nats per character")
     print(*write(net, symbols, args.prompt, g, n=2), sep="\n" + "-" * L + "\n")

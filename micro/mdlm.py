@@ -1,6 +1,6 @@
 """A masked diffusion language model (MDLM) in one file.
 
-    z: x with each character masked with probability t
+    z: x with each character masked with probability t, on which p(x_i | z) does not depend
     -log p(x) <= int_0^1 (1/t) E_z[ sum over masked i of -log p(x_i | z) ] dt
                = L E_k[ mean over k masked i of -log p(x_i | z) ],  k uniform on 1 ... L
 
@@ -21,13 +21,13 @@ from torch import nn
 B, L, D, LAYERS = 16, 128, 128, 4  # batch size, characters per text, width, layers
 STEPS, RATE = 1800, 3e-3  # training steps, peak learning rate
 SIGN, COPIES = "<=", 8  # the number is an upper bound, averaged over this many noisy copies
-HEADS, INNER, CAUSAL, BEFORE, AFTER = 4, 344, False, 2, 2  # MLP width; neighbours blended
+HEADS, INNER, CAUSAL, BEFORE, AFTER = 4, 344, False, 2, 2  # width of the MLP; neighbours blended
 
 
 # data ---------------------------------------------------------------------------------------------
 def read(path):
     """Return the alphabet of a text (V symbols), and the text as indices into it."""
-    text = path.read_text(encoding="utf-8") if path else "".join(topics.values())
+    text = path.read_text("utf-8", "replace") if path else "".join(topics.values())
     place = {symbol: i for i, symbol in enumerate(sorted({*text}))}
     return [*place], torch.tensor([place[symbol] for symbol in text])
 
@@ -70,7 +70,7 @@ class Layer(nn.Module):
 
 
 class Network(nn.Module):
-    """Map characters z (B, L) to logits (B, L, V). A start or mask symbol is never predicted."""
+    """Map characters z (B, L) to logits (B, L, V). It predicts no start or mask symbol."""
 
     def __init__(self, V):
         super().__init__()
@@ -96,7 +96,7 @@ def corrupt(net, x, t, g):
 
 # loss ---------------------------------------------------------------------------------------------
 def loss(net, x, g):
-    """Return the mean of -log p(x_i | z) over all masks: the bound with other weights of t."""
+    """Return the mean of -log p(x_i | z) over all masks: the bound without 1/t, which is noisy."""
     t = (torch.arange(len(x)) + torch.rand(len(x), dtype=torch.float64, generator=g)) / len(x)
     z = corrupt(net, x, t, g)
     masked = z == net.V
@@ -138,7 +138,7 @@ def sample(net, x, known, g):
 def write(net, symbols, prompt, g, n):
     """Return n texts of L characters that continue the prompt and fill its gaps, marked ~."""
     if unknown := {*prompt} - {*symbols, "~"}:
-        raise SystemExit(f"the text has no {''.join(unknown)!r}: leave it out of the prompt")
+        raise SystemExit(f"the text has no {sorted(unknown)}: leave them out of the prompt")
     canvas = prompt.ljust(L, "~")
     known = torch.tensor([symbol != "~" for symbol in canvas])
     x = torch.tensor([symbols.index(s) if s != "~" else 0 for s in canvas]).repeat(n, 1)
@@ -147,7 +147,7 @@ def write(net, symbols, prompt, g, n):
 
 # train --------------------------------------------------------------------------------------------
 def train(net, text, steps, g):
-    """Train with AdamW; the learning rate rises for 100 steps and falls to zero at the end."""
+    """Train with AdamW; the learning rate rises for 100 steps at most, and ends at zero."""
     optimizer = torch.optim.AdamW(net.parameters(), betas=(0.9, 0.95))
     for step in range(1, steps + 1):
         x = text[torch.randint(len(text) - L + 1, (B, 1), generator=g) + torch.arange(L)]
@@ -164,19 +164,21 @@ def train(net, text, steps, g):
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("text", nargs="?", type=Path, help="a text file (default: Python's help)")
-    parser.add_argument("--prompt", default="", help="text to continue; ~ marks a gap")
-    parser.add_argument("--steps", type=int, default=STEPS)
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--prompt", default="", help="text to continue; ~ is a gap (not ar, mamba)")
+    parser.add_argument("--steps", type=int, default=STEPS, help=f"of training (default: {STEPS})")
+    parser.add_argument("--seed", type=int, default=0, help="another one trains another model")
     args = parser.parse_args()
     if args.text and not args.text.is_file():
         parser.error(f"{args.text} is not a file")
     g = torch.manual_seed(args.seed)  # the source of all randomness
     symbols, text = read(args.text)
-    if len(text) < 20 * L or len(args.prompt) > L:
-        parser.error(f"give a text of at least {20 * L} characters, and a prompt of at most {L}")
+    if len(text) < 20 * L:
+        parser.error(f"the text has {len(text)} characters: give one of at least {20 * L}")
+    if len(args.prompt) > L or args.steps < 1:
+        parser.error(f"give a prompt of at most {L} characters, and at least 1 step")
     net = Network(len(symbols))
     print("before training:", *write(net, symbols, args.prompt, g, n=1))
     train(net, text[: len(text) * 9 // 10], args.steps, g)
     mean, error = measure(net, text[len(text) * 9 // 10 :], g)
-    print(f"held-out text: -log p {SIGN} {mean:.3f} ± {error:.3f} nats per character")
+    print(f"held-out text: -log p {SIGN} {mean:.3f} ± {error:.3f} (s.e.) nats per character")
     print(*write(net, symbols, args.prompt, g, n=2), sep="\n" + "-" * L + "\n")

@@ -166,7 +166,7 @@ def test_what_is_given_stays(name):
     else:
         text = file.write(net, symbols, "ab~~ba", generator(7), 1)[0]
         assert re.match("ab[a-e]{2}ba", text)
-    with pytest.raises(SystemExit, match=r"the text has no 'x': leave it out of the prompt"):
+    with pytest.raises(SystemExit, match=r"the text has no \['x'\]: leave them out of the prompt"):
         file.write(net, symbols, "axa", generator(7), 1)
 
 
@@ -184,7 +184,11 @@ def test_it_runs_by_itself(name, tmp_path):
     assert said == load(name).SIGN and done.stdout.count("to be") == 3
     assert "is not a file" in run("none.txt").stderr
     (tmp_path / "play.txt").write_text("to be")
-    assert "give a text of at least 2560 characters" in run("play.txt").stderr
+    assert "has 5 characters: give one of at least 2560" in run("play.txt").stderr
+    (tmp_path / "latin.txt").write_bytes("à la recherche ".encode("latin-1") * 200)
+    for words in ("--prompt", "x" * 129), ("--steps", "0"):
+        said = run("latin.txt", *words).stderr
+        assert "give a prompt of at most 128 characters, and at least 1 step" in said
 
 
 @pytest.mark.parametrize("name", SOURCES)
