@@ -29,7 +29,9 @@ class Ancestral:
     """
 
     corrections: int = 0
-    """after each step, how often to draw one token anew, given all others"""
+    """after each step, how often to draw one token anew, given all others. Without corrections,
+    tokens that are given count as noisy as the rest, so gaps are filled with the wrong
+    probabilities in any number of steps"""
 
     def __post_init__(self) -> None:
         if self.corrections < 0:

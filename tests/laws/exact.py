@@ -300,6 +300,31 @@ def correction(model, length, alpha):
     return step
 
 
+def flow_filling_law(model, template, steps, corrections=0):
+    """p_T over the texts that agree with a template (L,) where it is no mask, as the live sampler
+    fills it: the tokens given never move, and the others are told nothing of that."""
+    z = texts(model.vocab_size, len(template))
+    open_ = template == model.mask_id
+    z = z[((z == template) | open_).all(1)]
+    p = torch.full((len(z),), 1 / len(z), dtype=torch.float64)
+    sampler = model.samplers["ancestral"]()
+    grid = torch.linspace(1, 0, steps + 1, dtype=torch.float64)
+    for a, b in itertools.pairwise(model.sampling_schedule.alpha(grid)):
+        theta, later = (model.leave_one_out(z, t.expand(len(z))).softmax(-1) for t in (a, b))
+        moved = sampler.step(z, theta, a, b)
+        moved = moved / moved.sum(-1, keepdim=True)
+        drawn = b * later + (1 - b) / model.vocab_size
+        step = torch.ones(len(z), len(z), dtype=torch.float64)
+        again = torch.zeros_like(step)
+        for i in open_.nonzero().flatten():
+            step *= moved[:, i][:, z[:, i]]
+            others = torch.arange(len(template)) != i
+            agree = (z[:, None, others] == z[None, :, others]).all(-1)
+            again += agree * drawn[:, i][:, z[:, i]] / open_.sum()
+        p = p @ step @ torch.linalg.matrix_power(again, corrections)
+    return p
+
+
 def flow_law(model, length, steps, corrections=0, **options):
     """p_T over all texts of the sampler with T steps, from uniform noise: (V^L,)."""
     grid = torch.linspace(1, 0, steps + 1, dtype=torch.float64)

@@ -482,6 +482,27 @@ def infilling_with_the_posterior_is_conditioning():
     assert exact.fits(x, p / p.sum())
 
 
+def a_flow_fills_gaps_by_conditioning_only_if_it_corrects():
+    """Even the posterior: the tokens given are clean, and a flow reads all tokens as noisy ones. So
+    more steps do not bring it to the conditional probability, and corrections do."""
+    model = oracle(DiscreteFlow)
+    for template in ([3, 3, 1, 0, 3], [1, 1, 3, 3, 3]):
+        template = torch.tensor(template)
+        agree = ((TEXTS == template) | (template == 3)).all(1)
+        p = NLL.neg().exp()[agree]
+        p = p / p.sum()
+
+        def away(*how, template=template, p=p):
+            return (exact.flow_filling_law(model, template, *how) - p).abs().sum().item() / 2
+
+        assert away(32) > away(128) > 0.14
+        assert away(128, 4) < 0.02 and away(128, 4) < away(32, 4) < away(32, 1) < away(32) / 2
+    x = model.infill(DRAWS, [1, 1], [], 3, generator(), steps=16, corrections=2)
+    law = torch.zeros(len(TEXTS), dtype=torch.float64)
+    law[agree] = exact.flow_filling_law(model, template, 16, 2)
+    assert exact.fits(x, law)
+
+
 # -------------------------------------------------------------------------- 7. the limit cases
 
 
