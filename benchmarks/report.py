@@ -18,8 +18,9 @@ import speedrun
 from measure import RESULTS
 
 import micro
-from nanoparadigm.evaluate.tables import markdown, percent, with_error
-from nanoparadigm.paradigms import PRESETS
+from nanoparadigm.evaluate.tables import decoding_table, markdown, with_error
+from nanoparadigm.language import LENGTH
+from nanoparadigm.paradigms import PRESETS, listed
 from nanoparadigm.show.figures import GREY, MARKERS, PALETTE
 from nanoparadigm.studies.schedules import report as study_report
 
@@ -136,6 +137,32 @@ def speedrun_table(numbers):
     return markdown(head, lines)
 
 
+def speedrun_lead(numbers):
+    """The finding of the table of runs, in sentences."""
+
+    def mean(name, key):
+        return statistics.mean(run[key]["mean"] for run in numbers["runs"] if run["name"] == name)
+
+    def long(model):
+        return f"{model}, second recipe, 240 s"
+
+    def four_minutes(model):
+        return f"{mean(long(model), 'nats'):.3f}"
+
+    short = "classic", "ar, a fifth of the time", "ar, the same time"
+    classic, fifth, same = (mean(name, "nats_64") for name in short)
+    names = *short, *map(long, ("ar", "mamba", "diffusion", "flow"))
+    (seeds,) = {sum(run["name"] == name for run in numbers["runs"]) for name in names}
+    assert same < fifth < classic, "the default recipe is no longer ahead: say so"
+    return (
+        f"**In a fifth of the classic recipe's time, `ar` with the default recipe is ahead of it.** In windows of\n"
+        f"64 it has {fifth:.3f} nats a character where the classic recipe has {classic:.3f}, and {same:.3f} after the "
+        f"same time.\nFour minutes of the second recipe (below), in windows of 128, bring `ar` to {four_minutes('ar')}, `mamba` "
+        f"to {four_minutes('mamba')},\n`diffusion` to at most {four_minutes('diffusion')} and `flow` to at most "
+        f"{four_minutes('flow')}. All are means of {seeds} seeds."
+    )
+
+
 def leaderboard(numbers):
     """The least seconds in which a run of each paradigm ended at or below a line."""
     lines = {"1.88": 1.88, "5-gram": numbers["five_gram"]["None"], "1.60": 1.60}
@@ -197,6 +224,23 @@ def speed_table(numbers):
     return markdown(["256 symbols", "symbols/s", "x uncached"], lines)
 
 
+def speed_lead(numbers):
+    """The finding of the table of symbols a second, in sentences."""
+
+    def gain(name, setting):
+        rows = numbers["speed"][setting]
+        return times(rows[name]["median"] / rows["transformer, uncached"]["median"])
+
+    one, many = "1 thread, batch 1", "1 thread, batch 64"
+    return (
+        f"**A cache makes a transformer write {gain('transformer, cached', one)} as fast, and "
+        f"{gain('transformer, cached', many)} in a batch of 64**, on one thread.\n"
+        f"`mamba`, which carries a state, is {gain('mamba', one)} and {gain('mamba', many)} as fast. With a compiled "
+        f"step a single text is\nwritten {gain('transformer, cached, compiled', one)} as fast by the cached transformer "
+        f"and {gain('mamba, compiled', one)} by `mamba`."
+    )
+
+
 def quality_table(numbers):
     truth = numbers["truth"]
     best = min(truth["samplers"], key=lambda row: row["surprise"]["mean"])
@@ -221,9 +265,11 @@ def quality_table(numbers):
 
 
 def calls_per_text(row, truth):
-    """The calls of the network that one text needs, in the mean: those of the batch include steps
-    that change other texts alone. A model that keeps its past computes one position a call, and the
-    others the whole text."""
+    """The network calls of one text, on average. Older results have those of the batch, which
+    include steps that change other texts alone. There a model that keeps its past computes one
+    position a call, and the others the whole text."""
+    if "calls" in row:
+        return row["calls"]
     length = next(r["positions"] for r in truth["samplers"] if r["name"] == "ar, cached")
     return row["positions"] / (1 if row["positions"] == length else length)
 
@@ -308,7 +354,9 @@ share of the {step["kept"]["gflops"]:.0f} GFLOP/s of a float32 matrix product he
 mixed precision, with memory kept. The transformer's step: {profile_line(step)}. Mamba's:
 {profile_line(step, "profile_mamba")}.
 
-{speedrun_table(runs)}
+{speedrun_lead(runs)}
+
+{folded("All runs in numbers", speedrun_table(runs))}
 Tiny Shakespeare, about 0.8 M parameters, nats per character on the whole validation split: the mean
 and the range over seeds, or one seed and the standard error for another text like this one, from blocks
 of windows; between two models most of it cancels. `classic` is LayerNorm, GELU, learned positions and
@@ -318,8 +366,9 @@ A 5-gram has {gram["None"]:.3f}, in windows of 64 {gram["64"]:.3f}, of 128
 {gram["128"]:.3f}. Seconds of the shortest run that ended at or below a line:
 
 {leaderboard(runs)}
-{speed_table(sampling)}
-"""
+{speed_lead(sampling)}
+
+{folded("Symbols a second in numbers", speed_table(sampling))}"""
 
 
 def lead(truth):
@@ -369,7 +418,7 @@ used. Beating one that reads the whole text again for every token would prove no
 
 The models have {min(sizes):,} to {max(sizes):,} parameters and were trained for
 {truth["steps"]:,} steps on the same texts. Machine: {machine(sampling)}.
-{learning()}{measured()}{recipe()}{tricks()}"""
+{learning()}{measured()}{recipe()}{tricks()}{counts()}"""
 
 
 def speed_figure():
@@ -515,123 +564,171 @@ Machine: {machine(numbers)}.
 """
 
 
-def decoding_rows(rows):
-    """The table of ways of writing."""
-    head = ["decoding", "calls", "positions", "ungrammatical", "surprise", "entropy", "divergence"]
+def counts():
+    """The section of the page on speed that says what counts of the training text add to a model.
+
+    Its numbers are those of `nanoparadigm evaluate --checkpoint pretrained/ar pretrained/mamba
+    pretrained/diffusion --counts --json benchmarks/results/counts.json`.
+    """
+    rows = read("counts")
+    alone = {row["name"]: row["bits_per_character"]["mean"] for row in rows}
+    leaning = [row for row in rows if " + " in row["name"]]
+    gains = {row["name"].split()[0].removeprefix("pretrained/"): row for row in leaning}
+    said = listed(
+        [
+            f"{alone[row['name'].split()[0]] - row['bits_per_character']['mean']:.3f} (`{name}`)"
+            for name, row in gains.items()
+        ],
+        "and",
+    )
     lines = [
         [
-            row["name"],
-            *(with_error(row.get(k), ",.0f") for k in ("calls", "positions")),
-            percent(row["ungrammatical"]),
-            *(with_error(row[k]) for k in ("surprise", "entropy")),
-            with_error(row["excess"], before=">= "),
+            row["name"].removeprefix("pretrained/"),
+            with_error(row["bits_per_character"], before="= " if row["exact"] else "<= "),
+            f"{row['parameters']:,}",
         ]
         for row in rows
     ]
-    return markdown(head, lines)
+    return f"""
+## What counting adds
+
+**The released networks have hardly any use for counts, which bring {said} bits per
+character.** Counting alone, without any network, already gives masked diffusion a bound.
+
+{folded("Networks that lean on n-grams", markdown(["model", "bits per character", "parameters"], lines))}
+The logits of a network plus weighted log-probabilities of n-grams of the training text, up to 5 characters long,
+to the left and, where the model sees both sides, also to the right. Only the weights of the n-grams, one for each length and
+side, are fitted; the released network stays as it is. While they are fitted, the text's own counts are left out.
+A count is a number that was learned from the text, too, so the table states how many there are. The same
+windows as everywhere; exact or proven, as for any other network. `evaluate --counts` makes the table.
+"""
 
 
-def decoding_options(rows):
-    """The options of `sample` behind every name of the table, a line for all models that share
-    them."""
-    shared = {}
-    for row in rows:
-        if "model" in row:
-            options = PRESETS[row["model"]].paradigm.decodings[row["way"]]
-            said = (
-                f"{k} = {v:g}" if isinstance(v, float) else f"{k} = {v}" for k, v in options.items()
-            )
-            cell = f"`{', '.join(said)}`" if options else "none: the default"
-            shared.setdefault((row["way"], cell), []).append(row["model"])
-    lines = [[f"{', '.join(names)}: {way}", cell] for (way, cell), names in shared.items()]
-    return markdown(["decoding", "options"], lines, texts=True)
+def decodings():
+    """What was measured of every way of writing, and steps -> its rows. Older results leave out
+    the options, which are those of the registry."""
+    numbers = read("decoding")
+    for rows in numbers["steps"].values():
+        for row in rows:
+            if "model" in row:
+                known = PRESETS[row["model"]].paradigm.decodings[row["way"]]
+                row.setdefault("options", dict(known))
+    return numbers, {int(n): rows for n, rows in numbers["steps"].items()}
 
 
-def decoding_lead(rows):
-    """The finding of the table of ways of writing, in sentences."""
+def decoding_lead(rows, steps):
+    """The finding of the table of ways of writing in so many steps, in sentences."""
     mine = [row for row in rows if row.get("model") == "diffusion"]
-    best, worst = (f(mine, key=lambda row: row["excess"]["mean"]) for f in (min, max))
+    best, worst = (f(mine, key=lambda row: row["divergence"]["mean"]) for f in (min, max))
     plain = next(row for row in rows if row["name"] == "ar: plain")
-    others = [row for row in rows if row.get("model") in ("diffusion", "flow")]
-    nearest = min(others, key=lambda row: row["excess"]["mean"])
-
-    def wrong(row):
-        return f"{100 * row['ungrammatical']['mean']:.0f} %"
-
+    others = [row for row in rows if "model" in row and row["model"] not in ("ar", "mamba")]
+    models = dict.fromkeys(f"`{row['model']}`" for row in others)
+    nearest = min(others, key=lambda row: row["divergence"]["mean"])
+    gap = nearest["divergence"]["mean"] - plain["divergence"]["mean"]
+    error = math.hypot(nearest["divergence"]["se"], plain["divergence"]["se"])
+    assert gap > 3 * error, "a way of writing has closed the gap to ar: say so"
     return (
-        f"**How a model writes matters a lot, but less than which model it is.** The same diffusion network makes a\n"
-        f"mistake in {wrong(worst)} of its texts with {said_way(worst)} and in {wrong(best)} with "
-        f"{said_way(best)}. But no way of\nwriting brings diffusion or flow near the autoregressive model: "
-        f"the nearest ({nearest['name']})\nis at least {nearest['excess']['mean']:.3f} nats a word from the "
-        f"language, where ar, sampled plainly, has {plain['excess']['mean']:.3f}\nand a mistake in "
-        f"{wrong(plain)} of its texts."
+        f"**How a model writes changes its texts a lot, but no way of writing here closes the gap to the\n"
+        f"autoregressive model.** In {steps} steps the same diffusion network makes a mistake in {wrong(worst)} of "
+        f"its texts with\n{said_way(worst)} and in {wrong(best)} with {said_way(best)}. Of all ways "
+        f"in which\n{listed(models, 'and')} write, {said_way(nearest)} of `{nearest['model']}` "
+        f"comes nearest to the language:\na divergence of at least {distance(nearest)} nats a "
+        f"word, and a mistake in {wrong(nearest)} of the texts. `ar`,\nsampled plainly, has by the same "
+        f"measures {distance(plain)} and {wrong(plain)}."
     )
 
 
 def said_way(row):
-    return f"`{row['way']}`"
+    """A way of writing, with the values of its options."""
+    given = ", ".join(f"{k} = {v}" for k, v in row["options"].items() if v != row["way"])
+    return f"`{row['way']}`" + (f" (`{given}`)" if given else "")
+
+
+def wrong(row):
+    return f"{100 * row['ungrammatical']['mean']:.0f} %"
+
+
+def distance(row):
+    return f"{row['divergence']['mean']:z.3f} ± {row['divergence']['se']:.3f}"
 
 
 def decoding_page():
     """The book's page on ways of writing."""
-    numbers = read("decoding")
-    steps = {int(n): rows for n, rows in numbers["steps"].items()}
+    numbers, steps = decodings()
     few, many = sorted(steps)
     of = {row["name"]: row for row in steps[many]}
     cheap = {row["name"]: row for row in steps[few]}
+    block_length = of["block: ancestral"]["block_length"]
 
-    def wrong(name, rows=of):
-        return f"{100 * rows[name]['ungrammatical']['mean']:.0f} %"
+    def wrong_of(name, rows=of):
+        return wrong(rows[name])
 
-    def distance(name, rows=of):
-        return f"{rows[name]['excess']['mean']:z.3f} ± {rows[name]['excess']['se']:.3f}"
+    def distance_of(name, rows=of):
+        return distance(rows[name])
+
+    def times_as_many(name, rows=of):
+        return f"{rows[name]['calls'] / rows['flow: ancestral']['calls']:.0f}"
 
     def varied(name):
         return f"{of[name]['entropy']['mean']:.3f}"
 
-    def option(model, way, name):
-        return f"{PRESETS[model].paradigm.decodings[way][name]:g}"
+    def option(name, option):
+        return f"{of[name]['options'][option]:g}"
 
     return f"""# Ways of writing
 
-{decoding_lead(steps[many])}
+{decoding_lead(steps[many], many)}
 
 One trained model can write in many ways. Each way draws from a different distribution over texts, and
 only some of these are the distribution that the model's likelihood measures. Here are all the ways that the
-library knows, for the four models that `make book` trains, each writing {numbers["texts"]:,} texts of the
-language of chapter 0.
+library knows, for the four models that `make book` trains and for block diffusion, trained for as many
+steps, each writing {numbers["texts"]:,} texts of the language of chapter 0.
 
 ## What the table says
 
-* **Playing safe removes mistakes, not the distance.** `top_p = {option("ar", "top_p", "top_p")}` brings ar from {wrong("ar: plain")} of
-  texts with a mistake to {wrong("ar: top_p")}, but its entropy falls from {varied("ar: plain")} to
-  {varied("ar: top_p")}: the divergence is {distance("ar: plain")} before and {distance("ar: top_p")} after.
+* **Playing safe removes the mistakes of a good model, not its distance.** `top_p = {option("ar: top_p", "top_p")}` brings ar from {wrong_of("ar: plain")} of
+  texts with a mistake to {wrong_of("ar: top_p")}, but its entropy falls from {varied("ar: plain")} to
+  {varied("ar: top_p")}: the divergence is {distance_of("ar: plain")} before and {distance_of("ar: top_p")} after.
+  mamba, which makes more mistakes, comes nearer with `temperature = {option("mamba: temperature", "temperature")}`: from {distance_of("mamba: plain")} to
+  {distance_of("mamba: temperature")}.
 * **The order matters when words come one at a time.** Masked diffusion makes a mistake in
-  {wrong("diffusion: first_hitting")} of its texts in random order, {wrong("diffusion: left_to_right")} from left to right and
-  {wrong("diffusion: confidence")} by confidence. With the true posterior there would be no difference: the
+  {wrong_of("diffusion: first_hitting")} of its texts in random order (`first_hitting`), {wrong_of("diffusion: left_to_right")} from left to right and
+  {wrong_of("diffusion: confidence")} by confidence. With the true posterior there would be no difference: the
   orders differ because this network is wrong in some places more than in others.
+* **`nll_bound` bounds the law of `first_hitting`**: one word at a time, in random order. With a step for every
+  word, `random_order` draws from the same law: its {wrong_of("diffusion: random_order")} in {many} steps are those of another sample.
+  `ancestral` reaches it in the limit of many steps, and has {wrong_of("diffusion: ancestral", cheap)} in {few} and {wrong_of("diffusion: ancestral")} in {many}. No other
+  row of masked diffusion is of this law.
 * **With several words at a time the same orders lose that advantage.** In {few} steps it is
-  {wrong("diffusion: random_order", cheap)} in random order, {wrong("diffusion: left_to_right", cheap)} from left to right and
-  {wrong("diffusion: confidence", cheap)} by confidence: neighbours drawn at once do not see each other, and disagree.
-* **Taking words back needs many steps.** In {many} steps, remasking (`eta = {option("diffusion", "remasking", "eta")}`) brings diffusion from
-  {distance("diffusion: ancestral")} to {distance("diffusion: remasking")}, with more calls. Extra jumps that undo each
-  other (`eta = {option("flow", "euler_eta", "eta")}`) bring the flow from {distance("flow: euler")} to {distance("flow: euler_eta")},
-  with as many calls. In {few} steps the same jumps take it from {distance("flow: euler", cheap)} to {distance("flow: euler_eta", cheap)}.
-* **A correction is worth more than a step.** The flow in {few} steps with {option("flow", "corrected", "corrections")} corrections after each
-  ({cheap["flow: corrected"]["calls"]:.0f} calls) has {distance("flow: corrected", cheap)}; in {many} steps without corrections it has
-  {distance("flow: ancestral")}.
+  {wrong_of("diffusion: random_order", cheap)} in random order, {wrong_of("diffusion: left_to_right", cheap)} from left to right and
+  {wrong_of("diffusion: confidence", cheap)} by confidence: neighbours drawn at once do not see each other, and disagree.
+* **Blocks help a model that was trained on them.** One word at a time, block diffusion in blocks of {block_length} words
+  makes a mistake in {wrong_of("block: first_hitting")} of its texts in random order inside each block and in
+  {wrong_of("block: left_to_right")} from left to right, where masked diffusion has {wrong_of("diffusion: first_hitting")} and {wrong_of("diffusion: left_to_right")}.
+  Masked diffusion itself gains nothing by writing in {option("diffusion: blocks", "blocks")} blocks: {wrong_of("diffusion: blocks")} by confidence, and
+  {wrong_of("diffusion: confidence")} without blocks.
+* **Taking words back helps, the flow only with many steps.** In {many} steps, remasking (`eta = {option("diffusion: remasking", "eta")}`) brings diffusion from
+  {distance_of("diffusion: ancestral")} to {distance_of("diffusion: remasking")}, with more calls. Extra jumps that undo each
+  other (`eta = {option("flow: euler_eta", "eta")}`) bring the flow from {distance_of("flow: euler")} to {distance_of("flow: euler_eta")},
+  with as many calls. In {few} steps the same jumps take it from {distance_of("flow: euler", cheap)} to {distance_of("flow: euler_eta", cheap)}.
+* **Corrections bring the flow nearer to the language.** Alone, {few} steps have {distance_of("flow: ancestral", cheap)}; with
+  {option("flow: corrected", "corrections")} corrections after each, {times_as_many("flow: corrected", cheap)} times the calls, {distance_of("flow: corrected", cheap)}. That is about what {many} steps without
+  corrections have, {distance_of("flow: ancestral")}. With both it is {distance_of("flow: corrected")}.
 
 These are one network of each kind and one seed of training: the numbers belong to these networks, the
 distributions do not.
 
 ## The tables
 
-{folded(f"All ways in numbers, {many} steps", decoding_rows(steps[many]))}
-Diffusion and flow take {many} steps here, more than a text has words, so that diffusion with an order
-reveals one word at a time. With {few} steps it reveals several at a time:
+{folded(f"All ways in numbers, {many} steps", decoding_table(steps[many]))}
+Diffusion, flow and block diffusion take {many} steps here, more than a text has words, so that diffusion
+with an order reveals one word at a time. With {few} steps it reveals several at a time:
 
-{folded(f"All ways in numbers, {few} steps", decoding_rows(steps[few]))}
-* **calls**, **positions**: {CALLS.replace(chr(10), " ")}
+{folded(f"All ways in numbers, {few} steps", decoding_table(steps[few]))}
+* **options**: of `sample`, beside the steps, which `first_hitting` and `threshold` ignore. `blocks = {option("diffusion: blocks", "blocks")}`
+  makes {option("diffusion: blocks", "blocks")} blocks of {LENGTH // of["diffusion: blocks"]["options"]["blocks"]} words and takes the steps for each, so that the flow needs
+  {times_as_many("flow: blocks")} times as many calls. `block_length` is the length of block diffusion's own blocks, which share the steps.
+* **network calls**, **positions**: {CALLS.replace(chr(10), " ")}
 * **ungrammatical**: the share of texts with a mistake.
 * **entropy**: how varied the next word is, given everything that decides it, in nats a word. The language
   has {varied("the truth")}, as measured on as many texts of its own. A writer with less plays safe.
@@ -641,7 +738,6 @@ reveals one word at a time. With {few} steps it reveals several at a time:
 * **surprise**: minus the mean log-probability of the texts under the truth with slips. Playing safe
   lowers it, so it says nothing without the entropy.
 
-{folded("The options of sample behind every name", decoding_options(steps[many]))}
 `nanoparadigm evaluate --decoding all` measures the same for any model of this language.
 
 ## What each of them draws
@@ -650,13 +746,15 @@ reveals one word at a time. With {few} steps it reveals several at a time:
 | --- | --- | --- |
 | ar, mamba: plain | the model | `nll_bound`, exact |
 | temperature, top_k, top_p | a sharpened or truncated model | none here |
-| diffusion: ancestral | in the limit of many steps, the model of a random order | `nll_bound`, a bound |
-| diffusion: first_hitting, random_order | that limit itself, one word at a time | `nll_bound`, a bound |
-| diffusion: left_to_right | the chain rule with all later words masked | `left_to_right_nll`, exact |
-| diffusion: confidence, cosine, threshold | an order that the words themselves decide | none here |
-| diffusion: remasking | with the true posterior the same marginals, with a network another distribution | none here |
-| diffusion, flow: blocks | each block given the blocks before it | none here |
-| flow: ancestral | in the limit of many steps, the reversal | `nll_bound`, a bound |
+| diffusion, block: first_hitting | one word at a time in random order, of block diffusion inside each block | `nll_bound`, a bound |
+| diffusion, block: random_order | the same with a step for every word, otherwise another law | `nll_bound`, a bound, with a step for every word |
+| diffusion, block: ancestral | in the limit of many steps, the law of first_hitting | `nll_bound`, a bound, in that limit |
+| diffusion, block: left_to_right | with a step for every word, the chain rule with all later words masked | `left_to_right_nll`, exact |
+| diffusion: confidence, cosine, threshold | an order that the words themselves decide | `decoding_nll`, exact |
+| block: confidence, cosine, threshold | the same inside each block | none here |
+| diffusion, block: remasking | with the true posterior the same marginals, with a network another distribution | none here |
+| diffusion, block, flow: blocks | each block given the blocks before it | none here |
+| flow: ancestral | in the limit of many steps, the reversal | `nll_bound`, a bound, in that limit |
 | flow: euler, euler_eta | with the true posterior the same, with a network another distribution | none here |
 | flow: corrected | with the true posterior the same, in fewer steps | none here |
 

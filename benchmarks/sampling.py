@@ -125,8 +125,7 @@ def quality(model, data, options, n):
     with counting(model) as counted:
         texts = model.sample(n, data.length, torch.Generator().manual_seed(0), **options)
     return dict(
-        calls=counted.calls,
-        positions=counted.positions / n,
+        **counted.per_text(n),
         **sample_quality(texts, data.corpus.truth),
     )
 
@@ -151,7 +150,7 @@ def against_the_truth(n=512):
             row[f"milliseconds_{batch}"] = cost(models[name], data, options, batch, repeats)
         rows.append(row)
         print(
-            f"{label:26} {row['calls']:4} calls {row['positions']:7.0f} positions  "
+            f"{label:26} {row['calls']:4.0f} calls {row['positions']:7.0f} positions  "
             f"{row['milliseconds_1']:7.1f} and {row['milliseconds_64']:6.2f} ms a text  "
             f"surprise {row['surprise']['mean']:.3f} ± {row['surprise']['se']:.3f}  "
             f"ungrammatical {row['ungrammatical']['mean']:.1%}",

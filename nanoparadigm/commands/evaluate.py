@@ -174,12 +174,9 @@ class Evaluate(Command):
         names = [lookup("decoding", name, known | {"all": "all"}) for name in self.decoding]
         chosen = [name for name in model.decodings if name in names or "all" in names]
         return [
-            dict(
-                evaluate.decoding_metrics(
-                    model, data, f"{path}: {name}", model.decodings[name],
-                    self.seed, self.sampling_steps, self.n,
-                ),
-                options=model.decodings[name],
+            evaluate.decoding_metrics(
+                model, data, f"{path}: {name}", dict(model.decodings[name]),
+                self.seed, self.sampling_steps, self.n,
             )
             for name in progress(chosen, path)
         ]  # fmt: skip

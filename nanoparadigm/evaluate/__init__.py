@@ -18,6 +18,7 @@ from .comparison import (
     reference_levels,
 )
 from .cost import CountingNetwork, Speed, counting, generation_speed
+from .decoding_nll import decoding_nll
 from .ground_truth import (
     SLIP,
     decoding_metrics,
@@ -52,6 +53,7 @@ __all__ = [
     "by_exam",
     "counting",
     "decoding_metrics",
+    "decoding_nll",
     "decoding_of_language",
     "decoding_table",
     "difference",

@@ -1,4 +1,9 @@
-"""Count what generating costs: network calls, token positions computed, seconds."""
+"""Count what generating costs: network calls, token positions computed, seconds.
+
+Everywhere in this project a network call is one run of the network on one text, over one position
+(with a cache) or many; a step that draws nothing of a text needs none, corrections and candidates
+count too, and what is reported is the mean over the texts that were written.
+"""
 
 import time
 from collections.abc import Iterator
@@ -48,6 +53,10 @@ class CountingNetwork(nn.Module):
         self.logits, state = self.net.step(z, state)  # type: ignore[operator]
         return self.logits, state
 
+    def per_text(self, n: int) -> dict[str, float]:
+        """Return the calls and the positions for each of n texts, on average, by these names."""
+        return dict(calls=self.rows / n, positions=self.positions / n)
+
 
 @contextmanager
 def counting(model: Paradigm) -> Iterator[CountingNetwork]:
@@ -65,23 +74,25 @@ class Speed:
     """The cost of generating one text: tokens per second, network calls, token positions."""
 
     tokens_per_second: float
-    calls: int
-    positions: int
+    calls: float
+    positions: float
 
 
 @torch.no_grad()
 def generation_speed(
     model: Paradigm, length: int, generator: Generator, steps: int = 64, repeats: int = 3
 ) -> Speed:
-    """Measure the Speed of sampling one text of `length` tokens: the median of `repeats`, after a
-    warm-up."""
+    """Measure the Speed of sampling one text of `length` tokens.
+
+    The tokens per second are the median of `repeats`, after a warm-up; calls and positions are
+    means over all these texts.
+    """
     model.eval()
     seconds = []
     with counting(model) as counted:
         for _ in range(repeats + 1):
-            counted.calls = counted.positions = 0
             began = time.perf_counter()
             model.sample(1, length, generator, steps=steps)
             seconds.append(time.perf_counter() - began)
     median = sorted(seconds[1:])[repeats // 2]
-    return Speed(length / median, counted.calls, counted.positions)
+    return Speed(length / median, **counted.per_text(repeats + 1))

@@ -63,15 +63,15 @@ def sample_quality(texts: TokenIds, truth: Automaton) -> dict[str, Any]:
 
 
 def sample_diversity(texts: TokenIds, truth: Automaton) -> dict[str, Any]:
-    """Return the entropy and the excess of texts (n, L), nats per token, with standard errors.
+    """Return the entropy and the divergence of texts (n, L), nats per token, with standard errors.
 
     In each state of the language an event is a word that may follow, or a mistake. entropy: of the
     next event given its state, as counted in the texts. It is low for texts that repeat themselves;
-    that of the language is `truth.entropy`. excess: the divergence of these events from those of
-    the truth with slips. Forgetting all but the state and the event can only bring two
-    distributions closer, so this is a lower bound of KL(sampler || truth) per token, up to noise
-    and to the bias of counting that the correction of Miller and Madow leaves: texts of the
-    language itself show how much.
+    that of the language is `truth.entropy`. divergence: of these events from those of the truth
+    with slips. Forgetting all but the state and the event can only bring two distributions closer,
+    so this is a lower bound of KL(sampler || truth) per token, up to noise and to the bias of
+    counting that the correction of Miller and Madow leaves: texts of the language itself show how
+    much.
     """
     n, L = texts.shape
     states = truth.walk(texts)[:, :-1]
@@ -83,10 +83,10 @@ def sample_diversity(texts: TokenIds, truth: Automaton) -> dict[str, Any]:
     log_p = (counts / counts.sum(1, keepdim=True)).log().flatten()[event]
     bias = ((counts > 0).sum(1) - 1).clamp(min=0).sum().item() / (2 * n * L)
     entropy = Estimate.of(-log_p.mean(1))
-    excess = Estimate.of((log_p - true.log().flatten()[event]).mean(1))
+    divergence = Estimate.of((log_p - true.log().flatten()[event]).mean(1))
     return dict(
         entropy=asdict(replace(entropy, mean=entropy.mean + bias)),
-        excess=asdict(replace(excess, mean=excess.mean - bias)),
+        divergence=asdict(replace(divergence, mean=divergence.mean - bias)),
     )
 
 
@@ -103,21 +103,27 @@ def decoding_metrics(
 ) -> dict[str, Any]:
     """Measure the quality and the cost of n texts that a model samples with these options.
 
-    Returns a dict: the name; calls, of the network per text; positions, computed per text; and all
-    of `sample_quality` and `sample_diversity`. options: of `sample`, where `steps` may be one. With
-    equal seeds all decoding strategies start from the same noise.
+    Returns a dict: the name; the options; the block_length of a model that has one; calls and
+    positions, as `cost` counts them; and all of `sample_quality` and `sample_diversity`. options:
+    of `sample`, where `steps` may be one. With equal seeds all decoding strategies start from the
+    same noise.
     """
     assert data.truth
     model.eval()
     generator = torch.Generator(model.device).manual_seed(seed)
-    options = {"steps": steps} | options
+    asked = {"steps": steps} | options
     sizes = [batch_size] * (n // batch_size) + [n % batch_size] * (n % batch_size > 0)
     with counting(model) as counted:
-        parts = [model.sample(size, data.length, generator, **options).cpu() for size in sizes]
+        parts = [model.sample(size, data.length, generator, **asked).cpu() for size in sizes]
     texts = torch.cat(parts)
-    cost = dict(calls=counted.rows / n, positions=counted.positions / n)
-    truth = data.truth
-    return dict(name=name, **cost, **sample_quality(texts, truth), **sample_diversity(texts, truth))
+    return dict(
+        name=name,
+        options=options,
+        **({"block_length": model.block_length} if hasattr(model, "block_length") else {}),
+        **counted.per_text(n),
+        **sample_quality(texts, data.truth),
+        **sample_diversity(texts, data.truth),
+    )
 
 
 def decoding_of_language(data: TokenizedCorpus, seed: int = 0, n: int = 512) -> dict[str, Any]:

@@ -15,23 +15,34 @@ def decoding_table(rows: Iterable[Row]) -> str:
     """Return rows of `decoding_metrics` as a Markdown table."""
     head = (
         "decoding",
+        "options",
         "network calls",
         "positions",
         "ungrammatical",
         "surprise",
         "entropy",
-        "excess",
+        "divergence",
     )
     lines = [
         [
             row["name"],
+            options(row),
             *(with_error(row.get(k), ",.0f") for k in ("calls", "positions")),
             percent(row["ungrammatical"]),
-            *(with_error(row[k]) for k in head[4:]),
+            *(with_error(row[k]) for k in ("surprise", "entropy")),
+            with_error(row["divergence"], before=">= "),
         ]
         for row in rows
     ]
-    return markdown(head, lines)
+    return markdown(head, lines, left=2)
+
+
+def options(row: Row) -> str:
+    """Return the options of a decoding strategy, and the length of a model's blocks, as text."""
+    if "options" not in row:
+        return ""
+    found = {k: row[k] for k in ("block_length",) if k in row} | row["options"]
+    return ", ".join(f"{k}={v}" for k, v in found.items()) or "default"
 
 
 def table(rows: Sequence[Row]) -> str:
@@ -122,14 +133,19 @@ def with_error(
     return f"{before}{mean:{form}}{error}{after}"
 
 
-def markdown(head: Sequence[str], lines: Sequence[Sequence[str]], texts: bool = False) -> str:
-    """Return a Markdown table of these cells, its first column aligned on the left and the others
-    on the right, or on the left too if they are texts."""
+def markdown(
+    head: Sequence[str], lines: Sequence[Sequence[str]], texts: bool = False, left: int = 1
+) -> str:
+    """Return a Markdown table of these cells, its first `left` columns aligned on the left and the
+    others on the right, or all on the left if they are texts."""
     widths = [max(map(len, column)) for column in zip(head, *lines, strict=True)]
-    rule = ["-" * widths[0], *("-" * (w - 1) + ("-" if texts else ":") for w in widths[1:])]
+    left = len(widths) if texts else left
+    rule = ["-" * w if i < left else "-" * (w - 1) + ":" for i, w in enumerate(widths)]
     text = ""
-    for name, *cells in [head, rule, *lines]:
-        justify = str.ljust if texts else str.rjust
-        padded = [justify(cell, w) for cell, w in zip(cells, widths[1:], strict=True)]
-        text += "| " + " | ".join([name.ljust(widths[0]), *padded]) + " |\n"
+    for cells in [head, rule, *lines]:
+        padded = [
+            cell.ljust(w) if i < left else cell.rjust(w)
+            for i, (cell, w) in enumerate(zip(cells, widths, strict=True))
+        ]
+        text += "| " + " | ".join(padded) + " |\n"
     return text

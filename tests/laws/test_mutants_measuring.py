@@ -8,6 +8,7 @@ import pytest
 import test_animation
 import test_automaton
 import test_categorical
+import test_cost
 import test_decoding
 import test_evaluate
 import test_figures
@@ -349,10 +350,10 @@ MUTANTS = {
         "entropy.mean - bias",
         variety,
     ),
-    "the sign of Miller and Madow in the excess": (
+    "the sign of Miller and Madow in the divergence": (
         evaluate.sample_diversity,
-        "excess.mean - bias",
-        "excess.mean + bias",
+        "divergence.mean - bias",
+        "divergence.mean + bias",
         variety,
     ),
     "all of the bias of counting twice": (
@@ -392,10 +393,36 @@ MUTANTS = {
         variety,
     ),
     "calls a batch for calls a text": (
-        evaluate.decoding_metrics,
-        "counted.rows / n",
-        "counted.calls / len(sizes)",
+        evaluate.CountingNetwork.per_text,
+        "self.rows / n",
+        "self.calls / n",
         way,
+    ),
+    "positions a batch for positions a text": (
+        evaluate.CountingNetwork.per_text,
+        "self.positions / n",
+        "self.positions / self.calls",
+        way,
+    ),
+    "a batch counted as one text": (
+        evaluate.CountingNetwork.count,
+        "self.rows += len(z)",
+        "self.rows += 1",
+        test_cost.test_what_is_reported_is_a_mean_over_texts_and_not_over_batches,
+    ),
+    "what the first text cost charged to none": (
+        evaluate.generation_speed,
+        "per_text(repeats + 1)",
+        "per_text(repeats)",
+        patched(test_cost.test_compare_reports_the_runs_of_the_network_for_each_text, "flow"),
+    ),
+    "a text of a batch charged for the steps that reveal words of others": (
+        MaskedDiffusion.denoise,
+        "rows = where.any(-1)",
+        "rows = torch.ones_like(where.any(-1))",
+        partial(
+            test_cost.test_a_text_is_charged_for_the_steps_that_reveal_something_of_it, "diffusion"
+        ),
     ),
     "the last texts not written": (
         evaluate.decoding_metrics,
@@ -464,10 +491,16 @@ MUTANTS = {
         "for kind in sorted(KINDS)),",
         truth_table,
     ),
-    "entropy and excess of a way of writing swapped": (
+    "surprise and entropy of a way of writing swapped": (
         evaluate.decoding_table,
-        "for k in head[4:]",
-        "for k in (head[4], head[6], head[5])",
+        '("surprise", "entropy")',
+        '("entropy", "surprise")',
+        decoding_table,
+    ),
+    "the entropy of a way of writing for its divergence": (
+        evaluate.decoding_table,
+        'row["divergence"]',
+        'row["entropy"]',
         decoding_table,
     ),
     "positions for calls of a way of writing": (

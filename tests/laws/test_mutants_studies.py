@@ -656,7 +656,7 @@ MUTANTS = {
     ),
     "surprise in the column of divergence": (
         report.sample_quality_table,
-        'itemgetter("excess")',
+        'itemgetter("divergence")',
         'itemgetter("surprise")',
         writes,
     ),

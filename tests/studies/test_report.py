@@ -34,7 +34,7 @@ def trial(rng, schedule, masking, seed, known):
         found = dict(judged=estimate(), tokens=estimate(), mauve=dict(mean=some(), n=6, length=9))
         found["mauve"]["embedder"] = "a judge"
         found["distinct"] = {n: some() for n in "123"}
-        names = ["ungrammatical", "surprise", "entropy", "excess"]
+        names = ["ungrammatical", "surprise", "entropy", "divergence"]
         known_of = {name: estimate() for name in names} | dict(mistakes={k: some() for k in KINDS})
         return found | (known_of if known else {})
 
@@ -145,7 +145,7 @@ def test_what_a_model_writes_stands_under_its_own_head(known, seeds):
                 "ungrammatical": cell("ungrammatical", 1, 100) + " %",
                 "mistakes": said(mistakes, 1),
                 "surprise": cell("surprise"),
-                "divergence": f">= {cell('excess')}",
+                "divergence": f">= {cell('divergence')}",
             }
         assert row == expected
 
@@ -348,6 +348,31 @@ def test_null_is_read_as_no_number_where_it_stands_for_one(tmp_path):
     row = next(line for line in text.splitlines() if line.startswith("| linear "))
     assert "nan" not in row
     assert row.count("|  ") >= 3  # the bound, bits per character, and the gradient are left out
+
+
+def test_what_an_older_version_kept_is_read_under_the_names_of_this_one(tmp_path, monkeypatch):
+    """The divergence of texts was called their excess; the excess of a model keeps its name."""
+
+    def older(texts):
+        return {"excess" if k == "divergence" else k: v for k, v in texts.items()}
+
+    monkeypatch.setattr(report, "BOOK", tmp_path)
+    facts = dict(trials=trials(True))
+    past = {
+        name: t | dict(written=older(t["written"]), real=older(t["real"]))
+        for name, t in facts["trials"].items()
+    }
+    atomic.write_json(tmp_path / "tiny.json", dict(trials=past))
+    assert "divergence" not in (tmp_path / "tiny.json").read_text()
+    assert report.stored("tiny") == facts
+
+    t = next(iter(facts["trials"].values()))
+    texts = dict(written=t["written"], real=t["real"])
+    known = dict(excess=[0.5, 1.5], entropy=1.25)
+    now = study.read_measures(one_trial(tmp_path / "now", **known, **texts))
+    past = {name: older(found) for name, found in texts.items()}
+    then = study.read_measures(one_trial(tmp_path / "then", **known, **past))
+    assert now == then and now["written"]["divergence"] == t["written"]["divergence"]
 
 
 def test_the_files_of_a_study_that_were_edited_are_used_or_refused(tmp_path):

@@ -26,7 +26,7 @@ from ...paradigms.schedules import SCHEDULES
 from ...show.figures import COLOURS, GREY, save
 from ...training.log import read_log
 from .significance import bootstrap, rank
-from .study import MASKINGS, TWINS, begun, is_measured, read_measures
+from .study import MASKINGS, TWINS, begun, is_measured, read_measures, renamed
 
 MARKERS = {"uniform": "o", "entropy": "s"}
 DASHES = ["-", ":", "--", "-.", (0, (5, 1)), (0, (1, 1))]
@@ -97,7 +97,10 @@ def stored(preset: str) -> dict[str, Any]:
         url = f"https://raw.githubusercontent.com/nanoparadigm/nanoparadigm/main/book/studies/{path.name}"
         instead = "run the study"
         path = download(f"the study {preset}", [path.name], url, None, path.name, instead)
-    return read_json(path)
+    facts = read_json(path)
+    for trial in facts["trials"].values():
+        renamed(trial)
+    return facts
 
 
 def values(
@@ -289,7 +292,7 @@ def sample_quality_table(trials: Trials) -> str:
         )
         columns["mistakes"] = lambda kind: cell(kind, lambda w: sum(w["mistakes"].values()), 1)
         columns["surprise"] = lambda kind: cell(kind, itemgetter("surprise"))
-        columns["divergence"] = lambda kind: cell(kind, itemgetter("excess"), before=">= ")
+        columns["divergence"] = lambda kind: cell(kind, itemgetter("divergence"), before=">= ")
     rows = [(s, m, [t["written"] for t in kind]) for s, m, kind in kinds(trials)]
     rows.append(("real texts", "", [first["real"]]))
     lines = [[s, m, *(column(kind) for column in columns.values())] for s, m, kind in rows]

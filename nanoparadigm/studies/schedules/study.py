@@ -552,7 +552,7 @@ class SampleMetrics(TypedDict):
     ungrammatical: NotRequired[Mean]
     mistakes: NotRequired[dict[str, float]]
     entropy: NotRequired[Mean]
-    excess: NotRequired[Mean]
+    divergence: NotRequired[Mean]
 
 
 class Independent(TypedDict):
@@ -593,13 +593,25 @@ MEASURED = {*Measures.__annotations__}
 def read_measures(folder: str | PathLike) -> Measures:
     """Return the Measures of the trial in that folder. Raises InputError if they are damaged."""
     file = Path(folder) / "measures.json"
-    found = files.read_json(file, Measures, REMEASURE)
+    kept = renamed(files.read_json(file, dict[str, Any], REMEASURE))
+    found = files.typed(kept, Measures, file, REMEASURE)
     lacking = [found[name] is None for name in ("excess", "entropy")]
     for texts in found["written"], found["real"]:
         lacking += [name not in texts for name in SampleMetrics.__optional_keys__]
     if any(lacking) and not all(lacking):
         raise InputError(f"{file} holds only some of the measures of a known language: {REMEASURE}")
     return found
+
+
+def renamed(measures: dict[str, Any]) -> dict[str, Any]:
+    """Return measures that an older version may have kept, with the names of this version.
+
+    The divergence of texts was called their excess, like that of a model.
+    """
+    for texts in measures.get("written"), measures.get("real"):
+        if isinstance(texts, dict) and "excess" in texts:
+            texts["divergence"] = texts.pop("excess")
+    return measures
 
 
 def measure(

@@ -1,0 +1,67 @@
+"""The exact likelihood of a masked diffusion whose order of writing is not left to chance.
+
+    (1)  p(x) = prod_n prod_{i in S_n} p(x_i | the tokens of S_1, ..., S_(n-1))
+
+S_n, the positions revealed in step n, is a function of what stood there before that step. So a text
+can be written in one way only, and there is nothing to sum over: Turok, De Sa and Kuleshov 2026
+(2603.01367). The best of several orders, chosen after seeing the text, is not such a function: its
+products add up to more than 1.
+"""
+
+from typing import Any
+
+import torch
+from torch import Generator
+
+from ..decoding.categorical import Categorical, choose_sampler
+from ..decoding.masked import UNMASKING, Confidence, LeftToRight
+from ..errors import InputError
+from ..paradigms import MaskedDiffusion, Paradigm
+from ..shapes import PerText, TokenIds
+
+
+@torch.no_grad()
+def decoding_nll(
+    model: Paradigm,
+    x: TokenIds,
+    sampler: str = "confidence",
+    steps: int | None = None,
+    **options: Any,
+) -> PerText:
+    """Return -log p(x) (B,) of x (B, L), float64 nats, exactly, for texts drawn by this sampler.
+
+    model: a MaskedDiffusion. sampler: `confidence` or `left_to_right`; of equally sure tokens the
+    first goes first. steps, options: as of `model.sample`; None stands for one token in each step.
+    Equation (1), with one network call in each step. It is not the likelihood that `nll_bound`
+    bounds. Raises InputError for other models and for samplers that leave the order to chance.
+    """
+    if not isinstance(model, MaskedDiffusion):
+        raise InputError(f"{type(model).__name__} reveals no masks: give a MaskedDiffusion")
+    order, draw = choose_sampler(model.samplers, sampler, **options)
+    if not (type(order) is Confidence or type(order) is LeftToRight):
+        known = "confidence or left_to_right of a MaskedDiffusion"
+        raise InputError(f"no likelihood is known here of {sampler} of this model: choose {known}")
+    B, L = x.shape
+    steps = L if steps is None else steps
+    if steps < 1:
+        raise InputError(f"steps is {steps}: give a whole number of 1 or more")
+    z = torch.full_like(x, model.mask_id)
+    nll = torch.zeros(B, dtype=torch.float64, device=x.device)
+    for n in range(1, 1 + (steps if order.threshold is None else L)):
+        masked = z == model.mask_id
+        left = L * UNMASKING[order.unmasking]((steps - n) / steps) if order.threshold is None else 0
+        count = masked.sum(-1, keepdim=True) - int(left + 1e-9)
+        if not (count > 0).any():
+            continue
+        logits = model.denoise(z, masked, masked.double().mean(-1))
+        scores = torch.full(z.shape, -torch.inf, dtype=torch.float64, device=z.device)
+        plain = Categorical().probabilities(logits)
+        scores[masked] = order.score(plain, masked, Generator(z.device))
+        if order.threshold is not None:
+            count = (scores > order.threshold).sum(-1, keepdim=True).clamp(min=1)
+        rank = scores.argsort(dim=-1, descending=True, stable=True).argsort(-1)
+        revealed = masked & (rank < count)
+        p = draw.probabilities(logits[revealed[masked]]).gather(-1, x[revealed][:, None])
+        nll.index_add_(0, revealed.nonzero()[:, 0], -p.squeeze(-1).log())
+        z = torch.where(revealed, x, z)
+    return nll
