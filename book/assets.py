@@ -28,6 +28,13 @@ PACKAGES = {
             "es5/input/tex/extensions/*",
         ),
     ),
+    "@fontsource-variable/source-sans-3@5.3.1": (
+        "u0p5Z/PM2e1uxYOMiodLM6NVzxHwULcB6Oi7QSr2WU/sdoLBFP/BeOZ3YYHeJ6rHsjPZA1nZweZVaV7sf2MAyQ==",
+        ("LICENSE", "files/source-sans-3-latin-wght-*.woff2"),
+    ),
+}
+# The same for pages with widgets: without a saved widget in a notebook nobody brings or ships them.
+FOR_WIDGETS = {
     "requirejs@2.3.6": (
         "ipEzlWQe6RK3jkzikgCupiTbTvm4S0/CAU5GlgptkN5SO6F3u0UD0K18wy6ErDqiCyP4J4YYe1HuAShvsxePLg==",
         ("require.js",),
@@ -36,11 +43,8 @@ PACKAGES = {
         "wglgQQ+VMj+MBKkTttdeoMtOah/H2A1w5GU1OAVXmDQqZYTK6C+oHZjQMxcNezIpiqUjC1YHKOo5XdP3ENvBng==",
         ("LICENSE", "dist/embed-amd.js", "dist/*.woff2"),
     ),
-    "@fontsource-variable/source-sans-3@5.3.1": (
-        "u0p5Z/PM2e1uxYOMiodLM6NVzxHwULcB6Oi7QSr2WU/sdoLBFP/BeOZ3YYHeJ6rHsjPZA1nZweZVaV7sf2MAyQ==",
-        ("LICENSE", "files/source-sans-3-latin-wght-*.woff2"),
-    ),
 }
+SAVED = "application/vnd.jupyter.widget-state+json"
 
 # Python 3.11.4 and later can refuse members that point elsewhere; ours are named one by one
 FILTER = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}
@@ -51,8 +55,15 @@ def folder(package):
     return STATIC / package.removeprefix("@").replace("/", "-").replace("@", "-")
 
 
+def wanted():
+    """The packages that this book needs, and what stands above of each."""
+    notebooks = STATIC.parent.glob("*.ipynb")
+    widgets = any(SAVED in path.read_text(encoding="utf-8") for path in notebooks)
+    return PACKAGES | FOR_WIDGETS if widgets else PACKAGES
+
+
 def missing():
-    return [package for package in PACKAGES if not folder(package).exists()]
+    return [package for package in wanted() if not folder(package).exists()]
 
 
 def bring(packages):
@@ -68,7 +79,7 @@ def bring(packages):
         if npm.returncode:
             raise OSError("; ".join(npm.stderr.splitlines()[:2]))
         for package in packages:
-            stated, wanted = PACKAGES[package]
+            stated, parts = wanted()[package]
             archive = Path(temporary, folder(package).name + ".tgz")
             found = b64encode(hashlib.sha512(archive.read_bytes()).digest()).decode()
             if found != stated:
@@ -77,7 +88,7 @@ def bring(packages):
             with tarfile.open(archive) as tar:
                 for member in tar:
                     member.name = member.name.removeprefix("package/")
-                    if any(fnmatch(member.name, pattern) for pattern in wanted):
+                    if any(fnmatch(member.name, pattern) for pattern in parts):
                         tar.extract(member, unpacked, **FILTER)
             unpacked.rename(folder(package))
 
@@ -89,9 +100,12 @@ def use(app, config):
     """
     config.html_static_path += [str(STATIC.parent / "wide.css")]
     config.html_css_files += ["wide.css"]
-    mathjax, require, manager, letters = map(folder, PACKAGES)
+    mathjax, letters = map(folder, PACKAGES)
+    require, manager = map(folder, FOR_WIDGETS)
     if STATIC.exists():
         config.html_static_path += [str(STATIC), str(STATIC.parent / "widgets.js")]
+        unused = set(FOR_WIDGETS) - set(wanted())
+        config.exclude_patterns += [folder(package).name for package in unused]
     if letters.exists():
         config.html_static_path += [str(STATIC.parent / "type.css")]
         config.html_css_files += ["type.css"]

@@ -1,14 +1,28 @@
-"""The pictures on the cards of the front page: a drawing of each chapter, made anew in every build.
+"""The cards of the front page, made in every build: a picture, a title and a question a chapter.
 
-Sphinx loads this file as an extension. As every drawing they become part of the page (see
-inline_svg.py) and follow its theme.
+Sphinx loads this file as an extension. Titles and questions are those of the table in using.md, and
+below the cards stand the chapters that are planned. As every drawing the pictures become part of
+the page (see inline_svg.py) and follow its theme.
 """
 
+import re
 from pathlib import Path
 
-from nanoparadigm.show.schematics import bound, masking, model, next_word, training, truth
+from nanoparadigm.show.schematics import (
+    blocks,
+    bound,
+    flow,
+    masking,
+    model,
+    next_word,
+    rates,
+    steps,
+    training,
+    truth,
+)
 
-CARDS = Path(__file__).parent / "_fresh/cards"
+BOOK = Path(__file__).parent
+FRESH = BOOK / "_fresh"
 PICTURES = {
     "00-language": truth.automaton,
     "01-next-word": next_word.one_pass,
@@ -16,13 +30,56 @@ PICTURES = {
     "03-masking": masking.crossing,
     "04-bound": bound.terms,
     "05-model": model.two_readers,
+    "06-steps": steps.two_words,
+    "07-rates": rates.graph_and_path,
+    "08-flow": flow.path,
+    "13-blocks": blocks.orders,
 }
+# A chapter to be written has its number already. Once it has a row in using.md it is not listed.
+PLANNED = {
+    "9": "State spaces",
+    "11": "A Mamba language model",
+    "14": "Real text",
+    "15": "Numbers below the truth",
+}
+ROW = re.compile(r"^\| \[(.+?)\]\(([\w-]+)\.md\) \| (.+?) \|", flags=re.M)
+CARD = """\
+:::{{grid-item-card}} {title}
+:link: {name}
+:link-type: doc
+{picture}{question}
+:::
+"""
+
+
+def chapters():
+    """(title, name, question) of every chapter, in the order of the book."""
+    return ROW.findall((BOOK / "using.md").read_text(encoding="utf-8"))
+
+
+def cards():
+    """The cards in Markdown, as a grid."""
+    yield "::::{grid} 1 2 3 3\n:gutter: 2\n"
+    for title, name, question in chapters():
+        picture = f":img-top: _fresh/cards/{name}.svg\n" if name in PICTURES else ""
+        yield CARD.format(title=title, name=name, picture=picture, question=question)
+    yield "::::\n"
+
+
+def planned():
+    """The chapters to come, in a line of Markdown; empty when all are written."""
+    written = {title.partition(" ·")[0] for title, _, _ in chapters()}
+    listed = [f"{number} {title}" for number, title in PLANNED.items() if number not in written]
+    return f"*Planned:* {' · '.join(listed)}\n" if listed else ""
 
 
 def draw(app, config):
-    CARDS.mkdir(parents=True, exist_ok=True)
+    folder = FRESH / "cards"
+    folder.mkdir(parents=True, exist_ok=True)
     for name, picture in PICTURES.items():
-        picture().savefig(CARDS / f"{name}.svg")
+        picture().savefig(folder / f"{name}.svg")
+    (FRESH / "cards.md").write_text("\n".join(cards()), encoding="utf-8")
+    (FRESH / "planned.md").write_text(planned(), encoding="utf-8")
 
 
 def setup(app):

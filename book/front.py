@@ -4,13 +4,17 @@
     python book/front.py                       or FOLDER, of such a comparison
 
 It writes book/figures/race.html (the page of `nanoparadigm visualize`, with a dress for a small
-frame), race.svg (the same race as a picture that moves) and card.png (a still, for link previews).
+frame) and race.svg (the same race as a picture that moves). From the page every build of the site
+draws `card`, a still for link previews.
 """
 
 import argparse
+import json
+import re
 from html import escape
 from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
 
 import torch
 from matplotlib.figure import Figure
@@ -164,6 +168,23 @@ def svg(runs):
     )
 
 
+def reread(page):
+    """What `card` needs of the runs of a page that `animation.page` has made."""
+    for run in json.loads(re.search(r'id="race">(.*?)</script>', page, flags=re.S)[1])["runs"]:
+        frames = [
+            SimpleNamespace(
+                calls=frame["calls"],
+                new={
+                    place: SimpleNamespace(symbol=symbol, sure=sure)
+                    for place, symbol, _, sure in frame["tokens"]
+                },
+            )
+            for frame in run["frames"]
+        ]
+        name = run["name"]
+        yield SimpleNamespace(name=name, kind=name, given=run["given"], frames=frames)
+
+
 def card(runs, share=0.3):
     """A still of the race, 1200 x 630 pixels, under the name of the project."""
     theme = animation.DARK
@@ -200,7 +221,6 @@ def main():
     page = page.replace("</style>", "</style>" + FRAMED, 1)
     (FIGURES / "race.html").write_text(page, encoding="utf-8")
     (FIGURES / "race.svg").write_text(svg(runs), encoding="utf-8")
-    card(runs).savefig(FIGURES / "card.png")
 
 
 if __name__ == "__main__":

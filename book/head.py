@@ -10,12 +10,13 @@ from importlib.resources import files
 from pathlib import Path
 from textwrap import shorten
 
+import front
 from docutils import nodes
 from fontTools import subset
 
 BOOK = Path(__file__).parent
 TITLE = "nanoParadigm: four ways to model language, in a book you can run"
-LETTERS = BOOK / "_fresh/letters"
+DRAWN = BOOK / "_fresh/drawn"
 # Of FontAwesome's letters those that our pages show, in a font of their own: 4 kB instead of 157.
 # For any other letter a browser still brings the whole font.
 ICONS = """
@@ -27,23 +28,34 @@ FACE = """@font-face {{
   src: url("icons.woff") format("woff"); unicode-range: {range};
 }}
 """
+FOOTER = (
+    '<a href="{code}/blob/{branch}/LICENSE">MIT licence</a> · '
+    '<a href="{code}/blob/{branch}/CITATION.cff">How to cite</a> · <a href="{code}">Code</a>'
+)
+TOOLTIP = re.compile(r'<span style="[^"]*" title="')  # of nanoparadigm.show.figures.heat
 VIEWPORT = re.compile(r'\s*<meta [^>]*name="viewport"[^>]*>')  # the layout has one of its own
 
 
 def use(app, config):
     config.templates_path.append(str(BOOK / "templates"))
-    draw_icons(LETTERS)
-    config.html_static_path += [str(LETTERS)]
+    DRAWN.mkdir(parents=True, exist_ok=True)
+    draw_icons(DRAWN)
+    race = (BOOK / "figures/race.html").read_text(encoding="utf-8")
+    front.card(list(front.reread(race))).savefig(DRAWN / "card.png")
+    config.html_static_path += [str(DRAWN)]
     config.html_css_files += ["icons.css"]
+    config.html_js_files.append(("tap.js", {"defer": "defer"}))
     config.html_additional_pages |= {"index": "root.html", "404": "404.html"}
-    ours = "race.html card.png icon-32.png icon-180.png".split()
-    config.html_static_path += [str(BOOK / "figures" / name) for name in ours]
+    ours = "figures/race.html figures/icon-32.png figures/icon-180.png search.js tap.js"
+    config.html_static_path += [str(BOOK / name) for name in ours.split()]
     # The theme fills what sphinx-book-theme leaves empty: a second search box, in a bar of its own,
     # whose hidden buttons take the clicks meant for those of the page.
     config.html_theme_options["navbar_persistent"] = []
     icon = str(BOOK / "figures/icon.svg")
     logo = {"text": config.html_title, "alt_text": "", "image_light": icon, "image_dark": icon}
     config.html_theme_options["logo"] = logo
+    code, branch = (config.html_theme_options[f"repository_{part}"] for part in ("url", "branch"))
+    config.html_theme_options["extra_footer"] = FOOTER.format(code=code, branch=branch)
 
 
 def draw_icons(folder):
@@ -57,7 +69,6 @@ def draw_icons(folder):
     letters = subset.Subsetter(options)
     letters.populate(unicodes=[int(code, 16) for code in codes])
     letters.subset(font)
-    folder.mkdir(parents=True, exist_ok=True)
     subset.save_font(font, str(folder / "icons.woff"), options)
     ranged = ", ".join(f"U+{code}" for code in codes)
     (folder / "icons.css").write_text(FACE.format(range=ranged), encoding="utf-8")
@@ -96,12 +107,15 @@ def describe(app, pagename, templatename, context, doctree):
     context["metatags"] = "\n    ".join(["", before.strip(), *tags])
 
     # the root of the contents gets MathJax for the formulae of the chapters below it
-    if not env.get_domain("math").data["has_equations"].get(pagename):
-        context["script_files"][:] = [
-            script
-            for script in context["script_files"]
-            if "mathjax" not in f"{script.filename}{script.attributes.get('body')}".lower()
-        ]
+    needless = [] if env.get_domain("math").data["has_equations"].get(pagename) else ["mathjax"]
+    needless += [] if TOOLTIP.search(context.get("body", "")) else ["tap.js"]
+    context["script_files"][:] = [
+        script
+        for script in context["script_files"]
+        if not any(
+            name in f"{script.filename}{script.attributes.get('body')}".lower() for name in needless
+        )
+    ]
 
 
 def list_pages(app, error):

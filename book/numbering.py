@@ -1,7 +1,8 @@
 """Equations, exercises and figures are numbered within a chapter: 4.3 is the third of chapter 4.
 
 Sphinx loads this file as an extension. It numbers within numbered sections only, and a chapter's
-number stands in its file name: that number is lent to Sphinx for as long as it counts.
+number stands in its file name: that number is lent to Sphinx for as long as it counts. Figures of
+pages that are no chapters have captions without a number.
 """
 
 import re
@@ -22,6 +23,9 @@ def count(app, env):
     env.toc_secnumbers = {page: {"": (number,)} for page, number in found.items() if number}
     changed = TocTreeCollector().assign_figure_numbers(env)
     env.toc_secnumbers = lent
+    for page, kinds in env.toc_fignumbers.items():
+        if not found.get(page):
+            kinds.pop("figure", None)
     return changed
 
 

@@ -46,6 +46,11 @@ PLAIN = re.compile(
     r"|table|t(head|body|r|h|d))_(open|close)"
     r"|text|softbreak|hardbreak|hr|inline|code_inline|code_block|fence|math_inline|math_block"
 )
+# What writes in a page, and what makes it write in a notebook.
+LIVE = re.compile(
+    r"(?:^<script [^>]*race\.js[^>]*></script>\n)?^<nano-race ([^>]*)>.*?^</nano-race>", re.M | re.S
+)
+RACE = "from nanoparadigm.show.live import race\n\nrace({})"
 UNSEEN = {"myst_line_comment", "myst_block_break", "myst_target"}
 
 
@@ -174,8 +179,7 @@ def blocks(source):
     for token in reversed(parser().parse(source)):
         name, heading = directive(token)
         start, end = token.map or (0, 0)
-        live = token.type == "html_block" and re.search("<nano-race|race.js", token.content)
-        if token.type in UNSEEN or name == "exercise-end" or live:
+        if token.type in UNSEEN or name == "exercise-end":
             lines[start:end] = []
         elif token.type == "math_block_label":
             tail = lines[end - 1].rindex("$$")
@@ -191,13 +195,28 @@ def blocks(source):
     return "\n".join(lines)
 
 
+def parts(cell):
+    """The cell; one in which a model writes in the page becomes several."""
+    if cell.cell_type == "code" or not LIVE.search(cell.source):
+        yield cell
+        return
+    for i, text in enumerate(LIVE.split(cell.source)):
+        if i % 2:
+            asked = ", ".join(
+                f"{key}={value}" for key, value in re.findall(r'(\w+)=("[^"]*")', text)
+            )
+            yield nbformat.v4.new_code_cell(RACE.format(asked))
+        else:
+            yield nbformat.v4.new_markdown_cell(text.strip())
+
+
 def student(notebook, launch=False):
     """A chapter without solutions and outputs, in plain Markdown, and the works it cites.
 
     launch: whether the cell stays that brings the package where it is missing."""
     copied, kept, cited, solving = copy.deepcopy(notebook), [], [], False
     here = {label for _, label in labels(copied)}
-    for cell in copied.cells:
+    for cell in [part for whole in copied.cells for part in parts(whole)]:
         if "{solution-start}" in cell.source:
             solving = True
             cell.source = cell.source.split("```{solution-start}")[0].rstrip()

@@ -443,8 +443,10 @@ def in_characters(text: str, *places) -> list[int]:
 def framed(runs: Sequence[animation.Run], title: str) -> str:
     """Return the animation in an iframe, with a link that downloads it.
 
-    The iframe can reach nothing of the page around it, and so cannot offer a download itself.
+    The iframe can reach nothing of the page around it, and so cannot offer a download itself. Its
+    link to the project leaves the page, if somebody presses it.
     """
     page = escape(animation.page(runs, "calls", title))
     look = f'title="{title}" style="--texts: {len(runs)}"'
-    return f'<iframe {look} sandbox="allow-scripts" srcdoc="{page}"></iframe>{DOWNLOAD}'
+    rights = 'sandbox="allow-scripts allow-top-navigation-by-user-activation"'
+    return f'<iframe {look} {rights} srcdoc="{page}"></iframe>{DOWNLOAD}'

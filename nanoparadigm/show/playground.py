@@ -18,7 +18,7 @@ from ..language import KINDS, Automaton
 from ..language.grammar import DETERMINERS, compiled, features
 from .figures import View
 
-USES = {"denoise": ["language"]}  # script -> others whose functions it calls
+USES = {"denoise": ["language"], "hide": ["language"]}  # script -> others whose functions it calls
 FRAME = """\
 <figure role="group" aria-label="{title}" data-playground="{key}" style="margin:1em 0">
 <figcaption style="color:inherit;font-weight:inherit">{title}</figcaption>

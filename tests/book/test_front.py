@@ -44,6 +44,16 @@ def test_a_word_stands_from_the_call_that_wrote_it_to_the_next(runs):
             assert symbol == run.frames[-1].tokens[place].symbol
 
 
+def test_the_card_of_a_page_is_the_card_of_its_runs(runs):
+    page = animation.page(runs)
+    for run, read in zip(runs, front.reread(page), strict=True):
+        assert (read.name, len(read.given)) == (run.name, len(run.given))
+        for place in range(12):
+            pairs = zip(front.states(run, place), front.states(read, place), strict=True)
+            for (calls, symbol, sure), found in pairs:
+                assert found == (calls, symbol, sure and round(sure, 4))
+
+
 def test_the_card_is_of_the_size_that_link_previews_want(runs):
     figure = front.card(runs)
     assert tuple(figure.get_size_inches() * figure.dpi) == (1200, 630)

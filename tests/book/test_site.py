@@ -130,11 +130,9 @@ def mini(site, tmp_path_factory):
     return mini
 
 
-def own(site):
+def own(site, packages=assets.PACKAGES):
     """Skip a test that wants the site to stand alone where npm could not bring what that takes."""
-    if not all(
-        (site.root / "book/_static" / assets.folder(p).name).exists() for p in assets.PACKAGES
-    ):
+    if not all((site.root / "book/_static" / assets.folder(p).name).exists() for p in packages):
         message = (
             "npm brought neither MathJax nor the widgets' scripts, so the pages need the network"
         )
@@ -501,6 +499,66 @@ def test_nothing_is_cut_without_a_sign_or_meets_its_number(
     assert equations > 50
 
 
+def test_a_figure_has_a_number_in_chapters_alone(site):
+    for page in pages():
+        captions = site.soup(page).select("figure[id] figcaption")
+        numbered = [bool(caption.select(".caption-number")) for caption in captions]
+        assert all(caption.text.strip() for caption in captions)
+        assert set(numbered) <= {bool(re.match(r"book/\d", page))}, page
+
+
+def test_the_results_of_a_search_are_sentences(browser, address):
+    """Neither code, nor headings, nor TeX: what is typed for a formula has letters and signs."""
+    found = "[...document.querySelectorAll('ul.search .context')].map(e => e.textContent)"
+    for word in "causal", "rotation", "posterior":
+        browser.open(f"{address}/search.html?q={word}")
+        browser.wait(lambda: browser.ask("Search.status.textContent.includes('found')"))
+        shown = browser.wait(lambda: browser.ask(found))
+        assert not any(re.search(r"\\|\bimport \w+|\n| Contents ", text) for text in shown), shown
+    typed = {
+        r"\\(p_\\theta(x_i \\mid z)\\)": "p_θ(x_i | z)",
+        r"\\(\\tfrac{1}{t} \\log_2 \\alpha\\)": "1/t log_2 α",
+    }
+    for tex, plain in typed.items():
+        assert browser.ask(f"typed('{tex}')").replace("  ", " ") == plain
+    assert not browser.errors
+
+
+def test_a_finger_sees_the_number_that_a_mouse_sees(browser, address):
+    browser.open(f"{address}/book/10-scan.html")
+    word = "document.querySelector('figure [title]')"
+    browser.ask(f"{word}.click()")
+    shown = browser.ask("document.querySelector('.tapped').textContent")
+    assert re.search(r"\d\.\d\d$", shown) and shown.endswith(browser.ask(f"{word}.title"))
+    browser.ask("document.querySelector('h1').click()")
+    assert not browser.ask("Boolean(document.querySelector('.tapped'))") and not browser.errors
+
+
+def test_a_chapter_has_a_card_or_is_planned(site):
+    """Each number up to the last stands on the front page once."""
+    front = site.soup("book/index")
+    cards = [link.get("href") for link in front.select(".sd-card a[href]")]
+    assert cards == [f"{Path(page).name}.html" for page in pages() if re.match(r"book/\d", page)]
+    (planned,) = [p.text for p in front("p") if p.text.startswith("Planned: ")] or [""]
+    numbers = re.findall(r"(?:: |· )(\d+) ", planned)
+    written = [number for link in cards for number in re.findall(r"^0*(\d+)-", link)]
+    assert sorted(map(int, numbers + written)) == list(range(16))
+
+
+def test_every_page_names_the_licence_and_how_to_cite(site):
+    for page in pages():
+        footer = site.soup(page).select_one("footer .extra_footer")
+        links = [link["href"] for link in footer("a")]
+        names = [ROOT / link.partition("/blob/main/")[2] for link in links]
+        assert len(links) == 3 and all(link.startswith(chapters.repository()) for link in links)
+        assert all(path.exists() for path in names) and "\n" not in footer.text.strip()
+
+
+def test_a_site_without_widgets_ships_nothing_for_them(site):
+    for package in assets.FOR_WIDGETS:
+        assert not (site.html / "_static" / assets.folder(package).name).exists()
+
+
 def test_a_search_engine_finds_every_page(site):
     listed = re.findall(r"<loc>(.*?)</loc>", (site.html / "sitemap.xml").read_text())
     assert sorted(listed) == sorted(f"{BASE}{page}.html" for page in pages())
@@ -639,8 +697,8 @@ def test_a_page_works_as_a_file(site, browser):
 
 
 def test_widgets_work_without_a_kernel_and_without_a_network(mini, browser):
-    own(mini)
     mini.build()
+    own(mini, assets.PACKAGES | assets.FOR_WIDGETS)
     base = mini.html.as_uri()
     browser.open(f"{base}/book/widgets.html")
     handle = "document.querySelector('.noUi-handle')"

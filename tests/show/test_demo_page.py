@@ -33,6 +33,7 @@ from gradio_client.exceptions import AppError  # noqa: E402
 from helpers import COMPARED, presets  # noqa: E402
 
 from nanoparadigm.show import demo_page
+from nanoparadigm.show.animation import HOME
 from nanoparadigm.show.demo_handlers import Handlers, in_characters
 from nanoparadigm.training import checkpoint
 
@@ -87,8 +88,9 @@ def ask(client):
 
 def race_in(frame):
     """The runs that an animation shows, as its page holds them."""
-    assert 'sandbox="allow-scripts"' in frame
+    assert 'sandbox="allow-scripts allow-top-navigation-by-user-activation"' in frame
     page = unescape(frame.split('srcdoc="')[1].rpartition('"')[0])
+    assert re.findall(r'<a href="https:[^>]*>', page) == [f'<a href="{HOME}" target="_top">']
     return json.loads(page.split('id="race">')[1].split("</script>")[0])["runs"]
 
 

@@ -34,7 +34,7 @@ def test_what_the_page_says_of_hidden_words_is_exact(truth, L):
         cases.append(
             dict(words=truth.words, start=0, arrows=arrows(truth), text=text, hidden=hidden)
         )
-    given = json.dumps([source("hide"), cases])
+    given = json.dumps([source("language") + source("hide"), cases])
     done = subprocess.run(["node", "-e", RUN], input=given, capture_output=True, text=True)
     for case, found in zip(cases, json.loads(done.stdout), strict=True):
         z = torch.tensor(case["text"])

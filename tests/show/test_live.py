@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 
@@ -60,6 +61,20 @@ def node(folder):
 
 
 PATHS = [model["path"] for name in live.SETS for model in live.models_of(name)["models"]]
+
+
+def test_only_weights_that_changed_are_copied_again(tmp_path):
+    live.write(tmp_path)
+    changed, old = tmp_path / PATHS[1] / "model.safetensors", tmp_path / "models/old.safetensors"
+    weights = changed.read_bytes()
+    changed.write_bytes(weights[:-1])
+    old.touch()
+    times = {path: path.stat().st_ctime_ns for path in tmp_path.rglob("model.safetensors")}
+    live.write(tmp_path)
+    assert changed.read_bytes() == weights and not old.exists()
+    assert {path for path, time in times.items() if path.stat().st_ctime_ns != time} == {changed}
+
+
 LOGITS = """
 const net = loaded(given.path), times = given.times, t = (n) => times[n];
 say(given.texts.map((text, n) => {
@@ -256,6 +271,27 @@ def test_all_models_write_and_their_mistakes_are_marked(race):
     assert not browser.ask(f"{INSIDE}.querySelector('slot') !== null")
 
 
+def test_a_screen_reader_hears_where_a_race_stops_and_not_each_frame(race):
+    browser = race('steps="8" models="ar diffusion"')
+    browser.ask(f"""(() => {{
+        const seen = (place, list) => new MutationObserver(() => list.push(place.textContent))
+            .observe(place, {{childList: true, characterData: true, subtree: true}});
+        seen({INSIDE}.querySelector('.said'), window.shown = []);
+        seen({INSIDE}.querySelector('[role=status]'), window.heard = []);
+    }})()""")
+    press(browser, "Play")
+    until_over(browser)
+    shown, heard = browser.ask("shown"), browser.ask("heard")
+    assert len(shown) > 20 and 1 <= len(heard) <= 3
+    assert re.search(
+        r"Each has computed \d+ positions.* ar: \d+ mistakes?.* diffusion: ", heard[-1]
+    )
+    live = f"[...{INSIDE}.querySelectorAll('[aria-live], [role=status], output')]"
+    assert browser.ask(f"{live}.map((e) => e.className)") == ["heard"]
+    spoken = f"{INSIDE}.querySelector('[type=range]').getAttribute('aria-valuetext')"
+    assert re.fullmatch(r"[\d,]+ positions", browser.ask(spoken))
+
+
 def test_a_link_brings_the_same_texts_back(race):
     browser = race('steps="4"', reduced_motion="reduce")
     browser.ask(f"{ELEMENT}.change('seed', 7)")
@@ -327,6 +363,26 @@ def test_without_the_facts_what_stands_inside_stays(race, folder):
         assert browser.ask("document.getElementById('recorded').offsetHeight") > 0
     finally:
         (folder / "live.json").write_text(facts)
+
+
+@pytest.mark.parametrize("attributes", [dict(models="ar flow", seed=4), dict(set="shakespeare")])
+def test_a_race_in_a_notebook_is_whole_in_itself(attributes, browser, tmp_path):
+    view = live.race(**attributes, steps=4, given="la some" if "models" in attributes else "ROMEO")
+    page = tmp_path / "notebook.html"
+    page.write_text("<!doctype html><link rel='icon' href='data:,'><p id='output'></p>")
+    browser.prefers(reduced_motion="reduce")
+    browser.open(page.as_uri())
+    inside = "document.querySelector('iframe')?.contentDocument.querySelector('nano-race')"
+    browser.ask(f"document.querySelector('#output').innerHTML = {json.dumps(view.html)}; 0")
+    browser.wait(lambda: browser.ask(f"!!{inside}?.shadowRoot?.querySelector('.main')"))
+    browser.ask(f"{inside}.play()")
+    browser.wait(lambda: browser.ask(f"{inside}.over()"), 240)
+    names = browser.ask(f"[...{inside}.panesOf.keys()]")
+    assert names == attributes.get("models", " ".join(PRESETS)).split()
+    assert all(url.startswith(("data:", page.as_uri())) for url in browser.requests)
+    assert "link to this" not in browser.ask(f"{inside}.shadowRoot.textContent")
+    assert not browser.errors
+    browser.prefers()
 
 
 def test_the_modules_take_nothing_from_elsewhere():

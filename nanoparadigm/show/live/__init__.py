@@ -1,12 +1,17 @@
-"""Models that write in a page, live: `write` puts all that `<nano-race>` needs into a folder.
+"""Models that write in a page, live: `write` puts all that `<nano-race>` needs into a folder, and
+`race` into a View for a notebook.
 
 The released weights are read as they are, by the modules beside this file: networks.js (the
 networks), samplers.js (how each model writes), worker.js (runs them beside the page) and race.js
 (the element). Nothing is computed elsewhere, and nothing is taken from another site.
 """
 
+import filecmp
 import json
+import re
 import shutil
+from base64 import b64encode
+from html import escape
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -15,6 +20,7 @@ from ...data.tokenizers import load
 from ...paradigms import PRESETS
 from ...training.checkpoint import PRETRAINED
 from ..animation import SHAPES, rgb
+from ..figures import View
 from ..playground import language_facts, source
 
 MODULES = "networks samplers worker race".split()
@@ -37,6 +43,19 @@ HELP = (
     "gap are seen by diffusion, flow and block while they fill it; ar and mamba see only what "
     "comes before.",
 )
+TITLE = "Models write, live"
+FRAME = "width:100%;height:30em;border:0;color-scheme:normal"
+PAGE = """\
+<!doctype html><meta charset="utf-8"><style>body {{ margin: 2px; font: 14px system-ui }}</style>
+<script>globalThis.raceFiles = {files};</script>
+<script type="module" src="{script}"></script>
+<nano-race {attributes}></nano-race>
+<script>
+  const {{ color }} = getComputedStyle(frameElement);
+  document.body.style.color = color; // of the notebook, light or dark
+  new ResizeObserver(() => frameElement.style.height = document.documentElement.offsetHeight + "px")
+    .observe(document.body);
+</script>"""
 SETS = {
     "language": dict(folder="language/", title="the language of 32 words", joiner=" ", truth=True),
     "shakespeare": dict(folder="", title="Tiny Shakespeare", joiner="", truth=False),
@@ -44,25 +63,68 @@ SETS = {
 
 
 def write(folder: Path) -> None:
-    """Write the modules, the facts and the weights to `folder`, which is made anew."""
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    for name in MODULES:
-        text = files(__package__).joinpath(f"{name}.js").read_text(encoding="utf-8")
-        (folder / f"{name}.js").write_text(text, encoding="utf-8")
+    """Write the modules, the facts and the weights to `folder`; weights it has are not copied."""
+    sets = {name: models_of(name) for name in SETS}
+    facts = dict(language=language_facts(), help=HELP, sets=sets)
+    texts = {"live.json": json.dumps(facts, separators=(",", ":"))}
+    texts |= {f"{name}.js": module(name) for name in MODULES}
     for name, what in SHARED.items():
-        text = f"{source(name)}\nexport {{ {what} }};\n"
-        (folder / f"{name}.js").write_text(text, encoding="utf-8")
-    facts = dict(
-        language=language_facts(), help=HELP, sets={name: models_of(name) for name in SETS}
+        texts[f"{name}.js"] = f"{source(name)}\nexport {{ {what} }};\n"
+    paths = [model["path"] for chosen in sets.values() for model in chosen["models"]]
+    copies = {
+        folder / path / file: PRETRAINED / path.removeprefix("models/") / file
+        for path in paths
+        for file in ("config.json", "model.safetensors")
+    }
+    found = {path for path in folder.rglob("*") if path.is_file()}
+    for old in found - {folder / name for name in texts} - set(copies):
+        old.unlink()
+    for there, origin in copies.items():
+        there.parent.mkdir(parents=True, exist_ok=True)
+        if there not in found or not filecmp.cmp(origin, there):  # size and time, or else the bytes
+            shutil.copy2(origin, there)
+    for name, text in texts.items():
+        (folder / name).write_text(text, encoding="utf-8")
+
+
+def module(name: str) -> str:
+    """Return the text of `NAME.js`."""
+    return files(__package__).joinpath(f"{name}.js").read_text(encoding="utf-8")
+
+
+def race(**attributes: Any) -> View:
+    """Return `<nano-race>` with these attributes, for a notebook: whole in itself, 0.3 MB a model.
+
+    attributes: as race.js lists them, such as models="ar mamba" or seed=4.
+    """
+    name = attributes.get("set", "language")
+    chosen = models_of(name)
+    wanted = attributes.get("models", " ".join(model["name"] for model in chosen["models"])).split()
+    chosen["models"] = [model for model in chosen["models"] if model["name"] in wanted]
+    facts = dict(language=language_facts(), help=HELP, sets={name: chosen})
+    worker = bundle(source("kit"), *map(module, ("networks", "samplers", "worker")))
+    held = {"./live.json": json.dumps(facts).encode(), "./worker.js": worker.encode()}
+    for model in chosen["models"]:
+        for file in ("config.json", "model.safetensors"):
+            path = PRETRAINED / model["path"].removeprefix("models/") / file
+            held[f"./{model['path']}/{file}"] = path.read_bytes()
+    page = PAGE.format(
+        files=json.dumps({path: data_url(data) for path, data in held.items()}),
+        script=data_url(bundle(source("kit"), source("language"), module("race")).encode()),
+        attributes=" ".join(f'{key}="{escape(str(value))}"' for key, value in attributes.items()),
     )
-    (folder / "live.json").write_text(json.dumps(facts, separators=(",", ":")), encoding="utf-8")
-    for chosen in facts["sets"].values():
-        for model in chosen["models"]:
-            there = folder / model["path"]
-            there.mkdir(parents=True)
-            for file in ("config.json", "model.safetensors"):
-                shutil.copy(PRETRAINED / model["path"].removeprefix("models/") / file, there / file)
+    frame = f'<iframe title="{TITLE}" srcdoc="{escape(page)}" style="{FRAME}"></iframe>'
+    return View(frame, f"{TITLE}: {', '.join(wanted)}")
+
+
+def data_url(data: bytes) -> str:
+    """Return the address that is its own content; a script or anything that is fetched."""
+    return f"data:text/javascript;base64,{b64encode(data).decode()}"
+
+
+def bundle(*texts: str) -> str:
+    """Return modules as one script: what they import from one another stands before them."""
+    return re.sub(r"^import .*\n|^export (?=\w)", "", "\n".join(texts), flags=re.M)
 
 
 def models_of(name: str) -> dict[str, Any]:

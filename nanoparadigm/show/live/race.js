@@ -12,7 +12,7 @@ import { languageOf } from "./language.js";
 const { el } = kit;
 const SECONDS = 12; // how long a race is shown, if the models keep up
 const STYLE = `
-  :host { display: block; font: inherit; font-size: .95rem; color: inherit }
+  :host { display: block; position: relative; font: inherit; font-size: .95rem; color: inherit }
   [hidden] { display: none !important }
   button, input, select { font: inherit; color: inherit }
   button, select, input[type=text], input[type=number] { background: none; border: 1px solid #808080;
@@ -26,7 +26,7 @@ const STYLE = `
   .bar input[type=text] { flex: 1 1 14em; min-width: 8em }
   .bar input[type=number] { width: 5em }
   .grow { flex: 1 1 20em }
-  .panes { display: grid; gap: .6em; grid-template-columns: repeat(auto-fit, minmax(min(100%, 15.5em), 1fr)) }
+  .panes { display: grid; gap: .6em; grid-template-columns: repeat(auto-fit, minmax(min(100%, 16.5em), 1fr)) }
   section { border: 1.5px solid rgb(var(--hue)); border-radius: .5em; padding: .3em .6em; min-width: 0 }
   .name { font-weight: 600 }
   .name small { font-weight: 400; font-size: .85em; opacity: .85 }
@@ -43,7 +43,8 @@ const STYLE = `
   .text .known { font-style: italic }
   .text .wrong { text-decoration: underline wavy #d1242f 2px; text-underline-offset: .2em; font-weight: 600 }
   .small { font-size: .85em; font-variant-numeric: tabular-nums; min-height: 1.5em }
-  .tally, .said { line-height: 1.35; min-height: 2.7em }
+  .said { line-height: 1.35; min-height: 2.7em }
+  .heard { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); white-space: nowrap }
   details { font-size: .9em } details p { margin: .3em 0 }
   summary { cursor: pointer }
 `;
@@ -51,8 +52,11 @@ const DEFAULTS = { set: "language", given: "", steps: 32, temperature: 1, seed: 
 const plural = (n, word) => `${n.toLocaleString("en")} ${word}${n === 1 ? "" : "s"}`;
 const still = () => matchMedia("(prefers-reduced-motion: reduce)").matches;
 
+// where a file is: beside this module, or in the page itself, which then says so
+const place = (path) => globalThis.raceFiles?.[path] ?? new URL(path, import.meta.url);
+
 async function fetched(path, kind) {
-  const answer = await fetch(new URL(path, import.meta.url));
+  const answer = await fetch(place(path));
   if (!answer.ok) throw new Error(`${path} did not come (${answer.status}).`);
   return answer[kind]();
 }
@@ -149,7 +153,8 @@ class NanoRace extends HTMLElement {
       type: "range", class: "grow", min: 0, max: 1, step: "any", value: 0, disabled: true,
       "aria-label": "moment of the race", oninput: () => this.seek(Number(this.moment.value)),
     });
-    this.said = el("div", { class: "small said", "aria-live": "polite" });
+    this.said = el("div", { class: "small said" });
+    this.heard = el("div", { class: "heard", role: "status" });
     this.panes = el("div", { class: "panes" });
     this.given = this.field("given", { type: "text", spellcheck: "false", autocomplete: "off" });
     this.standing = el("div", { class: "given" });
@@ -161,6 +166,7 @@ class NanoRace extends HTMLElement {
     this.shadowRoot.append(
       el("div", { class: "bar" }, this.go, this.dice, this.moment),
       this.said,
+      this.heard,
       this.panes,
       el("div", { class: "bar" }, label("given", this.given, { class: "grow" })),
       this.standing,
@@ -170,7 +176,7 @@ class NanoRace extends HTMLElement {
         label("temperature", this.field("temperature", { type: "number", min: 0, max: 2, step: 0.1 })),
         label("seed", this.seed),
         label("clock", this.choice("clock", clocks)),
-        this.copier()),
+        location.protocol === "about:" ? null : this.copier()), // in a notebook no link leads here
       el("details", {}, el("summary", {}, "What am I looking at?"),
         ...this.facts.help.map((line) => el("p", {}, line)), this.words),
     );
@@ -261,12 +267,12 @@ class NanoRace extends HTMLElement {
     this.worker?.postMessage({ stop: true });
     this.at = 0;
     this.moment.disabled = true;
-    this.said.textContent = "";
+    this.say("");
     let tokens;
     try {
       tokens = this.tokens();
     } catch (error) {
-      this.said.textContent = error.message;
+      this.say(error.message);
     }
     this.go.disabled = this.dice.disabled = !tokens;
     if (!tokens) return;
@@ -290,14 +296,14 @@ class NanoRace extends HTMLElement {
       this.fresh();
       const given = this.panesOf.values().next().value.frames[0].text;
       if (!given.includes(this.set.symbols.length)) {
-        this.said.textContent = "Every word is given: hide one, and the models have something to write.";
+        this.say("Every word is given: hide one, and the models have something to write.");
         return;
       }
       const { steps, temperature, seed } = this.state;
       const models = this.models.map(({ name, path }) => ({ name, path }));
       this.race = races += 1;
       this.begin({ id: this.race, given, steps, temperature, seed, models });
-      this.said.textContent = "The models are on their way …";
+      this.say("The models are on their way …");
     }
     this.go.textContent = "Pause";
     let before = null;
@@ -327,18 +333,28 @@ class NanoRace extends HTMLElement {
   seek(moment) {
     this.pause();
     this.at = moment;
+    this.moment.setAttribute("aria-valuetext", this.computed());
     this.show();
   }
 
+  // what moves in every frame is seen only; a screen reader hears where the race stops, and how
   pause() {
+    if (this.ticking && this.at > 0) {
+      this.heard.textContent = [this.said.textContent, ...this.results()].join(" ");
+      this.moment.setAttribute("aria-valuetext", this.computed());
+    }
     cancelAnimationFrame(this.ticking);
     this.ticking = null;
     if (this.go) this.go.textContent = "Play";
   }
 
+  say(words) {
+    this.said.textContent = this.heard.textContent = words;
+  }
+
   begin(race) {
     if (!this.worker) {
-      this.worker = new Worker(new URL("./worker.js", import.meta.url), { type: "module" });
+      this.worker = new Worker(place("./worker.js"), { type: "module" });
       this.worker.onmessage = ({ data }) => this.hear(data);
       this.worker.onerror = () => this.fail("This browser cannot run the models beside the page.");
       this.sent = new Map(); // path -> a promise that the worker has this model
@@ -370,7 +386,7 @@ class NanoRace extends HTMLElement {
   fail(message) {
     this.pause();
     this.race = null;
-    this.said.textContent = `${message} Press Play to try again.`;
+    this.say(`${message} Press Play to try again.`);
   }
 
   hear({ race, name, frame, text, further }) {
@@ -429,11 +445,14 @@ class NanoRace extends HTMLElement {
       this.draw(pane, n);
     }
     if (this.race && this.at > 0) {
-      const what = plural(Math.floor(this.at), this.state.clock === "calls" ? "network call" : "position");
       const ended = this.over() && this.at >= this.end();
       const hint = ended ? " Point at a word to see how likely it was." : "";
-      this.said.textContent = `Each has computed ${what}, or finished with fewer.${hint}`;
+      this.said.textContent = `Each has computed ${this.computed()}, or finished with fewer.${hint}`;
     }
+  }
+
+  computed() {
+    return plural(Math.floor(this.at), this.state.clock === "calls" ? "network call" : "position");
   }
 
   draw(pane, n) {
@@ -460,13 +479,19 @@ class NanoRace extends HTMLElement {
     this.tell(pane);
   }
 
+  // what stands below the finished texts, a sentence for each
+  results() {
+    const whole = [...this.panesOf.values()].filter((pane) => pane.whole);
+    return whole.map(({ model, tally }) => `${model.name}: ${tally.textContent.replace(" · ", ", ")}.`);
+  }
+
   // the mistakes of this text, and of all that the model has written with these settings
   tell(pane) {
     const said = [], { truth } = this.set;
     if (pane.whole) said.push(truth ? plural(pane.bad.size, "mistake") : "done");
     if (pane.written > 1) {
       const each = truth ? `, ${(pane.mistakes / pane.written).toFixed(1)} mistakes each` : "";
-      said.push(`${plural(pane.written, "text")} so far${each}`);
+      said.push(`${plural(pane.written, "text")}${each}`);
     }
     pane.tally.textContent = said.join(" · ");
   }
@@ -495,7 +520,7 @@ class NanoRace extends HTMLElement {
       parts.push(bad ? `A mistake of ${bad[1]}: the word that forbids it is ${bad[2]} back.`
         : `After the words before it the language gives it ${p}, ${surprise}`);
     }
-    this.said.textContent = parts.join(" ");
+    this.say(parts.join(" "));
   }
 }
 

@@ -1,12 +1,14 @@
 // A text of a language given as an automaton. The reader hides words and reveals them; each hidden
 // word shows what is most probable behind it, its background the stronger the surer that is, and
-// the chosen one its whole distribution. All by forward-backward, exactly, here in the page.
+// the chosen one its whole distribution. All by forward-backward (language.js), exactly, in the page.
 // data: words; start, a state; arrows, [state, word, p, next state]; text, the words by number;
 // hidden, the positions hidden at first; chosen, the position whose distribution is shown at first;
 // together, whether to say what writing the hidden words apart would lose; rows, bars at most.
 const { words, arrows, text } = data;
 const [L, V] = [text.length, words.length];
 const S = 1 + arrows.reduce((most, [s, , , to]) => Math.max(most, s, to), data.start);
+const says = new Float64Array(S * V), next = new Int32Array(S * V);
+for (const [s, v, p, to] of arrows) [says[s * V + v], next[s * V + v]] = [p, to];
 const ROWS = data.rows || Math.min(V, 7);
 const hidden = new Set(data.hidden);
 const first = data.chosen === undefined ? data.hidden[0] : data.chosen;
@@ -22,38 +24,28 @@ const entropy = (p) => -sum(p.map((share) => (share > 0 ? share * Math.log(share
 // p: of every word at every position given all visible words (L x V); before: given those before it
 // alone; apart, together: the entropies of the hidden words, one by one and of all at once
 function behind() {
-  const fits = (i, v) => hidden.has(i) || text[i] === v;
-  const forward = [new Array(S).fill(0)]; // the state before word i, given the visible words so far
-  forward[0][data.start] = 1;
-  for (let i = 0; i < L; i++) {
-    const there = new Array(S).fill(0);
-    for (const [s, v, p, to] of arrows) if (fits(i, v)) there[to] += forward[i][s] * p;
-    forward.push(scaled(there));
-  }
+  const seen = text.map((v, i) => (hidden.has(i) ? V : v));
+  const { forward, backward } = messages({ V, S, says, next }, seen, data.start);
   const found = { p: [], before: [], apart: 0, together: 0 };
-  let backward = new Array(S).fill(1); // the visible words from word i on, given the state
-  for (let i = L - 1; i >= 0; i--) {
-    const here = new Array(S).fill(0);
-    const joint = new Array(V).fill(0);
-    const before = new Array(V).fill(0);
-    const each = new Map(); // state -> what each word weighs there
-    for (const [s, v, p, to] of arrows) {
-      before[v] += forward[i][s] * p;
-      if (!fits(i, v)) continue;
-      const onward = p * backward[to];
-      here[s] += onward;
-      joint[v] += forward[i][s] * onward;
-      if (forward[i][s] && onward) each.set(s, [...(each.get(s) || []), onward]);
+  for (let i = 0; i < L; i++) {
+    const joint = new Array(V).fill(0), before = new Array(V).fill(0), [first, last] = fitting(seen[i], V);
+    let spread = 0; // the entropy of word i given the state, which the words before it and all seen leave
+    for (let s = 0; s < S; s++) {
+      const onward = []; // what each word that may stand here weighs
+      for (let v = 0, a = s * V; v < V; v++, a++) {
+        const way = forward[i][s] * says[a];
+        if (way === 0) continue;
+        before[v] += way;
+        const whole = v >= first && v < last ? way * backward[i + 1][next[a]] : 0;
+        joint[v] += whole;
+        if (whole > 0) onward.push(whole);
+      }
+      if (onward.length) spread += sum(onward) * entropy(scaled(onward));
     }
-    found.p[i] = scaled(joint);
-    found.before[i] = scaled(before);
+    found.p.push(scaled(joint));
+    found.before.push(scaled(before));
     found.apart += entropy(found.p[i]);
-    const total = sum(joint);
-    for (const [s, ways] of each) {
-      found.together += ((forward[i][s] * here[s]) / total) * entropy(scaled(ways));
-    }
-    const most = Math.max(...here);
-    backward = here.map((number) => number / most);
+    found.together += spread / sum(joint);
   }
   return found;
 }

@@ -1,3 +1,38 @@
+// Forward-backward on an automaton of V words and S states. says: p(word | state), next: the state after
+// a word, both S x V in a row; text: the words by number, V for a hidden one; start: the first state.
+// Returns rows of S weights, each up to a factor: forward[i], of the state before word i together with
+// the words seen before it; backward[i], of the words seen from word i on, given that state.
+function messages({ V, S, says, next }, text, start = 0) {
+  const L = text.length, forward = [new Float64Array(S)], backward = [];
+  const scaled = (row) => {
+    const most = row.reduce((x, y) => Math.max(x, y), 1e-300);
+    return row.map((x) => x / most);
+  };
+  forward[0][start] = 1;
+  backward[L] = new Float64Array(S).fill(1);
+  for (let i = 0; i < L; i++) {
+    const to = new Float64Array(S), [first, last] = fitting(text[i], V);
+    for (let s = 0; s < S; s++) {
+      if (forward[i][s] === 0) continue;
+      for (let a = s * V + first; a < s * V + last; a++) to[next[a]] += forward[i][s] * says[a];
+    }
+    forward.push(scaled(to));
+  }
+  for (let i = L - 1; i >= 0; i--) {
+    const here = new Float64Array(S), [first, last] = fitting(text[i], V);
+    for (let s = 0; s < S; s++) {
+      for (let a = s * V + first; a < s * V + last; a++) here[s] += says[a] * backward[i + 1][next[a]];
+    }
+    backward[i] = scaled(here);
+  }
+  return { forward, backward };
+}
+
+// the words that agree with what is seen: from the first to before the last
+function fitting(seen, V) {
+  return seen === V ? [0, V] : [seen, seen + 1];
+}
+
 // The language whose truth is known, in a page. facts: words; arrows (rows of [state, word, p,
 // next]); after (state -> [word, next] where a mistake moves the listener); wrong (state -> a row of
 // reasons), reasons (rows of one letter a word), names (letter -> kind of mistake); classes (one
@@ -17,44 +52,20 @@ function languageOf(facts) {
     next[s * V + v] = to;
     wrong[s * V + v] = 0;
   }
-  const words = (seen) => (seen === V ? [0, V] : [seen, seen + 1]);
+  const automaton = { V, S, says, next };
 
-  // forward-backward: p(word i | what is seen) for every hidden word i, null for the others
+  // p(word i | what is seen) for every hidden word i, null for the others
   function posterior(text) {
-    const forward = [new Float64Array(S)], L = text.length;
-    forward[0][0] = 1;
-    const scaled = (row) => {
-      let most = 1e-300;
-      for (const x of row) if (x > most) most = x;
-      return row.map((x) => x / most);
-    };
-    for (let i = 0; i < L; i++) {
-      const from = forward[i], to = new Float64Array(S), [first, last] = words(text[i]);
+    const { forward, backward } = messages(automaton, text);
+    return text.map((seen, i) => {
+      if (seen !== V) return null;
+      const p = new Float64Array(V);
       for (let s = 0; s < S; s++) {
-        if (from[s] === 0) continue;
-        for (let a = s * V + first; a < s * V + last; a++) to[next[a]] += from[s] * says[a];
+        for (let v = 0, a = s * V; v < V; v++, a++) p[v] += forward[i][s] * says[a] * backward[i + 1][next[a]];
       }
-      forward.push(scaled(to));
-    }
-    const found = new Array(L).fill(null);
-    let backward = new Float64Array(S).fill(1);
-    for (let i = L - 1; i >= 0; i--) {
-      const to = new Float64Array(S), p = new Float64Array(V), [first, last] = words(text[i]);
-      for (let s = 0; s < S; s++) {
-        const here = forward[i][s];
-        for (let v = first, a = s * V + first; v < last; v++, a++) {
-          const onward = says[a] * backward[next[a]];
-          to[s] += onward;
-          p[v] += here * onward;
-        }
-      }
-      if (text[i] === V) {
-        const sum = p.reduce((x, y) => x + y, 0);
-        found[i] = p.map((x) => x / sum);
-      }
-      backward = scaled(to);
-    }
-    return found;
+      const sum = p.reduce((x, y) => x + y, 0);
+      return p.map((x) => x / sum);
+    });
   }
 
   // the fewest mistakes that any text which agrees with what is seen must have
@@ -62,7 +73,7 @@ function languageOf(facts) {
     let cost = new Float64Array(S).fill(Infinity);
     cost[0] = 0;
     for (const seen of text) {
-      const after = new Float64Array(S).fill(Infinity), [first, last] = words(seen);
+      const after = new Float64Array(S).fill(Infinity), [first, last] = fitting(seen, V);
       for (let s = 0; s < S; s++) {
         if (cost[s] === Infinity) continue;
         for (let a = s * V + first; a < s * V + last; a++)
