@@ -137,7 +137,7 @@ def grade(name: str, exercise: Exercise, answer: Callable, seed: int = 0) -> Ver
     count = f", right on {len(cases) - len(wrong)} of {len(cases)} cases" if len(cases) > 1 else ""
     message = f"{name}: not yet{count}. "
     message += difference(exercise, *pairs[first], first + 1, cases[first])
-    if plain(exercise) and (how := kind(pairs, partial(same, exercise), sizes(exercise, cases))):
+    if how := way(exercise, pairs, cases):
         message += f" {how}"
     return Verdict(False, None, message, details, cases[first])
 
@@ -170,6 +170,32 @@ def makes(
 def plain(exercise: Exercise) -> bool:
     """Tell whether what is compared is what the student returned."""
     return exercise.measure is returned
+
+
+def way(
+    exercise: Exercise, pairs: Sequence[tuple[Tensor, Tensor]], cases: Sequence[tuple]
+) -> str | None:
+    """Return in which one way all numbers of an answer differ from the right ones, if in one."""
+    returned = [(as_returned(exercise, a), as_returned(exercise, b)) for a, b in pairs]
+    told = [(a, b) for a, b in returned if a is not None and b is not None]
+    return kind(told, partial(same, exercise), sizes(exercise, cases)) if told else None
+
+
+def as_returned(exercise: Exercise, x: Tensor) -> Tensor | None:
+    """Return what is compared as the student returned it, or None if the measure does not tell.
+
+    It does where it changes each number by itself, and `shown` undoes that (subs). After any other
+    measure a sentence such as "each of your numbers is the right one times 2" might be false. For
+    numbers are then compared that nobody returned: frequencies in texts that were drawn (corrupt,
+    flow_corrupt), properties of a function that may be any that has them (own_schedule), a gradient
+    beside a matrix (segment_decay).
+    """
+    if plain(exercise):
+        return x
+    if exercise.shown is None:
+        return None
+    undone = [exercise.shown(number) for number in x.flatten().tolist()]
+    return torch.tensor(undone, dtype=torch.float64).view(x.shape)
 
 
 def difference(exercise: Exercise, ours: Tensor, right: Tensor, n: int, case: tuple) -> str:

@@ -65,21 +65,21 @@ def readers(mistaken):
 # ------------------------------------------------------------------------------------ a step back
 
 
-def ancestral_step(z, words, t, s, u):
-    return torch.where((z == V) & (u < (t - s) / t), words, z)
+def ancestral_step(z, words, t, s, U):
+    return torch.where((z == V) & (U < (t - s) / t), words, z)
 
 
-def ancestral_step_by_staying(z, words, t, s, u):
+def ancestral_step_by_staying(z, words, t, s, U):
     revealed = z.clone()
     for place in (z == V).nonzero().tolist():
-        if u[tuple(place)] < 1 - s / t:
+        if U[tuple(place)] < 1 - s / t:
             revealed[tuple(place)] = words[tuple(place)]
     return revealed
 
 
 def reveals(chance, where=lambda z: z == V, otherwise=lambda z: z):
     """Return a step that reveals with chance(t, s) at `where` and leaves `otherwise`."""
-    return lambda z, words, t, s, u: torch.where(where(z) & (u < chance(t, s)), words, otherwise(z))
+    return lambda z, words, t, s, U: torch.where(where(z) & (U < chance(t, s)), words, otherwise(z))
 
 
 def anywhere(z):
@@ -379,8 +379,8 @@ EXERCISES = {
             ),
             "t and s exchanged": Mistake(
                 reveals(lambda t, s: 1 - t / s if s else -1.0),
-                "Your chance is negative, since t is the later time: it is (t - s) / t, which is "
-                "1 - s / t.",
+                "You reveal nothing. If your chance is 1 - t / s, it is negative, since t is the "
+                "later time: take 1 - s / t, which is (t - s) / t.",
             ),
             "t for alpha": Mistake(
                 reveals(lambda t, s: (t - s) / (1 - t) if t < 1 else 2.0),
@@ -396,17 +396,17 @@ EXERCISES = {
                 "stay as they are in z.",
             ),
             "words and z exchanged": Mistake(
-                lambda z, words, t, s, u: torch.where((z == V) & (u < (t - s) / t), z, words),
+                lambda z, words, t, s, U: torch.where((z == V) & (U < (t - s) / t), z, words),
                 "Your condition is right, but torch.where takes what holds where it is true first: "
                 "`words`, then `z`.",
             ),
             "or instead of and": Mistake(
-                lambda z, words, t, s, u: torch.where((z == V) | (u < (t - s) / t), words, z),
+                lambda z, words, t, s, U: torch.where((z == V) | (U < (t - s) / t), words, z),
                 "You reveal where the token is masked *or* its number is below the chance: both "
                 "must hold, `&`.",
             ),
             "& before ==": Mistake(
-                lambda z, words, t, s, u: torch.where(z == (V & (u < (t - s) / t)), words, z),
+                lambda z, words, t, s, U: torch.where(z == (V & (U < (t - s) / t)), words, z),
                 "Python reads `z == 3 & (...)` as `z == (3 & (...))`: write `(z == 3) & (...)`.",
             ),
             "reveals with t": Mistake(
@@ -424,14 +424,14 @@ EXERCISES = {
                 "You multiply by t: given that the token is masked at t, divide by t.",
             ),
             "one number for all": Mistake(
-                lambda z, words, t, s, u: torch.where(
-                    (z == V) & (u[:, :1] < (t - s) / t), words, z
+                lambda z, words, t, s, U: torch.where(
+                    (z == V) & (U[:, :1] < (t - s) / t), words, z
                 ),
-                "You use one number for all tokens of a text: each token has its own in `u`.",
+                "You use one number for all tokens of a text: each token has its own in `U`.",
             ),
             "above instead of below": Mistake(
-                lambda z, words, t, s, u: torch.where((z == V) & (u > (t - s) / t), words, z),
-                "You reveal where u is above the probability: a uniform number is below it with "
+                lambda z, words, t, s, U: torch.where((z == V) & (U > (t - s) / t), words, z),
+                "You reveal where U is above the probability: a uniform number is below it with "
                 "exactly that probability.",
             ),
         },

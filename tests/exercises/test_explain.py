@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from nanoparadigm.exercises.explain.arguments import apart, listed, names, number, typed
+from nanoparadigm.exercises.explain.arguments import apart, listed, names, number, rows, typed
 from nanoparadigm.exercises.explain.differences import kind
 from nanoparadigm.exercises.explain.errors import MEANINGS, meaning, place
 
@@ -65,6 +65,13 @@ def test_long_rows_stand_below_one_another():
 def test_arguments_have_the_names_of_the_reference():
     assert names(lambda x, alpha, generator: 0, 2) == ["x", "alpha"]
     assert names(lambda x, *rest, also: 0, 3) == ["x", "rest", "argument_3"]
+
+
+def test_a_number_has_as_many_digits_as_it_needs():
+    """Six, more only where they would make it whole, and none that are the error of floats."""
+    assert [rows(x, 0) for x in (1 - 1e-16, 2 + 1e-15, -0.0)] == ["1.0", "2.0", "0.0"]
+    assert [rows(x, 0) for x in (1 / 3, 1 - 1e-9, 1e-200)] == ["0.333333", "0.999999999", "1e-200"]
+    assert [rows(x, 0) for x in (1234567.0, 1234567.25)] == ["1234567.0", "1234567.2"]
 
 
 def test_numbers_of_a_sentence():
@@ -150,6 +157,10 @@ t, F, zeros = torch.tensor, torch.nn.functional, torch.zeros
         (lambda: math.sqrt(-1), "a function of math got a number for which it has no value"),
         (lambda: math.exp(1000), "a result is too large for a float"),
         (lambda: zeros(3).sum().backward(), "there is nothing to differentiate"),
+        (lambda: zeros(3).grad.zero_(), "the gradient is None until backward() was called, and No"),
+        (lambda: zeros(3) - 0.1 * zeros(3).grad, "something is None where a tensor or a number"),
+        (lambda: zeros(3).sub_(zeros(3).grad), "a gradient is None until backward() was called"),
+        (lambda: zeros(3).grad[0], "a gradient is None until backward() was called, and a functi"),
         (lambda: zeros(3, requires_grad=True).add_(1), "was changed in place: make a new tensor"),
         (lambda: zeros(3, requires_grad=True).numpy(), "numpy keeps no gradient: stay in torch"),
         (lambda: torch.empty(10**15), "it asked for more memory than there is"),

@@ -1,5 +1,6 @@
 """The grader: right answers pass however written, each mistake is called by its name."""
 
+import math
 import re
 
 import pytest
@@ -241,17 +242,34 @@ def test_what_is_not_returned_is_not_told_as_returned():
     said = measured(lambda x: 2 * x + 1)
     assert said == f"{wrong} the number compared at [0] is 0.367879; right is 0.135335."
     logarithm = dict(shown=lambda p: torch.tensor(p).log().item())
-    assert (
-        measured(lambda x: 2 * x + 1, **logarithm) == f"{wrong} you return -1 at [0]; right is -2."
-    )
+    said = measured(lambda x: 2 * x + x.exp(), **logarithm)
+    assert said == f"{wrong} you return -1.63212 at [0]; right is -2."
     assert "you return 0 at [1]; right is -inf." in measured(
         lambda x: (2 * x).clamp(min=0) if x[1] < 0 else 2 * x, **logarithm
     )
     says = dict(says=lambda index, x: f"the chance of word {index[0]} after {x[0]:.0f}")
     said = measured(lambda x: 2 * x + 1, **says)
     assert said == f"{wrong}, the chance of word 0 after -1: yours 0.367879, right 0.135335."
-    said = measured(lambda x: 2 * x + 1, **says, **logarithm)
-    assert said == f"{wrong}, the chance of word 0 after -1: yours -1, right -2."
+    said = measured(lambda x: 2 * x + x.exp(), **says, **logarithm)
+    assert said == f"{wrong}, the chance of word 0 after -1: yours -1.63212, right -2."
+
+
+def test_what_is_wrong_in_one_way_is_told_of_what_is_returned_not_of_what_is_compared():
+    logarithm = dict(shown=lambda p: torch.tensor(p, dtype=torch.float64).log().item())
+    for answer, how in [
+        (lambda x: 6 * x, "Each of your numbers is the right one times 3."),
+        (lambda x: 2 * x + 1, "Each of your numbers is 1 more than the right one."),
+        (lambda x: (2 * x).flip(0), "Your numbers are right, but in reversed order."),
+    ]:
+        assert measured(answer, **logarithm).endswith(f". {how}"), measured(answer, **logarithm)
+        assert "our numbers" not in measured(answer)  # of a measure that cannot be undone
+    said = check("subs", lambda logits, z: ALL["subs"].reference(logits, z) / math.log(2)).message
+    assert said.endswith("Each of your numbers is the right one times 1.4427, which is 1 / log 2.")
+
+
+def test_no_way_is_told_where_numbers_are_compared_that_nobody_returned():
+    verdict = check("segment_decay", lambda log_a: 3 * ALL["segment_decay"].reference(log_a))
+    assert verdict.message.endswith("M[0, 0]: yours 3, right 1."), verdict
 
 
 def test_a_shape_with_which_the_measure_stops_is_told_as_a_wrong_shape():

@@ -68,12 +68,14 @@ def rows(value: object, indent: int) -> str:
 
 
 def literal(x: float) -> str:
-    """Return a float as one would type it: six digits, or all where these would make it whole."""
+    """Return a float as one would type it: six digits, or up to 12 where fewer make it whole.
+
+    What is whole to 12 digits is whole but for the error of floats, as 0.9999999999999999 is 1.
+    """
     if not math.isfinite(x):
         return "torch.nan" if math.isnan(x) else "torch.inf" if x > 0 else "-torch.inf"
-    short = f"{x + 0.0:.6g}"
-    if float(short).is_integer() and not x.is_integer():
-        return repr(x)
+    said = [f"{x + 0.0:.{digits}g}" for digits in range(6, 13)]
+    short = next((s for s in said if not float(s).is_integer()), said[-1])
     return short if any(c in short for c in ".e") else f"{short}.0"
 
 

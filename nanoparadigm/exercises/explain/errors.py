@@ -132,6 +132,10 @@ MEANINGS = {
     "torch.special.xlogy takes 0 log 0 as 0",
     r"math range error": "a result is too large for a float",
     # gradients
+    r"'NoneType' object has no attribute 'zero_'": "the gradient is None until backward() was "
+    "called, and None has no .zero_: write .grad = None instead of .grad.zero_()",
+    r"NoneType": "something is None where a tensor or a number is needed: a gradient is None until "
+    "backward() was called, and a function without return gives None",
     r"does not require grad and does not have a grad_fn": "there is nothing to differentiate: this "
     "does not depend on a tensor with requires_grad",
     r"a leaf Variable that requires grad is being used in an in-place operation": "an argument "
