@@ -568,9 +568,9 @@ def counts():
     """The section of the page on speed that says what counts of the training text add to a model.
 
     Its numbers are those of `nanoparadigm evaluate --checkpoint pretrained/ar pretrained/mamba
-    pretrained/diffusion --counts --json benchmarks/results/counts.json`.
+    pretrained/diffusion --counts --json FILE`, without the rows that lean on no model.
     """
-    rows = read("counts")
+    rows = read("counts")["rows"]
     alone = {row["name"]: row["bits_per_character"]["mean"] for row in rows}
     leaning = [row for row in rows if " + " in row["name"]]
     gains = {row["name"].split()[0].removeprefix("pretrained/"): row for row in leaning}

@@ -97,8 +97,8 @@ class Ordered:
     The tokens of one part do not see each other. One at a time, each is drawn given everything
     revealed so far, so with the exact posterior any order samples the language. With a network,
     each order samples a law of its own. Token by token, a random order samples the law that
-    `nll_bound` bounds; left to right has the likelihood `left_to_right_nll`; confidence has a
-    likelihood too, but neither of these. In larger parts no order has a likelihood here.
+    `nll_bound` bounds; left to right has the likelihood `left_to_right_nll`. Confidence, and
+    larger parts of either, have that of `evaluate.decoding_nll`.
     """
 
     unmasking: str = "linear"
@@ -132,7 +132,7 @@ class Ordered:
                 scores[masked] = self.score(p, masked, generator)
                 if self.threshold is not None:
                     count = (scores > self.threshold).sum(-1, keepdim=True).clamp(min=1)
-                rank = scores.argsort(-1, descending=True).argsort(-1)
+                rank = scores.argsort(dim=-1, descending=True, stable=True).argsort(-1)
                 revealed = masked & (rank < count)
                 z = z.clone()
                 z[revealed] = draw(logits[revealed[masked]], generator)

@@ -18,7 +18,7 @@ from .comparison import (
     reference_levels,
 )
 from .cost import CountingNetwork, Speed, counting, generation_speed
-from .decoding_nll import decoding_nll
+from .decoding_likelihood import decoding_nll
 from .ground_truth import (
     SLIP,
     decoding_metrics,

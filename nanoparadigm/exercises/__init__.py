@@ -3,10 +3,27 @@
 from collections.abc import Callable
 
 from ..errors import lookup
-from . import bound, flow, masking, model, next_word, ruler, scan, schedules, training, truth
+from . import (
+    blocks,
+    bound,
+    flow,
+    masking,
+    model,
+    next_word,
+    rates,
+    ruler,
+    scan,
+    schedules,
+    steps,
+    training,
+    truth,
+)
 from .grader import Exercise, Mistake, Verdict, grade
 
-CHAPTERS = truth, next_word, training, masking, bound, model, schedules, flow, scan, ruler
+CHAPTERS = (
+    *(truth, next_word, training, masking, bound, model),
+    *(steps, schedules, rates, flow, scan, ruler, blocks),
+)
 ALL = {name: exercise for chapter in CHAPTERS for name, exercise in chapter.EXERCISES.items()}
 
 __all__ = ["ALL", "CHAPTERS", "Exercise", "Mistake", "Verdict", "check"]

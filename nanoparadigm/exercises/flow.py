@@ -1,9 +1,11 @@
 """Chapter 8, discrete flow matching. Texts of L = 5 over V = 3 words, and no mask among them.
 
-The probabilities that the cases hand out are those of the tiny language: loo (L, V) is p(x_i = v |
+Most probabilities that the cases hand out are those of the tiny language: loo (L, V) is p(x_i = v |
 z without z_i), and p (L, V) the posterior p(x_i = v | z). The levels of noise come near both ends,
 and one text lacks the last word, so that neither can be clamped and V cannot be read off it.
 """
+
+import math
 
 import torch
 from torch.nn.functional import one_hot
@@ -29,8 +31,20 @@ def known(what, i, seed):
     return varied_rows(seed, getattr(tiny(), what)(Z[i : i + 1], ALPHAS[i : i + 1])[0])
 
 
+FAINT = torch.tensor(
+    [[0.0, 0.3, 0.7], [0.6, 0.0, 0.4], [0.002, 0.9, 0.098], [0.5, 0.4995, 0.0005], [1.0, 0.0, 0.0]],
+    dtype=torch.float64,
+)
+"""distributions that no language gave, which no clamp leaves as they are"""
+
+
 def here(z):
     return one_hot(z, V).double()
+
+
+def faint(what, i, seed):
+    """Return `known`, but in place of the second text FAINT."""
+    return varied_rows(seed, FAINT) if i == 1 else known(what, i, seed)
 
 
 # ------------------------------------------------------------------------------------- corrupt
@@ -57,6 +71,12 @@ def one_coin_a_text(x, alpha, generator):
 def always_another(x, alpha, generator):
     other = (x + torch.randint(1, V, x.shape, generator=generator)) % V
     return torch.where(torch.rand(x.shape, generator=generator) < alpha, x, other)
+
+
+def noise_of_the_exercise(x, alpha, generator):
+    """Return the noise with two bugs: always another word, and one coin for all of a text."""
+    other = (x + torch.randint(1, V, x.shape, generator=generator)) % V
+    return torch.where(torch.rand(len(x), 1, generator=generator) < alpha, x, other)
 
 
 def without_the_generator(x, alpha, generator):
@@ -127,15 +147,48 @@ def says_frequency(index, x, alpha):
 
 
 def rate(p, z, alpha):
+    """Return the posterior mean of the rates of the noise run backwards, (L, V)."""
+    c = odds(alpha)
+    at_z = p.gather(-1, z[:, None])
+    return complete((p * (1 + c) + at_z / (1 + c) + 1 - p - at_z) / (V * alpha), z)
+
+
+def rate_by_texts(p, z, alpha):
+    c = odds(alpha)
+    R = torch.zeros(len(z), V, dtype=p.dtype)
+    for i, seen in enumerate(z.tolist()):
+        for clean in range(V):
+            ratio = [(1 + c * (j == clean)) / (1 + c * (seen == clean)) for j in range(V)]
+            R[i] += p[i, clean] * torch.tensor(ratio, dtype=p.dtype) / (V * alpha)
+        R[i, seen] = R[i, seen] - R[i].sum()
+    return R
+
+
+def complete(R, z):
+    """Return rates with the entry at z_i that makes each row sum to zero."""
+    R = leaving(R, z)
+    return R - R.sum(-1, keepdim=True) * here(z)
+
+
+def of_ratio(prediction, z, alpha, symbols=V):
+    """Return the rates of the noise run backwards with a prediction in place of the clean text."""
+    xbar = 1 + odds(alpha, symbols) * prediction
+    return complete(xbar / xbar.gather(-1, z[:, None]) / (symbols * alpha), z)
+
+
+def forward_rate(p, z, alpha):
     return (p - here(z)) / (1 - alpha)
 
 
-def rate_by_entries(p, z, alpha):
-    R = p / (1 - alpha)
-    for i, stay in enumerate(z.tolist()):
-        R[i, stay] = 0
-        R[i, stay] = -R[i].sum()
-    return R
+def weighted(of_j, of_z, of_others):
+    """Return an answer that takes, in place of the ratios 1 + c, 1 / (1 + c) and 1, these of c."""
+
+    def mine(p, z, alpha):
+        c, at_z = odds(alpha), p.gather(-1, z[:, None])
+        mean = p * of_j(c) + at_z * of_z(c) + (1 - p - at_z) * of_others(c)
+        return complete(mean / (V * alpha), z)
+
+    return mine
 
 
 def step(R, z, h):
@@ -150,6 +203,13 @@ def step_by_entries(R, z, h):
     return p
 
 
+def step_of_the_exercise(R, z, h):
+    """Return the step with the bug: a 1 where the token stands, then each row over its sum."""
+    p = h * R
+    p[torch.arange(len(z)), z] = 1
+    return p / p.sum(-1, keepdim=True)
+
+
 def leaving(R, z):
     """Return the rates off the diagonal."""
     return R * (1 - here(z))
@@ -162,14 +222,56 @@ def odds(alpha, symbols=V):
     return symbols * alpha / (1 - alpha)
 
 
-def posterior(loo, z, alpha, odds=odds):
-    p = loo * (1 + odds(alpha) * here(z))
+def uniform_posterior(loo, z, alpha):
+    return normalised(loo * (1 + odds(alpha) * here(z)))
+
+
+def normalised(p):
     return p / p.sum(-1, keepdim=True)
 
 
-def posterior_by_likelihood(loo, z, alpha):
-    joint = loo * (alpha * here(z) + (1 - alpha) / V)
-    return (joint.log() - joint.sum(-1, keepdim=True).log()).exp()
+def posterior(loo, z, alpha, source):
+    return normalised(loo * (alpha * here(z) + (1 - alpha) * source[z][:, None]))
+
+
+def posterior_by_factor(loo, z, alpha, source):
+    factor = 1 + alpha / ((1 - alpha) * source[z])
+    p = loo.clone()
+    p[torch.arange(len(z)), z] *= factor
+    return p / p.sum(-1, keepdim=True)
+
+
+SOURCES = torch.tensor(
+    [[0.5, 0.3, 0.2], [0.2, 0.5, 0.3], [0.1, 0.15, 0.75], [0.6, 0.1, 0.3], [0.25, 0.05, 0.7]],
+    dtype=torch.float64,
+)
+
+# ------------------------------------------------------------------------------------- jumps
+
+
+def jumps(V, alpha):
+    lost = 1 - alpha
+    return [lost, lost * (V - 1) / V, (1 - 1 / V) * math.log(1 / alpha)]
+
+
+def jumps_by_adding_up(V, alpha, n=2000):
+    """Add up the rate of the noise that is run backwards, by Simpson's rule in log(alpha)."""
+    grid = torch.linspace(math.log(alpha), 0, 2 * n + 1, dtype=torch.float64)
+    rate = torch.exp(-grid) * (1 - 1 / V)  # per unit of alpha
+    weights = torch.ones_like(grid)
+    weights[1:-1:2], weights[2:-1:2] = 4, 2
+    back = (weights * rate * torch.exp(grid)).sum() * (grid[1] - grid[0]) / 3
+    wrong = 1 - (alpha + (1 - alpha) / V)
+    return torch.stack([torch.tensor(1 - alpha, dtype=torch.float64), back.new_tensor(wrong), back])
+
+
+def counted(masks, once, back):
+    """Return an answer with these three functions of (V, alpha)."""
+    return lambda V, alpha: [masks(V, alpha), once(V, alpha), back(V, alpha)]
+
+
+def right(n):
+    return lambda V, alpha: jumps(V, alpha)[n]
 
 
 # ------------------------------------------------------------------------------------- the bound
@@ -205,7 +307,7 @@ def cross_entropy(p, x):
 
 
 def mixture_term(loo, x, z, alpha):
-    p, same = posterior(loo, z, alpha), (x == z).double()
+    p, same = uniform_posterior(loo, z, alpha), (x == z).double()
     at_x, at_z = (p.gather(-1, i[:, None]).squeeze(-1) for i in (x, z))
     return (same - at_z - (1 - same) * at_x.log()).sum() / (1 - alpha)
 
@@ -219,6 +321,11 @@ EXERCISES = {
                 lambda x, alpha, g: corrupt(x, 1 - alpha, g),
                 "alpha is the probability that a token is kept; you replace tokens with that "
                 "probability.",
+            ),
+            "the noise of the exercise": Mistake(
+                noise_of_the_exercise,
+                "That is the noise with both bugs: all tokens of a text are lost together, and a "
+                "lost one never becomes what it was.",
             ),
             "one coin a text": Mistake(
                 one_coin_a_text,
@@ -274,54 +381,90 @@ EXERCISES = {
     ),
     "flow_rate": Exercise(
         rate,
-        rate_by_entries,
+        rate_by_texts,
         {
+            "the posterior for the others": Mistake(
+                of_ratio,
+                "You put the posterior where the clean word stood, a ratio of means: average the "
+                "rates themselves over x_i, which gives a mean of ratios.",
+            ),
+            "the other set of rates": Mistake(
+                forward_rate,
+                "These are the rates that wait and jump once, p / (1 - alpha): asked for are those "
+                "of the noise run backwards.",
+            ),
             "nothing is taken away": Mistake(
-                lambda p, z, alpha: leaving(p, z) / (1 - alpha),
-                "Your rows do not sum to zero: what leaves z_i must be taken from it, so its own "
-                "entry is minus the sum of the others.",
+                lambda p, z, alpha: leaving(rate(p, z, alpha), z),
+                "Your rows do not sum to zero: the entry at z_i is minus the sum of the others.",
             ),
             "a rate to itself": Mistake(
-                lambda p, z, alpha: p / (1 - alpha),
+                lambda p, z, alpha: leaving(rate(p, z, alpha), z) + here(z) / (V * alpha),
                 "Your rows do not sum to zero: a jump from z_i to z_i is no jump, so its entry is "
                 "minus the sum of the others.",
             ),
-            "what stays instead of what leaves": Mistake(
-                lambda p, z, alpha: p * (1 - 2 * here(z)) / (1 - alpha),
-                "Your rows do not sum to zero: the entry at z_i is minus what goes elsewhere, "
-                "1 - p, where you have -p.",
+            "other words forgotten": Mistake(
+                weighted(lambda c: 1 + c, lambda c: 1 / (1 + c), lambda c: 0),
+                "The clean word may be neither j nor z_i: then the ratio is 1, with the "
+                "probability 1 - p_j - p_(z_i).",
             ),
-            "divided by alpha": Mistake(
-                lambda p, z, alpha: rate(p, z, 1 - alpha),
-                "You divide by alpha: a wrong token has 1 - alpha of its path left, so divide by "
-                "that.",
+            "z counted twice": Mistake(
+                lambda p, z, alpha: complete(
+                    rate(p, z, alpha) + p.gather(-1, z[:, None]) / (V * alpha), z
+                ),
+                "You count z_i twice, by itself and among the other words: those have the "
+                "probability 1 - p_j - p_(z_i).",
+            ),
+            "z as any other word": Mistake(
+                weighted(lambda c: 1 + c, lambda c: 1, lambda c: 1),
+                "If z_i itself is the clean word, a jump away is rarer, by 1 / (1 + c): you give "
+                "it the ratio 1.",
+            ),
+            "only to the clean word": Mistake(
+                weighted(lambda c: 1 + c, lambda c: 0, lambda c: 0),
+                "You let a token jump only to its clean word: noise run backwards also jumps from "
+                "one wrong word to another.",
+            ),
+            "c for 1 + c": Mistake(
+                weighted(lambda c: c, lambda c: 1 / c, lambda c: 1),
+                "Your ratios are c and 1 / c: they are 1 + c and 1 / (1 + c), because noise may "
+                "also draw the clean word.",
+            ),
+            "ratio upside down": Mistake(
+                weighted(lambda c: 1 / (1 + c), lambda c: 1 + c, lambda c: 1),
+                "Your ratio is upside down: the word that a jump goes to is above, the word that "
+                "it leaves is below.",
+            ),
+            "not averaged": Mistake(
+                lambda p, z, alpha: of_ratio(here(p.argmax(-1)), z, alpha),
+                "You take the most probable word to be the clean one: weight the rates for every "
+                "clean word by p.",
+            ),
+            "1 / alpha": Mistake(
+                lambda p, z, alpha: V * rate(p, z, alpha),
+                "Your factor is 1 / alpha: each of the V words has 1 / V of the noise, so it is "
+                "1 / (V alpha).",
+            ),
+            "no weight": Mistake(
+                lambda p, z, alpha: V * alpha * rate(p, z, alpha),
+                "The factor 1 / (V alpha), the rate at which noise draws each word, is missing.",
             ),
             "sign": Mistake(
                 lambda p, z, alpha: -rate(p, z, alpha),
                 "Your rates to other words are negative: probability leaves z_i and arrives at "
                 "the other words.",
             ),
-            "no rate": Mistake(
-                lambda p, z, alpha: p - here(z),
-                "That says where the flow goes, not how fast: divide by 1 - alpha.",
-            ),
-            "times 1 - alpha": Mistake(
-                lambda p, z, alpha: (p - here(z)) * (1 - alpha),
-                "You multiply by 1 - alpha: the less of the path is left, the faster the flow must "
-                "be, so divide by it.",
-            ),
-            "always where it stands": Mistake(
-                lambda p, z, alpha: rate(p, p.argmax(-1), alpha),
-                "You take the negative entry to be at the most probable word: it belongs at z_i, "
-                "the word that stands there now.",
-            ),
         },
-        cases=lambda seed=0: [(known("posterior", i, seed), Z[i], ALPHAS[i]) for i in TEXTS],
+        cases=lambda seed=0: [(faint("posterior", i, seed), Z[i], ALPHAS[i]) for i in TEXTS],
     ),
     "euler_step": Exercise(
         step,
         step_by_entries,
         {
+            "the step of the exercise": Mistake(
+                step_of_the_exercise,
+                "That is the step with the bug: dividing by the sum hides that the 1 is too much, "
+                "and shrinks every jump. What stays is what does not jump.",
+            ),
             "never stays": Mistake(
                 lambda R, z, h: h * leaving(R, z),
                 "Your probabilities sum to less than one: what does not jump stays where it is.",
@@ -361,66 +504,169 @@ EXERCISES = {
             ),
         },
         cases=lambda seed=0: [
-            (rate(known("posterior", i, seed), Z[i], ALPHAS[i]), Z[i], h)
+            (forward_rate(known("posterior", i, seed), Z[i], ALPHAS[i]), Z[i], h)
             for i, h in enumerate((0.1, 0.05, 0.02, 0.001, 0.0004))
         ],
     ),
     "flow_posterior": Exercise(
         posterior,
-        posterior_by_likelihood,
+        posterior_by_factor,
         {
             "what stands there forgotten": Mistake(
-                lambda loo, z, alpha: loo,
-                "You return the prediction from the other tokens: z_i itself adds a factor 1 + c "
-                "at v = z_i.",
+                lambda loo, z, alpha, source: loo,
+                "You return the prediction from the other tokens: z_i itself is evidence too, so "
+                "multiply by its probability given v.",
+            ),
+            "uniform noise": Mistake(
+                lambda loo, z, alpha, source: uniform_posterior(loo, z, alpha),
+                "That is the posterior under uniform noise: here z_i comes out of the noise with "
+                "probability source[z_i], not 1 / 3.",
+            ),
+            "the source at v": Mistake(
+                lambda loo, z, alpha, source: normalised(
+                    loo * (alpha * here(z) + (1 - alpha) * source)
+                ),
+                "You take source[v]: the noise drew z_i, whatever the clean word v, so take "
+                "source[z_i], one number a row.",
+            ),
+            "the source forgotten": Mistake(
+                lambda loo, z, alpha, source: normalised(loo * (alpha * here(z) + 1 - alpha)),
+                "A lost token becomes z_i with probability (1 - alpha) source[z_i]: yours lacks "
+                "the source.",
+            ),
+            "times the source": Mistake(
+                lambda loo, z, alpha, source: normalised(
+                    loo * (1 + odds(alpha) * source[z][:, None] * here(z))
+                ),
+                "You multiply by source[z_i]: a word that noise seldom draws is better evidence, "
+                "so it divides.",
             ),
             "alpha and 1 - alpha swapped": Mistake(
-                lambda loo, z, alpha: posterior(loo, z, 1 - alpha),
-                "You swap alpha and 1 - alpha: a token is kept with alpha, and replaced by any of "
-                "the V words with 1 - alpha.",
+                lambda loo, z, alpha, source: posterior(loo, z, 1 - alpha, source),
+                "You swap alpha and 1 - alpha: a token is kept with alpha, and replaced by a draw "
+                "from the source with 1 - alpha.",
             ),
             "c for 1 + c": Mistake(
-                lambda loo, z, alpha: posterior(loo, z, alpha, lambda a: odds(a) - 1),
-                "You multiply by c at z_i: the factor is 1 + c, because z_i may also be noise that "
-                "happens to be that word.",
-            ),
-            "V forgotten": Mistake(
-                lambda loo, z, alpha: posterior(loo, z, alpha, lambda a: odds(a, 1)),
-                "A replaced token is z_i with probability (1 - alpha) / V, so c = V alpha / "
-                "(1 - alpha): yours lacks the V.",
-            ),
-            "the mask counted in V": Mistake(
-                lambda loo, z, alpha: posterior(loo, z, alpha, lambda a: odds(a, V + 1)),
-                "You count V + 1 symbols: the noise draws from the V words only.",
+                lambda loo, z, alpha, source: normalised(
+                    loo * (1 - here(z) + here(z) * alpha / ((1 - alpha) * source[z][:, None]))
+                ),
+                "Your factor at z_i leaves out its 1: z_i may also be noise that happens to be "
+                "that word.",
             ),
             "does not sum to one": Mistake(
-                lambda loo, z, alpha: loo * (1 + odds(alpha) * here(z)),
+                lambda loo, z, alpha, source: (
+                    loo * (1 + alpha / ((1 - alpha) * source[z][:, None]) * here(z))
+                ),
                 "Bayes' rule has a denominator: divide each row by its sum.",
             ),
             "the joint probability": Mistake(
-                lambda loo, z, alpha: loo * (alpha * here(z) + (1 - alpha) / V),
+                lambda loo, z, alpha, source: (
+                    loo * (alpha * here(z) + (1 - alpha) * source[z][:, None])
+                ),
                 "That is the probability of v and of z_i together: given z_i, divide each row by "
                 "its sum.",
             ),
             "a mixture": Mistake(
-                lambda loo, z, alpha: alpha * here(z) + (1 - alpha) * loo,
+                lambda loo, z, alpha, source: alpha * here(z) + (1 - alpha) * loo,
                 "The probability that z_i was kept depends on how probable the other tokens make "
                 "it: multiply by the likelihood of z_i, then divide each row by its sum.",
             ),
+            "the source for the others": Mistake(
+                lambda loo, z, alpha, source: normalised(
+                    source * (alpha * here(z) + (1 - alpha) * source[z][:, None])
+                ),
+                "You leave loo out: the source says what noise draws, loo what the clean word may "
+                "be. Multiply loo by the likelihood of z_i.",
+            ),
             "carried over": Mistake(
-                lambda loo, z, alpha: here(z),
-                "You take z_i to be certain, which holds under masks; here z_i may be noise, and "
-                "1 + c is finite.",
+                lambda loo, z, alpha, source: here(z),
+                "You take z_i to be certain, which holds under masks; here z_i may be noise.",
             ),
         },
-        cases=lambda seed=0: [(known("leave_one_out", i, seed), Z[i], ALPHAS[i]) for i in TEXTS],
+        cases=lambda seed=0: [
+            (faint("leave_one_out", i, seed), Z[i], ALPHAS[i], varied_rows(seed, SOURCES[i]))
+            for i in TEXTS
+        ],
+    ),
+    "flow_jumps": Exercise(
+        jumps,
+        jumps_by_adding_up,
+        {
+            "luck forgotten": Mistake(
+                counted(right(0), right(0), right(2)),
+                "A random word is the right one with probability 1 / V, and then it need not "
+                "jump: the second number is smaller than the first.",
+            ),
+            "luck under masks": Mistake(
+                counted(right(1), right(1), right(2)),
+                "A mask is never the right word by luck: each lost token jumps exactly once, so "
+                "the first number is 1 - alpha.",
+            ),
+            "one jump each": Mistake(
+                counted(right(0), right(1), right(1)),
+                "Noise run backwards jumps more than once: count the replacements while alpha "
+                "falls from 1, at the rate 1 / alpha.",
+            ),
+            "replaced by itself": Mistake(
+                counted(right(0), right(1), lambda V, alpha: math.log(1 / alpha)),
+                "You count replacements: one in V puts the same word there again, which is no "
+                "jump.",
+            ),
+            "luck forgotten twice": Mistake(
+                counted(right(0), right(0), lambda V, alpha: math.log(1 / alpha)),
+                "You forget luck twice: a random word is the right one, and a replacement the same "
+                "word again, with probability 1 / V.",
+            ),
+            "kept for lost": Mistake(
+                lambda V, alpha: [alpha, alpha * (V - 1) / V, right(2)(V, alpha)],
+                "alpha is the probability that a token is still there: those that must jump are "
+                "the lost ones, 1 - alpha.",
+            ),
+            "from pure noise": Mistake(
+                counted(lambda V, alpha: 1.0, lambda V, alpha: 1 - 1 / V, right(2)),
+                "Your first two numbers are those from pure noise: at alpha only the share "
+                "1 - alpha of the tokens is lost.",
+            ),
+            "every other word": Mistake(
+                counted(right(0), right(1), lambda V, alpha: (V - 1) * math.log(1 / alpha)),
+                "Your third number is V times too large: each other word is drawn at the rate "
+                "1 / (V alpha).",
+            ),
+            "a rate that does not change": Mistake(
+                counted(right(0), right(1), lambda V, alpha: (1 - 1 / V) * (1 - alpha) / alpha),
+                "You multiply the last rate by the time: the rate 1 / alpha changes on the way, so "
+                "integrate it.",
+            ),
+            "the other rate": Mistake(
+                counted(
+                    right(0),
+                    right(1),
+                    lambda V, alpha: (1 - 1 / V) * -math.log(max(1 - alpha, 1e-12)),
+                ),
+                "You integrate 1 / (1 - alpha): noise replaces a token at the rate 1 / alpha, as "
+                "alpha falls.",
+            ),
+            "a sign": Mistake(
+                counted(right(0), right(1), lambda V, alpha: -right(2)(V, alpha)),
+                "Your third number is negative: log(alpha) is, and the number of jumps is its "
+                "opposite.",
+            ),
+            "bits": Mistake(
+                counted(right(0), right(1), lambda V, alpha: right(2)(V, alpha) / math.log(2)),
+                "Your logarithm has base 2: the integral of 1 / alpha is the natural one.",
+            ),
+        },
+        cases=lambda seed=0: [
+            (V, varied(seed, alpha, 0.8, 1.0))
+            for V, alpha in ((3, 0.5), (32, 0.25), (2, 0.9), (50, 0.01), (7, 1.0))
+        ],
     ),
     "flow_bound_term": Exercise(
         bound_term,
         bound_term_by_rates,
         {
             "cross-entropy": Mistake(
-                lambda loo, x, z, alpha: cross_entropy(posterior(loo, z, alpha), x),
+                lambda loo, x, z, alpha: cross_entropy(uniform_posterior(loo, z, alpha), x),
                 "That is the cross-entropy of the posterior: a loss to train with, but no bound.",
             ),
             "cross-entropy of the others": Mistake(
@@ -434,7 +680,7 @@ EXERCISES = {
                 "stays above -log p(x) with it. Use the reversal rates.",
             ),
             "the posterior for the others": Mistake(
-                lambda loo, x, z, alpha: bound_term(posterior(loo, z, alpha), x, z, alpha),
+                lambda loo, x, z, alpha: bound_term(uniform_posterior(loo, z, alpha), x, z, alpha),
                 "You count z_i twice: the ratio of the rates needs the prediction from the other "
                 "tokens, so use loo as it is.",
             ),
@@ -464,6 +710,13 @@ EXERCISES = {
                 lambda loo, x, z, alpha: of_jumps(loo, x, z, alpha, lambda rho, d: phi(d)),
                 "You weight all jumps alike: each counts with its own rate, the ratio rho for the "
                 "text x.",
+            ),
+            "the other way round": Mistake(
+                lambda loo, x, z, alpha: of_jumps(
+                    loo, x, z, alpha, lambda rho, d: rho * (-d).exp() * phi(-d)
+                ),
+                "That is the divergence the other way round: the chain that knows x comes first, "
+                "R_x log(R_x / R) - R_x + R.",
             ),
             "weighted by the model": Mistake(
                 lambda loo, x, z, alpha: of_jumps(

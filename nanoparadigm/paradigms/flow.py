@@ -102,9 +102,9 @@ class DiscreteFlow(Paradigm):
             total = total + 2 * s * (1 - low) * self.integrand(x, z, s**2, linear).sum(-1)
         alpha = torch.full((len(x),), 1 - end, dtype=torch.float64, device=x.device)
         z = self.corrupt(x, alpha, generator)
-        return total / num_samples + self.decoding_nll(x, z, alpha).sum(-1)
+        return total / num_samples + self.end_term(x, z, alpha).sum(-1)
 
-    def decoding_nll(self, x: TokenIds, z: TokenIds, alpha: Times) -> PerToken:
+    def end_term(self, x: TokenIds, z: TokenIds, alpha: Times) -> PerToken:
         """Return -log p(x_i | z) (B, L), nats: in (3), at t0, where sampling stops and decodes."""
         return F.cross_entropy(self.posterior(z, alpha).mT, x, reduction="none")
 

@@ -257,7 +257,7 @@ def flow_nelbo(model, x, integrand=None, step=0.4, end=0.0):
         total += weight * t * (1 - t) * (q * terms).sum(1)
     if end:
         alpha = torch.full((len(xs),), 1 - end, dtype=torch.float64)
-        terms = model.decoding_nll(xs, zs, alpha).sum(1).view(n, states)
+        terms = model.end_term(xs, zs, alpha).sum(1).view(n, states)
         total += (corruption(model, x, 1 - end) * terms).sum(1)
     model.net = net
     return total

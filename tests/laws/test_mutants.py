@@ -316,12 +316,12 @@ MUTANTS = {
     ),
     "an integral that is cut, and nothing in the place of what is cut": (
         DiscreteFlow.nll_bound,
-        "total / num_samples + self.decoding_nll(x, z, alpha).sum(-1)",
+        "total / num_samples + self.end_term(x, z, alpha).sum(-1)",
         "total / num_samples",
         laws.flow_bound_holds_where_the_network_is_sure_and_wrong,
     ),
     "decoded without the copy logit": (
-        DiscreteFlow.decoding_nll,
+        DiscreteFlow.end_term,
         "self.posterior(z, alpha)",
         "self.leave_one_out(z, alpha)",
         laws.flow_bound_stops_at_no_cost,

@@ -10,6 +10,7 @@ import test_automaton
 import test_categorical
 import test_cost
 import test_decoding
+import test_decoding_likelihood
 import test_evaluate
 import test_figures
 import test_flags
@@ -24,7 +25,7 @@ from nanoparadigm import evaluate
 from nanoparadigm.commands import Compare, Evaluate, Infill, Sample, Visualize
 from nanoparadigm.commands.sample import Decoding
 from nanoparadigm.decoding import autoregressive, blocks, categorical, masked, uniform
-from nanoparadigm.evaluate import ngram
+from nanoparadigm.evaluate import decoding_likelihood, ngram
 from nanoparadigm.language import automaton, grammar
 from nanoparadigm.paradigms import Autoregressive, DiscreteFlow, MaskedDiffusion
 from nanoparadigm.show import animation, figures, model_diff, shared_code
@@ -902,6 +903,24 @@ MUTANTS = {
         "max(block, (self.blocks or 0) * block // 2)",
         "block",
         flag("sample", "diffusion", "--blocks 5"),
+    ),
+    "a decoder surest of what it has sharpened": (
+        decoding_likelihood.decoding_nll,
+        "Categorical().probabilities(logits)",
+        "draw.probabilities(logits)",
+        partial(
+            test_decoding_likelihood.test_the_decoder_writes_texts_as_often_as_it_says,
+            dict(sampler="confidence", threshold=0.6, temperature=0.4),
+        ),
+    ),
+    "a decoder that reveals one token more": (
+        decoding_likelihood.decoding_nll,
+        "rank < count",
+        "rank <= count",
+        partial(
+            test_decoding_likelihood.test_the_decoder_writes_texts_as_often_as_it_says,
+            dict(sampler="confidence", steps=3),
+        ),
     ),
     "infill without its options": (
         Infill.run,

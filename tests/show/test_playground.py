@@ -8,6 +8,7 @@ from importlib import import_module
 
 import nbformat
 import pytest
+import torch
 from bs4 import BeautifulSoup
 from helpers import ROOT, THEMES
 
@@ -497,3 +498,37 @@ def test_what_moves_the_page_is_noticed(probe, show):
     found = show(probe(script)).ask(USED)
     assert any("a range at 1 moves" in line for line in found)
     assert show(slider()).ask(USED) == []
+
+
+def pressing(name):
+    """A script that presses the button that says so."""
+    return f"""[...document.querySelectorAll('figure button')]
+               .find(b => b.textContent === {json.dumps(name)}).click()"""
+
+
+def test_the_dot_of_the_rates_follows_the_exponential_and_the_walkers_follow_the_dot(show):
+    browser = show(*views(ROOT / "book" / "07-rates.ipynb"))
+    table = torch.tensor([[0, 2, 0.5], [0.5, 0, 1.5], [1, 0.5, 0]]).double()
+    for time in (0.0, 0.5, 3.0):
+        browser.ask(f"""(() => {{ const time = document.querySelector('figure label input');
+            time.value = {time}; time.dispatchEvent(new Event('input')); }})()""")
+        said = browser.ask("document.querySelector('figure svg').getAttribute('aria-label')")
+        numbers = [float(n) for n in re.findall(r"\d\.\d+", said)]
+        exact, seen = torch.tensor(numbers).double().view(2, 3)
+        law = torch.matrix_exp(time * (table - table.sum(1).diag()))[0]
+        assert torch.allclose(exact, law, atol=6e-3)
+        assert ((seen - law).abs() < 4 * (law * (1 - law) / 200).sqrt() + 6e-3).all()
+    browser.ask(pressing("everything to b"))
+    rates = browser.ask(
+        "[...document.querySelectorAll('figure input[aria-label^=rate]')]"
+        ".map(e => [e.ariaLabel, +e.value])"
+    )
+    moving = {name for name, rate in rates if rate}
+    assert moving == {"rate from a to b", "rate from c to b"} and not browser.errors
+
+
+def test_the_best_plan_of_three_steps_costs_what_the_chapter_says(show):
+    browser = show(*views(ROOT / "book" / "06-steps.ipynb"))
+    browser.ask(pressing("The best plan in as many steps"))
+    said = browser.ask("document.querySelector('figure').innerText")
+    assert "3 steps" in said and "0.024" in said and not browser.errors
