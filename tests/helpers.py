@@ -24,6 +24,7 @@ ROOT = Path(__file__).parents[1]
 CELLS = [(name, None) for name in PRESETS]
 CELLS += [("diffusion", "transformer"), ("diffusion", "mamba"), ("diffusion", "hollow_mamba")]
 CELLS += [("flow", "transformer"), ("flow", "mamba"), ("block", "transformer")]
+CELLS += [("diffusion", "mamba2")]
 presets = pytest.mark.parametrize("name", PRESETS)
 COMPARED = [name for name, preset in PRESETS.items() if preset.compared]
 LENGTH = 8

@@ -4,11 +4,13 @@ from functools import partial
 
 from .hollow import Hollow
 from .mamba import Mamba
+from .mamba2 import Mamba2
 from .transformer import Transformer
 
 NETWORKS = {
     "transformer": Transformer,
     "mamba": Mamba,
+    "mamba2": Mamba2,
     "hollow": partial(Hollow, Transformer),
     "hollow_mamba": partial(Hollow, Mamba),
 }

@@ -30,7 +30,7 @@ class NetworkConfig:
     n_layer: int = 4
     """residual blocks (of both readers together, hollow)"""
     n_head: int = 4
-    """attention heads (transformer)"""
+    """attention heads (transformer), or heads that share a decay (Mamba-2)"""
     n_embd: int = 128
     """width of the residual stream, D"""
     block_size: int = 128
@@ -42,9 +42,9 @@ class NetworkConfig:
     n_inner: int = 0
     """inner width of the MLP; 0 for 8/3 of n_embd (swiglu) or 4 times (relu2) (transformer)"""
     d_state: int = 16
-    """state size of each channel, N (Mamba)"""
+    """state size of each channel, N (Mamba, Mamba-2)"""
     expand_factor: int = 2
-    """inner width over D (Mamba)"""
+    """inner width over D (Mamba, Mamba-2)"""
     d_conv: int = 4
     """reach of the short convolution: taps (causal), or twice the neighbours on either side"""
 

@@ -12,6 +12,7 @@ Inside, time comes first, (L, B, D), as the scan goes through memory.
 """
 
 import math
+from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
@@ -91,10 +92,12 @@ class Mixer(nn.Module):
 class Block(nn.Module):
     """A residual block: one mixer, or two that read from either end."""
 
-    def __init__(self, sizes: NetworkConfig, causal: bool, generator: Generator) -> None:
+    def __init__(
+        self, mixer: Callable, sizes: NetworkConfig, causal: bool, generator: Generator
+    ) -> None:
         super().__init__()
-        self.forwards = Mixer(sizes, generator)
-        self.backwards = None if causal else Mixer(sizes, generator)
+        self.forwards = mixer(sizes, generator)
+        self.backwards = None if causal else mixer(sizes, generator)
         self.dropout = Dropout(sizes.dropout)
 
     def forward(self, h: Tensor, state: State | None = None) -> tuple[Tensor, State]:
@@ -118,7 +121,7 @@ class Mamba(Network):
 
     def block(self, sizes: NetworkConfig, causal: bool, generator: Generator) -> Block:
         """Return a new residual block."""
-        return Block(sizes, causal, generator)
+        return Block(Mixer, sizes, causal, generator)
 
     def run(self, h: Tensor, states: list) -> tuple[Tensor, list]:
         """Run h (B, L, D) through all blocks, time first inside."""

@@ -40,6 +40,9 @@ PRESETS = {
     "diffusion": Preset(MaskedDiffusion, "hollow", "masked diffusion (MDLM)", "#D55E00", "s"),
     "flow": Preset(DiscreteFlow, "hollow", "discrete flow, uniform noise", "#009E73", "^"),
     "mamba": Preset(Autoregressive, "mamba", "autoregressive (Mamba)", "#CC79A7", "D"),
+    "mamba2": Preset(
+        Autoregressive, "mamba2", "autoregressive (Mamba-2)", "#7E6BC4", "P", compared=False
+    ),
     "block": Preset(BlockDiffusion, "hollow", "block diffusion", "#A6761D", "v", compared=False),
 }
 """name -> what `build` makes under it, and how that is shown"""

@@ -216,7 +216,7 @@ def test_a_long_text_of_a_short_memory_is_the_same_however_short_the_block():
     assert (texts[0] == texts[1]).all() and (texts[0] == texts[2]).all()
 
 
-@pytest.mark.parametrize("name", ["ar", "mamba"])
+@pytest.mark.parametrize("name", ["ar", "mamba", "mamba2"])
 def test_a_text_far_from_its_gap_does_not_hinder_ranking(name):
     """Prefix and suffix each longer than the block."""
     model = random_model(name)
@@ -328,7 +328,7 @@ def test_candidates_are_at_least_one():
 
 
 @pytest.mark.skipif(not shutil.which("g++"), reason="needs a C++ compiler")
-@pytest.mark.parametrize("name", ["ar", "mamba"])
+@pytest.mark.parametrize("name", ["ar", "mamba", "mamba2"])
 def test_a_compiled_step_writes_the_same_text(name):
     model = random_model(name, V, block_size=12, n_layer=1)
     plain = model.sample(2, 20, generator(0), prompt=[1, 2])

@@ -94,7 +94,7 @@ def test_one_bit_a_token_is_tokens_over_characters_in_bits_a_character(data):
     assert bits.se == pytest.approx(2 * tokens / len(data.corpus.validation))
 
 
-@pytest.mark.parametrize("name", ["ar", "mamba"])
+@pytest.mark.parametrize("name", ["ar", "mamba", "mamba2"])
 def test_bits_per_character_by_hand(name, data):
     """Token after token through the recurrent form, softmax and logarithm spelled out."""
     model = new(data, name).requires_grad_(False)

@@ -8,6 +8,7 @@ import pytest
 import test_corpora
 import test_distributed
 import test_main
+import test_mamba2
 import test_networks
 import test_optimizer
 import test_schedules
@@ -21,7 +22,7 @@ from nanoparadigm.commands.prepare import PrepareFineweb
 from nanoparadigm.commands.shared import Text
 from nanoparadigm.commands.train import Train
 from nanoparadigm.data.tokenizers import BPETokenizer
-from nanoparadigm.networks import base, transformer
+from nanoparadigm.networks import base, mamba2, transformer
 from nanoparadigm.networks.base import Network, TimeFeatures
 from nanoparadigm.networks.hollow import Hollow
 from nanoparadigm.networks.mamba import Block as MambaBlock
@@ -65,6 +66,8 @@ causal = partial(test_networks.test_the_transformer_is_its_formulas, "ar", None,
 plain_mlp = partial(test_networks.test_the_transformer_is_its_formulas, "ar", None, "relu2")
 timed = partial(test_networks.test_the_transformer_is_its_formulas, "flow", 0.3, "swiglu")
 angles = partial(test_networks.test_the_angles_of_the_rotary_positions_by_hand, 8)
+two_chunks = partial(test_mamba2.test_chunks_are_the_recurrence_in_values_and_gradients, 5, 4)
+one_mamba2 = partial(test_networks.test_mamba2_is_its_formulas, "mamba2", None)
 one_mamba = partial(test_networks.test_mamba_is_its_formulas, "mamba", None)
 two_mambas = partial(test_networks.test_mamba_is_its_formulas, "diffusion", None)
 two_readers = partial(test_networks.test_a_hollow_network_is_its_formulas, "flow", 0.3)
@@ -544,6 +547,36 @@ MUTANTS = {
         "F.silu(short_conv(padded, self.conv, self.conv_bias))",
         "short_conv(padded, self.conv, self.conv_bias)",
         one_mamba,
+    ),
+    "a chunk that forgets what was before": (
+        mamba2.dual,
+        "torch.addcmul(add, kept[..., None, None], state)",
+        "add",
+        two_chunks,
+    ),
+    "what is handed on does not decay within its chunk": (
+        mamba2.dual,
+        "to_end = (c[:, -1:] - c).exp()",
+        "to_end = torch.ones_like(c)",
+        two_chunks,
+    ),
+    "a token that sees a later one of its chunk": (
+        mamba2.dual,
+        ".triu(1)",
+        ".triu(2)",
+        two_chunks,
+    ),
+    "a decay divided by a decay": (
+        mamba2.dual,
+        "apart.masked_fill(later[:, :, None, None], -math.inf).exp()",
+        "(c.exp()[:, :, None] / c.exp()[:, None]).masked_fill(later[:, :, None, None], 0)",
+        test_mamba2.test_a_decay_that_float32_cannot_hold_is_zero_and_not_nan,
+    ),
+    "a norm that comes before the gate": (
+        mamba2.Mixer.forward,
+        "rms_norm(y * F.silu(z))",
+        "rms_norm(y) * F.silu(z)",
+        one_mamba2,
     ),
     "the backward mixer not turned back": (
         MambaBlock.forward,

@@ -115,7 +115,29 @@ def mixer(w, xs):
     return out
 
 
-def mamba(w, z, t):
+def mixer2(w, xs):
+    """x, B, C <- SiLU(conv(W h)); S <- exp(delta A) S + B (delta x)^T, y = S^T C + D x of each
+    head; W norm(y SiLU(z)), of every position."""
+    E, H, N = w["out_proj.weight"].shape[1], len(w["A_log"]), len(w["x_proj.weight"]) // 2
+    K = len(w["conv"])
+    pairs = [np.split(w["in_proj.weight"] @ x, 2) for x in xs]
+    rows = [np.concatenate([p[0], w["x_proj.weight"] @ x]) for p, x in zip(pairs, xs, strict=True)]
+    state, out = np.zeros((H, N, E // H)), []
+    for i, h in enumerate(xs):
+        near = [(k, i + k - (K - 1)) for k in range(K)]
+        row = silu(sum(w["conv"][k] * rows[j] for k, j in near if j >= 0) + w["conv_bias"])
+        x, B, C = row[:E].reshape(H, -1), row[E : E + N], row[E + N :]
+        delta = np.log1p(np.exp(w["delta_proj.weight"] @ h + w["delta_bias"]))
+        y = np.empty_like(x)
+        for head in range(H):
+            decay = math.exp(-delta[head] * math.exp(w["A_log"][head]))
+            state[head] = decay * state[head] + np.outer(B, delta[head] * x[head])
+            y[head] = state[head].T @ C + w["D"][head] * x[head]
+        out.append(w["out_proj.weight"] @ unit(y.flatten() * silu(pairs[i][1])))
+    return out
+
+
+def mamba(w, z, t, mixer=mixer):
     """Up to the read-out; where there is a backward mixer, its sum with the forward one."""
     h, time = embedded(w, z, t)
     h = [x + time for x in h]

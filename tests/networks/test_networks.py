@@ -20,7 +20,7 @@ from nanoparadigm.networks.transformer import inner_width, rotate, rotations
 V, L = 7, SMALL["block_size"]
 
 
-@pytest.mark.parametrize("name", ["ar", "mamba"])
+@pytest.mark.parametrize("name", ["ar", "mamba", "mamba2"])
 @pytest.mark.parametrize("chunks", [[1] * L, [5, 1, 1, 5], [L], [3, 9]])
 def test_steps_equal_the_parallel_pass(name, chunks):
     """One token at a time, several at once, or a prompt and then tokens: the same logits."""
@@ -35,7 +35,7 @@ def test_steps_equal_the_parallel_pass(name, chunks):
     assert torch.allclose(torch.cat(out, 1), whole, rtol=1e-10, atol=1e-12)
 
 
-@pytest.mark.parametrize("name", ["ar", "mamba"])
+@pytest.mark.parametrize("name", ["ar", "mamba", "mamba2"])
 def test_states_do_not_leak_between_the_rows_of_a_batch(name):
     net = random_model(name).net
     z = torch.randint(V, (3, L), generator=generator())
@@ -114,6 +114,13 @@ def test_the_transformer_is_its_formulas(name, t, mlp):
 @pytest.mark.parametrize("name, t", [("mamba", None), ("diffusion", None), ("flow", 0.3)])
 def test_mamba_is_its_formulas(name, t):
     equals(random_model(name, network="mamba").net, t, by_hand.mamba)
+
+
+@pytest.mark.parametrize("name, t", [("mamba2", None), ("diffusion", None), ("flow", 0.3)])
+def test_mamba2_is_its_formulas(name, t):
+    equals(
+        random_model(name, network="mamba2").net, t, partial(by_hand.mamba, mixer=by_hand.mixer2)
+    )
 
 
 @pytest.mark.parametrize("name, t", [("diffusion", None), ("flow", 0.3)])
@@ -246,8 +253,9 @@ def test_mamba_convolution_is_causal_and_equals_the_library_one():
 
 @pytest.mark.parametrize("d_conv", [1, 2, 4])
 @pytest.mark.parametrize("expand_factor", [1, 2, 3])
-def test_mamba_of_any_shape_steps_as_it_reads(d_conv, expand_factor):
-    net = random_model("mamba", d_conv=d_conv, expand_factor=expand_factor).net
+@pytest.mark.parametrize("name", ["mamba", "mamba2"])
+def test_mamba_of_any_shape_steps_as_it_reads(name, d_conv, expand_factor):
+    net = random_model(name, d_conv=d_conv, expand_factor=expand_factor).net
     z = torch.randint(V, (2, 9), generator=generator())
     state, out = net.init_state(2), []
     for token in z.split(1, dim=1):

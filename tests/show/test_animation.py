@@ -123,7 +123,7 @@ def test_a_token_says_when_it_changed_and_nothing_else_does(name, template, opti
 
 
 @pytest.mark.parametrize("prompt", [[], [2, 4, 4]])
-@pytest.mark.parametrize("name", ["ar", "mamba"])
+@pytest.mark.parametrize("name", ["ar", "mamba", "mamba2"])
 @pytest.mark.parametrize("options", [{}, {"temperature": 0.3}, {"top_k": 2}], ids=str)
 def test_an_autoregressive_model_is_as_sure_as_its_likelihood_says(name, prompt, options):
     model = random_model(name)

@@ -89,7 +89,7 @@ BLOCK = {
     "writing begins with": "nothing",
     "a gap is filled": "with both sides in view",
 }
-FACTS = {"ar": AR, "mamba": AR, "diffusion": DIFFUSION, "flow": FLOW, "block": BLOCK}
+FACTS = {"ar": AR, "mamba": AR, "mamba2": AR, "diffusion": DIFFUSION, "flow": FLOW, "block": BLOCK}
 
 
 @pytest.mark.parametrize("name, network", [*CELLS, ("flow", "hollow_mamba")])
@@ -292,10 +292,12 @@ def test_each_reads_its_own_paradigm_and_network(one, other, kept):
     assert mine ^ theirs <= paradigms <= (mine | theirs if mine != theirs else set())
     assert not any(alone[file][1] for file in mine - theirs)
     assert not any(alone[file][0] for file in theirs - mine)
-    for network in "hollow", "mamba":
+    for network in "hollow", "mamba", "mamba2":
         uses = [PRESETS[name].network == network for name in (one, other)]
-        # of a hollow network block diffusion alone runs the pass over all blocks
+        # of a hollow network block diffusion alone runs the pass over all blocks, and Mamba-2 runs
+        # the blocks of Mamba
         part = network == "hollow" and (one == "block") != (other == "block")
+        part |= network == "mamba" and (one == "mamba2") != (other == "mamba2")
         assert (f"networks/{network}.py" in alone) == (part or uses[0] != uses[1])
 
 

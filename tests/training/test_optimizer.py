@@ -70,7 +70,7 @@ def test_one_step_by_hand():
     assert torch.allclose(one.weight, expected, atol=1e-5)
 
 
-@pytest.mark.parametrize("name", ["ar", "mamba"])
+@pytest.mark.parametrize("name", ["ar", "mamba", "mamba2"])
 def test_matrices_go_to_muon_and_a_parameter_without_gradient_stays(name):
     model = build(name, 9, n_layer=1, n_head=2, n_embd=16, block_size=8, d_state=4)
     muon, adam = make_optimizers(model, muon_lr=0.02, lr=0.01, weight_decay=0.1)

@@ -1,0 +1,127 @@
+"""Mamba-2: a state space model whose channels share one decay a head, so that it is also attention.
+
+    x, B_t, C_t <- SiLU(conv(x, B_t, C_t)),    delta_t = softplus(W_delta h_t + b)      (1)
+    S_t = exp(delta_t A) S_{t-1} + B_t (delta_t x_t)^T,    y_t = S_t^T C_t + D x_t      (2)
+    y_t = sum_{s <= t} (C_t . B_s) exp(c_t - c_s) delta_s x_s,    c_t = sum_{s <= t} delta_s A  (3)
+    h <- h + W_out norm(y * SiLU(z))                                                    (4)
+
+Dao & Gu 2024, 2405.21060, sections 3, 6 and 7. A head has P channels, one number A < 0 and a state
+S (N, P); B and C are shared by all heads. (3) is (2) written out: causal attention whose softmax is
+replaced by a decay. `dual` uses (3) within chunks, where it is a few matrix products, and (2) from
+chunk to chunk, so that the work grows with L and not with its square. Inside, time comes first.
+"""
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Generator, Tensor, nn
+
+from ..errors import InputError
+from .base import Linear, NetworkConfig
+from .fused_ops import rms_norm, short_conv
+from .mamba import DELTA_FLOOR, DELTA_MAX, DELTA_MIN, Block, Mamba, State
+
+CHUNK = 16
+A_MAX = 16.0
+
+
+def dual(
+    x: Tensor,
+    delta: Tensor,
+    A: Tensor,
+    B: Tensor,
+    C: Tensor,
+    state: Tensor,
+    chunk: int = CHUNK,
+) -> tuple[Tensor, Tensor]:
+    """Return y (L, B, H, P) of equation (2) without D x, and the last state (B, H, N, P).
+
+    x (L, B, H, P), delta (L, B, H), A (H,) negative, B and C (L, B, N), state (B, H, N, P): the one
+    before the first step.
+    """
+    L = len(x)
+    missing = -L % chunk  # steps of delta = 0, which decay nothing and add nothing
+    x, delta, B, C = (
+        F.pad(v, (0, 0) * (v.dim() - 1) + (0, missing)).unflatten(0, (-1, chunk))
+        for v in (x, delta, B, C)
+    )
+    c = (delta * A).cumsum(1)
+    later = torch.ones(chunk, chunk, dtype=torch.bool, device=x.device).triu(1)
+    apart = c[:, :, None] - c[:, None]  # (chunks, t, s, B, H), not above 0 for s <= t
+    decay = apart.masked_fill(later[:, :, None, None], -math.inf).exp()
+    scores = torch.einsum("ktbn,ksbn->ktsb", C, B)
+    weight = scores[..., None] * decay * delta[:, None]
+    y = torch.einsum("ktsbh,ksbhp->ktbhp", weight, x)
+
+    to_end = (c[:, -1:] - c).exp() * delta
+    added = torch.einsum("ksbhn,ksbhp->kbhnp", to_end[..., None] * B[:, :, :, None], x)
+    before = []
+    for add, kept in zip(added, c[:, -1].exp(), strict=True):
+        before.append(state)
+        state = torch.addcmul(add, kept[..., None, None], state)
+    seen = c.exp()[..., None] * C[:, :, :, None]
+    y = y + torch.einsum("ktbhn,kbhnp->ktbhp", seen, torch.stack(before))
+    return y.flatten(0, 1)[:L], state
+
+
+class Mixer(nn.Module):
+    """The state space model of equation (2) between two linear maps.
+
+    Raises InputError if the inner width does not divide into `n_head` heads.
+    """
+
+    def __init__(self, sizes: NetworkConfig, generator: Generator) -> None:
+        super().__init__()
+        D, N, K, H = sizes.n_embd, sizes.d_state, sizes.d_conv, sizes.n_head
+        E = sizes.expand_factor * D
+        if E % H:
+            raise InputError(f"{E} inner channels do not divide into {H} heads: change `n_head`")
+        self.heads, self.split = H, [E, N, N]
+        self.in_proj = Linear(D, 2 * E, generator, maps=2)
+        self.x_proj = Linear(D, 2 * N, generator)
+        self.delta_proj = Linear(D, H, generator)
+        conv = torch.empty(K, E + 2 * N).uniform_(-(K**-0.5), K**-0.5, generator=generator)
+        self.conv = nn.Parameter(conv)
+        self.conv_bias = nn.Parameter(torch.zeros(E + 2 * N))
+        scale = torch.rand(H, generator=generator) * math.log(DELTA_MAX / DELTA_MIN)
+        delta = (scale.exp() * DELTA_MIN).clamp(min=DELTA_FLOOR)
+        self.delta_bias = nn.Parameter(delta + torch.log(-torch.expm1(-delta)))
+        self.A_log = nn.Parameter(torch.empty(H).uniform_(1, A_MAX, generator=generator).log())
+        self.D = nn.Parameter(torch.ones(H))
+        self.out_proj = Linear(E, D, generator, scale=0)
+
+    def forward(self, h: Tensor, state: State | None = None) -> tuple[Tensor, State]:
+        """Map h (L, B, D) to (L, B, D); return it and the new state.
+
+        state: the last d_conv - 1 inputs of the convolution (d_conv - 1, B, E + 2 N) and the state
+        of the recurrence (B, H, N, P), or None to start from zero.
+        """
+        before, recurrent = state or self.init_state(h.shape[1])
+        x, z = self.in_proj(h).chunk(2, dim=-1)
+        padded = torch.cat([before, torch.cat([x, self.x_proj(h)], dim=-1)])
+        x, B, C = F.silu(short_conv(padded, self.conv, self.conv_bias)).split(self.split, dim=-1)
+        delta = F.softplus(F.linear(h, self.delta_proj.weight, self.delta_bias))
+        x = x.unflatten(-1, (self.heads, -1))
+        y, recurrent = dual(x, delta, -self.A_log.exp(), B, C, recurrent, chunk=min(CHUNK, len(h)))
+        y = (y + self.D[:, None] * x).flatten(-2)
+        return self.out_proj(rms_norm(y * F.silu(z))), (padded[len(h) :], recurrent)
+
+    def step(self, h: Tensor, state: State) -> tuple[Tensor, State]:
+        """Map one token, h (B, D), to (B, D) as `forward` would; return it and the new state."""
+        y, state = self(h[None], state)
+        return y[0], state
+
+    def init_state(self, batch: int) -> State:
+        """Return the state before the first token: zeros."""
+        (K, channels), (E, N, _) = self.conv.shape, self.split
+        new = self.conv.new_zeros
+        return new(K - 1, batch, channels), new(batch, self.heads, N, E // self.heads)
+
+
+class Mamba2(Mamba):
+    """The network whose blocks mix positions by the state space dual."""
+
+    def block(self, sizes: NetworkConfig, causal: bool, generator: Generator) -> Block:
+        """Return a new residual block."""
+        return Block(Mixer, sizes, causal, generator)
