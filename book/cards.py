@@ -16,6 +16,9 @@ from nanoparadigm.show.schematics import (
     model,
     next_word,
     rates,
+    ruler,
+    scan,
+    schedules,
     steps,
     training,
     truth,
@@ -31,8 +34,11 @@ PICTURES = {
     "04-bound": bound.terms,
     "05-model": model.two_readers,
     "06-steps": steps.two_words,
+    "06b-schedules": schedules.speeds,
     "07-rates": rates.graph_and_path,
     "08-flow": flow.path,
+    "10-scan": scan.rounds,
+    "12-ruler": ruler.line,
     "13-blocks": blocks.orders,
 }
 # A chapter to be written has its number already. Once it has a row in using.md it is not listed.
