@@ -19,6 +19,7 @@ from nanoparadigm.show.schematics import (
     ruler,
     scan,
     schedules,
+    spaces,
     steps,
     training,
     truth,
@@ -37,14 +38,13 @@ PICTURES = {
     "06b-schedules": schedules.speeds,
     "07-rates": rates.graph_and_path,
     "08-flow": flow.path,
+    "09-spaces": spaces.counting,
     "10-scan": scan.rounds,
     "12-ruler": ruler.line,
     "13-blocks": blocks.orders,
 }
 # A chapter to be written has its number already. Once it has a row in using.md it is not listed.
 PLANNED = {
-    "9": "State spaces",
-    "11": "A Mamba language model",
     "14": "Real text",
     "15": "Numbers below the truth",
 }

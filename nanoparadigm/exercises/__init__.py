@@ -7,6 +7,7 @@ from . import (
     blocks,
     bound,
     flow,
+    mamba,
     masking,
     model,
     next_word,
@@ -14,6 +15,7 @@ from . import (
     ruler,
     scan,
     schedules,
+    spaces,
     steps,
     training,
     truth,
@@ -22,7 +24,7 @@ from .grader import Exercise, Mistake, Verdict, grade
 
 CHAPTERS = (
     *(truth, next_word, training, masking, bound, model),
-    *(steps, schedules, rates, flow, scan, ruler, blocks),
+    *(steps, schedules, rates, flow, spaces, scan, mamba, ruler, blocks),
 )
 ALL = {name: exercise for chapter in CHAPTERS for name, exercise in chapter.EXERCISES.items()}
 

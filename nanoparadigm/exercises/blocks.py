@@ -4,7 +4,6 @@ from itertools import permutations
 
 import torch
 
-from .fresh import varied_rows
 from .grader import Exercise, Mistake
 
 # ---------------------------------------------------------------------------------- two streams
@@ -65,6 +64,12 @@ def noisy_first(L, S):
     return two_stream_mask(L, S).roll((L, L), (0, 1))
 
 
+def reads(index, L, S):
+    """Return what a number of the mask says, in words."""
+    reader, read = (f"{'noisy' if n >= L else 'clean'} word {n % L}" for n in index)
+    return f"in blocks of {S}, may {reader} read {read} (1 yes, 0 no)"
+
+
 # ------------------------------------------------------------------------------- the exact number
 
 
@@ -93,6 +98,16 @@ def costs_of_orders(p):
 def exact_block_by_orders(p):
     costs = costs_of_orders(p)
     return torch.tensor(len(costs)).double().log() - (-costs).logsumexp(0)
+
+
+def layer_by_layer(p):
+    """Return what the mean probabilities of all predictions with 1, 2, ... masks cost together."""
+    n, S = p.shape
+    layers = [[] for _ in range(S)]
+    for a in range(1, n):
+        hidden = [i for i in range(S) if a >> i & 1]
+        layers[len(hidden) - 1] += [p[a, i] for i in hidden]
+    return -sum(torch.stack(layer).mean().log() for layer in layers)
 
 
 def divided_by(number):
@@ -148,85 +163,24 @@ def block_positions_by_calls(L, S, m):
     return total
 
 
-# ------------------------------------------------------------------------------------- divergence
+# ------------------------------------------------------------------------------------ out of date
 
 
-def blocks_divergence(p, S):
-    total, n = 0.0, p.dim()
-    for start in range(0, n, S):
-        end = min(start + S, n)
-        words = [entropy(onto(p, [*range(start), i])) for i in range(start, end)]
-        before = entropy(onto(p, range(start)))
-        total = total + sum(words) - (end - start) * before
-        total = total - (entropy(onto(p, range(end))) - before)
-    return total
+def out_of_date(sees, changed, layers):
+    for _ in range(layers):
+        changed = changed | (sees & changed).any(1)
+    return changed
 
 
-def blocks_divergence_by_law(p, S):
-    law = law_of(p, S)
-    return (torch.special.xlogy(p, p) - torch.special.xlogy(p, law)).sum()
+def out_of_date_by_paths(sees, changed, layers):
+    step = (sees | torch.eye(len(sees), dtype=torch.bool)).double()
+    return torch.linalg.matrix_power(step, layers) @ changed.double() > 0
 
 
-def onto(p, axes, keep=False):
-    """Return the joint distribution of the words on some axes."""
-    others = [i for i in range(p.dim()) if i not in set(axes)]
-    return p.sum(others, keepdim=keep) if others else p
-
-
-def entropy(p):
-    return torch.special.entr(p).sum()
-
-
-def correlation(p):
-    """Return the total correlation of all words of p."""
-    return sum(entropy(onto(p, [i])) for i in range(p.dim())) - entropy(p)
-
-
-def parts_of(n, S):
-    return [range(start, min(start + S, n)) for start in range(0, n, S)]
-
-
-def alone(p, S):
-    return sum(correlation(onto(p, part)) for part in parts_of(p.dim(), S))
-
-
-def between(p, S):
-    """Return the divergence of p from the product of its blocks."""
-    return sum(entropy(onto(p, part)) for part in parts_of(p.dim(), S)) - entropy(p)
-
-
-def law_of(p, S):
-    """Return the law that draws every word given the blocks before its own."""
-    law = torch.ones_like(p)
-    for i in range(p.dim()):
-        before = range(i // S * S)
-        joint, given = onto(p, [*before, i], keep=True), onto(p, before, keep=True)
-        law = law * torch.where(given > 0, joint / given, 0.0)
-    return law
-
-
-def without_the_past(p, S):
-    total = 0.0
-    for part in parts_of(p.dim(), S):
-        past = range(part[0])
-        total = total + sum(entropy(onto(p, [*past, i])) for i in part)
-        total = total - entropy(onto(p, range(part[-1] + 1)))
-    return total
-
-
-def the_other_way(p, S):
-    law = law_of(p, S)
-    return (torch.special.xlogy(law, law) - torch.special.xlogy(law, p)).sum()
-
-
-def one_word_back(p, S):
-    """Return the sum over blocks of the total correlation given the word before alone."""
-    total = 0.0
-    for part in parts_of(p.dim(), S):
-        past = [part[0] - 1] if part[0] else []
-        words = [entropy(onto(p, [*past, i])) - entropy(onto(p, past)) for i in part]
-        total = total + sum(words) - (entropy(onto(p, [*past, *part])) - entropy(onto(p, past)))
-    return total
+def without_their_own(sees, changed, layers):
+    for _ in range(layers):
+        changed = (sees & changed).any(1)
+    return changed
 
 
 # ------------------------------------------------------------------------------------- the cases
@@ -254,11 +208,28 @@ def drawn_blocks(L, S, seed, rows=5):
     return 0.2 + 2 * uniforms(rows, L, seed=seed + 50), masked, inside, blocks
 
 
-def joint(shape, seed):
-    """Return a joint distribution of words that depend on each other, with zeros."""
-    raw = uniforms(*shape, seed=seed) ** 3
-    raw = torch.where(uniforms(*shape, seed=seed + 9) < 0.15, 0.0, raw)
-    return raw / raw.sum()
+def window(L, before, after):
+    """Return who reads whom (L, L) where each word reads those from i - before to i + after."""
+    ahead = torch.arange(L) - torch.arange(L)[:, None]
+    return (-before <= ahead) & (ahead <= after)
+
+
+def one_of(L, i):
+    """Return bool (L,), true at position i."""
+    return torch.arange(L) == i
+
+
+def readers(seed):
+    """Return the arguments of `out_of_date` for five ways to read."""
+    place = torch.arange(9) // 3
+    scattered = uniforms(8, 8, seed=seed + 3) < 0.15
+    return [
+        (window(12 + seed % 5, 1, 1), one_of(12 + seed % 5, 5), 3),
+        (window(10, 2, -1), one_of(10, 2 + seed % 3), 2),  # as a GPT after its shift by one
+        (place[:, None] >= place, one_of(9, 3 + seed % 3), 2),
+        (scattered | one_of(8, 6)[:, None] & one_of(8, 1), one_of(8, 1) | one_of(8, 4), 2),
+        (window(14, 0, 2), one_of(14, 9 + seed % 4), 1 + seed % 2),
+    ]
 
 
 EXERCISES = {
@@ -356,6 +327,11 @@ EXERCISES = {
                 lambda L, S: ~two_stream_mask(L, S),
                 "Yours is true where reading is forbidden: make it true where it is allowed.",
             ),
+            "to be added": Mistake(
+                lambda L, S: torch.where(two_stream_mask(L, S), 0.0, -torch.inf),
+                "This is a mask to be added to the scores, 0 and minus infinity: return True where "
+                "reading is allowed and False elsewhere.",
+            ),
             "S blocks": Mistake(
                 lambda L, S: two_stream_mask(L, -(-L // S)),
                 "You make S blocks: S is how many words a block has, so word i is in block i // S.",
@@ -367,6 +343,7 @@ EXERCISES = {
             (6 + seed % 7, 4),
             (5 + seed % 4, 1),
         ],
+        says=reads,
     ),
     "exact_block": Exercise(
         exact_block,
@@ -389,6 +366,11 @@ EXERCISES = {
                 lambda p: costs_of_orders(p).min(),
                 "You take the cheapest order, which is chosen after seeing the words: such numbers "
                 "do not add up to one over all blocks. The order is drawn at random.",
+            ),
+            "layer by layer": Mistake(
+                layer_by_layer,
+                "You average over all sets of k masks, and multiply these averages: average the "
+                "products along the orders. Which sets come next depends on the set before.",
             ),
             "all at once": Mistake(
                 lambda p: -p[-1].log().sum(),
@@ -567,64 +549,70 @@ EXERCISES = {
             (12 + seed % 6, 1, 1),
         ],
     ),
-    "blocks_divergence": Exercise(
-        blocks_divergence,
-        blocks_divergence_by_law,
+    "out_of_date": Exercise(
+        out_of_date,
+        out_of_date_by_paths,
         {
-            "blocks alone": Mistake(
-                alone,
-                "You take the total correlation of each block by itself: its words are drawn given "
-                "all blocks before it, so take it given those.",
+            "the other way": Mistake(
+                lambda sees, changed, layers: out_of_date(sees.T, changed, layers),
+                "You follow the arrows the wrong way: row i of `sees` says what position i reads, "
+                "so i is out of date if it reads one that is.",
             ),
-            "one word back": Mistake(
-                one_word_back,
-                "You condition on the last word before the block only: the words are drawn given "
-                "all blocks before it.",
+            "both ways": Mistake(
+                lambda sees, changed, layers: out_of_date(sees | sees.T, changed, layers),
+                "You let a change go both ways: it passes from what is read (column) to what reads "
+                "it (row), and not back.",
             ),
-            "all in one call": Mistake(
-                lambda p, S: correlation(p),
-                "This is for all words in one call: here only the words of one block share a call.",
+            "one layer": Mistake(
+                lambda sees, changed, layers: out_of_date(sees, changed, 1),
+                "This is after one layer: in the next one, whatever reads a position that is out "
+                "of date is out of date as well.",
             ),
-            "the last words": Mistake(
-                lambda p, S: blocks_divergence(onto(p, range(p.dim() // S * S)), S),
-                "You leave out the last block where it is shorter: its words share a call too.",
+            "one layer too few": Mistake(
+                lambda sees, changed, layers: out_of_date(sees, changed, layers - 1),
+                "This is one layer too few: before the first layer only the changed tokens are out "
+                "of date, and after each layer what reads them too.",
             ),
-            "the sum without the past": Mistake(
-                without_the_past,
-                "Every word of a block has the entropy of the past in it: subtract that once for "
-                "each of them, and not once for the block.",
+            "one layer too many": Mistake(
+                lambda sees, changed, layers: out_of_date(sees, changed, layers + 1),
+                "This is one layer too many: before the first layer only the changed tokens are "
+                "out of date.",
             ),
-            "between the blocks": Mistake(
-                between,
-                "This is what would be lost if the blocks did not see each other: they do. The "
-                "words inside a block do not.",
+            "until nothing changes": Mistake(
+                lambda sees, changed, layers: out_of_date(sees, changed, len(sees)),
+                "You go on until nothing changes any more: a change travels one reading further "
+                "in each layer, and there are only `layers` of them.",
             ),
-            "the other way round": Mistake(
-                the_other_way,
-                "This is KL(p_S || p), averaged over what the sampler writes: average over p.",
+            "without their own": Mistake(
+                without_their_own,
+                "You forget that a layer adds to a vector: what was out of date before it is so "
+                "after it, even where a position does not read itself.",
             ),
-            "an entropy": Mistake(
-                lambda p, S: blocks_divergence(p, S) + entropy(p),
-                "This is the cross-entropy: subtract the entropy of p.",
+            "what was changed": Mistake(
+                lambda sees, changed, layers: out_of_date(sees, changed, layers) & ~changed,
+                "You leave out the changed tokens: their own vectors are out of date first.",
             ),
-            "the first block": Mistake(
-                lambda p, S: correlation(onto(p, range(min(S, p.dim())))),
-                "This is the first block only: every block adds its total correlation.",
+            "the changed tokens": Mistake(
+                lambda sees, changed, layers: changed,
+                "You return the changed tokens alone: whatever reads them has changed too.",
             ),
-            "bits": Mistake(
-                lambda p, S: blocks_divergence(p, S) / torch.tensor(2.0).log(),
-                "This is in bits: use natural logarithms, so that it is in nats.",
+            "all that follow": Mistake(
+                lambda sees, changed, layers: changed.cumsum(0) > 0,
+                "You return everything after the first changed token, which is right for a causal "
+                "network only: ask `sees` who reads what.",
             ),
-            "the sign": Mistake(
-                lambda p, S: -blocks_divergence(p, S),
-                "Yours is negative, and a divergence never is: the entropies of the words come "
-                "with a plus, that of the block with a minus.",
+            "everything": Mistake(
+                lambda sees, changed, layers: torch.ones_like(changed),
+                "You return every position, which is right for a network where all read all: ask "
+                "`sees` who reads what.",
+            ),
+            "up to date": Mistake(
+                lambda sees, changed, layers: ~out_of_date(sees, changed, layers),
+                "Yours is true where a vector is still right: make it true where it is out of "
+                "date.",
             ),
         },
-        cases=lambda seed=0: [
-            (varied_rows(seed, joint((3, 3, 3, 3), 1).flatten()).view(3, 3, 3, 3), 2),
-            (varied_rows(seed, joint((2, 3, 2, 3, 2), 2).flatten()).view(2, 3, 2, 3, 2), 2),
-            (varied_rows(seed, joint((2, 2, 3, 2, 2), 3).flatten()).view(2, 2, 3, 2, 2), 3),
-        ],
+        cases=lambda seed=0: readers(seed),
+        says=lambda index, *case: f"is position {index[0]} out of date (1 yes, 0 no)",
     ),
 }

@@ -98,6 +98,23 @@ def one_noise_a_text(x, alpha, generator):
     return torch.where(torch.rand(x.shape, generator=generator) < alpha, x, noise)
 
 
+def one_number(x, alpha, generator):
+    """Return noise in which the number that decides whether a token is lost also says the word."""
+    u = torch.rand(x.shape, generator=generator)
+    return torch.where(u < alpha, x, (V * u).long())
+
+
+def words_of_the_text(x, alpha, generator):
+    noise = x.flatten()[torch.randint(x.numel(), x.shape, generator=generator)]
+    return torch.where(torch.rand(x.shape, generator=generator) < alpha, x, noise)
+
+
+def without_luck(x, alpha, generator):
+    """Give the clean word alpha and every other (1 - alpha) / V, over their sum."""
+    kept = alpha / (alpha + (1 - alpha) * (V - 1) / V)
+    return always_another(x, kept, generator)
+
+
 def frequencies(answer, x, alpha, n=20_000):
     """Return how often tokens stay, pairs of them, all, and one position of two texts in a row.
 
@@ -191,6 +208,11 @@ def weighted(of_j, of_z, of_others):
     return mine
 
 
+def product_of_means(p, z, alpha):
+    c, at_z = odds(alpha), p.gather(-1, z[:, None])
+    return complete((1 + c * p) * (1 - at_z + at_z / (1 + c)) / (V * alpha), z)
+
+
 def step(R, z, h):
     return here(z) + h * R
 
@@ -208,6 +230,12 @@ def step_of_the_exercise(R, z, h):
     p = h * R
     p[torch.arange(len(z)), z] = 1
     return p / p.sum(-1, keepdim=True)
+
+
+def whole_columns(R, z, h):
+    p = h * R
+    p[:, z] = 1 + p[:, z]
+    return p
 
 
 def leaving(R, z):
@@ -290,6 +318,25 @@ def of_jumps(loo, x, z, alpha, price, symbols=V):
     return leaving(price(rho, (rho / rho_model).log()), z).sum() / (symbols * alpha)
 
 
+def only_to_the_clean_word(loo, x, z, alpha):
+    c = odds(alpha)
+    true, model = 1 + c * here(x), 1 + c * loo
+    rho, rho_model = (xbar / xbar.gather(-1, z[:, None]) for xbar in (true, model))
+    return leaving(here(x) * rho * phi((rho / rho_model).log()), z).sum() / (V * alpha)
+
+
+def not_relative_to_z(loo, x, z, alpha):
+    c = odds(alpha)
+    true, model = 1 + c * here(x), 1 + c * loo
+    rho = true / true.gather(-1, z[:, None])
+    return leaving(rho * phi((true / model).log()), z).sum() / (V * alpha)
+
+
+def only_wrong_tokens(loo, x, z, alpha):
+    wrong = x != z
+    return bound_term(loo[wrong], x[wrong], z[wrong], alpha)
+
+
 def bound_term_by_rates(loo, x, z, alpha):
     """Return the divergence of two chains, R_x log(R_x / R) - R_x + R, jump by jump."""
     total = 0.0
@@ -359,6 +406,21 @@ EXERCISES = {
                 an_exact_number,
                 "You keep the same number of tokens in every text: each token is kept or lost by "
                 "itself, so their number varies.",
+            ),
+            "the same number twice": Mistake(
+                one_number,
+                "One number decides both whether a token is lost and which word it becomes: draw "
+                "two.",
+            ),
+            "words of the text": Mistake(
+                words_of_the_text,
+                "You draw the noise from the words of x: the source does not know the text, so all "
+                "V words are equally likely.",
+            ),
+            "luck left out": Mistake(
+                without_luck,
+                "The clean word has its share of the noise too: it shows with probability alpha + "
+                "(1 - alpha) / V.",
             ),
             "the generator unused": Mistake(
                 without_the_generator,
@@ -444,6 +506,16 @@ EXERCISES = {
                 "Your factor is 1 / alpha: each of the V words has 1 / V of the noise, so it is "
                 "1 / (V alpha).",
             ),
+            "a product of means": Mistake(
+                product_of_means,
+                "You average above and below by themselves: both belong to the same clean word, so "
+                "average their ratio.",
+            ),
+            "1 - alpha below": Mistake(
+                lambda p, z, alpha: alpha / (1 - alpha) * rate(p, z, alpha),
+                "Your factor is 1 / (V (1 - alpha)): as alpha falls, noise draws each word at the "
+                "rate 1 / (V alpha).",
+            ),
             "no weight": Mistake(
                 lambda p, z, alpha: V * alpha * rate(p, z, alpha),
                 "The factor 1 / (V alpha), the rate at which noise draws each word, is missing.",
@@ -496,6 +568,16 @@ EXERCISES = {
             "divided by h": Mistake(
                 lambda R, z, h: here(z) + R / h,
                 "You divide by h: a shorter step changes less, so multiply the rates by h.",
+            ),
+            "whole columns": Mistake(
+                whole_columns,
+                "You change whole columns with p[:, z]: take one entry of each row, as "
+                "p[torch.arange(len(z)), z] does.",
+            ),
+            "one sum for all": Mistake(
+                lambda R, z, h: h * leaving(R, z) + here(z) * (1 - h * leaving(R, z).sum()),
+                "You take the jumps of all tokens from each: what stays is 1 minus the sum of its "
+                "own row.",
             ),
             "an exponential": Mistake(
                 lambda R, z, h: here(z) * (h * R).exp() + (1 - here(z)) * h * R,
@@ -558,6 +640,20 @@ EXERCISES = {
                     loo * (1 + alpha / ((1 - alpha) * source[z][:, None]) * here(z))
                 ),
                 "Bayes' rule has a denominator: divide each row by its sum.",
+            ),
+            "the wrong axis": Mistake(
+                lambda loo, z, alpha, source: (
+                    (q := loo * (alpha * here(z) + (1 - alpha) * source[z][:, None])) / q.sum(0)
+                ),
+                "You divide columns by their sums: the words of one position, a row, must sum to "
+                "one.",
+            ),
+            "over the whole text": Mistake(
+                lambda loo, z, alpha, source: (
+                    (q := loo * (alpha * here(z) + (1 - alpha) * source[z][:, None])) / q.sum()
+                ),
+                "You divide by the sum of all numbers: each position has its own posterior, so "
+                "divide each row by its sum.",
             ),
             "the joint probability": Mistake(
                 lambda loo, z, alpha, source: (
@@ -651,6 +747,25 @@ EXERCISES = {
                 "Your third number is negative: log(alpha) is, and the number of jumps is its "
                 "opposite.",
             ),
+            "luck for its opposite": Mistake(
+                counted(
+                    right(0),
+                    lambda V, alpha: (1 - alpha) / V,
+                    lambda V, alpha: math.log(1 / alpha) / V,
+                ),
+                "1 / V is the probability to be right by luck: those that must jump are the rest, "
+                "1 - 1 / V.",
+            ),
+            "luck of all": Mistake(
+                counted(right(0), lambda V, alpha: 1 - alpha - 1 / V, right(2)),
+                "You take 1 / V from all tokens: only a lost token can be right by luck, which has "
+                "the probability (1 - alpha) / V.",
+            ),
+            "only the lost": Mistake(
+                counted(right(0), right(1), lambda V, alpha: (1 - alpha) * right(2)(V, alpha)),
+                "You multiply the last number by 1 - alpha: in noise run backwards a token that is "
+                "right may jump away too, and back, so count all.",
+            ),
             "bits": Mistake(
                 counted(right(0), right(1), lambda V, alpha: right(2)(V, alpha) / math.log(2)),
                 "Your logarithm has base 2: the integral of 1 / alpha is the natural one.",
@@ -671,13 +786,12 @@ EXERCISES = {
             ),
             "cross-entropy of the others": Mistake(
                 lambda loo, x, z, alpha: cross_entropy(loo, x),
-                "That is a cross-entropy: it bounds the likelihood under masks (chapter 4), but "
-                "not here.",
+                "That is a cross-entropy: under masks it is a bound (chapter 4), but not here.",
             ),
             "the loose bound": Mistake(
                 mixture_term,
-                "That is the bound with the forward rates: it holds, but even the exact posterior "
-                "stays above -log p(x) with it. Use the reversal rates.",
+                "That is the bound of the chain that jumps once: it holds, but even for the exact "
+                "posterior it is above -log p(x). Take the noise run backwards.",
             ),
             "the posterior for the others": Mistake(
                 lambda loo, x, z, alpha: bound_term(uniform_posterior(loo, z, alpha), x, z, alpha),
@@ -710,6 +824,27 @@ EXERCISES = {
                 lambda loo, x, z, alpha: of_jumps(loo, x, z, alpha, lambda rho, d: phi(d)),
                 "You weight all jumps alike: each counts with its own rate, the ratio rho for the "
                 "text x.",
+            ),
+            "only the clean word": Mistake(
+                only_to_the_clean_word,
+                "You count only the jumps to the clean word: noise run backwards also jumps from "
+                "one wrong word to another, and away from a right one.",
+            ),
+            "only wrong tokens": Mistake(
+                only_wrong_tokens,
+                "You leave out the tokens that are right: they may jump away, at rates that differ "
+                "between the two chains.",
+            ),
+            "d without z": Mistake(
+                not_relative_to_z,
+                "Your d leaves out what the rates have at z_i: it is the logarithm of the whole "
+                "ratio of the rates, R_x / R.",
+            ),
+            "rho beside phi": Mistake(
+                lambda loo, x, z, alpha: of_jumps(
+                    loo, x, z, alpha, lambda rho, d: rho * (d - 1) + (-d).exp()
+                ),
+                "Your e^-d is not multiplied by rho: rho times phi(d) is rho e^-d - rho + rho d.",
             ),
             "the other way round": Mistake(
                 lambda loo, x, z, alpha: of_jumps(

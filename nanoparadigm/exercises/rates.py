@@ -153,6 +153,11 @@ def at_arrival(p, q, R):
     return closed(torch.einsum("xy,xzy->zy", posterior, R))
 
 
+def at_arrival_as_it_is(p, q, R):
+    posterior = joint(p, q) / joint(p, q).sum(0)
+    return torch.einsum("xy,xzy->zy", posterior, R)
+
+
 def of_the_likeliest(p, q, R):
     best = joint(p, q).argmax(0)
     return R[best, torch.arange(q.shape[1])]
@@ -361,6 +366,11 @@ EXERCISES = {
                 "You take the posterior of the state that the jump goes to: what is known when it "
                 "jumps is the state it leaves, z.",
             ),
+            "weights at the arrival, rows that do not sum to zero": Mistake(
+                at_arrival_as_it_is,
+                "You take the posterior of the state that the jump goes to: what is known when it "
+                "jumps is the state it leaves, z. With that, your rows also sum to zero.",
+            ),
             "the likeliest target": Mistake(
                 of_the_likeliest,
                 "You take the rates of the most probable target alone: the theorem needs their "
@@ -492,6 +502,16 @@ EXERCISES = {
                 "You compare whether the token has jumped by T. A path also says when it did, so "
                 "its divergence is larger.",
             ),
+            "waiting after the jump": Mistake(
+                lambda a, b, T: -math.expm1(-a * T) * math.log(a / b) + (b - a) * T,
+                "Your part of the jumps is right, but you let the waiting, - a + b, last until T: "
+                "it ends with the jump, after (1 - exp(-a T)) / a on average.",
+            ),
+            "the logarithm upside down": Mistake(
+                lambda a, b, T: waiting(a, T) * (a * math.log(b / a) - a + b),
+                "Your logarithm has the wrong sign: it is log(a / b), the rate of the first "
+                "process above that of the second.",
+            ),
             "without an end": Mistake(
                 lambda a, b, T: term(a, b) / a,
                 "This is the divergence if nobody stops watching: until T the token waits for "
@@ -526,7 +546,7 @@ EXERCISES = {
         cases=lambda seed=0: [
             (varied(seed, 1.0), varied(seed, 2.0), 1.0),
             (varied(seed, 3.0), varied(seed, 0.5), varied(seed, 0.7)),
-            (varied(seed, 0.4), varied(seed, 0.9), 50.0),
+            (varied(seed, 0.4), varied(seed, 0.9), 20.0),
             (varied(seed, 3.0), varied(seed, 0.01), varied(seed, 4e-4)),
             (varied(seed, 50.0), varied(seed, 1.0), 0.5),
             (varied(seed, 0.02), varied(seed, 0.005), 10.0),
@@ -589,6 +609,11 @@ EXERCISES = {
                 lambda q, eta: closed(eta * torch.minimum(q, q[:, None])),
                 "Your rates are the flow itself, q[z] times the rate, which is the same both ways: "
                 "divide row z by q[z].",
+            ),
+            "a share of the two": Mistake(
+                lambda q, eta: closed(eta * q / (q + q[:, None])),
+                "Your pairs are in balance, but the rate uphill is eta q[y] / (q[y] + q[z]): it "
+                "should be eta itself.",
             ),
             "the square root": Mistake(
                 lambda q, eta: closed(eta * (q / q[:, None]).sqrt()),

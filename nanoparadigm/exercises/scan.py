@@ -232,6 +232,10 @@ def only_directly(a, h, g):
     return torch.stack([g * shifted(h), g])
 
 
+def nothing_fades(a, h, g):
+    return scan_gradient(torch.ones_like(a), h, g)
+
+
 def wraps_round(a, h, g):
     _, G = scan_gradient(a, h, g)
     return torch.stack([G * h.roll(1, 0), G])
@@ -297,6 +301,11 @@ EXERCISES = {
                 lambda delta, A, B: torch.stack([1 + delta[:, None] * A, delta[:, None] * B]),
                 "You take the Euler step for A too: 1 + delta A is negative for a long step, "
                 "which makes the state oscillate; take exp(delta A).",
+            ),
+            "backward Euler for A": Mistake(
+                lambda delta, A, B: torch.stack([1 / (1 - delta[:, None] * A), delta[:, None] * B]),
+                "Your decay is 1 / (1 - delta A), the backward Euler step; Mamba keeps the exact "
+                "decay, exp(delta A).",
             ),
             "no delta in B": Mistake(
                 lambda delta, A, B: torch.stack([(delta[:, None] * A).exp(), B + 0 * A]),
@@ -375,6 +384,11 @@ EXERCISES = {
             "nothing fades": Mistake(
                 lambda a1, b1, a2, b2: torch.stack([a2 * a1, b1 + b2]),
                 "What step 1 wrote passes through step 2: multiply b1 by a2.",
+            ),
+            "both fade": Mistake(
+                lambda a1, b1, a2, b2: torch.stack([a2 * a1, a2 * (b1 + b2)]),
+                "You let step 2 shrink what it writes itself: only b1, which was there before "
+                "step 2, is multiplied by a2.",
             ),
             "own decay": Mistake(
                 lambda a1, b1, a2, b2: torch.stack([a2 * a1, a1 * b1 + b2]),
@@ -540,6 +554,11 @@ EXERCISES = {
                 one_step_ahead,
                 "You add only the gradient of the next state's own output: G_{t+1}, which also "
                 "holds all later ones, is what comes back.",
+            ),
+            "nothing fades": Mistake(
+                nothing_fades,
+                "You add up all later gradients as they are: on its way back, each is multiplied "
+                "by the decays that it passes.",
             ),
             "only directly": Mistake(
                 only_directly,

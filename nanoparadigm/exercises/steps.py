@@ -25,7 +25,7 @@ def given_earlier(p, step, seen=None):
 
 
 def plan_cost(p, step):
-    return (p * (p / given_earlier(p, step)).log()).sum()
+    return (p * (p / given_earlier(p, step)).log()).sum().clamp(min=0.0)  # not -7e-17
 
 
 def plan_cost_by_entropies(p, step):
@@ -124,6 +124,14 @@ def last_of_ties(p, x, z, n):
     return next_nll(*flipped, n)
 
 
+def of_text(index, p, x, z, n):
+    """Return what next_nll's number at an index is, in the student's words."""
+    sure = p[index].amax(-1)[z[index] == V].sort(descending=True).values
+    tie = len(sure) > n and sure[n - 1] == sure[n]
+    chosen = ", where one of two equally sure masks is chosen" if tie else ""
+    return f"the cost of text {index[0]} for n = {n}{chosen}"
+
+
 # -------------------------------------------------------------------------------- random places
 
 
@@ -202,7 +210,8 @@ def predictions(seed, *shape, sharp=1.5):
     return (sharp * normal(*shape, V, seed=seed)).softmax(-1)
 
 
-PLANS = [[1, 1, 2], [2, 1, 1], [1, 1, 1], [2, 1, 2], [1, 2, 2], [3, 1, 2]]
+PLANS = [[1, 1, 2], [2, 1, 1], [1, 1, 1], [2, 1, 2], [1, 3, 3], [3, 1, 2], [2, 2, 3]]
+"""of the last but two, no word is revealed in step 2, and of the last, none in step 1"""
 LEVEL = torch.tensor([[0.6, 0.3, 0.1], [0.1, 0.3, 0.6]]).double()  # equally sure
 
 
@@ -245,7 +254,10 @@ def curves(seed=0):
 
 
 def beliefs(seed=0):
-    """Return predictions, some of them certain, and gammas between the bounds of two counts."""
+    """Return predictions, some of them certain, and gammas between the bounds of two counts.
+
+    Of the last two, gamma is above every bound, and there is one masked word only.
+    """
     found = []
     shapes = (6, 3, 2.0), (8, 3, 3.0), (5, 1, 0.5), (12, 5, 4.0), (20, 12, 2.0), (30, 9, 4.0)
     for k, (L, n, sharp) in enumerate(shapes):
@@ -259,7 +271,7 @@ def beliefs(seed=0):
     # the largest probability is in the second row, the lowest entropy in the first
     rows = torch.tensor([[0.5, 0.5, 0.0], [0.55, 0.23, 0.22], [0.4, 0.3, 0.3]]).double()
     found.append((rows[torch.randperm(3, generator=torch.Generator().manual_seed(seed))], 0.85))
-    return found
+    return [*found, (predictions(seed + 40, 4), 4.5), (predictions(seed + 50, 1), 0.01)]
 
 
 EXERCISES = {
@@ -318,7 +330,7 @@ EXERCISES = {
             ),
         },
         cases=lambda seed=0: [
-            (joint(seed + 10 * n, V, V, V, sharp=0.8 + 0.2 * n), torch.tensor(plan))
+            (joint(seed + 10 * n, V, V, V, sharp=0.8 + 0.4 * n), torch.tensor(plan))
             for n, plan in enumerate(PLANS)
         ],
     ),
@@ -432,6 +444,7 @@ EXERCISES = {
             ),
         },
         cases=decodings,
+        says=of_text,
     ),
     "mean_plan_cost": Exercise(
         mean_plan_cost,
@@ -454,13 +467,18 @@ EXERCISES = {
             ),
             "the first to the next": Mistake(
                 by_steps(lambda h, after, seen: len(h) * (h[0] - after)),
-                "You let all words of a step lose as much as one that comes after it: the j-th "
-                "word of the step would have seen only those before it.",
+                "You compare every word of a step with one that comes after the step: one by one, "
+                "a word that comes after j others would see those j, so subtract h[j].",
             ),
             "from the very beginning": Mistake(
                 lambda h, sizes: (h[0] - h).sum(),
                 "This is the cost of one single step: the words of later steps see those of "
                 "earlier ones, so begin each step with h[seen].",
+            ),
+            "the number of the step": Mistake(
+                lambda h, sizes: sum(k * h[n] for n, k in enumerate(sizes)) - h.sum(),
+                "You read h at the number of the step: h[j] is for j visible words, and before a "
+                "step as many words are visible as all earlier steps have revealed.",
             ),
             "triangles": Mistake(
                 by_steps(lambda h, after, seen: (len(h) - 1) * (h[0] - h[-1]) / 2),
@@ -473,8 +491,8 @@ EXERCISES = {
             ),
             "sizes backwards": Mistake(
                 lambda h, sizes: mean_plan_cost(h, sizes[::-1]),
-                "You take the sizes from the last to the first: sizes[0] is the first step, of "
-                "which nothing is seen.",
+                "You take the sizes from the last to the first: sizes[0] is the first step, before "
+                "which nothing is visible.",
             ),
             "masks for seen words": Mistake(
                 lambda h, sizes: -mean_plan_cost(h.flip(0), sizes),

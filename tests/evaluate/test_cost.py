@@ -9,6 +9,7 @@ from torch import nn
 from nanoparadigm import PRESETS, build, corpora, evaluate, tokenizers
 from nanoparadigm.evaluate.cost import CountingNetwork
 from nanoparadigm.show import animation
+from nanoparadigm.show.live import HOW
 
 WAYS = [(name, way) for name in PRESETS for way in PRESETS[name].paradigm.decodings]
 each_way = pytest.mark.parametrize("name, way", WAYS)
@@ -134,7 +135,7 @@ say([said, { calls, positions }]);
 
 
 @needs_node
-@presets
+@pytest.mark.parametrize("name", HOW)
 def test_the_race_in_a_page_reports_the_runs_of_its_networks(name, node):  # noqa: F811
     for seed in range(3):
         said, watched = node(RUNS, name=name, seed=seed)

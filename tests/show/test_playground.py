@@ -532,3 +532,33 @@ def test_the_best_plan_of_three_steps_costs_what_the_chapter_says(show):
     browser.ask(pressing("The best plan in as many steps"))
     said = browser.ask("document.querySelector('figure').innerText")
     assert "3 steps" in said and "0.024" in said and not browser.errors
+
+
+def test_only_gates_that_open_at_the_marks_alone_make_no_error(show):
+    browser = show(*views(ROOT / "book" / "10-scan.ipynb")[:1])
+    for name, right in ("One gate for all", False), ("Open at the marks only", True):
+        browser.ask(pressing(name))
+        said = browser.ask("document.querySelector('figure').innerText")
+        assert (float(re.search(r"words: (\d\.\d\d)", said)[1]) == 0) == right
+    assert not browser.errors
+
+
+def test_the_output_of_the_pole_is_that_of_its_recurrence(show):
+    browser = show(*views(ROOT / "book" / "09-spaces.ipynb"))
+    said = "document.querySelector('figure output').textContent"
+    u = [int(k in (1, 4, 5, 11, 18, 19, 20, 26)) for k in range(31)]
+    a, h = torch.tensor(-0.12 + 0.8j).exp().item(), 0.0
+    go = """(() => {{ const word = [...document.querySelectorAll('input')].at(-1);
+        word.value = {}; word.dispatchEvent(new Event('input')); }})()"""
+    for k in range(31):
+        h = a * h + u[k]
+        browser.ask(go.format(k))
+        seen = float(re.search(r"output is (-?\d\.\d+)", browser.ask(said))[1])
+        assert abs(seen - h.real) < 6e-3
+    browser.ask(pressing("alternates, a = −1"))
+    browser.ask("""(() => { const choice = document.querySelector('select');
+        choice.value = 'a word at every step'; choice.dispatchEvent(new Event('change')); })()""")
+    for k in (28, 29):
+        browser.ask(go.format(k))
+        assert f"output is {1 - k % 2}.00" in browser.ask(said)
+    assert "turns by 180°" in browser.ask(said) and not browser.errors

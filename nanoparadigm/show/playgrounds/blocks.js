@@ -110,7 +110,7 @@ function show() {
   said.textContent = "";
   const line = (...parts) => said.append(kit.el("div", { style: "margin-bottom:.5em" }, ...parts));
   const strong = (words) => kit.el("b", {}, words);
-  line(row === null ? `Framed: the block that is written. Each of its words reads ` : `Word ${row + 1} reads `,
+  line(row === null ? `Framed: the block being written. Each of its words reads ` : `Word ${row + 1} reads `,
     strong(size), b ? ` and the ${b * S} finished words before it, which never change.` : "; nothing stands before it.");
   line(`Positions computed: `, strong(`${kept} with a cache`), `, ${anew} without. `,
     `A GPT with a cache: ${words.filter((v) => v !== null).length}.`);

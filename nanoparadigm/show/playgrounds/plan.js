@@ -82,10 +82,11 @@ function draw() {
   said.textContent = "";
   said.append(
     kit.el("b", null, `Your plan: ${T} step${T > 1 ? "s" : ""}, ${nats(mine)} nats from the language.`),
-    ` In as many steps the best plan costs ${nats(best)} (the blue mark) and the worst ${nats(worst)}.`,
+    ` In as many steps: best ${nats(best)} (blue mark), worst ${nats(worst)}. ` +
+      `Whole bar: ${nats(most)}, all at once.`,
     kit.el("br"),
-    `With the sizes ${sizes.join(", ")} and positions drawn anew for every text: ${nats(mean)} on ` +
-      `average over the plans, but the sampler itself is only ${nats(mixture)} from the language.`);
+    `Positions drawn anew for every text, sizes ${sizes.join(", ")}: plans ${nats(mean)} on average, ` +
+      `the sampler itself ${nats(mixture)}.`);
 }
 
 root.append(kit.row(...presets, better), head, ...rows.map(({ row }) => row), scale, said);

@@ -124,7 +124,7 @@ def darts() -> Figure:
 
 # ---------------------------------------------------------------------- the rates of one state
 
-POSTERIOR = [0.2435, 0.6425, 0.1140]  # of the first word of tiny(), which shows b at t = 1/2
+POSTERIOR = [0.24352, 0.64249, 0.11399]  # of the first word of tiny(), which shows b at t = 1/2
 
 
 def averaging() -> Figure:
@@ -146,7 +146,7 @@ def averaging() -> Figure:
             circle(axes, *place, WORDS[j], GREY, fill, radius=0.42)
         title = "their mean" if last else f"if the word was {WORDS[n]}"
         words(axes, x, 5.75, title, INK if last else COLOURS[n])
-        says = "the rates out of b" if last else f"probability {POSTERIOR[n]:.2f}"
+        says = "the rates out of b" if last else f"probability {POSTERIOR[n]:.3f}"
         words(axes, x, 5.1, says, size=10)
     words(axes, centres[1], 0.5, "b is right: it stays", size=10)
     for x, sign in ((3.85, "+"), (7.55, "+"), (11.6, "=")):
