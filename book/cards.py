@@ -12,6 +12,7 @@ from nanoparadigm.show.schematics import (
     blocks,
     bound,
     flow,
+    mamba,
     masking,
     model,
     next_word,
@@ -40,6 +41,7 @@ PICTURES = {
     "08-flow": flow.path,
     "09-spaces": spaces.counting,
     "10-scan": scan.rounds,
+    "11-mamba": mamba.block,
     "12-ruler": ruler.line,
     "13-blocks": blocks.orders,
 }

@@ -111,6 +111,14 @@ def number(text):
     return int(text.stem[:2])
 
 
+@each
+def test_no_figure_is_stored_as_words_alone(text):
+    """As those are that come before anything has told Jupyter how to show a figure."""
+    for cell in cells(text):
+        for data in (output.get("data", {}) for output in cell.outputs):
+            assert "<Figure" not in data.get("text/plain", "") or chapters.FIGURES & data.keys()
+
+
 def drawn(text):
     """The cells of a chapter that show a figure, each with what it stores of it."""
     for cell in cells(text):

@@ -543,6 +543,17 @@ def test_only_gates_that_open_at_the_marks_alone_make_no_error(show):
     assert not browser.errors
 
 
+def test_the_decay_says_how_many_entries_the_chunks_compute(show):
+    browser = show(*views(ROOT / "book" / "11-mamba.ipynb")[:1])
+    said = "document.querySelector('figure').innerText"
+    for size, told in (16, "computes all 136 entries"), (4, "compute 40 of 136 entries"):
+        browser.ask(f"""(() => {{
+            const size = document.querySelector('select[aria-label="words in a chunk"]');
+            const option = [...size.options].find((o) => parseInt(o.textContent) === {size});
+            size.value = option.value; size.dispatchEvent(new Event('change')); }})()""")
+        assert told in " ".join(browser.ask(said).split()) and not browser.errors
+
+
 def test_the_output_of_the_pole_is_that_of_its_recurrence(show):
     browser = show(*views(ROOT / "book" / "09-spaces.ipynb"))
     said = "document.querySelector('figure output').textContent"

@@ -1,0 +1,534 @@
+"""Chapter 11, a Mamba language model. Texts of L steps; E or P channels, N numbers of state."""
+
+import torch
+import torch.nn.functional as F
+
+from .fresh import normal, varied
+from .grader import Exercise, Mistake
+
+# ------------------------------------------------------------------------- the short convolution
+
+
+def causal_conv(x, w, b):
+    """Return y (L, E) with y_t = b + sum_k w_k x_{t-K+1+k}, the last tap on the token itself."""
+    K = len(w)
+    padded = F.pad(x, (0, 0, K - 1, 0))
+    return b + sum(w[k] * padded[k : k + len(x)] for k in range(K))
+
+
+def causal_conv_by_torch(x, w, b):
+    y = F.conv1d(x.T[None], w.T[:, None], b, padding=len(w) - 1, groups=x.shape[1])
+    return y[0, :, : len(x)].T
+
+
+def padded_by(before, after):
+    def answer(x, w, b):
+        padded = F.pad(x, (0, 0, before(len(w)), after(len(w))))
+        return b + sum(w[k] * padded[k : k + len(x)] for k in range(len(w)))
+
+    return answer
+
+
+def with_the_last_again(x, w, b):
+    padded = torch.cat([x[:1].expand(len(w) - 1, -1), x])
+    return b + sum(w[k] * padded[k : k + len(x)] for k in range(len(w)))
+
+
+def in_a_ring(x, w, b):
+    return b + sum(w[-1 - k] * x.roll(k, 0) for k in range(len(w)))
+
+
+# --------------------------------------------------------------------------- the bias of the steps
+
+
+def delta_bias(delta):
+    """Return the bias whose softplus is delta (E,)."""
+    return delta + (-torch.expm1(-delta)).log()
+
+
+def delta_bias_by_cases(delta):
+    return torch.where(delta > 1, delta + torch.log1p(-(-delta).exp()), delta.expm1().log())
+
+
+# ------------------------------------------------------------------------------------- who stores
+
+
+def break_even(D, E, N, K):
+    """Return the smallest n with 2 D n > E (N + K - 1)."""
+    return E * (N + K - 1) // (2 * D) + 1
+
+
+def break_even_by_counting(D, E, N, K):
+    n = 0
+    while 2 * D * n <= E * (N + K - 1):
+        n += 1
+    return n
+
+
+# ------------------------------------------------------------------------------ masked attention
+
+
+def weights(delta, A, B, C, keep=torch.tril):
+    """Return the matrix (L, L) of the dual form."""
+    c = (delta * A).cumsum(0)
+    hidden = keep(torch.ones(len(c), len(c))) == 0
+    return (C @ B.T) * (c[:, None] - c).masked_fill(hidden, -torch.inf).exp() * delta
+
+
+def dual_form(x, delta, A, B, C):
+    """Return y (L, P) of one head."""
+    return weights(delta, A, B, C) @ x
+
+
+def dual_form_by_loop(x, delta, A, B, C):
+    S, y = torch.zeros(B.shape[1], x.shape[1], dtype=x.dtype), []
+    for x_t, d_t, B_t, C_t in zip(x, delta, B, C, strict=True):
+        S = (d_t * A).exp() * S + torch.outer(B_t, d_t * x_t)
+        y.append(S.T @ C_t)
+    return torch.stack(y)
+
+
+def divided(x, delta, A, B, C):
+    P = (delta * A).cumsum(0).exp()
+    return ((C @ B.T).tril() * P[:, None] / P * delta) @ x
+
+
+def fades_at_once(x, delta, A, B, C):
+    return weights(delta, A, B * (delta * A).exp()[:, None], C) @ x
+
+
+def by_softmax(x, delta, A, B, C):
+    seen = torch.ones(len(x), len(x)).tril().bool()
+    return (C @ B.T).masked_fill(~seen, -torch.inf).softmax(-1) @ x
+
+
+def step_of_the_reader(x, delta, A, B, C):
+    return delta[:, None] * (weights(delta, A, B, C) / delta) @ x
+
+
+def anticausal(x, delta, A, B, C):
+    c = (delta * A).cumsum(0)
+    return ((C @ B.T) * (-(c[:, None] - c).abs()).exp() * delta) @ x
+
+
+# ---------------------------------------------------------------------------- what a chunk leaves
+
+
+def chunk_state(x, delta, A, B, S):
+    """Return the state (N, P) after a chunk that begins with the state S."""
+    c = (delta * A).cumsum(0)
+    return c[-1].exp() * S + (B * ((c[-1] - c).exp() * delta)[:, None]).T @ x
+
+
+def chunk_state_by_loop(x, delta, A, B, S):
+    for x_t, d_t, B_t in zip(x, delta, B, strict=True):
+        S = (d_t * A).exp() * S + torch.outer(B_t, d_t * x_t)
+    return S
+
+
+def leaves(kept, faded, written=lambda delta: delta):
+    """Return an answer: kept(c) of the old state, and faded(c) of what each step wrote."""
+
+    def answer(x, delta, A, B, S):
+        c = (delta * A).cumsum(0)
+        return kept(c) * S + (B * (faded(c) * written(delta))[:, None]).T @ x
+
+    return answer
+
+
+def right_kept(c):
+    return c[-1].exp()
+
+
+def right_faded(c):
+    return (c[-1] - c).exp()
+
+
+def one_step_late(c):
+    """Let what a step writes fade in that step too."""
+    return (c[-1] - torch.cat([torch.zeros_like(c[:1]), c[:-1]])).exp()
+
+
+# ---------------------------------------------------------------------------------- the delta rule
+
+
+def delta_rule(k, v, beta, q):
+    """Return what is read, (L, P), of S_t = S_{t-1} + beta_t (v_t - S_{t-1} k_t) k_t^T."""
+    S, y = torch.zeros(v.shape[1], k.shape[1], dtype=v.dtype), []
+    for k_t, v_t, b_t, q_t in zip(k, v, beta, q, strict=True):
+        S = S + b_t * torch.outer(v_t - S @ k_t, k_t)
+        y.append(S @ q_t)
+    return torch.stack(y)
+
+
+def delta_rule_by_matrices(k, v, beta, q):
+    one = torch.eye(k.shape[1], dtype=k.dtype)
+    S, y = torch.zeros(k.shape[1], v.shape[1], dtype=v.dtype), []
+    for t in range(len(k)):
+        S = (one - beta[t] * torch.outer(k[t], k[t])) @ S + beta[t] * torch.outer(k[t], v[t])
+        y.append(q[t] @ S)
+    return torch.stack(y)
+
+
+def rule(write, late=False):
+    """Return an answer whose state becomes write(S, k, v, beta)."""
+
+    def answer(k, v, beta, q):
+        S, y = torch.zeros(v.shape[1], k.shape[1], dtype=v.dtype), []
+        for k_t, v_t, b_t, q_t in zip(k, v, beta, q, strict=True):
+            before, S = S, write(S, k_t, v_t, b_t)
+            y.append((before if late else S) @ q_t)
+        return torch.stack(y)
+
+    return answer
+
+
+def corrected(S, k, v, beta):
+    return S + beta * torch.outer(v - S @ k, k)
+
+
+# ------------------------------------------------------------------------------------------ cases
+
+
+def steps(*shape, seed=0):
+    """Return step sizes, some short and some long."""
+    return F.softplus(2 * normal(*shape, seed=seed) - 1)
+
+
+def number(value):
+    return torch.tensor(value, dtype=torch.float64)
+
+
+def some_heads(seed=0):
+    """Return x, delta, A, B, C for one head; the last case forgets more than float64 holds."""
+    cases = []
+    for n, (L, N, P, A) in enumerate(((4, 2, 3, -1.0), (7, 3, 2, -0.3), (6, 2, 2, -900.0))):
+        s = seed + 10 * n
+        B, C = normal(L, N, seed=s + 2), normal(L, N, seed=s + 3)
+        cases.append((normal(L, P, seed=s), steps(L, seed=s + 1), number(A), B, C))
+    return cases
+
+
+def some_chunks(seed=0):
+    cases = []
+    for x, delta, A, B, _ in some_heads(seed)[:2]:
+        cases.append((x, delta, A, B, normal(B.shape[1], x.shape[1], seed=seed + 50)))
+    x, delta, A, B, _ = some_heads(seed + 3)[2]
+    return [*cases, (x[:1], delta[:1] / 100, A / 100, B[:1], normal(2, 2, seed=seed + 51))]
+
+
+def some_keys(seed=0):
+    """Return k, v, beta, q: keys of length 1, some of which come back, and others."""
+    cases = []
+    for n, (L, N, P) in enumerate(((5, 2, 3), (6, 3, 2))):
+        s = seed + 10 * n
+        k = F.normalize(normal(L, N, seed=s), dim=-1) * (1 + n * steps(L, 1, seed=s + 5) / 4)
+        k[3] = k[0]
+        beta = normal(L, seed=s + 1).sigmoid()
+        beta[3] = 1
+        cases.append((k, normal(L, P, seed=s + 2), beta, normal(L, N, seed=s + 3)))
+    return cases
+
+
+EXERCISES = {
+    "causal_conv": Exercise(
+        causal_conv,
+        causal_conv_by_torch,
+        {
+            "taps in reverse": Mistake(
+                lambda x, w, b: causal_conv(x, w.flip(0), b),
+                "Your taps are in reverse: the last row of `w` belongs to the token itself, the "
+                "row before it to the token before.",
+            ),
+            "sees ahead": Mistake(
+                padded_by(lambda K: 0, lambda K: K - 1),
+                "You pad at the end, so that a token sees those that come after it: put K - 1 rows "
+                "of zeros in front.",
+            ),
+            "centred": Mistake(
+                padded_by(lambda K: K // 2, lambda K: K),
+                "Your window is centred on the token, so half of it is the future: put all K - 1 "
+                "rows of zeros in front.",
+            ),
+            "one token late": Mistake(
+                padded_by(lambda K: K, lambda K: 0),
+                "Your output is late by one token: K rows of zeros in front are one too many.",
+            ),
+            "no bias": Mistake(
+                lambda x, w, b: causal_conv(x, w, 0 * b),
+                "You leave out the bias `b`, one number a channel.",
+            ),
+            "in a ring": Mistake(
+                in_a_ring,
+                "Your first tokens see the last ones, as `roll` makes them: before the text there "
+                "are zeros.",
+            ),
+            "the first token again": Mistake(
+                with_the_last_again,
+                "You repeat the first token in front of the text: put zeros there, as `init_state` "
+                "does.",
+            ),
+            "channels mixed": Mistake(
+                lambda x, w, b: causal_conv(x.sum(1, keepdim=True).expand_as(x), w, b),
+                "You add up the channels: each has taps of its own and reads no other channel.",
+            ),
+            "SiLU too": Mistake(
+                lambda x, w, b: F.silu(causal_conv(x, w, b)),
+                "You apply SiLU as well: return the convolution itself.",
+            ),
+        },
+        cases=lambda seed=0: [
+            (normal(L, E, seed=s), normal(K, E, seed=s + 1), normal(E, seed=s + 2))
+            for s, (L, E, K) in enumerate(((6, 2, 3), (5, 3, 4), (2, 2, 4)), 5 * seed)
+        ],
+    ),
+    "delta_bias": Exercise(
+        delta_bias,
+        delta_bias_by_cases,
+        {
+            "exp, then minus one": Mistake(
+                lambda delta: (delta.exp() - 1).log(),
+                "The formula is right, its numbers are not: exp(delta) - 1 is 0 for a tiny delta "
+                "and infinite for a large one. Use expm1, on -delta.",
+            ),
+            "expm1 alone": Mistake(
+                lambda delta: delta.expm1().log(),
+                "Right for small steps, but expm1(delta) overflows for a large one: take delta out "
+                "first, delta + log(-expm1(-delta)).",
+            ),
+            "the logarithm": Mistake(
+                lambda delta: delta.log(),
+                "This is the inverse of exp. It is close for small steps, but the softplus is "
+                "log(1 + exp(z)): solve that for z.",
+            ),
+            "softplus again": Mistake(
+                F.softplus,
+                "This is the softplus itself, log(exp(delta) + 1): undo it, so that the softplus "
+                "of the bias is delta.",
+            ),
+            "sign": Mistake(
+                lambda delta: -delta_bias(delta),
+                "Your sign is turned: a small step needs a very negative bias.",
+            ),
+            "the sigmoid's inverse": Mistake(
+                lambda delta: delta.log() - torch.log1p(-delta),
+                "This is the inverse of a sigmoid, which knows no step above 1.",
+            ),
+        },
+        cases=lambda seed=0: [
+            (varied(seed, number([0.001, 0.01, 0.1, 0.7])),),
+            (varied(seed, number([1e-20, 1e-9, 3.0, 40.0])),),
+            (varied(seed, number([900.0, 2.0])),),
+        ],
+        tolerance=1e-9,
+    ),
+    "break_even": Exercise(
+        break_even,
+        break_even_by_counting,
+        {
+            "the convolution forgotten": Mistake(
+                lambda D, E, N, K: E * N // (2 * D) + 1,
+                "You leave out what the convolution keeps: the last K - 1 inputs of E channels.",
+            ),
+            "K inputs": Mistake(
+                lambda D, E, N, K: E * (N + K) // (2 * D) + 1,
+                "You keep K inputs of the convolution: the newest comes with the step, so only "
+                "K - 1 are kept.",
+            ),
+            "equal": Mistake(
+                lambda D, E, N, K: -(-E * (N + K - 1) // (2 * D)),
+                "At your n both may store the same: return the first n at which attention stores "
+                "more.",
+            ),
+            "rounded down": Mistake(
+                lambda D, E, N, K: E * (N + K - 1) // (2 * D),
+                "At your n attention does not store more yet: it does one word later.",
+            ),
+            "not a whole number": Mistake(
+                lambda D, E, N, K: E * (N + K - 1) / (2 * D),
+                "This is where the two lines cross: return the first whole number of words beyond "
+                "it.",
+            ),
+            "keys without values": Mistake(
+                lambda D, E, N, K: E * (N + K - 1) // D + 1,
+                "Attention keeps a key *and* a value for every word, 2 D numbers.",
+            ),
+            "D for E": Mistake(
+                lambda D, E, N, K: (N + K - 1) // 2 + 1,
+                "You count D channels in the state: there are E, the width inside the block.",
+            ),
+        },
+        cases=lambda seed=0: [
+            (64, 128, 16 + seed % 9, 4),
+            (48 + seed % 7, 96, 8, 4),
+            (32, 64 + 32 * (seed % 3), 1, 2),
+            (100, 60, 5 + seed % 4, 4),
+        ],
+    ),
+    "dual_form": Exercise(
+        dual_form,
+        dual_form_by_loop,
+        {
+            "divided": Mistake(
+                divided,
+                "Right on mild decays, but exp(c_t) / exp(c_s) is 0 / 0 where the text forgets a "
+                "lot: subtract first, then take the exponential.",
+            ),
+            "no delta": Mistake(
+                lambda x, delta, A, B, C: (weights(delta, A, B, C) / delta) @ x,
+                "You leave out delta_s: what a word writes has the weight of its own step.",
+            ),
+            "the reader's step": Mistake(
+                step_of_the_reader,
+                "You multiply by delta_t, the step of the word that reads: it is delta_s, the step "
+                "of the word that wrote.",
+            ),
+            "fades at once": Mistake(
+                fades_at_once,
+                "What word s writes fades from step s + 1 on: the exponent is c_t - c_s, and 0 on "
+                "the diagonal.",
+            ),
+            "not itself": Mistake(
+                lambda x, delta, A, B, C: weights(delta, A, B, C, lambda m: m.tril(-1)) @ x,
+                "Your words do not see themselves: the sum is over s <= t.",
+            ),
+            "sees ahead": Mistake(
+                anticausal,
+                "Your words see later ones too: hide s > t before you take the exponential.",
+            ),
+            "no decay": Mistake(
+                lambda x, delta, A, B, C: ((C @ B.T).tril() * delta) @ x,
+                "Nothing fades: this is linear attention. Multiply by exp(c_t - c_s).",
+            ),
+            "sign of A": Mistake(
+                lambda x, delta, A, B, C: weights(delta, -A, B, C) @ x,
+                "Your weights grow with the distance: A is negative already, so c is the sum of "
+                "delta * A up to each word.",
+            ),
+            "A left out": Mistake(
+                lambda x, delta, A, B, C: weights(delta, 1.0, B, C) @ x,
+                "You leave A out of c, so your weights grow with the distance: c is the cumulative "
+                "sum of delta * A.",
+            ),
+            "B and C exchanged": Mistake(
+                lambda x, delta, A, B, C: weights(delta, A, C, B) @ x,
+                "You exchanged B and C: word t reads with C_t what word s wrote with B_s.",
+            ),
+            "softmax": Mistake(
+                by_softmax,
+                "You take a softmax: here the weights are the products themselves, times the "
+                "decay and the step.",
+            ),
+            "transposed": Mistake(
+                lambda x, delta, A, B, C: weights(delta, A, B, C).T @ x,
+                "Your matrix is transposed: rows are the words that read, columns those that "
+                "wrote.",
+            ),
+        },
+        cases=some_heads,
+    ),
+    "chunk_state": Exercise(
+        chunk_state,
+        chunk_state_by_loop,
+        {
+            "both bugs": Mistake(
+                leaves(lambda c: 1.0, lambda c: c.exp()),
+                "This is the function as it was given. Ask what is left of the old state at the "
+                "end of the chunk, and what of the last word.",
+            ),
+            "old state kept whole": Mistake(
+                leaves(lambda c: 1.0, right_faded),
+                "What the words leave is right now; but the old state fades in every step of the "
+                "chunk, by exp(c[-1]) altogether.",
+            ),
+            "faded from the start": Mistake(
+                leaves(right_kept, lambda c: c.exp()),
+                "The old state fades rightly now; but what word s wrote fades from s to the end, "
+                "exp(c[-1] - c[s]), and not from the start to s.",
+            ),
+            "fades at once": Mistake(
+                leaves(right_kept, one_step_late),
+                "Your last word has faded by its own step: what it writes is whole at the end of "
+                "the chunk.",
+            ),
+            "no delta": Mistake(
+                leaves(right_kept, right_faded, torch.ones_like),
+                "You dropped delta: what a word writes has the weight of its step.",
+            ),
+            "nothing carried": Mistake(
+                leaves(lambda c: 0.0, right_faded),
+                "You forget the state that the chunk began with.",
+            ),
+            "one step of fading": Mistake(
+                leaves(lambda c: (c[-1] - c[-2]).exp() if len(c) > 1 else c[-1].exp(), right_faded),
+                "You let the old state fade in the last step alone: it fades in all of them.",
+            ),
+            "all fade alike": Mistake(
+                leaves(right_kept, right_kept),
+                "What the words write fades as if it had been there from the start: word s is left "
+                "with exp(c[-1] - c[s]).",
+            ),
+            "words do not fade": Mistake(
+                leaves(right_kept, torch.ones_like),
+                "What the words of the chunk write does not fade: word s is left with "
+                "exp(c[-1] - c[s]).",
+            ),
+            "transposed": Mistake(
+                lambda x, delta, A, B, S: chunk_state(x, delta, A, B, S).T,
+                "Your state is (P, N): return it as it came, (N, P).",
+            ),
+        },
+        cases=some_chunks,
+    ),
+    "delta_rule": Exercise(
+        delta_rule,
+        delta_rule_by_matrices,
+        {
+            "linear attention": Mistake(
+                rule(lambda S, k, v, beta: S + beta * torch.outer(v, k)),
+                "You only add, as linear attention does: take away what the key gave before, "
+                "v_t - S^T k_t.",
+            ),
+            "linear attention without beta": Mistake(
+                rule(lambda S, k, v, beta: S + torch.outer(v, k)),
+                "You only add, and leave out beta: correct the share beta_t of the error, "
+                "v_t - S^T k_t.",
+            ),
+            "reads before it writes": Mistake(
+                rule(corrected, late=True),
+                "You read the state before word t has written: y_t = S_t q_t.",
+            ),
+            "without beta": Mistake(
+                rule(lambda S, k, v, beta: corrected(S, k, v, 1.0)),
+                "You leave out beta: it says which share of the error is corrected.",
+            ),
+            "erases all, writes a share": Mistake(
+                rule(lambda S, k, v, beta: S + torch.outer(beta * v - S @ k, k)),
+                "Your beta weighs the new value, but not what is taken away: it multiplies the "
+                "whole error, v_t - S^T k_t.",
+            ),
+            "erases a share, writes all": Mistake(
+                rule(lambda S, k, v, beta: S + torch.outer(v - beta * (S @ k), k)),
+                "Your beta weighs what is taken away, but not the new value: it multiplies the "
+                "whole error, v_t - S^T k_t.",
+            ),
+            "fades everything": Mistake(
+                rule(lambda S, k, v, beta: (1 - beta) * S + beta * torch.outer(v, k)),
+                "You let the whole state fade by 1 - beta: only what this key gives is corrected.",
+            ),
+            "erases twice": Mistake(
+                rule(lambda S, k, v, beta: S + beta * torch.outer(v - 2 * (S @ k), k)),
+                "You take the old value away twice: the error is v_t - S^T k_t.",
+            ),
+            "sign": Mistake(
+                rule(lambda S, k, v, beta: S + beta * torch.outer(v + S @ k, k)),
+                "Your sign is turned: the old value is taken away, v_t - S^T k_t.",
+            ),
+            "keys normalised": Mistake(
+                lambda k, v, beta, q: delta_rule(F.normalize(k, dim=-1), v, beta, q),
+                "You normalise the keys: use them as they are given.",
+            ),
+        },
+        cases=some_keys,
+    ),
+}
