@@ -57,7 +57,7 @@ OWN = {
     "block": dict(max_steps=3_500, lr=0.02),
 }
 RECIPES = {name: ("", name) for name in OWN}
-RECIPES |= {f"language/{name}": ("language/", name) for name in PRESETS}
+RECIPES |= {f"language/{name}": ("language/", name) for name in OWN}
 
 
 def prepared(name):

@@ -33,7 +33,7 @@ def test_the_page_leads_back_and_the_stills_count_the_mistakes(tmp_path, capsys,
     one.model = random_model("flow", WORDS.vocab_size)
     loads(monkeypatch, one)
     run(f"visualize --checkpoint it --length 9 --html {tmp_path}/a.html --sampling_steps 4")
-    assert f'<a href="{animation.HOME}">' in (tmp_path / "a.html").read_text()
+    assert f'<a href="{animation.HOME}" target="_top">' in (tmp_path / "a.html").read_text()
     text = capsys.readouterr().out.split(" mistakes: ")[1].split("\n")[1].strip()
     (found,) = grammatical(torch.tensor([WORDS.encode(text)]))
     assert f'"{found[0].position}": "{found[0].kind}' in (tmp_path / "a.html").read_text()
