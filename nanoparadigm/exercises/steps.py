@@ -274,6 +274,14 @@ def beliefs(seed=0):
     return [*found, (predictions(seed + 40, 4), 4.5), (predictions(seed + 50, 1), 0.01)]
 
 
+# hints of mistakes that two exercises share
+NOT_WEIGHTED = "You give every text the same weight: weight the logarithm of the ratio with p."
+NOT_ABOVE_THE_ENTROPY = (
+    "This is what texts of the language cost under the sampler: subtract the entropy of the "
+    "language."
+)
+IN_BITS = "Your number is in bits: take natural logarithms."
+
 EXERCISES = {
     "plan_cost": Exercise(
         plan_cost,
@@ -307,12 +315,11 @@ EXERCISES = {
             ),
             "not weighted": Mistake(
                 lambda p, step: (p / given_earlier(p, step)).log().mean(),
-                "You give every text the same weight: weight the logarithm of the ratio with p.",
+                NOT_WEIGHTED,
             ),
             "the cross-entropy": Mistake(
                 lambda p, step: -(p * given_earlier(p, step).log()).sum(),
-                "This is what texts of the language cost under the sampler: subtract the entropy "
-                "of the language.",
+                NOT_ABOVE_THE_ENTROPY,
             ),
             "nothing is seen": Mistake(
                 unseen,
@@ -326,7 +333,7 @@ EXERCISES = {
             ),
             "bits": Mistake(
                 lambda p, step: plan_cost(p, step) / math.log(2),
-                "Your number is in bits: take natural logarithms.",
+                IN_BITS,
             ),
         },
         cases=lambda seed=0: [
@@ -373,16 +380,15 @@ EXERCISES = {
             ),
             "not weighted": Mistake(
                 lambda p, laws: (p / laws.mean(0)).log().mean(),
-                "You give every text the same weight: weight the logarithm of the ratio with p.",
+                NOT_WEIGHTED,
             ),
             "the cross-entropy": Mistake(
                 lambda p, laws: -(p * laws.mean(0).log()).sum(),
-                "This is what texts of the language cost under the sampler: subtract the entropy "
-                "of the language.",
+                NOT_ABOVE_THE_ENTROPY,
             ),
             "bits": Mistake(
                 lambda p, laws: mixture_kl(p, laws) / math.log(2),
-                "Your number is in bits: take natural logarithms.",
+                IN_BITS,
             ),
         },
         cases=lambda seed=0: [

@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 
 from ..figures import GREY
 from .canvas import INK, PAPER, Colour, arrow, circle, grid, sheet, tint, words
-from .model import LEFT, ORANGE, SIZE, N, dot, heading, squares
+from .model import LEFT, ORANGE, SIZE, N, dot, heading, labels, squares
 
 # ------------------------------------------------------------------------------- who sees whom
 
@@ -37,15 +37,9 @@ def who_sees_whom() -> Figure:
         heading(axes, x, y + side + 0.62, title, reads, (y - 0.45, below))
         squares(axes, x, y, partial(earlier, S), LEFT)
         squares(axes, x, y, partial(same, S), ORANGE)
-        for i in (0, N - 1):
-            words(axes, x + (i + 0.5) * SIZE, y + side + 0.18, str(i + 1), size=10)
         for i in range(N):
             dot(axes, x, y + side, i, i)
-    words(axes, 0.45, y + side / 2, "the word predicted", rotation=90, size=11)
-    for i in (0, N - 1):
-        words(axes, 1.2, y + side - (i + 0.5) * SIZE, str(i + 1), size=10)
-    below = "columns: the tokens that its prediction reads; a dot: its own mask"
-    words(axes, starts[1] + side / 2, 0.35, below, size=11)
+    labels(axes, starts, y, "columns: the tokens that its prediction reads; a dot: its own mask")
     return figure
 
 

@@ -1,6 +1,6 @@
 """Chapter 5: who sees whom, a hollow network from inside, and what a text costs to write."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -41,6 +41,17 @@ def dot(axes: Axes, x: float, y: float, row: float, column: float) -> None:
     axes.add_patch(Circle(place, 0.12, fc=PAPER, ec=INK, lw=0.8))
 
 
+def labels(axes: Axes, starts: Sequence[float], y: float, below: str) -> None:
+    """Write what rows and columns are: grids of N x N, their lower left corners (x, y)."""
+    side = N * SIZE
+    for i in (0, N - 1):
+        for x in starts:
+            words(axes, x + (i + 0.5) * SIZE, y + side + 0.18, str(i + 1), size=10)
+        words(axes, 1.2, y + side - (i + 0.5) * SIZE, str(i + 1), size=10)
+    words(axes, 0.45, y + side / 2, "the word predicted", rotation=90, size=11)
+    words(axes, starts[1] + side / 2, 0.35, below, size=11)
+
+
 def who_sees_whom() -> Figure:
     """Draw three grids: which tokens the prediction of each word reads."""
     figure, axes = sheet(16.2, 7.1, scale=0.42)
@@ -53,19 +64,13 @@ def who_sees_whom() -> Figure:
     ]
     for x, (title, reads, lesson) in zip(starts, says, strict=True):
         heading(axes, x, y + side + 0.62, title, reads, (y - 0.45, lesson))
-        for i in (0, N - 1):
-            words(axes, x + (i + 0.5) * SIZE, y + side + 0.18, str(i + 1), size=10)
     squares(axes, starts[0], y, lambda i, j: j < i, LEFT)
     squares(axes, starts[1], y, lambda i, j: True, ORANGE)
     squares(axes, starts[2], y, lambda i, j: j < i, LEFT)
     squares(axes, starts[2], y, lambda i, j: j > i, RIGHT)
     for i in range(N):  # the token where the word itself is or was
         dot(axes, starts[1], y + side, i, i)
-    words(axes, 0.45, y + side / 2, "the word predicted", rotation=90, size=11)
-    for i in (0, N - 1):
-        words(axes, 1.2, y + side - (i + 0.5) * SIZE, str(i + 1), size=10)
-    below = "columns: the tokens that its prediction reads"
-    words(axes, starts[1] + side / 2, 0.35, below, size=11)
+    labels(axes, starts, y, "columns: the tokens that its prediction reads")
     return figure
 
 
