@@ -118,25 +118,40 @@ class Ordered:
         generator: Generator,
     ) -> Iterator[TokenIds]:
         """Yield z (B, L) after each of `steps` parts."""
-        left = UNMASKING[self.unmasking]
-        total = (z == model.mask_id).sum(-1, keepdim=True)
-        for k in range(1, 1 + (steps if self.threshold is None else int(total.max()))):
-            masked = z == model.mask_id
-            count = (
-                masked.sum(-1, keepdim=True) - (total * left((steps - k) / steps) + 1e-9).floor()
-            )
-            if masked.any() and (self.threshold is not None or (count > 0).any()):
-                logits = model.denoise(z, masked, masked.double().mean(-1))
-                p = Categorical().probabilities(logits)  # a sharpened one would be sure of all
-                scores = torch.full(z.shape, -torch.inf, dtype=p.dtype, device=z.device)
-                scores[masked] = self.score(p, masked, generator)
-                if self.threshold is not None:
-                    count = (scores > self.threshold).sum(-1, keepdim=True).clamp(min=1)
-                rank = scores.argsort(dim=-1, descending=True, stable=True).argsort(-1)
-                revealed = masked & (rank < count)
+        for left in self.remaining((z == model.mask_id).sum(-1, keepdim=True), steps):
+            if chosen := self.choose(model, z, left, generator):
+                revealed, logits = chosen
                 z = z.clone()
-                z[revealed] = draw(logits[revealed[masked]], generator)
+                z[revealed] = draw(logits, generator)
             yield z
+
+    def remaining(self, total: Tensor, steps: int) -> Iterator[Tensor]:
+        """Yield how many masks (B, 1) of the `total` (B, 1) are left after each step, at most."""
+        steps = steps if self.threshold is None else int(total.max())
+        for n in range(1, 1 + steps):
+            yield (total * UNMASKING[self.unmasking]((steps - n) / steps) + 1e-9).floor()
+
+    def choose(
+        self, model: MaskedModel, z: TokenIds, left: Tensor, generator: Generator
+    ) -> tuple[Where, PerSymbol] | None:
+        """Return the masks (B, L) of z to reveal until `left` (B, 1) remain, and logits (n, V).
+
+        Of equal scores the first position goes first. Returns None, without a network call, where
+        there is nothing to reveal.
+        """
+        masked = z == model.mask_id
+        count = masked.sum(-1, keepdim=True) - left
+        if not masked.any() or (self.threshold is None and not (count > 0).any()):
+            return None
+        logits = model.denoise(z, masked, masked.double().mean(-1))
+        p = Categorical().probabilities(logits)  # a sharpened one would be sure of all
+        scores = torch.full(z.shape, -torch.inf, dtype=p.dtype, device=z.device)
+        scores[masked] = self.score(p, masked, generator)
+        if self.threshold is not None:
+            count = (scores > self.threshold).sum(-1, keepdim=True).clamp(min=1)
+        rank = scores.argsort(dim=-1, descending=True, stable=True).argsort(-1)
+        revealed = masked & (rank < count)
+        return revealed, logits[revealed[masked]]
 
     def score(self, p: PerSymbol, masked: Where, generator: Generator) -> Tensor:
         """Return the scores (n,) of the n tokens at `masked` (B, L), of probabilities p (n, V)."""

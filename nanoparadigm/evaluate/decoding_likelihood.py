@@ -13,8 +13,8 @@ from typing import Any
 import torch
 from torch import Generator
 
-from ..decoding.categorical import Categorical, choose_sampler
-from ..decoding.masked import UNMASKING, Confidence, LeftToRight
+from ..decoding.categorical import choose_sampler
+from ..decoding.masked import Confidence, LeftToRight
 from ..errors import InputError
 from ..paradigms import MaskedDiffusion, Paradigm
 from ..shapes import PerText, TokenIds
@@ -47,21 +47,11 @@ def decoding_nll(
         raise InputError(f"steps is {steps}: give a whole number of 1 or more")
     z = torch.full_like(x, model.mask_id)
     nll = torch.zeros(B, dtype=torch.float64, device=x.device)
-    for n in range(1, 1 + (steps if order.threshold is None else L)):
-        masked = z == model.mask_id
-        left = L * UNMASKING[order.unmasking]((steps - n) / steps) if order.threshold is None else 0
-        count = masked.sum(-1, keepdim=True) - int(left + 1e-9)
-        if not (count > 0).any():
+    for left in order.remaining(torch.full_like(x[:, :1], L), steps):
+        if not (chosen := order.choose(model, z, left, Generator(z.device))):
             continue
-        logits = model.denoise(z, masked, masked.double().mean(-1))
-        scores = torch.full(z.shape, -torch.inf, dtype=torch.float64, device=z.device)
-        plain = Categorical().probabilities(logits)
-        scores[masked] = order.score(plain, masked, Generator(z.device))
-        if order.threshold is not None:
-            count = (scores > order.threshold).sum(-1, keepdim=True).clamp(min=1)
-        rank = scores.argsort(dim=-1, descending=True, stable=True).argsort(-1)
-        revealed = masked & (rank < count)
-        p = draw.probabilities(logits[revealed[masked]]).gather(-1, x[revealed][:, None])
+        revealed, logits = chosen
+        p = draw.probabilities(logits).gather(-1, x[revealed][:, None])
         nll.index_add_(0, revealed.nonzero()[:, 0], -p.squeeze(-1).log())
         z = torch.where(revealed, x, z)
     return nll

@@ -206,13 +206,13 @@ MUTANTS = {
         laws.remasking_samples_its_own_law,
     ),
     "reveals one more than its share": (
-        masked.Ordered.__call__,
+        masked.Ordered.choose,
         "rank < count",
         "rank <= count",
         laws.every_order_with_the_posterior_draws_the_language,
     ),
     "gives a token the word of another": (
-        masked.Ordered.__call__,
+        masked.Ordered.choose,
         "logits[revealed[masked]]",
         "logits[revealed[masked].flip(0)]",
         laws.left_to_right_samples_the_chain_rule,

@@ -599,25 +599,25 @@ MUTANTS = {
         by_confidence(steps=2),
     ),
     "an order by sharpened confidence": (
-        masked.Ordered.__call__,
+        masked.Ordered.choose,
         "Categorical().probabilities",
         "Categorical(top_p=0.5).probabilities",
         by_confidence(steps=3),
     ),
     "a threshold that is reached is enough": (
-        masked.Ordered.__call__,
+        masked.Ordered.choose,
         "scores > self.threshold",
         "scores >= self.threshold",
         test_categorical.test_a_threshold_asks_for_more_than_itself,
     ),
     "a cosine upside down": (
-        masked.Ordered.__call__,
-        "left((steps - k) / steps)",
-        "(1 - left(k / steps))",
+        masked.Ordered.remaining,
+        "UNMASKING[self.unmasking]((steps - n) / steps)",
+        "(1 - UNMASKING[self.unmasking](n / steps))",
         by_confidence(steps=2, unmasking="cosine"),
     ),
     "the share still masked rounded up": (
-        masked.Ordered.__call__,
+        masked.Ordered.remaining,
         "+ 1e-9).floor()",
         "- 1e-9).ceil()",
         by_confidence(steps=2),
@@ -904,19 +904,19 @@ MUTANTS = {
         "block",
         flag("sample", "diffusion", "--blocks 5"),
     ),
-    "a decoder surest of what it has sharpened": (
+    "a decoder scored as if it did not sharpen": (
         decoding_likelihood.decoding_nll,
-        "Categorical().probabilities(logits)",
         "draw.probabilities(logits)",
+        "logits.double().softmax(-1)",
         partial(
             test_decoding_likelihood.test_the_decoder_writes_texts_as_often_as_it_says,
             dict(sampler="confidence", threshold=0.6, temperature=0.4),
         ),
     ),
-    "a decoder that reveals one token more": (
+    "a decoder that plans for one token less": (
         decoding_likelihood.decoding_nll,
-        "rank < count",
-        "rank <= count",
+        "(x[:, :1], L)",
+        "(x[:, :1], L - 1)",
         partial(
             test_decoding_likelihood.test_the_decoder_writes_texts_as_often_as_it_says,
             dict(sampler="confidence", steps=3),

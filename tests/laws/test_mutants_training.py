@@ -15,6 +15,7 @@ import test_schedules
 import test_shards
 import test_tokenizers
 import test_trainer
+import torch
 from helpers import dies
 
 from nanoparadigm import corpora, signals, tokenizers
@@ -67,6 +68,8 @@ plain_mlp = partial(test_networks.test_the_transformer_is_its_formulas, "ar", No
 timed = partial(test_networks.test_the_transformer_is_its_formulas, "flow", 0.3, "swiglu")
 angles = partial(test_networks.test_the_angles_of_the_rotary_positions_by_hand, 8)
 two_chunks = partial(test_mamba2.test_chunks_are_the_recurrence_in_values_and_gradients, 5, 4)
+turning = partial(test_mamba2.test_a_turning_state_is_a_complex_one_in_values_and_gradients, 5, 4)
+cut = partial(test_mamba2.test_a_turning_state_goes_on_where_the_text_was_cut, [5, 1, 1, 5])
 one_mamba2 = partial(test_networks.test_mamba2_is_its_formulas, "mamba2", None)
 one_mamba = partial(test_networks.test_mamba_is_its_formulas, "mamba", None)
 two_mambas = partial(test_networks.test_mamba_is_its_formulas, "diffusion", None)
@@ -577,6 +580,40 @@ MUTANTS = {
         "rms_norm(y * F.silu(z))",
         "rms_norm(y) * F.silu(z)",
         one_mamba2,
+    ),
+    "B and C turned the other way": (
+        mamba2.turned,
+        "phase(-angle)",
+        "phase(angle)",
+        turning,
+    ),
+    "a state that is handed on as it was at the start": (
+        mamba2.turned,
+        "rotate(last.mT.contiguous(), phase(angle[-1])[:, :, None]).mT",
+        "last",
+        cut,
+    ),
+    "a turn whatever the step size": (
+        mamba2.turned,
+        "delta.to(A.dtype)",
+        "torch.ones_like(delta)",
+        turning,
+    ),
+    "angles added up in 16 bits": (
+        mamba2.turned,
+        "delta.to(A.dtype)",
+        "delta",
+        test_mamba2.test_angles_are_added_up_in_the_precision_of_the_weights,
+    ),
+    "a one that turns by one radian": (
+        mamba2.Mixer.forward,
+        "math.pi * self",
+        "self",
+        partial(
+            test_mamba2.test_a_turning_state_counts_ones_modulo_two_at_any_length,
+            torch.float64,
+            1e-9,
+        ),
     ),
     "the backward mixer not turned back": (
         MambaBlock.forward,
