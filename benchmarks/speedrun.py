@@ -92,12 +92,12 @@ def folder_of(label, seed):
     return Path("runs/speedrun") / f"{label.replace(', ', '-').replace(' ', '-')}-{seed}"
 
 
-def run(label, name, data, seconds, changes, seed):
-    """Train; returns the model, what it took, and the curve on some validation windows.
+def run(label, name, data, steps, changes, seed):
+    """Train so many steps; returns the model and what it took, with the curve on some validation
+    windows.
 
     The model stays in runs/speedrun, to be sampled from and evaluated.
     """
-    steps = steps_in(seconds, name, data, changes)
     settings = Settings(
         max_steps=steps, seed=seed, eval_interval=max(1, steps // 10), eval_windows=32, **changes
     )
@@ -206,7 +206,8 @@ def main():
         for seed in range(seeds):
             if label.startswith(options.only) and not done(label, seed):
                 budget = seconds or multiple * unit
-                model, took = run(label, name, data, budget, changes, seed)
+                steps = steps_in(budget, name, data, changes)
+                model, took = run(label, name, data, steps, changes, seed)
                 keep(record(label, seed, model, dict(took, budget=budget), data, short))
 
 

@@ -1,4 +1,4 @@
-"""A training step, forward and backward, B=32 L=128, and what the optimiser adds.
+"""A training step, B=32 L=128: forward and backward alone, and with the update of the weights.
 
     python benchmarks/training_step.py   (needs: pip install mambapy==1.2.0, the rival)
 
@@ -22,6 +22,7 @@ from nanoparadigm.training.optimizer import make_optimizers
 
 B, L, V = 32, 128, 65
 SMALL = dict(n_embd=64, d_state=8, n_layer=2)
+WHOLE = "ar", "mamba", "mamba2"  # of these a whole step is timed
 
 
 def mambapy_step(x):
@@ -43,6 +44,20 @@ def mambapy_step(x):
         F.cross_entropy(logits.flatten(0, 1), x.flatten()).backward()
 
     return step, sum(p.numel() for p in model.parameters())
+
+
+def whole_step(model, x, g):
+    """Forward, backward, and the update by Muon and AdamW."""
+    optimizers = make_optimizers(model, muon_lr=0.02, lr=1e-3, weight_decay=0.1)
+
+    def step():
+        for optimizer in optimizers:
+            optimizer.zero_grad()
+        model.loss(x, g).backward()
+        for optimizer in optimizers:
+            optimizer.step()
+
+    return step
 
 
 def measure(allocator):
@@ -68,6 +83,9 @@ def measure(allocator):
     shorter = side_by_side(halves, repeats=25)
     both = {"Muon and AdamW": lambda: (muon.step(), adam.step()), "AdamW alone": alone.step}
     updates = side_by_side(both, repeats=25)
+    profiles = profile(steps["ar"]), profile(steps["mamba"])
+    # last, because it moves the weights
+    whole = side_by_side({n: whole_step(models[n], x, g) for n in WHOLE}, repeats=25)
     gflops = statistics.mean([before, matmul_gflops()])
 
     print(f"\nB={B} L={L}, allocator {allocator}; matrix products {gflops:.0f} GFLOP/s")
@@ -76,6 +94,8 @@ def measure(allocator):
     show(shorter)
     print("optimiser, on the transformer's parameters")
     show(updates)
+    print("whole steps")
+    show(whole)
     share = {
         name: 6 * sizes[name] * B * L / statistics.median(ms) / 1e6 / gflops
         for name, ms in times.items()
@@ -88,8 +108,9 @@ def measure(allocator):
         bfloat16={name: summary(ms) for name, ms in shorter.items()},
         utilisation=share,
         optimiser={name: summary(ms) for name, ms in updates.items()},
-        profile=profile(steps["ar"]),
-        profile_mamba=profile(steps["mamba"]),
+        whole={name: summary(ms) for name, ms in whole.items()},
+        profile=profiles[0],
+        profile_mamba=profiles[1],
     )
 
 

@@ -103,15 +103,15 @@ def goes_with_paradigms(found: Collection[type[Paradigm]]) -> Goes:
 
 def goes_with_networks(networks: set[str], tokenizer: str | None) -> Goes:
     """Return `Command.goes` of the flags that not every network or tokenizer has."""
-    heads = not networks.isdisjoint({"transformer", "hollow", "mamba2"})
-    recurrence = not networks.isdisjoint({"mamba", "mamba2", "hollow_mamba"})
-    mlp = not networks <= {"mamba", "mamba2"}
+    heads = not networks.isdisjoint({"transformer", "hollow", "mamba2", "rotary_mamba2"})
+    recurrence = not networks.isdisjoint({"mamba", "mamba2", "rotary_mamba2", "hollow_mamba"})
+    mlp = not networks <= {"mamba", "mamba2", "rotary_mamba2"}
     return dict(
-        n_head=(heads, "with heads, --network transformer, hollow or mamba2"),
-        mlp=(mlp, "with an MLP, any --network but mamba and mamba2"),
-        n_inner=(mlp, "with an MLP, any --network but mamba and mamba2"),
-        d_state=(recurrence, "with --network mamba, mamba2 or hollow_mamba"),
-        expand_factor=(recurrence, "with --network mamba, mamba2 or hollow_mamba"),
+        n_head=(heads, "with heads, any --network but mamba and hollow_mamba"),
+        mlp=(mlp, "with an MLP, --network transformer, hollow or hollow_mamba"),
+        n_inner=(mlp, "with an MLP, --network transformer, hollow or hollow_mamba"),
+        d_state=(recurrence, "with --network mamba, mamba2, rotary_mamba2 or hollow_mamba"),
+        expand_factor=(recurrence, "with --network mamba, mamba2, rotary_mamba2 or hollow_mamba"),
         bpe_vocab_size=(tokenizer == "bpe", "with --tokenizer bpe"),
     )
 

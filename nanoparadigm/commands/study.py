@@ -1,25 +1,33 @@
-"""The command `study`: the study of noise schedules, on this machine or on a cluster."""
+"""The command `study`: a study of noise schedules or of many passes, here or on a cluster."""
 
 import shlex
 import sys
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from .. import evaluate
-from ..errors import check_positive, check_seed, lookup
+from ..errors import InputError, check_positive, check_seed, lookup
 from ..signals import stop_signals
+from ..studies import passes
 from ..studies.schedules import report, slurm, study
+from ..studies.workers import Train, train_all
 from .shared import Command, Goes, duration, progress, tell_damage
 
 
 @dataclass(frozen=True)
 class Study(Command):
-    """Does the noise schedule matter? Train masked diffusion under six, and measure all the same.
+    """Does the noise schedule matter? And how often may a text be read? Train many, measure all.
 
-    All trials of a study share everything but schedule, masking and seed, and are measured by one
-    estimator. The same command continues a study that was interrupted. Examples:
+    The trials of a study differ in schedule, masking and seed alone, and are measured by one
+    estimator. Those of the preset `passes` read one small text once to a hundred times, with and
+    without dropout and weight decay. The same command continues a study that was interrupted.
+    Examples:
 
       nanoparadigm study
+      nanoparadigm study --preset passes
       nanoparadigm study --preset shakespeare --dry_run
       nanoparadigm study --preset my-study.toml --seeds 0 1 2 3 4
       nanoparadigm study --preset fineweb-124m --submit --sbatch="--gres=gpu:1 --time=7:30:00"
@@ -27,7 +35,7 @@ class Study(Command):
     """
 
     preset: str = "tiny"
-    """tiny, shakespeare, fineweb-124m, or the path of a TOML file like these"""
+    """tiny, shakespeare, fineweb-124m, passes, or the path of a TOML file like these"""
     out: str | None = None
     """folder (default: studies/PRESET)"""
     seeds: tuple[int, ...] = ()
@@ -80,6 +88,9 @@ class Study(Command):
         check_positive(self, ["workers", "cap"])
         for seed in self.seeds:
             check_seed(seed)
+        if passes.is_one(self.preset):
+            self.run_passes()
+            return
         plan = study.load(self.preset)
         if self.seeds:
             plan = replace(plan, seeds=self.seeds)
@@ -94,6 +105,41 @@ class Study(Command):
             self.leave_to_cluster(plan)
         else:
             self.train(plan)
+
+    def run_passes(self) -> None:
+        """Train the trials of a study of passes on this machine, and report."""
+        others = "trial", "submit", "status"
+        if asked := [flag for flag in others if getattr(self, flag)]:
+            raise InputError(
+                f"a study of passes runs on this machine, all trials of it: drop --{asked[0]}"
+            )
+        plan = passes.load(self.preset)
+        if self.seeds:
+            plan = replace(plan, seeds=self.seeds)
+        if self.dry_run:
+            rows = [[t.id, t.variant, f"{t.passes}", f"{t.seed}"] for t in plan.trials]
+            print(evaluate.markdown(["trial", "variant", "passes", "seed"], rows), end="")
+            return
+        if not self.report:
+            passes.read(plan)  # says at once what is wrong with it
+            passes.begin(plan, self.folder)
+            left = [trial for trial in plan.trials if not passes.is_done(self.folder, trial)]
+            self.train_left(partial(passes.begin_worker, plan, self.folder), left)
+        print(passes.write(plan, self.folder), end="")
+        print(f"\nsaved in {self.folder}: report.md, results.json, curves.png")
+
+    def train_left(self, begin: Callable[[], Train], left: Sequence[Any]) -> None:
+        """Train the trials that are left, and exit if one fails or all are stopped."""
+        with stop_signals() as stop:
+            ends = train_all(begin, left, self.workers, stop)
+            failed = [end for end in progress(ends, "trials", total=len(left)) if end.problem]
+        if stop():
+            print("stopped and saved; the same command continues")
+            raise SystemExit(stop.status)
+        for end in failed:
+            print(f"{end.trial.id} failed: {end.problem}", file=sys.stderr)
+        if failed:
+            raise SystemExit(1)
 
     def leave_to_cluster(self, plan: study.Study) -> None:
         """Submit the trials that are not done to the cluster."""
@@ -118,7 +164,8 @@ class Study(Command):
                 for _ in progress(study.train_judge(plan, texts, self.folder, stop), "judge"):
                     pass
             if self.trial is None and not stop():
-                ends = study.train_all(plan, left(), self.folder, self.workers, stop)
+                begin = partial(study.begin_worker, plan, self.folder)
+                ends = train_all(begin, left(), self.workers, stop)
                 ends = progress(ends, "trials", total=len(left()))
                 failed = [end for end in ends if end.problem]
             elif trials and not stop():

@@ -9,9 +9,19 @@ Dao & Gu 2024, 2405.21060, sections 3, 6 and 7. A head has P channels, one numbe
 S (N, P); B and C are shared by all heads. (3) is (2) written out: causal attention whose softmax is
 replaced by a decay. `dual` uses (3) within chunks, where it is a few matrix products, and (2) from
 chunk to chunk, so that the work grows with L and not with its square. Inside, time comes first.
+
+As an option each pair of the N numbers also turns, which a real decay cannot do:
+
+    S_t = exp(delta_t A) R_t S_{t-1} + B_t (delta_t x_t)^T,   R_t turns pair n by delta_t theta_tn,
+    theta_t = pi tanh(W_theta h_t)                                                      (5)
+
+This is the complex state of Mamba-3 (Lahoti et al. 2026, 2603.15569), written in real numbers.
+Unrolled, it is (3) with B and C turned back by the sum of all angles so far, like the queries and
+keys of rotary positions. The rest of Mamba-3 is left out.
 """
 
 import math
+from functools import partial
 
 import torch
 import torch.nn.functional as F
@@ -21,6 +31,7 @@ from ..errors import InputError
 from .base import Linear, NetworkConfig
 from .fused_ops import rms_norm, short_conv
 from .mamba import DELTA_FLOOR, DELTA_MAX, DELTA_MIN, Block, Mamba, State
+from .transformer import rotate
 
 CHUNK = 16
 A_MAX = 16.0
@@ -41,6 +52,10 @@ def dual(
     before the first step.
     """
     L = len(x)
+    if L == 1:  # equation (2) itself, in fewer operations
+        added = B[0, :, None, :, None] * (delta[0, ..., None] * x[0])[:, :, None]
+        state = torch.addcmul(added, (delta[0] * A).exp()[..., None, None], state)
+        return (C[None, 0, :, None, None] @ state)[..., 0, :], state
     missing = -L % chunk  # steps of delta = 0, which decay nothing and add nothing
     x, delta, B, C = (
         F.pad(v, (0, 0) * (v.dim() - 1) + (0, missing)).unflatten(0, (-1, chunk))
@@ -65,18 +80,50 @@ def dual(
     return y.flatten(0, 1)[:L], state
 
 
-class Mixer(nn.Module):
-    """The state space model of equation (2) between two linear maps.
+def turned(
+    x: Tensor,
+    delta: Tensor,
+    A: Tensor,
+    B: Tensor,
+    C: Tensor,
+    theta: Tensor,
+    state: Tensor,
+    chunk: int = CHUNK,
+) -> tuple[Tensor, Tensor]:
+    """Return y (L, B, H, P) of equation (5) without D x, and the last state (B, H, N, P).
 
-    Raises InputError if the inner width does not divide into `n_head` heads.
+    theta (L, B, N / 2): the angle of each pair for delta = 1, in radians. The rest is as in `dual`,
+    which takes each head as a text of its own here, since each turns at its own pace.
+    """
+    angle = (delta.to(A.dtype)[..., None] * theta[:, :, None]).cumsum(0)  # (L, B, H, N / 2)
+    B, C = (rotate(v[:, :, None].contiguous(), phase(-angle)) for v in (B, C))  # (L, B, H, N)
+    x, B, C = (v.flatten(1, 2) for v in (x, B, C))
+    delta, A = delta.flatten(1, 2)[..., None], A.repeat(len(state))[:, None]
+    y, last = dual(x[:, :, None], delta, A, B, C, state.flatten(0, 1)[:, None], chunk)
+    y, last = y.reshape(len(x), *state.shape[:2], -1), last.reshape(state.shape)
+    return y, rotate(last.mT.contiguous(), phase(angle[-1])[:, :, None]).mT
+
+
+def phase(angle: Tensor) -> Tensor:
+    """Return the real and imaginary parts of e^{i angle}, as a tensor (..., 2)."""
+    return torch.stack([angle.cos(), angle.sin()], dim=-1)
+
+
+class Mixer(nn.Module):
+    """The state space model of equation (2), or with `rotation` of (5), between two linear maps.
+
+    Raises InputError if the inner width does not divide into `n_head` heads, or `d_state` numbers
+    that turn into pairs.
     """
 
-    def __init__(self, sizes: NetworkConfig, generator: Generator) -> None:
+    def __init__(self, sizes: NetworkConfig, generator: Generator, rotation: bool = False) -> None:
         super().__init__()
         D, N, K, H = sizes.n_embd, sizes.d_state, sizes.d_conv, sizes.n_head
         E = sizes.expand_factor * D
         if E % H:
             raise InputError(f"{E} inner channels do not divide into {H} heads: change `n_head`")
+        if rotation and N % 2:
+            raise InputError(f"d_state is {N}: the state turns in pairs, give an even number")
         self.heads, self.split = H, [E, N, N]
         self.in_proj = Linear(D, 2 * E, generator, maps=2)
         self.x_proj = Linear(D, 2 * N, generator)
@@ -90,6 +137,7 @@ class Mixer(nn.Module):
         self.A_log = nn.Parameter(torch.empty(H).uniform_(1, A_MAX, generator=generator).log())
         self.D = nn.Parameter(torch.ones(H))
         self.out_proj = Linear(E, D, generator, scale=0)
+        self.theta_proj = Linear(D, N // 2, generator) if rotation else None
 
     def forward(self, h: Tensor, state: State | None = None) -> tuple[Tensor, State]:
         """Map h (L, B, D) to (L, B, D); return it and the new state.
@@ -103,7 +151,12 @@ class Mixer(nn.Module):
         x, B, C = F.silu(short_conv(padded, self.conv, self.conv_bias)).split(self.split, dim=-1)
         delta = F.softplus(F.linear(h, self.delta_proj.weight, self.delta_bias))
         x = x.unflatten(-1, (self.heads, -1))
-        y, recurrent = dual(x, delta, -self.A_log.exp(), B, C, recurrent, chunk=min(CHUNK, len(h)))
+        parts, chunk = (x, delta, -self.A_log.exp(), B, C), min(CHUNK, len(h))
+        if self.theta_proj is None:
+            y, recurrent = dual(*parts, recurrent, chunk)
+        else:
+            theta = math.pi * self.theta_proj(h).tanh()
+            y, recurrent = turned(*parts, theta, recurrent, chunk)
         y = (y + self.D[:, None] * x).flatten(-2)
         return self.out_proj(rms_norm(y * F.silu(z))), (padded[len(h) :], recurrent)
 
@@ -122,6 +175,14 @@ class Mixer(nn.Module):
 class Mamba2(Mamba):
     """The network whose blocks mix positions by the state space dual."""
 
+    rotation = False
+
     def block(self, sizes: NetworkConfig, causal: bool, generator: Generator) -> Block:
         """Return a new residual block."""
-        return Block(Mixer, sizes, causal, generator)
+        return Block(partial(Mixer, rotation=self.rotation), sizes, causal, generator)
+
+
+class RotaryMamba2(Mamba2):
+    """Mamba-2 with a state whose pairs turn, as in Mamba-3."""
+
+    rotation = True

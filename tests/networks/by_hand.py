@@ -116,8 +116,8 @@ def mixer(w, xs):
 
 
 def mixer2(w, xs):
-    """x, B, C <- SiLU(conv(W h)); S <- exp(delta A) S + B (delta x)^T, y = S^T C + D x of each
-    head; W norm(y SiLU(z)), of every position."""
+    """x, B, C <- SiLU(conv(W h)); S <- exp(delta A) R S + B (delta x)^T, y = S^T C + D x of each
+    head; W norm(y SiLU(z)), of every position. R turns pairs by delta pi tanh(W h), if at all."""
     E, H, N = w["out_proj.weight"].shape[1], len(w["A_log"]), len(w["x_proj.weight"]) // 2
     K = len(w["conv"])
     pairs = [np.split(w["in_proj.weight"] @ x, 2) for x in xs]
@@ -128,9 +128,14 @@ def mixer2(w, xs):
         row = silu(sum(w["conv"][k] * rows[j] for k, j in near if j >= 0) + w["conv_bias"])
         x, B, C = row[:E].reshape(H, -1), row[E : E + N], row[E + N :]
         delta = np.log1p(np.exp(w["delta_proj.weight"] @ h + w["delta_bias"]))
+        theta = np.pi * np.tanh(w["theta_proj.weight"] @ h) if "theta_proj.weight" in w else ()
         y = np.empty_like(x)
         for head in range(H):
             decay = math.exp(-delta[head] * math.exp(w["A_log"][head]))
+            for k, angle in enumerate(theta):
+                c, s = math.cos(delta[head] * angle), math.sin(delta[head] * angle)
+                pair = state[head, 2 * k : 2 * k + 2]
+                pair[:] = np.array([[c, -s], [s, c]]) @ pair
             state[head] = decay * state[head] + np.outer(B, delta[head] * x[head])
             y[head] = state[head].T @ C + w["D"][head] * x[head]
         out.append(w["out_proj.weight"] @ unit(y.flatten() * silu(pairs[i][1])))

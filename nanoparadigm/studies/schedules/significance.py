@@ -120,3 +120,17 @@ def rank(
     pairs = [(a, b) for a in names for b in names if means[b] - means[a] > least]
     pairs = [pair for pair in pairs if {*pair} != {*twins}]
     return Ranking(p, floor, threshold, tuple(pairs) if p < level else ())
+
+
+def student(values: ArrayLike, inside: float = INSIDE) -> tuple[float, float, float]:
+    """Return the mean of values (S,) and the ends of Student's t interval; nan for a single one."""
+    values = np.asarray(values, dtype=float)
+    n, mean = len(values), float(values.mean())
+    if n < 2:
+        return mean, math.nan, math.nan
+    # T = sqrt(n - 1) tan(angle) makes its density a power of a cosine
+    angle = np.linspace(0, math.pi / 2, 200_001)
+    grown = np.cumsum(np.cos(angle) ** (n - 2))
+    t = math.sqrt(n - 1) * math.tan(np.interp(inside, grown / grown[-1], angle))
+    half = t * float(values.std(ddof=1)) / math.sqrt(n)
+    return mean, mean - half, mean + half

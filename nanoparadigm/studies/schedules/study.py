@@ -18,13 +18,8 @@ results is noise.
 
 import hashlib
 import json
-import multiprocessing
-import os
-import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Callable, Iterator
 from copy import copy
 from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
 from importlib import resources
@@ -43,11 +38,11 @@ from ...evaluate.likelihood import micro_batch_size
 from ...networks.base import NetworkConfig
 from ...paradigms import MaskedDiffusion, Paradigm, build, parameters
 from ...paradigms.schedules import SCHEDULES
-from ...signals import EXIT_REQUEUE, after_parent, install_handlers
 from ...training import checkpoint
 from ...training.checkpoint import steps_done
 from ...training.settings import Settings
 from ...training.trainer import train
+from ..workers import Train
 from . import bounds, scorers, token_entropy
 
 MASKINGS = ("uniform", "entropy")
@@ -434,85 +429,10 @@ def is_measured(folder: str | PathLike) -> bool:
     return file.exists() and MEASURED <= {*files.read_json(file, dict[str, Any], REMEASURE)}
 
 
-@dataclass(frozen=True)
-class Ended:
-    """How the training of a trial ended."""
-
-    trial: Trial
-    problem: str = ""
-    """the sentence that says why it cannot go on"""
-
-
-def train_all(
-    study: Study,
-    trials: Iterable[Trial],
-    out: str | PathLike,
-    workers: int,
-    stop: Callable[[], bool] = lambda: False,
-) -> Iterator[Ended]:
-    """Train the trials, `workers` at a time, each in a process on one thread; yield an Ended each.
-
-    A trial that fails does not stop the others. stop: called repeatedly; once it returns true, all
-    that are being trained save and end. Raises OSError if a process is killed.
-    """
-    context, told = multiprocessing.get_context("spawn"), False
-    with ProcessPoolExecutor(workers, context, _enter, (study, out)) as pool:
-        jobs = {pool.submit(_train_one, trial): trial for trial in trials}
-        while jobs:
-            if stop() and not told:
-                told = True
-                for worker in multiprocessing.active_children():
-                    worker.terminate()  # SIGTERM, on which it saves
-            for job in wait(jobs, timeout=0.5, return_when=FIRST_COMPLETED).done:
-                trial = jobs.pop(job)
-                try:
-                    job.result()
-                    yield Ended(trial)
-                except (InputError, OSError) as error:
-                    yield Ended(trial, str(error))
-                except BrokenProcessPool as error:
-                    if stop():  # it was told before it could listen
-                        return
-                    raise OSError(
-                        "a process of the study was killed, perhaps because memory ran out: give "
-                        "the same command again, with fewer `workers` if need be"
-                    ) from error
-
-
-class Worker:
-    """A process that reads the texts once and trains one trial after another."""
-
-    def __init__(self, study: Study, out: str | PathLike) -> None:
-        torch.set_num_threads(1)
-        self.stop, _ = install_handlers()
-        self.study, self.out, self.texts = study, out, Texts.of(study)
-        self.training = threading.Lock()
-        after_parent(self.save_and_end)
-
-    def train(self, trial: Trial) -> None:
-        """Train a trial to its end, or until a signal comes."""
-        with self.training:
-            if not self.stop():
-                for _ in train_trial(self.study, trial, self.texts, self.out, self.stop):
-                    pass
-
-    def save_and_end(self) -> None:
-        """Stop the training, wait until it is saved, and end the process."""
-        self.stop.asked = True
-        with self.training:
-            os._exit(EXIT_REQUEUE)
-
-
-WORKER = []
-"""the Worker of this process, if `train_all` started it; otherwise empty"""
-
-
-def _enter(study: Study, out: str | PathLike) -> None:
-    WORKER.append(Worker(study, out))
-
-
-def _train_one(trial: Trial) -> None:
-    WORKER[0].train(trial)
+def begin_worker(study: Study, out: str | PathLike) -> Train:
+    """Read the texts of a study, and return what trains its trials: see `workers.train_all`."""
+    texts = Texts.of(study)
+    return lambda trial, stop: train_trial(study, trial, texts, out, stop)
 
 
 # ------------------------------------------------------------------------------------- measuring
