@@ -9,6 +9,7 @@ import re
 from pathlib import Path
 
 from nanoparadigm.show.schematics import (
+    below,
     blocks,
     bound,
     flow,
@@ -44,11 +45,11 @@ PICTURES = {
     "11-mamba": mamba.block,
     "12-ruler": ruler.line,
     "13-blocks": blocks.orders,
+    "15-below": below.budget,
 }
 # A chapter to be written has its number already. Once it has a row in using.md it is not listed.
 PLANNED = {
     "14": "Real text",
-    "15": "Numbers below the truth",
 }
 ROW = re.compile(r"^\| \[(.+?)\]\(([\w-]+)\.md\) \| (.+?) \|", flags=re.M)
 CARD = """\

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from ..errors import lookup
 from . import (
+    below,
     blocks,
     bound,
     flow,
@@ -24,7 +25,7 @@ from .grader import Exercise, Mistake, Verdict, grade
 
 CHAPTERS = (
     *(truth, next_word, training, masking, bound, model),
-    *(steps, schedules, rates, flow, spaces, scan, mamba, ruler, blocks),
+    *(steps, schedules, rates, flow, spaces, scan, mamba, ruler, blocks, below),
 )
 ALL = {name: exercise for chapter in CHAPTERS for name, exercise in chapter.EXERCISES.items()}
 

@@ -10,7 +10,7 @@ from .grader import Exercise, Mistake
 
 
 def causal_conv(x, w, b):
-    """Return y (L, E) with y_t = b + sum_k w_k x_{t-K+1+k}, the last tap on the token itself."""
+    """Return y (L, E) with y_t = b + sum_k w_k x_{t-K+1+k}, the last tap on the word itself."""
     K = len(w)
     padded = F.pad(x, (0, 0, K - 1, 0))
     return b + sum(w[k] * padded[k : k + len(x)] for k in range(K))
@@ -38,6 +38,29 @@ def in_a_ring(x, w, b):
     return b + sum(w[-1 - k] * x.roll(k, 0) for k in range(len(w)))
 
 
+def bias_at_every_tap(x, w, b):
+    return causal_conv(x, w, b) + (len(w) - 1) * b
+
+
+def whole_windows_only(first):
+    """Return an answer whose first K - 1 rows are first(b), as no whole window ends there."""
+
+    def answer(x, w, b):
+        early = torch.arange(len(x))[:, None] < len(w) - 1
+        return torch.where(early, first(b), causal_conv(x, w, b))
+
+    return answer
+
+
+CENTRED = (
+    "Your window is centred on the word, so about half of it is the future: put all K - 1 rows of "
+    "zeros in front."
+)
+WHOLE_WINDOWS = (
+    "Your first K - 1 words get no convolution, because no whole window ends there: put K - 1 rows "
+    "of zeros in front of the text, so that each word has a window."
+)
+
 # --------------------------------------------------------------------------- the bias of the steps
 
 
@@ -49,6 +72,11 @@ def delta_bias(delta):
 def delta_bias_by_cases(delta):
     return torch.where(delta > 1, delta + torch.log1p(-(-delta).exp()), delta.expm1().log())
 
+
+SOFTPLUS_AGAIN = (
+    "This is the softplus itself, log(exp(delta) + 1): undo it, so that the softplus of the bias "
+    "is delta."
+)
 
 # ------------------------------------------------------------------------------------- who stores
 
@@ -104,6 +132,37 @@ def by_softmax(x, delta, A, B, C):
 
 def step_of_the_reader(x, delta, A, B, C):
     return delta[:, None] * (weights(delta, A, B, C) / delta) @ x
+
+
+def hidden_too_late(x, delta, A, B, C):
+    c = (delta * A).cumsum(0)
+    seen = torch.ones(len(c), len(c)).tril()
+    return ((C @ B.T) * (c[:, None] - c).exp() * seen * delta) @ x
+
+
+def hidden_by_zero(x, delta, A, B, C):
+    c = (delta * A).cumsum(0)
+    return ((C @ B.T) * (c[:, None] - c).tril().exp() * delta) @ x
+
+
+def hidden_in_the_scores(x, delta, A, B, C):
+    c, scores = (delta * A).cumsum(0), C @ B.T
+    scores = scores.masked_fill(torch.ones_like(scores).triu(1) == 1, -torch.inf)
+    return (scores * (c[:, None] - c).exp() * delta) @ x
+
+
+def one_word_early(x, delta, A, B, C):
+    c = (delta * A).cumsum(0) - delta * A
+    hidden = torch.ones(len(c), len(c)).triu(1) == 1
+    return ((C @ B.T) * (c[:, None] - c).masked_fill(hidden, -torch.inf).exp() * delta) @ x
+
+
+def reads_before_it_writes(x, delta, A, B, C):
+    S, y = torch.zeros(B.shape[1], x.shape[1], dtype=x.dtype), []
+    for x_t, d_t, B_t, C_t in zip(x, delta, B, C, strict=True):
+        y.append(S.T @ C_t)
+        S = (d_t * A).exp() * S + torch.outer(B_t, d_t * x_t)
+    return torch.stack(y)
 
 
 def anticausal(x, delta, A, B, C):
@@ -187,6 +246,18 @@ def corrected(S, k, v, beta):
     return S + beta * torch.outer(v - S @ k, k)
 
 
+def erased(S, k, beta):
+    return S - beta * torch.outer(S @ k, k)
+
+
+def asks_with_the_query(k, v, beta, q):
+    S, y = torch.zeros(v.shape[1], k.shape[1], dtype=v.dtype), []
+    for k_t, v_t, b_t, q_t in zip(k, v, beta, q, strict=True):
+        S = S + b_t * torch.outer(v_t - S @ q_t, k_t)
+        y.append(S @ q_t)
+    return torch.stack(y)
+
+
 # ------------------------------------------------------------------------------------------ cases
 
 
@@ -202,7 +273,7 @@ def number(value):
 def some_heads(seed=0):
     """Return x, delta, A, B, C for one head; the last case forgets more than float64 holds."""
     cases = []
-    for n, (L, N, P, A) in enumerate(((4, 2, 3, -1.0), (7, 3, 2, -0.3), (6, 2, 2, -900.0))):
+    for n, (L, N, P, A) in enumerate(((4, 2, 3, -1.0), (7, 3, 2, -0.3), (6, 2, 2, -5000.0))):
         s = seed + 10 * n
         B, C = normal(L, N, seed=s + 2), normal(L, N, seed=s + 3)
         cases.append((normal(L, P, seed=s), steps(L, seed=s + 1), number(A), B, C))
@@ -237,36 +308,43 @@ EXERCISES = {
         {
             "taps in reverse": Mistake(
                 lambda x, w, b: causal_conv(x, w.flip(0), b),
-                "Your taps are in reverse: the last row of `w` belongs to the token itself, the "
-                "row before it to the token before.",
+                "Your taps are in reverse: the last row of `w` belongs to the word itself, the row "
+                "above it to the word before.",
             ),
             "sees ahead": Mistake(
                 padded_by(lambda K: 0, lambda K: K - 1),
-                "You pad at the end, so that a token sees those that come after it: put K - 1 rows "
-                "of zeros in front.",
+                "You pad at the end, so a word sees the words after it: put K - 1 rows of zeros in "
+                "front.",
             ),
-            "centred": Mistake(
-                padded_by(lambda K: K // 2, lambda K: K),
-                "Your window is centred on the token, so half of it is the future: put all K - 1 "
-                "rows of zeros in front.",
+            "centred": Mistake(padded_by(lambda K: K // 2, lambda K: K), CENTRED),
+            "padding same": Mistake(padded_by(lambda K: (K - 1) // 2, lambda K: K), CENTRED),
+            "from the other end": Mistake(
+                lambda x, w, b: causal_conv(x.flip(0), w, b).flip(0),
+                "Your convolution runs backwards, so a word sees the words after it: the rows of "
+                "`w` above the last one belong to the words before.",
             ),
-            "one token late": Mistake(
+            "one word late": Mistake(
                 padded_by(lambda K: K, lambda K: 0),
-                "Your output is late by one token: K rows of zeros in front are one too many.",
+                "Your output is one word late: K rows of zeros in front are one too many.",
             ),
             "no bias": Mistake(
                 lambda x, w, b: causal_conv(x, w, 0 * b),
                 "You leave out the bias `b`, one number a channel.",
             ),
+            "bias at every tap": Mistake(
+                bias_at_every_tap,
+                "You add the bias `b` once for each row of `w`: add it once, to the whole sum.",
+            ),
+            "zeros at the start": Mistake(whole_windows_only(torch.zeros_like), WHOLE_WINDOWS),
+            "bias at the start": Mistake(whole_windows_only(lambda b: b), WHOLE_WINDOWS),
             "in a ring": Mistake(
                 in_a_ring,
-                "Your first tokens see the last ones, as `roll` makes them: before the text there "
-                "are zeros.",
+                "Your first words see the last ones, as with `roll`: before the text there are "
+                "only zeros.",
             ),
-            "the first token again": Mistake(
+            "the first word again": Mistake(
                 with_the_last_again,
-                "You repeat the first token in front of the text: put zeros there, as `init_state` "
-                "does.",
+                "You repeat the first word in front of the text: put zeros there.",
             ),
             "channels mixed": Mistake(
                 lambda x, w, b: causal_conv(x.sum(1, keepdim=True).expand_as(x), w, b),
@@ -294,25 +372,40 @@ EXERCISES = {
             "expm1 alone": Mistake(
                 lambda delta: delta.expm1().log(),
                 "Right for small steps, but expm1(delta) overflows for a large one: take delta out "
-                "first, delta + log(-expm1(-delta)).",
+                "first, as in delta + log(-expm1(-delta)).",
+            ),
+            "one minus exp": Mistake(
+                lambda delta: delta + (1 - (-delta).exp()).log(),
+                "You take delta out of the logarithm, but for a tiny delta exp(-delta) is 1 to all "
+                "digits, and 1 minus it is 0: write -expm1(-delta).",
+            ),
+            "delta left out": Mistake(
+                lambda delta: (-torch.expm1(-delta)).log(),
+                "You took exp(delta) out of the logarithm and dropped it: add delta.",
+            ),
+            "minus one outside": Mistake(
+                lambda delta: delta - 1,
+                "The 1 is subtracted inside the logarithm, log(exp(delta) - 1), and not after it.",
             ),
             "the logarithm": Mistake(
                 lambda delta: delta.log(),
-                "This is the inverse of exp. It is close for small steps, but the softplus is "
+                "This is the inverse of exp, which is close for small steps only. The softplus is "
                 "log(1 + exp(z)): solve that for z.",
             ),
-            "softplus again": Mistake(
-                F.softplus,
-                "This is the softplus itself, log(exp(delta) + 1): undo it, so that the softplus "
-                "of the bias is delta.",
+            "softplus again": Mistake(F.softplus, SOFTPLUS_AGAIN),
+            "softplus written out": Mistake(lambda delta: (delta.exp() + 1).log(), SOFTPLUS_AGAIN),
+            "no logarithm": Mistake(
+                torch.expm1,
+                "You stop at exp(delta) - 1, which is exp of the bias: take its logarithm.",
             ),
             "sign": Mistake(
                 lambda delta: -delta_bias(delta),
-                "Your sign is turned: a small step needs a very negative bias.",
+                "Your sign is wrong: a small step needs a very negative bias.",
             ),
             "the sigmoid's inverse": Mistake(
                 lambda delta: delta.log() - torch.log1p(-delta),
-                "This is the inverse of a sigmoid, which knows no step above 1.",
+                "This is the inverse of the sigmoid, whose values are all below 1: undo the "
+                "softplus, log(1 + exp(z)).",
             ),
         },
         cases=lambda seed=0: [
@@ -328,7 +421,7 @@ EXERCISES = {
         {
             "the convolution forgotten": Mistake(
                 lambda D, E, N, K: E * N // (2 * D) + 1,
-                "You leave out what the convolution keeps: the last K - 1 inputs of E channels.",
+                "You leave out what the convolution keeps: the last K - 1 inputs, E numbers each.",
             ),
             "K inputs": Mistake(
                 lambda D, E, N, K: E * (N + K) // (2 * D) + 1,
@@ -348,6 +441,10 @@ EXERCISES = {
                 lambda D, E, N, K: E * (N + K - 1) / (2 * D),
                 "This is where the two lines cross: return the first whole number of words beyond "
                 "it.",
+            ),
+            "E is 2 D": Mistake(
+                lambda D, E, N, K: N + K,
+                "This is right for E = 2 D only: compare 2 D n with E (N + K - 1) for any D and E.",
             ),
             "keys without values": Mistake(
                 lambda D, E, N, K: E * (N + K - 1) // D + 1,
@@ -371,12 +468,41 @@ EXERCISES = {
         {
             "divided": Mistake(
                 divided,
-                "Right on mild decays, but exp(c_t) / exp(c_s) is 0 / 0 where the text forgets a "
+                "Right for mild decays, but exp(c_t) / exp(c_s) is 0 / 0 where the head forgets a "
                 "lot: subtract first, then take the exponential.",
+            ),
+            "hidden too late": Mistake(
+                hidden_too_late,
+                "Right for mild decays, but for s > t the exponential is infinite where the head "
+                "forgets a lot, and 0 times infinity is NaN: hide s > t before you take it.",
+            ),
+            "hidden by 0": Mistake(
+                hidden_by_zero,
+                "Your words see later ones too, because exp(0) is 1: put minus infinity into the "
+                "exponent where s > t.",
+            ),
+            "minus infinity": Mistake(
+                hidden_in_the_scores,
+                "You put minus infinity into the scores, as before a softmax, but nothing takes "
+                "their exponential: hide s > t in the exponent of the decay.",
+            ),
+            "decay without delta": Mistake(
+                lambda x, delta, A, B, C: (weights(torch.ones_like(delta), A, B, C) * delta) @ x,
+                "Your decay ignores the steps: c is the cumulative sum of delta * A, and not of A.",
+            ),
+            "decay one word early": Mistake(
+                one_word_early,
+                "Your c leaves out the word's own step: c_t includes delta_t A, so that what word "
+                "s wrote fades at the words s + 1 to t.",
+            ),
+            "reads before it writes": Mistake(
+                reads_before_it_writes,
+                "You read the state before word t has written into it: y_t = S_t^T C_t, with the "
+                "new S_t.",
             ),
             "no delta": Mistake(
                 lambda x, delta, A, B, C: (weights(delta, A, B, C) / delta) @ x,
-                "You leave out delta_s: what a word writes has the weight of its own step.",
+                "You leave out delta_s: what a word writes is multiplied by its own step.",
             ),
             "the reader's step": Mistake(
                 step_of_the_reader,
@@ -390,7 +516,7 @@ EXERCISES = {
             ),
             "not itself": Mistake(
                 lambda x, delta, A, B, C: weights(delta, A, B, C, lambda m: m.tril(-1)) @ x,
-                "Your words do not see themselves: the sum is over s <= t.",
+                "Your words do not see themselves: the sum is over s <= t, with t itself.",
             ),
             "sees ahead": Mistake(
                 anticausal,
@@ -412,7 +538,7 @@ EXERCISES = {
             ),
             "B and C exchanged": Mistake(
                 lambda x, delta, A, B, C: weights(delta, A, C, B) @ x,
-                "You exchanged B and C: word t reads with C_t what word s wrote with B_s.",
+                "You swapped B and C: word t reads with C_t what word s wrote with B_s.",
             ),
             "softmax": Mistake(
                 by_softmax,
@@ -433,27 +559,44 @@ EXERCISES = {
         {
             "both bugs": Mistake(
                 leaves(lambda c: 1.0, lambda c: c.exp()),
-                "This is the function as it was given. Ask what is left of the old state at the "
-                "end of the chunk, and what of the last word.",
+                "This is the function as it was given. Work out what is left at the end of the "
+                "chunk: of the old state, and of what the last word wrote.",
             ),
             "old state kept whole": Mistake(
                 leaves(lambda c: 1.0, right_faded),
-                "What the words leave is right now; but the old state fades in every step of the "
-                "chunk, by exp(c[-1]) altogether.",
+                "What the words leave is right now, but the old state fades at every word of the "
+                "chunk, to exp(c[-1]) of what it was.",
             ),
             "faded from the start": Mistake(
                 leaves(right_kept, lambda c: c.exp()),
-                "The old state fades rightly now; but what word s wrote fades from s to the end, "
+                "The old state is right now, but what word s wrote fades from s to the end, by "
                 "exp(c[-1] - c[s]), and not from the start to s.",
             ),
             "fades at once": Mistake(
                 leaves(right_kept, one_step_late),
-                "Your last word has faded by its own step: what it writes is whole at the end of "
-                "the chunk.",
+                "What a word writes fades from the next word on, but yours fades in the word's own "
+                "step too: nothing of the last word is lost at the end of the chunk.",
             ),
             "no delta": Mistake(
                 leaves(right_kept, right_faded, torch.ones_like),
-                "You dropped delta: what a word writes has the weight of its step.",
+                "You dropped delta: what a word writes is multiplied by its step.",
+            ),
+            "sign of the exponent": Mistake(
+                leaves(right_kept, lambda c: (c - c[-1]).exp()),
+                "What the words write grows in your answer: c falls, so the exponent that is not "
+                "above 0 is c[-1] - c[s].",
+            ),
+            "A left out": Mistake(
+                lambda x, delta, A, B, S: chunk_state(x, delta, -A / A, B, S),
+                "You leave A out of c: it is the cumulative sum of delta * A.",
+            ),
+            "sign of A": Mistake(
+                lambda x, delta, A, B, S: chunk_state(x, delta, -A, B, S),
+                "Your state grows: A is negative already, so c is the cumulative sum of delta * A.",
+            ),
+            "no exponential": Mistake(
+                leaves(lambda c: c[-1], right_faded),
+                "You multiply the old state by c[-1], which is a logarithm: exp(c[-1]) is left.",
             ),
             "nothing carried": Mistake(
                 leaves(lambda c: 0.0, right_faded),
@@ -461,21 +604,21 @@ EXERCISES = {
             ),
             "one step of fading": Mistake(
                 leaves(lambda c: (c[-1] - c[-2]).exp() if len(c) > 1 else c[-1].exp(), right_faded),
-                "You let the old state fade in the last step alone: it fades in all of them.",
+                "Your old state fades at the last word only: it fades at every word of the chunk.",
             ),
-            "all fade alike": Mistake(
+            "all fade equally": Mistake(
                 leaves(right_kept, right_kept),
-                "What the words write fades as if it had been there from the start: word s is left "
-                "with exp(c[-1] - c[s]).",
+                "What the words write fades as if it had been there from the start: of what word s "
+                "wrote, exp(c[-1] - c[s]) is left.",
             ),
             "words do not fade": Mistake(
                 leaves(right_kept, torch.ones_like),
-                "What the words of the chunk write does not fade: word s is left with "
-                "exp(c[-1] - c[s]).",
+                "In your answer nothing that the words write fades: of what word s wrote, "
+                "exp(c[-1] - c[s]) is left.",
             ),
             "transposed": Mistake(
                 lambda x, delta, A, B, S: chunk_state(x, delta, A, B, S).T,
-                "Your state is (P, N): return it as it came, (N, P).",
+                "Your state has the shape (P, N): return it as it came, (N, P).",
             ),
         },
         cases=some_chunks,
@@ -496,7 +639,7 @@ EXERCISES = {
             ),
             "reads before it writes": Mistake(
                 rule(corrected, late=True),
-                "You read the state before word t has written: y_t = S_t q_t.",
+                "You read the state before word t has written: y_t = S_t^T q_t, with the new S_t.",
             ),
             "without beta": Mistake(
                 rule(lambda S, k, v, beta: corrected(S, k, v, 1.0)),
@@ -504,17 +647,35 @@ EXERCISES = {
             ),
             "erases all, writes a share": Mistake(
                 rule(lambda S, k, v, beta: S + torch.outer(beta * v - S @ k, k)),
-                "Your beta weighs the new value, but not what is taken away: it multiplies the "
+                "Your beta multiplies the new value, but not what is taken away: it multiplies the "
                 "whole error, v_t - S^T k_t.",
             ),
             "erases a share, writes all": Mistake(
                 rule(lambda S, k, v, beta: S + torch.outer(v - beta * (S @ k), k)),
-                "Your beta weighs what is taken away, but not the new value: it multiplies the "
+                "Your beta multiplies what is taken away, but not the new value: it multiplies the "
                 "whole error, v_t - S^T k_t.",
             ),
             "fades everything": Mistake(
                 rule(lambda S, k, v, beta: (1 - beta) * S + beta * torch.outer(v, k)),
-                "You let the whole state fade by 1 - beta: only what this key gives is corrected.",
+                "Your whole state fades by 1 - beta: correct only what this key gives.",
+            ),
+            "asks with the query": Mistake(
+                asks_with_the_query,
+                "You take away what the query q_t reads: the error is what the key gave before, "
+                "v_t - S^T k_t.",
+            ),
+            "erases what it writes": Mistake(
+                rule(lambda S, k, v, beta: erased(S + beta * torch.outer(v, k), k, beta)),
+                "You write first and then erase, so a part of the new value is lost too: take away "
+                "what the key gave *before*.",
+            ),
+            "reads with the key": Mistake(
+                lambda k, v, beta, q: delta_rule(k, v, beta, k),
+                "You read with the key k_t: y_t = S_t^T q_t.",
+            ),
+            "divided by the length": Mistake(
+                rule(lambda S, k, v, beta: corrected(S, k, v, beta / (k @ k))),
+                "You divide by the squared length of the key: the rule as given does not.",
             ),
             "erases twice": Mistake(
                 rule(lambda S, k, v, beta: S + beta * torch.outer(v - 2 * (S @ k), k)),
@@ -522,7 +683,7 @@ EXERCISES = {
             ),
             "sign": Mistake(
                 rule(lambda S, k, v, beta: S + beta * torch.outer(v + S @ k, k)),
-                "Your sign is turned: the old value is taken away, v_t - S^T k_t.",
+                "Your sign is wrong: the old value is taken away, v_t - S^T k_t.",
             ),
             "keys normalised": Mistake(
                 lambda k, v, beta, q: delta_rule(F.normalize(k, dim=-1), v, beta, q),

@@ -7,16 +7,9 @@ import torch
 from .fresh import normal, varied
 from .grader import Exercise, Mistake
 
-# ------------------------------------------------------------------------------ a mean, its error
-
 
 def standard_error(values):
     return values.std() / len(values) ** 0.5
-
-
-def standard_error_by_squares(values):
-    n = len(values)
-    return (((values - values.mean()) ** 2).sum() / (n * (n - 1))).sqrt()
 
 
 # --------------------------------------------------------------------------------- two on one text
@@ -35,6 +28,43 @@ def paired_by_covariance(a, b):
 
 def unpaired(a, b):
     return torch.stack([a.mean() - b.mean(), (a.var() / len(a) + b.var() / len(b)).sqrt()])
+
+
+# ----------------------------------------------------------------------------- two, over the seeds
+
+
+def interval(d, t):
+    """Return the interval of t errors around the mean of values d (S,)."""
+    half = t * standard_error(d)
+    return torch.stack([d.mean() - half, d.mean() + half])
+
+
+def seed_interval(a, b, t):
+    return interval((a - b).mean(1), t)
+
+
+def seed_interval_in_a_loop(a, b, t):
+    d = [sum((x - y).tolist()) / len(x) for x, y in zip(a, b, strict=True)]
+    S, mean = len(d), sum(d) / len(d)
+    half = t * math.sqrt(sum((v - mean) ** 2 for v in d) / (S * (S - 1)))
+    return [mean - half, mean + half]
+
+
+def not_paired_by_seed(a, b, t):
+    a, b = a.mean(1), b.mean(1)
+    half = t * ((a.var() + b.var()) / len(a)).sqrt()
+    return torch.stack([a.mean() - b.mean() - half, a.mean() - b.mean() + half])
+
+
+def trained(seed=0):
+    """Return two models from a few seeds each, (S, n), texts hard for both, and a t for S seeds."""
+    cases = []
+    for S, n, t in ((3, 40, 4.303), (5, 12, 2.776), (2, 30, 12.706)):
+        texts, luck = 30 + 6 * normal(n, seed=seed + S), normal(S, 1, seed=seed + S + 1)
+        a = texts + luck + 0.5 * normal(S, n, seed=seed + S + 2)
+        b = texts + 0.7 + 0.8 * normal(S, 1, seed=seed + S + 3)
+        cases.append((a, b + 0.5 * normal(S, n, seed=seed + S + 4), t))
+    return cases
 
 
 # -------------------------------------------------------------------------------------- the verdict
@@ -60,16 +90,91 @@ def verdict_by_intervals(a, a_error, a_exact, b, b_error, b_exact):
     return int(a + 2 * error < b_least) - int(b + 2 * error < a_least)
 
 
-# -------------------------------------------------------------------------------------- the price
+# ----------------------------------------------------------------------------- the cost of a gap
 
 
-def positions(L, T):
-    """Return the positions computed for L tokens: with a cache, without one, refined in T steps."""
-    return torch.tensor([L, L * (L + 1) // 2, T * L])
+def fill_positions(before, gap, after, c):
+    """Return the positions computed to fill a gap: by ranking c candidates, and one mask a call."""
+    L = before + gap + after
+    return torch.tensor([c * (before + gap + L), gap * L])
 
 
-def positions_by_sums(L, T):
-    return [L, sum(range(1, L + 1)), sum(L for _ in range(T))]
+def fill_positions_by_calls(before, gap, after, c):
+    written = (1 + before) + sum(1 for _ in range(gap - 1))
+    return [
+        sum(written + before + gap + after for _ in range(c)),
+        sum([before + gap + after] * gap),
+    ]
+
+
+# ------------------------------------------------------------------------------- several questions
+
+
+def false_alarms(level, questions):
+    """Return how often any of the questions is a false alarm, and Bonferroni's level of each."""
+    return torch.tensor([1 - (1 - level) ** questions, level / questions])
+
+
+def false_alarms_one_by_one(level, questions):
+    silent = 1.0
+    for _ in range(questions):
+        silent *= 1 - level
+    return [1 - silent, level / questions]
+
+
+# ----------------------------------------------------------------------------- the permutation test
+
+
+def far(values):
+    """Return how far apart the means of the treatments are, of values (..., S, K)."""
+    return values.mean(-2).var(-1)
+
+
+def shuffled(values, orders):
+    return values.expand(len(orders), -1, -1).gather(-1, orders)
+
+
+def as_far(values, orders):
+    return (far(shuffled(values, orders)) >= far(values)).sum()
+
+
+def permutation_test(values, orders):
+    return (1 + as_far(values, orders)) / (1 + len(orders))
+
+
+def permutation_test_in_a_loop(values, orders):
+    found, count = far(values), 1
+    for order in orders:
+        table = torch.stack([row[o] for row, o in zip(values, order, strict=True)])
+        spread = ((table.mean(0) - table.mean()) ** 2).sum() / (table.shape[1] - 1)
+        count += bool(spread >= found)
+    return count / (1 + len(orders))
+
+
+def against_first(values, orders):
+    def ahead(v):
+        return v.mean(-2)[..., 0] - v.mean(-2).amin(-1)
+
+    found = (ahead(shuffled(values, orders)) >= ahead(values)).sum()
+    return (1 + found) / (1 + len(orders))
+
+
+def studies(seed=0):
+    """Return six treatments under a few seeds: no effect, a small one, a larger one.
+
+    At last two treatments, of which many shuffles give the same difference: all numbers in it are
+    few binary digits, so that the same is the same in whatever order one adds.
+    """
+    cases = []
+    for S, effect in ((3, 0.0), (4, 0.5), (5, 1.0)):
+        g = torch.Generator().manual_seed(seed + S)
+        values = torch.randn(S, 6, generator=g, dtype=torch.float64)
+        values = values + 3 * torch.randn(S, 1, generator=g, dtype=torch.float64)
+        values[:, 3] += effect
+        orders = torch.rand(199, S, 6, generator=g).argsort(-1)
+        cases.append((values, orders))
+    two = varied(seed, torch.tensor([1, 2, 3, 4, 6, 8, 5, 7])).view(4, 2).double()
+    return [*cases, (two, torch.rand(99, 4, 2, generator=g).argsort(-1))]
 
 
 # --------------------------------------------------------------------------------------- the cases
@@ -117,39 +222,6 @@ def verdicts(seed=0):
 
 
 EXERCISES = {
-    "standard_error": Exercise(
-        standard_error,
-        standard_error_by_squares,
-        {
-            "spread": Mistake(
-                lambda values: values.std(),
-                "This is the spread of single values; the error of their mean is smaller by the "
-                "square root of their number.",
-            ),
-            "variance": Mistake(
-                lambda values: values.var() / len(values),
-                "This is the square of the error: take its root, so that it has the unit of the "
-                "mean.",
-            ),
-            "divided by n": Mistake(
-                lambda values: values.std() / len(values),
-                "Errors of independent values add as squares: divide by the square root of n.",
-            ),
-            "n - 1 twice": Mistake(
-                lambda values: values.std() / (len(values) - 1) ** 0.5,
-                "The standard deviation has already been divided by n - 1: divide it by the root "
-                "of n.",
-            ),
-            "known mean": Mistake(
-                lambda values: values.std(unbiased=False) / len(values) ** 0.5,
-                "The mean was taken from the same values, which makes them look closer to it than "
-                "they are: divide the squares by n - 1.",
-            ),
-        },
-        cases=lambda seed=0: [
-            (some(n, seed + n, 3, mean),) for n, mean in ((4, 30), (9, 30), (50, 30), (6, 0))
-        ],
-    ),
     "paired_difference": Exercise(
         paired_difference,
         paired_by_covariance,
@@ -189,6 +261,51 @@ EXERCISES = {
             ),
         },
         cases=pairs,
+    ),
+    "seed_interval": Exercise(
+        seed_interval,
+        seed_interval_in_a_loop,
+        {
+            "as printed": Mistake(
+                lambda a, b, t: interval((a - b).flatten(), 2),
+                "This is the code as printed: it treats all S n differences as independent and "
+                "uses 2 for t. The texts of one seed share the luck of its training.",
+            ),
+            "texts as the unit": Mistake(
+                lambda a, b, t: interval((a - b).flatten(), t),
+                "You divide by the square root of S n, as if every text had a training of its own: "
+                "take one mean difference for each seed first.",
+            ),
+            "seeds as the texts": Mistake(
+                lambda a, b, t: interval((a - b).mean(0), t),
+                "You average over the seeds, so that the spread among texts is left: average over "
+                "the texts of each seed, dim 1.",
+            ),
+            "two for t": Mistake(
+                lambda a, b, t: interval((a - b).mean(1), 2),
+                "You use two errors, which is for many seeds: with few the spread is itself "
+                "uncertain, so use t.",
+            ),
+            "not paired": Mistake(
+                not_paired_by_seed,
+                "You add the variances of the two models: take the difference seed by seed first, "
+                "so that what the seeds share cancels.",
+            ),
+            "spread": Mistake(
+                lambda a, b, t: interval((a - b).mean(1), t * len(a) ** 0.5),
+                "You use the spread among seeds: the error of their mean is smaller by the square "
+                "root of S.",
+            ),
+            "known mean": Mistake(
+                lambda a, b, t: interval((a - b).mean(1), t * ((len(a) - 1) / len(a)) ** 0.5),
+                "The mean difference was taken from the same seeds: divide the squares by S - 1.",
+            ),
+            "the other sign": Mistake(
+                lambda a, b, t: seed_interval(b, a, t),
+                "This is b - a: the exercise asks for a - b, which is negative where a is better.",
+            ),
+        },
+        cases=trained,
     ),
     "verdict": Exercise(
         verdict,
@@ -265,36 +382,152 @@ EXERCISES = {
         },
         cases=verdicts,
     ),
-    "positions": Exercise(
-        positions,
-        positions_by_sums,
+    "fill_positions": Exercise(
+        fill_positions,
+        fill_positions_by_calls,
         {
             "calls": Mistake(
-                lambda L, T: torch.tensor([L, L, T]),
-                "These are network calls: count the tokens that each call computes.",
+                lambda before, gap, after, c: torch.tensor([c * (gap + 1), gap]),
+                "These are network calls: count the positions that each call computes.",
             ),
-            "the cache forgotten": Mistake(
-                lambda L, T: torch.tensor([L * (L + 1) // 2, L * (L + 1) // 2, T * L]),
-                "With a cache every call computes only one new token, L in all.",
+            "no scoring": Mistake(
+                lambda before, gap, after, c: torch.tensor(
+                    [c * (before + gap), gap * (before + gap + after)]
+                ),
+                "You only count the writing: each candidate is then read once more, all L words, "
+                "to see how probable it makes what comes after the gap.",
             ),
-            "always the whole text": Mistake(
-                lambda L, T: torch.tensor([L, L * L, T * L]),
-                "Without a cache a call reads all the text so far, one token more each time: 1 + "
-                "2 + ... + L.",
+            "only what comes after": Mistake(
+                lambda before, gap, after, c: torch.tensor(
+                    [c * (before + gap + after), gap * (before + gap + after)]
+                ),
+                "You count only the words after the gap when a candidate is scored: the whole text "
+                "is read anew, L positions.",
             ),
-            "off by one": Mistake(
-                lambda L, T: torch.tensor([L, L * (L - 1) // 2, T * L]),
-                "The last call reads L tokens, the start symbol and L - 1 words: 1 + 2 + ... + L.",
+            "no prefix": Mistake(
+                lambda before, gap, after, c: torch.tensor(
+                    [c * (gap + before + gap + after), gap * (before + gap + after)]
+                ),
+                "You leave out what comes before the gap: the first call of each candidate reads "
+                "the start symbol and those words.",
+            ),
+            "one too many": Mistake(
+                lambda before, gap, after, c: torch.tensor(
+                    [c * (1 + before + gap + before + gap + after), gap * (before + gap + after)]
+                ),
+                "You read the last word of the gap too while writing: it is drawn from the call "
+                "before, so gap words take gap - 1 positions after the first call.",
+            ),
+            "a single candidate": Mistake(
+                lambda before, gap, after, c: fill_positions(before, gap, after, 1),
+                "This is the cost of one candidate: multiply it by c.",
+            ),
+            "only the gap": Mistake(
+                lambda before, gap, after, c: torch.tensor(
+                    [fill_positions(before, gap, after, c)[0], gap * gap]
+                ),
+                "Masked diffusion computes all L positions in every call, the given words too, "
+                "because the masked ones need them.",
             ),
             "fewer and fewer masks": Mistake(
-                lambda L, T: torch.tensor([L, L * (L + 1) // 2, T * L // 2]),
-                "A step computes visible tokens as well, because the masked ones need them: all "
-                "L, in every step.",
+                lambda before, gap, after, c: torch.tensor(
+                    [fill_positions(before, gap, after, c)[0], gap * (gap + 1) // 2]
+                ),
+                "You count only the words that are still masked: every call computes all L "
+                "positions.",
             ),
         },
         cases=lambda seed=0: [
-            (L + seed % 7, T + seed % 5) for L, T in ((32, 16), (128, 8), (5, 5))
+            (before + seed % 7, gap + seed % 5, after, c)
+            for before, gap, after, c in ((12, 8, 12, 5), (3, 2, 7, 64), (40, 16, 8, 1))
         ],
+    ),
+    "false_alarms": Exercise(
+        false_alarms,
+        false_alarms_one_by_one,
+        {
+            "added": Mistake(
+                lambda level, questions: torch.tensor([level * questions, level / questions]),
+                "You add the levels, which counts two false alarms at once twice: take 1 minus the "
+                "probability that no question gives one.",
+            ),
+            "no false alarm": Mistake(
+                lambda level, questions: torch.tensor(
+                    [(1 - level) ** questions, level / questions]
+                ),
+                "This is the probability that none of them is a false alarm: take 1 minus it.",
+            ),
+            "all of them": Mistake(
+                lambda level, questions: torch.tensor([level**questions, level / questions]),
+                "This is the probability that every question gives a false alarm: one is enough.",
+            ),
+            "the same level": Mistake(
+                lambda level, questions: torch.tensor([1 - (1 - level) ** questions, level]),
+                "Your second number is the level of a single question: Bonferroni divides it by "
+                "their number.",
+            ),
+            "exact if independent": Mistake(
+                lambda level, questions: torch.tensor(
+                    [1 - (1 - level) ** questions, 1 - (1 - level) ** (1 / questions)]
+                ),
+                "Your second number is right for independent questions only; Bonferroni's level / "
+                "questions holds for all.",
+            ),
+            "the root": Mistake(
+                lambda level, questions: torch.tensor(
+                    [1 - (1 - level) ** questions, level / questions**0.5]
+                ),
+                "Probabilities of false alarms add, and not their squares: divide by the number of "
+                "questions, not by its root.",
+            ),
+        },
+        cases=lambda seed=0: [
+            (varied(seed, level), questions)
+            for level, questions in ((0.05, 5), (0.05, 15), (0.1, 2), (0.01, 40))
+        ],
+    ),
+    "permutation_test": Exercise(
+        permutation_test,
+        permutation_test_in_a_loop,
+        {
+            "without the one": Mistake(
+                lambda values, orders: as_far(values, orders) / len(orders),
+                "The names as they are count as one of the shuffles: add 1 to both counts, so "
+                "that p is never 0.",
+            ),
+            "nothing changes": Mistake(
+                lambda values, orders: permutation_test(
+                    values, orders[:, :1].expand(-1, len(values), -1)
+                ),
+                "Your p is 1 for any data: shuffle each seed by its own order, and take the "
+                "variance of the means over seeds.",
+            ),
+            "the other tail": Mistake(
+                lambda values, orders: (
+                    (1 + (far(shuffled(values, orders)) <= far(values)).sum()) / (1 + len(orders))
+                ),
+                "You count the shuffles with a smaller variance: p is the probability of a "
+                "variance at least as large.",
+            ),
+            "larger only": Mistake(
+                lambda values, orders: (
+                    (1 + (far(shuffled(values, orders)) > far(values)).sum()) / (1 + len(orders))
+                ),
+                "You leave out the shuffles with the same variance: p counts those with one at "
+                "least as large, >=.",
+            ),
+            "places for picks": Mistake(
+                lambda values, orders: permutation_test(values, orders.argsort(-1)),
+                "You read the orders the other way round: orders[r, s, k] is the treatment whose "
+                "value comes to place k, as with gather (scatter does the reverse).",
+            ),
+            "the best against the first": Mistake(
+                against_first,
+                "You measure how far the best lies below the first: the statistic is the variance "
+                "of all the means.",
+            ),
+        },
+        cases=studies,
     ),
     "grammatical_at_least": Exercise(
         lambda excess, L: math.exp(-excess * L),

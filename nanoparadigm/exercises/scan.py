@@ -126,6 +126,31 @@ def scan_into_one_tensor(a, b):
     return scan(a, b)[-1].expand(len(a), -1)
 
 
+def scan_decays_first(a, b):
+    shift = 1
+    while shift < len(a):
+        a = torch.cat([a[:shift], a[shift:] * a[:-shift]])
+        b = torch.cat([b[:shift], a[shift:] * b[:-shift] + b[shift:]])
+        shift *= 2
+    return b
+
+
+def scan_decays_alone(a, b):
+    shift = 1
+    while shift < len(a):
+        b = torch.cat([b[:shift], a[shift:] * b[:-shift] + b[shift:]])
+        shift *= 2
+    return b
+
+
+def scan_rolled(a, b):
+    shift = 1
+    while shift < len(a):
+        a, b = a * a.roll(shift, 0), a * b.roll(shift, 0) + b
+        shift *= 2
+    return b
+
+
 def scan_of_the_inputs_alone(a, b):
     """Multiply the input of the step before, not the state."""
     return b + a * shifted(b)
@@ -162,6 +187,11 @@ def exponents(log_a):
 
 def divided(log_a):
     product = log_a.cumsum(0).exp()
+    return (product[:, None] / product).tril()
+
+
+def divided_products(log_a):
+    product = log_a.exp().cumprod(0)
     return (product[:, None] / product).tril()
 
 
@@ -226,6 +256,10 @@ def not_shifted(a, h, g):
 def of_the_state_after(a, h, g):
     _, G = scan_gradient(a, h, g)
     return torch.stack([G * h, G])
+
+
+def not_turned_back(G, h):
+    return torch.stack([G.flip(0) * shifted(h), G.flip(0)])
 
 
 def only_directly(a, h, g):
@@ -294,8 +328,27 @@ EXERCISES = {
                 lambda delta, A, B: torch.stack(
                     [(delta[:, None] * A).exp(), torch.expm1(delta[:, None] * A) / A * B]
                 ),
-                "Your B is the exact one, (exp(delta A) - 1) / A B; the exercise asks for what "
-                "Mamba's code does, the Euler step delta B.",
+                "Your B is that of the zero-order hold, (exp(delta A) - 1) / A B; Mamba's code "
+                "takes the Euler step, delta B.",
+            ),
+            "one minus the decay": Mistake(
+                lambda delta, A, B: torch.stack(
+                    [(delta[:, None] * A).exp(), -torch.expm1(delta[:, None] * A) * B]
+                ),
+                "You write as much as is forgotten, 1 - exp(delta A), as a gate does; Mamba's code "
+                "takes delta B.",
+            ),
+            "exponential of B": Mistake(
+                lambda delta, A, B: torch.stack(
+                    [(delta[:, None] * A).exp(), (delta[:, None] * B).exp()]
+                ),
+                "Only A stands in the exponential: what is written is delta B itself.",
+            ),
+            "bilinear for A": Mistake(
+                lambda delta, A, B: torch.stack(
+                    [(2 + delta[:, None] * A) / (2 - delta[:, None] * A), delta[:, None] * B]
+                ),
+                "Your decay is that of the bilinear rule; Mamba keeps the exact one, exp(delta A).",
             ),
             "Euler for A": Mistake(
                 lambda delta, A, B: torch.stack([1 + delta[:, None] * A, delta[:, None] * B]),
@@ -344,6 +397,15 @@ EXERCISES = {
                 lambda x, W, bias: F.softplus(x @ W.T) + bias,
                 "The bias belongs inside the softplus; outside, a negative one makes negative "
                 "steps.",
+            ),
+            "clamped": Mistake(
+                lambda x, W, bias: (F.softplus(x @ W.T) + bias).clamp(min=0),
+                "You cut off negative steps. They come from the bias, which belongs inside the "
+                "softplus: then every step is positive.",
+            ),
+            "softplus twice": Mistake(
+                lambda x, W, bias: F.softplus(F.softplus(x @ W.T) + bias),
+                "You take the softplus twice: add the bias to x @ W.T, and take it once.",
             ),
             "exp for softplus": Mistake(
                 lambda x, W, bias: (x @ W.T + bias).exp(),
@@ -394,6 +456,19 @@ EXERCISES = {
                 lambda a1, b1, a2, b2: torch.stack([a2 * a1, a1 * b1 + b2]),
                 "You let b1 fade by its own step's decay; it is written after that, and fades in "
                 "step 2.",
+            ),
+            "fades twice": Mistake(
+                lambda a1, b1, a2, b2: torch.stack([a2 * a1, a2 * a1 * b1 + b2]),
+                "You let b1 fade in both steps: step 1 writes it after the old state has faded, so "
+                "it fades in step 2 only.",
+            ),
+            "first decay alone": Mistake(
+                lambda a1, b1, a2, b2: torch.stack([a1, a2 * b1 + b2]),
+                "What was there before both steps fades in both: the decay is a2 times a1.",
+            ),
+            "inputs multiplied": Mistake(
+                lambda a1, b1, a2, b2: torch.stack([a2 * a1, b1 * b2]),
+                "You multiply what the steps write: b1 is multiplied by a2, and b2 is added.",
             ),
             "decays add": Mistake(
                 lambda a1, b1, a2, b2: torch.stack([a2 + a1, a2 * b1 + b2]),
@@ -462,8 +537,32 @@ EXERCISES = {
             ),
             "divided by the guarded product": Mistake(
                 scan_by_guarded_division,
-                "The guard of 1e-12 hides the division by 0 and gives wrong numbers instead: go "
-                "step by step, or combine neighbours.",
+                "The small number in your denominator hides the division by 0 and gives wrong "
+                "results instead: go step by step, or combine neighbours.",
+            ),
+            "mixed": Mistake(
+                lambda a, b: scan(a, (1 - a) * b),
+                "You multiply b_t by 1 - a_t, as a gate does. Here b_t is added as it is.",
+            ),
+            "products and sums apart": Mistake(
+                lambda a, b: a.cumprod(0) * b.cumsum(0),
+                "You multiply all inputs by the same product. What step s writes fades from step "
+                "s + 1 on, so each input has a product of its own.",
+            ),
+            "decays combined first": Mistake(
+                scan_decays_first,
+                "In each round you combine the decays before you use them: b needs the decays of "
+                "the round before, so compute the new b first.",
+            ),
+            "decays not combined": Mistake(
+                scan_decays_alone,
+                "From round to round your decays stay those of a single step: a span that has "
+                "doubled fades by the product of both halves' decays.",
+            ),
+            "rounds wrap round": Mistake(
+                scan_rolled,
+                "The end of the text reaches its beginning, because roll wraps round: the first "
+                "positions have nothing before them to take in.",
             ),
         },
         cases=some_scans,
@@ -500,6 +599,29 @@ EXERCISES = {
                 divided,
                 "You divide one product by another, which is 0 by 0 once they underflow: subtract "
                 "their logarithms, then take exp.",
+            ),
+            "divided products": Mistake(
+                divided_products,
+                "You divide one product by another, which is 0 by 0 once they underflow: subtract "
+                "the sums of their logarithms, then take exp.",
+            ),
+            "subtracted the wrong way": Mistake(
+                lambda log_a: (
+                    (-exponents(log_a)[0]).masked_fill(exponents(log_a)[1], -torch.inf).exp()
+                ),
+                "Your entries grow with the distance: M[t, s] is exp(c_t - c_s), with the later "
+                "step first.",
+            ),
+            "no exponential": Mistake(
+                lambda log_a: exponents(log_a)[0].masked_fill(exponents(log_a)[1], -torch.inf),
+                "You return the logarithms: take exp at the end.",
+            ),
+            "without sums": Mistake(
+                lambda log_a: (
+                    (log_a[:, None] - log_a).masked_fill(exponents(log_a)[1], -torch.inf).exp()
+                ),
+                "You subtract single logarithms: between s and t all decays multiply, so subtract "
+                "cumulative sums.",
             ),
             "zero before the exponential": Mistake(
                 lambda log_a: exponents(log_a)[0].tril().exp(),
@@ -539,6 +661,16 @@ EXERCISES = {
                 of_the_state_after,
                 "What a_t multiplies is the state before the step: its gradient is G_t h_{t-1}, "
                 "not G_t h_t.",
+            ),
+            "not turned back": Mistake(
+                lambda a, h, g: not_turned_back(scan_gradient(a, h, g)[1], h),
+                "You run from the end, but leave the result in that order: flip it back, so that "
+                "G_1 comes first.",
+            ),
+            "directly for the decays": Mistake(
+                lambda a, h, g: torch.stack([g * shifted(h), scan_gradient(a, h, g)[1]]),
+                "For a you count only what a state does to its own output: its gradient is "
+                "G_t h_{t-1}, with the whole gradient G_t.",
             ),
             "the other way round": Mistake(
                 lambda a, h, g: scan_gradient(a, h, g).flip(0),

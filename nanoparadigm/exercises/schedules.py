@@ -1,4 +1,4 @@
-"""Chapter 6b, noise schedules: what they cannot change, what they do, and when a difference is one.
+"""Chapter 6b, noise schedules: what they cannot change, what they do, and which number ranks what.
 
 Texts of L = 5 over V = 3 words, the mask is symbol V; the cross-entropies ce (2^L, L) under every
 set of masks (2^L, L) are those of the tiny language's exact posterior, as in chapter 4, and no zero
@@ -19,31 +19,15 @@ def middles(n):
     return (torch.arange(n, dtype=torch.float64) + 0.5) / n
 
 
+def probabilities(masked, u):
+    """Return the probability of each set of masks (2^L, L) at each noise level u (n,), (n, 2^L)."""
+    k = masked.sum(-1)
+    return u[:, None] ** k * (1 - u[:, None]) ** (L - k)
+
+
 TIMES = torch.tensor([0.05, 0.2, 0.4, 0.7, 0.95], dtype=torch.float64)
 ENDS = torch.tensor([0.0, 1e-4, 1.0], dtype=torch.float64)
-ALPHAS = [
-    torch.cos(math.pi / 2 * middles(40)),
-    1 - middles(25).sqrt(),
-    1 - middles(10) ** 3,
-    (1 - middles(30)) ** 4,  # nearly 0 for a third of the time
-]
-
-# ----------------------------------------------------------------------------- the mean mask rate
-
-
-def mean_mask_rate(alpha):
-    return 1 - alpha.mean()
-
-
-def mean_mask_rate_by_addition(alpha):
-    return sum(1 - a for a in alpha.tolist()) / len(alpha)
-
-
-def weighted_by_w(alpha):
-    u = 1 - alpha
-    w = u.diff() / u[1:]
-    return (w * u[1:]).sum() / w.sum()
-
+HALF = math.pi / 2
 
 # ------------------------------------------------------------------------------ the change of time
 
@@ -57,47 +41,138 @@ def cosine_time_by_half_angle(t):
     return 4 / math.pi * torch.arcsin((t.sqrt() / 2).sqrt())
 
 
-# ------------------------------------------------------------------------------------ the own exam
+# ------------------------------------------------------------------------------ the three averages
 
 
-def probabilities(masked, u):
-    """Return the probability of each set of masks (2^L, L) at each noise level u (n,), (n, 2^L)."""
-    k = masked.sum(-1)
-    return u[:, None] ** k * (1 - u[:, None]) ** (L - k)
+def three_averages(ce, masked, u):
+    """Return the mean over noisy texts, that over texts with a mask, and that over masked tokens.
+
+    u (n,): the noise levels of times spread evenly. A text without masks counts 0 in the first.
+    """
+    return averages(ce * masked, masked, probabilities(masked, u))
 
 
-def own_exam(ce, masked, u):
-    """Return L times the mean cross-entropy of the masked tokens, which is 0 if none is masked."""
-    return own_exam_of(ce * masked, masked, u)
+def averages(cost, masked, chance):
+    mean = over_texts(cost, masked, chance)
+    return torch.stack([mean, mean / some(masked, chance), over_tokens(cost, masked, chance)])
 
 
-def own_exam_of(paid, masked, u):
-    mark = L * paid.sum(-1) / masked.sum(-1).clamp(min=1)
-    return (probabilities(masked, u) @ mark).mean()
+def over_texts(cost, masked, chance):
+    return (chance @ (cost.sum(-1) / masked.sum(-1).clamp(min=1))).mean()
 
 
-def own_exam_by_counts(ce, masked, u):
-    k, total = masked.sum(-1), 0.0
+def over_tokens(cost, masked, chance):
+    return (chance @ cost.sum(-1)).sum() / (chance @ masked.sum(-1).double()).sum()
+
+
+def some(masked, chance):
+    """Return how often a noisy text has a mask."""
+    return chance[:, masked.any(-1)].sum(-1).mean()
+
+
+def three_averages_by_counts(ce, masked, u):
+    k, mean, pooled, empty = masked.sum(-1), 0.0, 0.0, (1 - u).pow(L).mean()
     for n in range(1, L + 1):
         often = (math.comb(L, n) * u**n * (1 - u) ** (L - n)).mean()
-        total = total + often * L * (ce * masked)[k == n].sum(-1).mean() / n
-    return total
+        curve = (ce * masked)[k == n].sum(-1).mean() / n
+        mean, pooled = mean + often * curve, pooled + n * often * curve
+    return mean, mean / (1 - empty), pooled / (L * u.mean())
 
 
-def pooled(ce, masked, u):
-    p = probabilities(masked, u)
-    return L * (p @ (ce * masked).sum(-1)).sum() / (p @ masked.sum(-1).double()).sum()
+def of(first=None, second=None, third=None):
+    """Return an answer some of whose parts are wrong, each a function of (cost, masked, chance)."""
+
+    def answer(ce, masked, u):
+        cost, chance = ce * masked, probabilities(masked, u)
+        right, wrong = averages(cost, masked, chance), (first, second, third)
+        found = [f(cost, masked, chance) if f else r for f, r in zip(wrong, right, strict=True)]
+        return torch.stack(found)
+
+    return answer
+
+
+def over_texts_with_masks(cost, masked, chance):
+    return over_texts(cost, masked, chance) / some(masked, chance)
+
+
+def level_by_level(cost, masked, chance):
+    mean = chance @ (cost.sum(-1) / masked.sum(-1).clamp(min=1))
+    return (mean / chance[:, masked.any(-1)].sum(-1)).mean()
+
+
+def pooled_level_by_level(cost, masked, chance):
+    return ((chance @ cost.sum(-1)) / (chance @ masked.sum(-1).double())).mean()
+
+
+def total(cost, masked, chance):
+    return (chance @ cost.sum(-1)).mean()
+
+
+def nothing_over_nothing(cost, masked, chance):
+    return cost.sum() * math.nan
+
+
+# -------------------------------------------------------------------------------- the common bound
+
+
+def common_bound(cost, u, slope):
+    """Return the mean of w(t) cost over evenly spread times, w = slope / u."""
+    return (slope / u * cost).mean()
+
+
+def common_bound_in_a_loop(cost, u, slope):
+    triples = zip(cost.tolist(), u.tolist(), slope.tolist(), strict=True)
+    return sum(c * d / v for c, v, d in triples) / len(cost)
+
+
+def at_times(seed=0):
+    """Return the costs of noisy texts, their noise levels and the slopes, of four schedules."""
+    found = []
+    for i, (n, level, slope) in enumerate(
+        (
+            (40, lambda t: t, torch.ones_like),
+            (60, lambda t: 1 - torch.cos(HALF * t), lambda t: HALF * torch.sin(HALF * t)),
+            (30, lambda t: t.sqrt(), lambda t: 0.5 / t.sqrt()),
+            (9, lambda t: t**2, lambda t: 2 * t),
+        )
+    ):
+        t = middles(n)
+        cost = probabilities(PATTERNS, level(t)) @ (cross_entropies(i) * PATTERNS).sum(-1)
+        found.append((varied(seed, cost), level(t), slope(t)))
+    return found
+
+
+# ------------------------------------------------------------------------------- the best density
+
+
+def best_density(second, u):
+    """Return f, proportional to sqrt(E C^2) / u, with mean 1 over the middles u of equal parts."""
+    return with_mean_one(second.sqrt() / u)
+
+
+def with_mean_one(f):
+    return f / f.mean()
+
+
+def best_density_by_logarithms(second, u):
+    log_f = second.log() / 2 - u.log()
+    return (log_f - log_f.logsumexp(0) + math.log(len(u))).exp()
+
+
+def second_moments(seed=0):
+    """Return the mean squared cost of a noisy text at evenly spread noise levels, and these."""
+    found = []
+    for i, n in enumerate((8, 30, 13)):
+        cost = varied(seed, (cross_entropies(i) * PATTERNS).sum(-1))
+        found.append((probabilities(PATTERNS, middles(n)) @ cost**2, middles(n)))
+    return [*found, (varied(seed, torch.tensor([4.0, 0.25, 9.0, 1.0]).double()), middles(4))]
+
+
+# ------------------------------------------------------------------------------- the clipped bound
 
 
 def under_the_weight(ce, masked, u):
     return ((probabilities(masked, u) @ (ce * masked).sum(-1)) / u).mean()
-
-
-def of_those_with_masks(ce, masked, u):
-    return own_exam(ce, masked, u) / (1 - probabilities(masked, u)[:, 0].mean())
-
-
-# ------------------------------------------------------------------------------- the clipped bound
 
 
 def clipped_bound(bare, ce, masked, alpha0, alpha1):
@@ -146,96 +221,7 @@ def token_masks_by_slope(c, u):
     return torch.stack([a.detach(), torch.stack(slopes)])
 
 
-# ----------------------------------------------------------------------------- the permutation test
-
-
-def far(values):
-    """Return how far apart the means of the treatments are, of values (..., S, K)."""
-    return values.mean(-2).var(-1)
-
-
-def shuffled(values, orders):
-    return values.expand(len(orders), -1, -1).gather(-1, orders)
-
-
-def as_far(values, orders):
-    return (far(shuffled(values, orders)) >= far(values)).sum()
-
-
-def permutation_test(values, orders):
-    return (1 + as_far(values, orders)) / (1 + len(orders))
-
-
-def permutation_test_in_a_loop(values, orders):
-    found, count = far(values), 1
-    for order in orders:
-        table = torch.stack([row[o] for row, o in zip(values, order, strict=True)])
-        spread = ((table.mean(0) - table.mean()) ** 2).sum() / (table.shape[1] - 1)
-        count += bool(spread >= found)
-    return count / (1 + len(orders))
-
-
-def against_first(values, orders):
-    def ahead(v):
-        return v.mean(-2)[..., 0] - v.mean(-2).amin(-1)
-
-    found = (ahead(shuffled(values, orders)) >= ahead(values)).sum()
-    return (1 + found) / (1 + len(orders))
-
-
-def studies(seed=0):
-    """Return six treatments under a few seeds: no effect, a small one, a larger one.
-
-    At last two treatments, of which many shuffles give the same difference: all numbers in it are
-    few binary digits, so that the same is the same in whatever order one adds.
-    """
-    cases = []
-    for S, effect in ((3, 0.0), (4, 0.5), (5, 1.0)):
-        g = torch.Generator().manual_seed(seed + S)
-        values = torch.randn(S, 6, generator=g, dtype=torch.float64)
-        values = values + 3 * torch.randn(S, 1, generator=g, dtype=torch.float64)
-        values[:, 3] += effect
-        orders = torch.rand(199, S, 6, generator=g).argsort(-1)
-        cases.append((values, orders))
-    two = varied(seed, torch.tensor([1, 2, 3, 4, 6, 8, 5, 7])).view(4, 2).double()
-    return [*cases, (two, torch.rand(99, 4, 2, generator=g).argsort(-1))]
-
-
 EXERCISES = {
-    "mean_mask_rate": Exercise(
-        mean_mask_rate,
-        mean_mask_rate_by_addition,
-        {
-            "what survives": Mistake(
-                lambda alpha: alpha.mean(),
-                "This is the average share of visible tokens: the mask rate is 1 minus it.",
-            ),
-            "half way": Mistake(
-                lambda alpha: 1 - (alpha[len(alpha) // 2 - 1] + alpha[len(alpha) // 2]) / 2,
-                "This is the mask rate at t = 1/2: average it over all times.",
-            ),
-            "the ends": Mistake(
-                lambda alpha: 1 - (alpha[0] + alpha[-1]) / 2,
-                "You average the two ends, which most schedules share: what matters is how long "
-                "each rate lasts.",
-            ),
-            "weighted by w": Mistake(
-                weighted_by_w,
-                "You weight the times as the bound does, but the question is how often each mask "
-                "rate is drawn, and t is uniform.",
-            ),
-            "one too few": Mistake(
-                lambda alpha: (1 - alpha).sum() / (len(alpha) - 1),
-                "You divide by n - 1, which is for a variance: a mean divides by n.",
-            ),
-            "from end to end": Mistake(
-                lambda alpha: torch.trapezoid(1 - alpha, torch.linspace(0, 1, len(alpha)).double()),
-                "You count the first and the last time only half, as if they were t = 0 and t = 1: "
-                "all n lie inside (0, 1) and have the same weight, so take the mean.",
-            ),
-        },
-        cases=lambda seed=0: [(alpha ** varied(seed, 1.0),) for alpha in ALPHAS],
-    ),
     "cosine_time": Exercise(
         cosine_time,
         cosine_time_by_half_angle,
@@ -284,50 +270,99 @@ EXERCISES = {
             (torch.cat([ENDS, varied(seed, TIMES[2:4])]),),
         ],
     ),
-    "own_exam": Exercise(
-        own_exam,
-        own_exam_by_counts,
+    "three_averages": Exercise(
+        three_averages,
+        three_averages_by_counts,
         {
-            "the bound": Mistake(
-                under_the_weight,
-                "With the weight 1 / u this is the bound: a training-schedule loss averages over "
-                "the masked tokens of each text, and all noise levels have the same weight.",
+            "of a whole text": Mistake(
+                lambda ce, masked, u: L * three_averages(ce, masked, u),
+                "These are nats for a whole text: the averages are per masked word, so do not "
+                "multiply them by L.",
             ),
-            "no mean": Mistake(
-                lambda ce, masked, u: (probabilities(masked, u) @ (ce * masked).sum(-1)).mean(),
-                "You sum over the masked tokens: divide by their number, and multiply by L.",
+            "the first two swapped": Mistake(
+                of(over_texts_with_masks, over_texts),
+                "You return the second average first: in the first, a noisy text without masks "
+                "counts as 0.",
             ),
-            "pooled": Mistake(
-                pooled,
-                "You divide the total loss by the total number of masks: first take the mean over "
-                "the masked tokens of each noisy text.",
+            "empty texts left out twice": Mistake(
+                of(first=over_texts_with_masks),
+                "Your first average leaves out the noisy texts without a mask: there they count as "
+                "0, which lowers the mean.",
             ),
-            "texts without masks left out": Mistake(
-                of_those_with_masks,
-                "You leave out the noisy texts without a mask: their loss is 0, and it counts in "
-                "the mean.",
+            "empty texts counted twice": Mistake(
+                of(second=over_texts),
+                "Your second average still counts the noisy texts without a mask: divide the first "
+                "by the probability that a noisy text has a mask.",
+            ),
+            "level by level": Mistake(
+                of(second=level_by_level),
+                "You leave out the empty texts at each noise level, and then average over levels: "
+                "average over all noisy texts that have a mask, whatever their level.",
+            ),
+            "pooled level by level": Mistake(
+                of(third=pooled_level_by_level),
+                "You pool at each noise level, and then average over levels: pooling divides one "
+                "total cross-entropy by one total number of masks.",
+            ),
+            "per word, masked or not": Mistake(
+                of(third=lambda cost, masked, chance: total(cost, masked, chance) / L),
+                "You divide the total by all words: pooling divides it by the masked ones only.",
+            ),
+            "the total, not divided": Mistake(
+                of(third=total),
+                "Your third is the total cross-entropy of a noisy text: divide it by the mean "
+                "number of masks.",
+            ),
+            "a mean over all words": Mistake(
+                of(
+                    lambda cost, masked, chance: total(cost, masked, chance) / L,
+                    lambda cost, masked, chance: (
+                        total(cost, masked, chance) / L / some(masked, chance)
+                    ),
+                ),
+                "You divide each text by its five words: divide by the number of those that are "
+                "masked.",
+            ),
+            "a sum over times": Mistake(
+                lambda ce, masked, u: (
+                    three_averages(ce, masked, u) * torch.tensor([len(u), len(u), 1.0]).double()
+                ),
+                "You add up over the n times: they are spread evenly, so take the mean.",
+            ),
+            "visible for masked": Mistake(
+                lambda ce, masked, u: three_averages(ce, masked, 1 - u),
+                "You mask each word with probability 1 - u: u is the noise level, the probability "
+                "of a mask.",
+            ),
+            "no mean over masks": Mistake(
+                of(
+                    total,
+                    lambda cost, masked, chance: total(cost, masked, chance) / some(masked, chance),
+                ),
+                "You average the total cross-entropy of each text: first divide it by the text's "
+                "number of masks.",
             ),
             "every set of masks alike": Mistake(
-                lambda ce, masked, u: (
-                    L * (ce * masked).sum(-1) / masked.sum(-1).clamp(min=1)
-                ).mean(),
+                lambda ce, masked, u: averages(
+                    ce * masked, masked, torch.full((len(u), len(masked)), 1 / len(masked)).double()
+                ),
                 "You give every set of masks the same weight, so the schedule has no effect: a "
                 "set of k masks has probability u^k (1 - u)^(L - k).",
             ),
-            "per token": Mistake(
-                lambda ce, masked, u: own_exam(ce, masked, u) / L,
-                "This is in nats per token: multiply by L to compare it with the bound of a whole "
-                "text.",
-            ),
-            "visible tokens pay": Mistake(
-                lambda ce, masked, u: own_exam_of(ce, masked, u),
+            "visible tokens count": Mistake(
+                lambda ce, masked, u: averages(ce, masked, probabilities(masked, u)),
                 "You add the cross-entropies of visible tokens too: only masked tokens count, so "
                 "multiply ce by masked.",
             ),
             "0 / 0": Mistake(
-                lambda ce, masked, u: ce.sum() * math.nan,
-                "A text without masks makes 0 / 0, which is nan: its loss is 0, so divide by at "
-                "least 1, as with clamp(min=1).",
+                of(nothing_over_nothing),
+                "A text without masks makes 0 / 0, which is nan: in the first average it counts "
+                "as 0, so divide by at least 1, as with clamp(min=1).",
+            ),
+            "0 / 0 twice": Mistake(
+                of(nothing_over_nothing, nothing_over_nothing),
+                "A text without masks makes 0 / 0, which is nan and spoils both means: divide by "
+                "at least 1, as with clamp(min=1).",
             ),
         },
         cases=lambda seed=0: [
@@ -336,6 +371,130 @@ EXERCISES = {
                 [middles(100), middles(60).sqrt(), 0.3 * middles(100) ** 2, 1e-3 * middles(7)]
             )
         ],
+    ),
+    "common_bound": Exercise(
+        common_bound,
+        common_bound_in_a_loop,
+        {
+            "the code as it was": Mistake(
+                lambda cost, u, slope: (cost / u.clamp(min=0.05)).mean(),
+                "Both bugs are still there: ask how often the schedule draws each noise level, and "
+                "what the clamp does to low ones.",
+            ),
+            "1 / u": Mistake(
+                lambda cost, u, slope: (cost / u).mean(),
+                "The weight 1 / u is right if u is uniform, and yours is drawn by a schedule: with "
+                "du = slope dt the weight is slope / u.",
+            ),
+            "the clamp": Mistake(
+                lambda cost, u, slope: (slope / u.clamp(min=0.05) * cost).mean(),
+                "The weight is right now. The clamp cuts off a part of the bound: take it away.",
+            ),
+            "no weight": Mistake(
+                lambda cost, u, slope: cost.mean(),
+                "Without a weight this is what a noisy text costs on average: the integrand of the "
+                "bound is w(t) times that, w = slope / u.",
+            ),
+            "the slope alone": Mistake(
+                lambda cost, u, slope: (slope * cost).mean(),
+                "This is the integral of the cost over u: the bound has 1 / u in it, too.",
+            ),
+            "divided by the slope": Mistake(
+                lambda cost, u, slope: (cost / (u * slope)).mean(),
+                "You divide by the slope: du = slope dt, so multiply by it.",
+            ),
+            "weights that add up to one": Mistake(
+                lambda cost, u, slope: (slope / u * cost).sum() / (slope / u).sum(),
+                "You divide by the sum of the weights: they need not add up to one, so take the "
+                "mean over the n times.",
+            ),
+            "the sum": Mistake(
+                lambda cost, u, slope: (slope / u * cost).sum(),
+                "This is a sum over n times: an integral over t from 0 to 1 is their mean.",
+            ),
+            "1 - u": Mistake(
+                lambda cost, u, slope: (slope / (1 - u) * cost).mean(),
+                "You divide by 1 - u, the share that is visible: the weight is slope / u.",
+            ),
+            "1 / t": Mistake(
+                lambda cost, u, slope: (cost / middles(len(u))).mean(),
+                "The weight 1 / t is that of the linear schedule: in general it is slope / u.",
+            ),
+            "trapezoids over t": Mistake(
+                lambda cost, u, slope: torch.trapezoid(slope / u * cost, dx=1 / len(u)),
+                "You count the first and the last time only half: all n lie inside (0, 1) and "
+                "have the same weight, so take the mean.",
+            ),
+            "trapezoids over u": Mistake(
+                lambda cost, u, slope: torch.trapezoid(cost / u, u),
+                "You integrate over u between the first and the last level, which leaves out both "
+                "ends: take the mean over the times, which are spread over all of (0, 1).",
+            ),
+        },
+        cases=at_times,
+    ),
+    "best_density": Exercise(
+        best_density,
+        best_density_by_logarithms,
+        {
+            "no root": Mistake(
+                lambda second, u: with_mean_one(second / u**2),
+                "This is the integrand E C^2 / u^2 itself: the f that makes the integral of it "
+                "over f smallest is proportional to its square root.",
+            ),
+            "no root of the cost": Mistake(
+                lambda second, u: with_mean_one(second / u),
+                "Take the square root of E C^2, too: f is proportional to the root of E C^2 / u^2.",
+            ),
+            "root of both": Mistake(
+                lambda second, u: with_mean_one((second / u).sqrt()),
+                "You take the root of E C^2 / u: in the variance it is divided by u^2, whose root "
+                "is u.",
+            ),
+            "no 1 / u": Mistake(
+                lambda second, u: with_mean_one(second.sqrt()),
+                "You leave out the weight: a sample is C / (u f), so that E C^2 is divided by u^2.",
+            ),
+            "not normalised": Mistake(
+                lambda second, u: second.sqrt() / u,
+                "The shape is right, but a density integrates to 1: divide by the mean of your "
+                "numbers.",
+            ),
+            "adds up to one": Mistake(
+                lambda second, u: best_density(second, u) / len(u),
+                "Your numbers add up to 1: a density integrates to 1 over u, so their mean must be "
+                "1.",
+            ),
+            "trapezoids": Mistake(
+                lambda second, u: second.sqrt() / u / torch.trapezoid(second.sqrt() / u, u),
+                "You normalise by trapezoids between the first and the last u: they are the "
+                "middles of n parts of (0, 1), so divide by the mean.",
+            ),
+            "upside down": Mistake(
+                lambda second, u: with_mean_one(u / second.sqrt()),
+                "Yours is 1 / f: draw a level more often where samples are large, not less often.",
+            ),
+            "1 / u alone": Mistake(
+                lambda second, u: with_mean_one(1 / u),
+                "You look at the weight alone: a low level has a large weight, but its texts "
+                "seldom have a mask, so use E C^2 as well.",
+            ),
+            "at most one": Mistake(
+                lambda second, u: second.sqrt() / u / (second.sqrt() / u).max(),
+                "Your largest number is 1: a density integrates to 1, so its mean must be 1.",
+            ),
+            "second moments": Mistake(
+                lambda second, u: with_mean_one(second),
+                "You leave out the weight and the root: f is proportional to the root of E C^2 / "
+                "u^2.",
+            ),
+            "uniform": Mistake(
+                lambda second, u: torch.ones_like(u),
+                "This is the density of the linear schedule: vary f, and see where the integral of "
+                "E C^2 / (u^2 f) is smallest.",
+            ),
+        },
+        cases=second_moments,
     ),
     "clipped_bound": Exercise(
         clipped_bound,
@@ -438,6 +597,16 @@ EXERCISES = {
                 "You divide by the probability of a mask: the weight is the derivative of that "
                 "probability divided by it, 1 / u where c u < 1 and 0 above.",
             ),
+            "the slope alone": Mistake(
+                lambda c, u: torch.stack([(c * u).clamp(max=1), torch.where(c * u < 1, c, 0.0)]),
+                "Your weight is the derivative of c u: divide it by c u, since a token that is "
+                "masked is given.",
+            ),
+            "visible for masked": Mistake(
+                lambda c, u: torch.stack([1 - token_masks(c, u)[0], token_masks(c, u)[1]]),
+                "Your probability is that of a visible token: a mask has probability c u, at most "
+                "1.",
+            ),
             "survival scaled": Mistake(
                 lambda c, u: torch.stack([1 - c * (1 - u), c / (1 - c * (1 - u))]),
                 "You multiply the probability of staying visible by c: it is the probability of a "
@@ -453,48 +622,5 @@ EXERCISES = {
                 ([0.6, 3.0, 30.0, 0.2, 1.1], 0.05),
             )
         ],
-    ),
-    "permutation_test": Exercise(
-        permutation_test,
-        permutation_test_in_a_loop,
-        {
-            "without the one": Mistake(
-                lambda values, orders: as_far(values, orders) / len(orders),
-                "The names as they are count as one of the shuffles: add 1 to both counts, so "
-                "that p is never 0.",
-            ),
-            "nothing changes": Mistake(
-                lambda values, orders: permutation_test(
-                    values, orders[:, :1].expand(-1, len(values), -1)
-                ),
-                "Your p is 1 for any data: shuffle each seed by its own order, and take the "
-                "variance of the means over seeds.",
-            ),
-            "the other tail": Mistake(
-                lambda values, orders: (
-                    (1 + (far(shuffled(values, orders)) <= far(values)).sum()) / (1 + len(orders))
-                ),
-                "You count the shuffles with a smaller variance: p is the probability of a "
-                "variance at least as large.",
-            ),
-            "larger only": Mistake(
-                lambda values, orders: (
-                    (1 + (far(shuffled(values, orders)) > far(values)).sum()) / (1 + len(orders))
-                ),
-                "You leave out the shuffles with the same variance: p counts those with one at "
-                "least as large, >=.",
-            ),
-            "places for picks": Mistake(
-                lambda values, orders: permutation_test(values, orders.argsort(-1)),
-                "You read the orders the other way round: orders[r, s, k] is the treatment whose "
-                "value comes to place k, as with gather (scatter does the reverse).",
-            ),
-            "the best against the first": Mistake(
-                against_first,
-                "You measure how far the best lies below the first: the statistic is the variance "
-                "of all the means.",
-            ),
-        },
-        cases=studies,
     ),
 }

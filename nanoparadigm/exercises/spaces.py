@@ -67,6 +67,9 @@ def linear_hold_by_quadrature(A, delta):
     return torch.stack([(rule * fades * (1 - share)).sum(), (rule * fades * share).sum()])
 
 
+FIRST = torch.tensor([1.0, 0.0], dtype=torch.float64)
+
+
 def weights(function):
     """Return an answer whose two weights are function(e^z, delta, the whole weight of a hold)."""
 
@@ -165,11 +168,11 @@ def kernels(seed=0):
 
 
 def texts(seed=0):
-    """Return texts of words with values, some of them 0, negative, or above m."""
+    """Return texts with every word in them, of values that may be 0, negative, or above m."""
     g = torch.Generator().manual_seed(seed + 3)
     values = [[0, 1], [0, 1, 2], [3, -1, 7, 0], [1, 5, 2]]
     return [
-        (torch.randint(len(row), (L,), generator=g), torch.tensor(row), m)
+        (torch.randperm(L, generator=g) % len(row), torch.tensor(row), m)
         for row, L, m in zip(values, (9, 12, 10, 7), (2, 3, 5, 12), strict=True)
     ]
 
@@ -181,8 +184,8 @@ EXERCISES = {
         {
             "one step late": Mistake(
                 lambda a, b, C, L: (C * b) @ (a[:, None] * powers(a, L)),
-                "Your kernel begins with a: the present word has faded by no step yet, so begin "
-                "with a to the power of 0.",
+                "Your kernel begins with a: the present word has not faded yet, so begin with a to "
+                "the power of 0.",
             ),
             "without b": Mistake(
                 lambda a, b, C, L: C @ powers(a, L),
@@ -233,8 +236,22 @@ EXERCISES = {
         {
             "in a circle": Mistake(
                 lambda K, u: padded(K, u, len(u)),
-                "Your convolution goes round in a circle: the last words reach the first outputs. "
-                "Pad both with zeros to 2 L first, and keep L numbers.",
+                "Your convolution is circular: the last words reach the first outputs. Pad both "
+                "with zeros to 2 L first, and keep L numbers.",
+            ),
+            "in a circle, without n": Mistake(
+                lambda K, u: torch.fft.irfft(torch.fft.rfft(K) * torch.fft.rfft(u)),
+                "Your convolution is circular, and without n, irfft returns an even number of "
+                "outputs: pad both with zeros to 2 L first, and keep L numbers.",
+            ),
+            "multiplied in place": Mistake(
+                lambda K, u: K * u,
+                "You multiply weight j by word j, which is right only for frequencies. In output "
+                "k, K[j] multiplies the word k - j, and the products are added.",
+            ),
+            "without the present word": Mistake(
+                lambda K, u: causal_convolution(K, u) - K[0] * u,
+                "You leave out the present word: its weight is K[0].",
             ),
             "padded by one": Mistake(
                 lambda K, u: padded(K, u, len(u) + 1)[: len(u)],
@@ -273,7 +290,7 @@ EXERCISES = {
             ),
         },
         cases=lambda seed=0: [
-            (normal(L, seed=L + seed), normal(L, seed=L + 50 + seed)) for L in (1, 2, 5, 8, 33)
+            (normal(L, seed=L + seed), normal(L, seed=L + 50 + seed)) for L in (2, 3, 5, 8, 33)
         ],
     ),
     "linear_hold": Exercise(
@@ -287,8 +304,18 @@ EXERCISES = {
             ),
             "half a step each": Mistake(
                 weights(lambda kept, d, hold: [d / 2, d / 2]),
-                "You give both words half a step, as if nothing faded within it: weigh what comes "
-                "at time s by exp(A (delta - s)).",
+                "You give both words half a step, as if nothing faded within it: weigh the input "
+                "at time s of the step by exp(A (delta - s)).",
+            ),
+            "the bilinear rule": Mistake(
+                lambda A, delta: torch.full((2,), delta / (2 - delta * A), dtype=torch.float64),
+                "These are the weights of the bilinear rule. Here only the input is linear: "
+                "integrate the exponential exactly.",
+            ),
+            "rises by the new word": Mistake(
+                lambda A, delta: linear_hold(A, delta) + linear_hold(A, delta)[1] * FIRST,
+                "You let the input rise by u_k. It rises by u_k - u_{k-1}, so the old word loses "
+                "the share that the new one gains.",
             ),
             "a hold of the new word": Mistake(
                 weights(lambda kept, d, hold: [0.0, hold]),
@@ -362,6 +389,16 @@ EXERCISES = {
                 "You exponentiate element by element: the solution needs the exponential of a "
                 "matrix, torch.matrix_exp.",
             ),
+            "unchanged": Mistake(
+                lambda c, s: c,
+                "You leave the state as it is. But it describes the whole past up to now, which "
+                "gets longer in silence: solve c' = -M c / tau.",
+            ),
+            "one step of Euler in log tau": Mistake(
+                lambda c, s: c - math.log(s) * legs(len(c)) @ c,
+                "This is a single Euler step in log tau, right only for s close to 1: solve the "
+                "equation with matrix_exp.",
+            ),
             "divided by s": Mistake(
                 lambda c, s: c / s,
                 "You divide every number by s. Only the average, c[0], behaves like that; the "
@@ -387,6 +424,20 @@ EXERCISES = {
                 at(lambda v, m: 2 * math.pi * torch.ones_like(v).cumsum(0) / m),
                 "Each of your words turns the state by the same angle: the turn is in proportion "
                 "to the value of the word.",
+            ),
+            "words, not values": Mistake(
+                lambda x, values, m: at(lambda v, m: 2 * math.pi * v.cumsum(0) / m)(
+                    x, torch.arange(len(values)), m
+                ),
+                "You add up the words themselves: look up the value of each, values[x].",
+            ),
+            "in degrees": Mistake(
+                at(lambda v, m: 360 * v.cumsum(0) / m),
+                "Your angle is in degrees: cos and sin take radians, and a whole circle is 2 pi.",
+            ),
+            "angles": Mistake(
+                lambda x, values, m: 2 * math.pi * values[x].cumsum(0).double() / m,
+                "You return the angles: return where the state is, their cosines and sines.",
             ),
             "one word late": Mistake(
                 at(lambda v, m: 2 * math.pi * (v.cumsum(0) - v) / m),
@@ -448,6 +499,11 @@ EXERCISES = {
                 lambda N: 2**N,
                 "N bits would have 2 ** N states, but a linear read-out of positive decays cannot "
                 "use them: it changes sign at most N times.",
+            ),
+            "no limit": Mistake(
+                lambda N: math.inf,
+                "There is a limit: a sum of N positive decays and a constant changes sign at most "
+                "N times, and the right answers alternate.",
             ),
             "none": Mistake(
                 lambda N: 0,

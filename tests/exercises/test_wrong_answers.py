@@ -51,8 +51,22 @@ def every_other(x, alpha, generator):
 def trapezoid(ce, masked, u):
     k = masked.sum(-1)
     chance = u[:, None] ** k * (1 - u[:, None]) ** (5 - k)
-    mean = (ce * masked).sum(-1) / masked.sum(-1)
-    return (5 * chance[:, 1:] @ mean[1:]).sum() / (len(u) - 1)
+    cost = (ce * masked).sum(-1)
+    mean = (chance[:, 1:] @ (cost / k)[1:]).sum() / (len(u) - 1)
+    pooled = (chance @ cost).sum() / (chance @ k.double()).sum()
+    return mean, mean / chance[:, 1:].sum(1).mean(), pooled
+
+
+def three_averages_one_by_one(ce, masked, u):
+    noisy = []
+    for level in u.tolist():
+        for costs, row in zip(ce.tolist(), masked.tolist(), strict=True):
+            chance = math.prod(level if hidden else 1 - level for hidden in row)
+            noisy.append((chance, sum(c for c, m in zip(costs, row, strict=True) if m), sum(row)))
+    some = [(chance, cost, n) for chance, cost, n in noisy if n]
+    mean = sum(chance * cost / n for chance, cost, n in some)
+    pooled = sum(chance * cost for chance, cost, _ in some) / sum(c * n for c, _, n in some)
+    return [mean / len(u), mean / sum(chance for chance, _, _ in some), pooled]
 
 
 def variances(factor):
@@ -76,18 +90,22 @@ WRONG = [
     ("flow_bound_term", given("flow_bound_term", alpha=at_least(1e-2)), None),
     ("flow_bound_term", given("flow_bound_term", alpha=lambda a: a.clamp(max=0.999)), None),
     ("discretise", given("discretise", delta=at_least(1e-3)), None),
+    ("count_on_circle", given("count_on_circle", values=abs), None),
+    ("kernel", given("kernel", a=abs), None),
+    ("scan", lambda a, b: ALL["scan"].reference(a.half(), b.half()), None),
     ("combine", given("combine", b1=abs), None),
     ("combine", given("combine", a2=at_least(0.1)), None),
     ("combine", given("combine", b1=at_least(1e-3)), None),
-    ("standard_error", lambda values: values.abs().std() / len(values) ** 0.5, None),
+    ("seed_interval", given("seed_interval", t=lambda t: min(t, 10)), None),
     ("paired_difference", given("paired_difference", a=at_least(0.1)), None),
     ("verdict", variances(1), "intervals apart"),
     ("verdict", variances(2), "errors added"),
     ("grammatical_at_least", lambda excess, L: max(0.1, math.exp(-excess * L)), None),
-    ("mean_mask_rate", given("mean_mask_rate", alpha=at_least(1e-2)), None),
     ("cosine_time", given("cosine_time", t=at_least(1e-3)), None),
-    ("own_exam", trapezoid, None),
-    ("own_exam", given("own_exam", masked=torch.ones_like), None),
+    ("three_averages", trapezoid, None),
+    ("common_bound", given("common_bound", u=at_least(1e-2)), None),
+    ("best_density", given("best_density", u=at_least(0.05)), None),
+    ("three_averages", given("three_averages", masked=torch.ones_like), None),
     ("clipped_bound", given("clipped_bound", alpha1=at_least(1e-2)), None),
     ("clipped_bound", given("clipped_bound", alpha0=lambda a: a.clamp(max=0.999)), None),
     ("token_masks", given("token_masks", u=at_least(0.1)), None),
@@ -129,8 +147,10 @@ RIGHT = [
             - bool(xa and a - b > 2 * (ea * ea + eb * eb) ** 0.5)
         ),
     ),
-    ("positions", lambda L, T: (float(L), L * L / 2 + L / 2, T * L)),
-    ("mean_mask_rate", lambda alpha: 1 - alpha.numpy().mean()),
+    ("false_alarms", lambda level, n: (-math.expm1(n * math.log1p(-level)), level / n)),
+    ("three_averages", three_averages_one_by_one),
+    ("common_bound", lambda cost, u, slope: (cost @ (slope / u)).item() / len(u)),
+    ("best_density", lambda second, u: F.normalize(second**0.5 / u, p=1, dim=0) * len(u)),
     (
         "permutation_test",
         lambda values, orders: (
@@ -141,21 +161,6 @@ RIGHT = [
                 )
             )
             / (1 + len(orders))
-        ),
-    ),
-    (
-        "own_exam",
-        lambda ce, masked, u: (
-            5
-            * torch.stack(
-                [
-                    (
-                        torch.where(masked, v, 1 - v).prod(1)
-                        * (ce.where(masked, 0.0).sum(1) / masked.sum(1)).nan_to_num()
-                    ).sum()
-                    for v in u
-                ]
-            ).mean()
         ),
     ),
 ]

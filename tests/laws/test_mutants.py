@@ -659,15 +659,21 @@ MUTANTS = {
     ),
     "all steps in every block": (
         BlockByBlock.__call__,
-        "-(-steps * S // L)",
+        "-(-steps // len(ends))",
         "steps",
         block_law("test_the_steps_are_shared_by_the_blocks", 2),
     ),
+    "steps for a block without a gap": (
+        BlockByBlock.__call__,
+        " if not known[:, end - S : end].all()",
+        "",
+        block_law("test_what_is_given_takes_no_steps"),
+    ),
     "steps of a block rounded down": (
         BlockByBlock.__call__,
-        "-(-steps * S // L)",
-        "steps * S // L",
-        block_law("test_the_steps_are_shared_by_the_blocks", 3),
+        "-(-steps // len(ends))",
+        "steps // len(ends)",
+        block_law("test_the_steps_are_shared_by_the_blocks", 1),
     ),
     "a block drawn by the logits of the last one": (
         BlockByBlock.__call__,
@@ -689,8 +695,8 @@ MUTANTS = {
     ),
     "what is given masked again": (
         BlockByBlock.__call__,
-        "known[:, :end], -(",
-        "known[:, :end] & False, -(",
+        "known[:, :end], share",
+        "known[:, :end] & False, share",
         lambda: test_decoding.test_every_decoding_keeps_the_contract_at_any_length(
             "block", "remasking", 3
         ),

@@ -10,6 +10,7 @@ import pytest
 import test_figures
 import test_grader
 import test_mdlm
+import test_passes
 import test_report
 import test_scorers
 import test_shared
@@ -24,6 +25,7 @@ from nanoparadigm.commands import shared
 from nanoparadigm.commands.study import Study as Command
 from nanoparadigm.exercises import grader
 from nanoparadigm.show import figures
+from nanoparadigm.studies import passes
 from nanoparadigm.studies.schedules import (
     bounds,
     report,
@@ -869,6 +871,24 @@ MUTANTS = {
         "enumerate(cases, 1)",
         "enumerate(cases)",
         test_grader.test_no_answer_is_told_with_the_number_of_its_case,
+    ),
+    "a crossing from which the curves part again": (
+        passes.crossing,
+        "gap[-1] < 0",
+        "min(gap) < 0",
+        test_passes.test_lines_cross_where_they_do,
+    ),
+    "a crossing between the passes and not their logarithms": (
+        passes.crossing,
+        "math.exp(math.log(a) + share * math.log(b / a))",
+        "a + share * (b - a)",
+        test_passes.test_lines_cross_where_they_do,
+    ),
+    "an interval for more seeds than there are": (
+        significance.student,
+        "** (n - 2)",
+        "** (n + 20)",
+        test_passes.test_the_interval_of_student_covers_the_mean_as_often_as_it_says,
     ),
 }
 

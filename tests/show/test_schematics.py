@@ -12,6 +12,7 @@ from helpers import ROOT, THEMES, contrast
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_hex, to_rgb, to_rgba
 from matplotlib.figure import Figure
+from matplotlib.mathtext import MathTextParser
 from matplotlib.patches import Patch
 from matplotlib.text import Text
 
@@ -93,6 +94,15 @@ def small(figure):
             yield text.get_text()
 
 
+def foreign(figure):
+    """The texts with a symbol of a font that no page has: it shows another symbol there."""
+    for text, _ in drawn(figure)[0]:
+        if "$" in text.get_text():
+            found = MathTextParser("path").parse(text.get_text(), 72, text.get_fontproperties())
+            if any(font.family_name.startswith("cm") for font, *_ in found.glyphs):
+                yield text.get_text()
+
+
 def on_page(colour, ink, paper):
     """The colour (r, g, b) that letters of a colour have on the page, whose colours these are."""
     said = inline_svg.ink(to_hex(colour), text=True)
@@ -135,6 +145,7 @@ def test_a_schematic_is_whole_and_its_words_stand_apart(name):
     assert not list(outside(figure))
     assert not list(overlapping(figure))
     assert not list(small(figure))
+    assert not list(foreign(figure))
 
 
 @each
@@ -157,9 +168,11 @@ def test_the_faults_are_noticed():
     canvas.words(axes, 2.3, 3.1, "two")
     canvas.words(axes, 7.9, 1, "cut off")
     canvas.words(axes, 1, 1, "tiny", size=8)
+    canvas.words(axes, 6, 3, "$h' = -h$")
     canvas.circle(axes, 4, 0.2, "", radius=0.5)
     assert set(outside(figure)) == {"cut off", "Circle"}
     assert list(overlapping(figure)) == [("one", "two")] and list(small(figure)) == ["tiny"]
+    assert list(foreign(figure)) == ["$h' = -h$"]
     wide, axes = canvas.sheet(14, 4)
     canvas.words(axes, 7, 2, "of ten points", size=9.5)
     assert list(small(wide)) == ["of ten points"]

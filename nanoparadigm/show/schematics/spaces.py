@@ -27,7 +27,7 @@ def three_forms() -> Figure:
     """Draw how the equation becomes a recurrence, and the recurrence a convolution."""
     figure, axes = sheet(16.4, 4.0, scale=0.42)
     y, xs = 1.45, (2.5, 8.2, 13.9)
-    form(axes, xs[0], y, "equation", "$h' = A h + B u$", "for any step size", BLUE)
+    form(axes, xs[0], y, "equation", "$h$′$ = A h + B u$", "for any step size", BLUE)
     form(
         axes,
         xs[1],
@@ -71,7 +71,7 @@ def counting() -> Figure:
     words(axes, (left + right) / 2, 0.7, "odd and even run together")
     x, radius = 12.0, 1.5
     axes.add_patch(Circle((x, y), radius, fc="none", ec=GREY, lw=1))
-    words(axes, x, 5.4, "$a = -1$: half a turn a one", weight="bold")
+    words(axes, x, 5.4, "$a = -1$: half a turn for each one", weight="bold")
     for side, colour, says in ((1, PAPER, "0, 2, 4, ..."), (-1, ORANGE, "1, 3, 5, ...")):
         axes.add_patch(Circle((x + side * radius, y), 0.16, fc=colour, ec=ORANGE, lw=1.5, zorder=3))
         words(
