@@ -2,6 +2,7 @@
 
 import re
 
+from .audit import Audit
 from .compare import Compare
 from .demo import Demo
 from .diff import Diff
@@ -16,7 +17,7 @@ from .visualize import Visualize
 COMMANDS = {
     re.sub(r"\B(?=[A-Z])", " ", c.__name__).lower(): c
     for c in (
-        Train, Sample, Infill, Visualize, Evaluate, Compare, Study, Diff, Demo,
+        Train, Sample, Infill, Visualize, Evaluate, Compare, Audit, Study, Diff, Demo,
         PrepareFineweb, PrepareEntropy, PrepareCheck, Doctor,
     )
 }  # fmt: skip

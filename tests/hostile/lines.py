@@ -79,6 +79,7 @@ BASE = {
     "visualize": "--checkpoint runs/{run} --length 10 --seconds 0 {steps}",
     "evaluate": "--checkpoint runs/{run} --eval_windows 3 {draws} {steps}",
     "compare": f"--models ar --dataset text.txt --out runs/versus {TINY}",
+    "audit": "nanoparadigm.audit.examples:chain_rule --unit nats --draws 8 --seed 1",
     "study": "--preset study.toml --out studies/s --dry_run",
     "diff": "ar {run}",
     "prepare fineweb": "--source documents.jsonl --tokenizer runs/bpe --out new --tokens 600 "
@@ -88,7 +89,8 @@ BASE = {
 }
 # as often as they cost little
 COMMON = ["sample"] * 6 + ["infill"] * 3 + ["train"] * 4 + ["visualize"] * 2 + ["evaluate"] * 2
-COMMON += ["compare", "study", "diff", "prepare fineweb", "prepare entropy", "prepare check"]
+COMMON += ["compare", "audit", "study", "diff"]
+COMMON += ["prepare fineweb", "prepare entropy", "prepare check"]
 
 
 def lines(rng):
