@@ -12,6 +12,7 @@ import statistics
 from pathlib import Path
 
 import classic
+import equal_seconds as equal
 import matplotlib.pyplot as plt
 import records
 import speedrun
@@ -98,6 +99,23 @@ def step_table(numbers):
         )
     head = ["training step", "parameters", "ms", "ms, memory kept", "ms, bfloat16", "x ar's time"]
     return markdown([*head, "utilisation"], lines)
+
+
+def whole_line(numbers):
+    """What whole training steps take, in a sentence of its own paragraph."""
+    kept = numbers["kept"]
+    if "whole" not in kept:
+        return ""
+    networks = [name for name in kept["whole"] if name != "ar"]
+
+    def ratios(measured):
+        ar = measured["ar"]["median"]
+        return listed([f"{measured[n]['median'] / ar:.1f} (`{n}`)" for n in networks], "and")
+
+    return f"""
+
+Compared with `ar`, forward and backward take {ratios(kept["milliseconds"])} times as long. A whole step adds the update by
+Muon and AdamW, and takes {ratios(kept["whole"])} times as long; for `ar` it is {kept["whole"]["ar"]["median"]:,.0f} ms, with memory kept."""
 
 
 def profile_line(numbers, which="profile"):
@@ -352,7 +370,7 @@ what `blocked`, made of PyTorch's operations, writes to the cache and reads agai
 B=32 L=128, forward and backward. Utilisation is 6 x parameters x tokens over the time, as a
 share of the {step["kept"]["gflops"]:.0f} GFLOP/s of a float32 matrix product here; bfloat16 is automatic
 mixed precision, with memory kept. The transformer's step: {profile_line(step)}. Mamba's:
-{profile_line(step, "profile_mamba")}.
+{profile_line(step, "profile_mamba")}.{whole_line(step)}
 
 {speedrun_lead(runs)}
 
@@ -418,7 +436,7 @@ used. Beating one that reads the whole text again for every token would prove no
 
 The models have {min(sizes):,} to {max(sizes):,} parameters and were trained for
 {truth["steps"]:,} steps on the same texts. Machine: {machine(sampling)}.
-{learning()}{measured()}{recipe()}{tricks()}{counts()}"""
+{learning()}{measured()}{context()}{same_seconds()}{recipe()}{tricks()}{counts()}"""
 
 
 def speed_figure():
@@ -491,6 +509,129 @@ def learning_figure():
     axis.set(xlabel="seconds of training", ylabel="nats per character")
     study_report.name_ends(axis, ends, colours)
     return figure
+
+
+def measured_before(name):
+    """What a benchmark has found, or None where it has not been run."""
+    return read(name) if (RESULTS / f"{name}.json").exists() else None
+
+
+def size(count):
+    """Bytes in KiB or MiB."""
+    return f"{count / 2**20:.1f} MiB" if count >= 2**20 else f"{count / 2**10:,.0f} KiB"
+
+
+def context():
+    """The section of the page on speed about the next token behind a long text."""
+    numbers = measured_before("context")
+    if not numbers:
+        return ""
+    kept, sizes = numbers["kept"], numbers["parameters"].values()
+    ms = {
+        name: {p: row["median"] for p, row in rows.items()}
+        for name, rows in numbers["milliseconds"].items()
+    }
+    first, *_, last = positions = [*ms["ar"]]
+    others = [name for name in ms if name != "ar"]
+    fixed = "\n".join(
+        f"`{n}` keeps {size(kept[n][last])} at every position. Its next token takes {ms[n][last]:.1f} ms at {int(last):,}, "
+        f"and {ms[n][first]:.1f} ms at {first}."
+        for n in others
+    )
+    assert all(len({*kept[n].values()}) == 1 for n in others), "a state grows: say so"
+    quickest = [p for p in positions if all(ms["ar"][p] < ms[n][p] for n in others)]
+    if quickest and quickest == positions[: len(quickest)]:
+        where = f"up to position {int(quickest[-1]):,}"
+    else:
+        where = (
+            f"at {listed([f'{int(p):,}' for p in quickest] or ['none of these positions'], 'and')}"
+        )
+    lines = [
+        [f"{int(p):,}", *(size(kept[n][p]) for n in ms), *(f"{ms[n][p]:.2f}" for n in ms)]
+        for p in positions
+    ]
+    head = ["position", *(f"{n} keeps" for n in ms), *(f"{n}, ms" for n in ms)]
+    return f"""
+## The next token of a long text
+
+**At position {int(last):,} `ar` keeps {size(kept["ar"][last])}, and its next token takes {ms["ar"][last]:.1f} ms, {times(ms["ar"][last] / ms["ar"][first])} as long as at {first}.**
+{fixed}
+Of the three, `ar` is the fastest {where}.
+
+```{{figure}} figures/context.svg
+:alt: Memory and milliseconds against the position from {first} to {int(last):,} on a logarithmic axis, in two panels, a line for ar and one for each Mamba. The memory of ar grows with the position, that of the Mambas does not.
+
+What each network keeps of one text (above), and the time for its next token (below). The cache of `ar` grows by
+the keys and values of every token; a state has the same size at every position.
+```
+
+{folded("Memory and time in numbers", markdown(head, lines))}
+Networks of {min(sizes):,} to {max(sizes):,} parameters; they are untrained, which changes neither number. One text on one
+thread, without compiling; medians of {numbers["calls"]} calls of {numbers["tokens"]} tokens that end at the position. Of the cache only the part in use
+counts: its buffers are as long as the longest text from the beginning. Machine: {machine(numbers)}.
+"""
+
+
+def context_figure():
+    """Bytes kept and milliseconds for the next token, against the position."""
+    numbers = read("context")
+    figure, (above, below) = plt.subplots(2, 1, figsize=(5.5, 6), sharex=True)
+    for name, rows in numbers["milliseconds"].items():
+        style = dict(color=PALETTE[name], marker=MARKERS[name], label=name)
+        positions = [int(p) for p in rows]
+        above.plot(positions, [kept / 2**10 for kept in numbers["kept"][name].values()], **style)
+        below.plot(positions, [row["median"] for row in rows.values()], **style)
+    above.set(xscale="log", yscale="log", ylabel="KiB kept of a text")
+    below.set(xlabel="position", ylabel="milliseconds for the next token", ylim=(0, None))
+    below.set_xticks(positions, [f"{p:,}" for p in positions])
+    below.minorticks_off()
+    above.legend()
+    return figure
+
+
+def same_seconds():
+    """The section of the page on speed about three networks trained for the same seconds."""
+    numbers = measured_before("equal_seconds")
+    planned = len(equal.MODELS) * equal.SEEDS
+    if not numbers or len(numbers["runs"]) < planned:
+        return ""
+    by_name = {}
+    for run in numbers["runs"]:
+        by_name.setdefault(run["name"], []).append(run)
+    nats = {name: [run["nats"]["mean"] for run in runs] for name, runs in by_name.items()}
+    best, second, *rest = sorted(nats, key=lambda name: statistics.mean(nats[name]))
+    (seeds,) = {len(found) for found in nats.values()}
+    said = listed(
+        [f"`{name}` {statistics.mean(nats[name]):.3f}" for name in (second, *rest)], "and"
+    )
+    if max(nats[best]) < min(nats[second]):
+        surely = f"Every seed of `{best}` is ahead of every seed of `{second}`."
+    else:
+        surely = f"The seeds of `{best}` and `{second}` overlap, so {seeds} of each cannot tell the two apart."
+    lines = [
+        [
+            name,
+            f"{runs[0]['parameters']:,}",
+            f"{statistics.mean(run['seconds'] for run in runs):.0f}",
+            f"{runs[0]['steps']:,}",
+            f"{statistics.mean(run['tokens'] for run in runs) / 1e6:.2f} M",
+            estimate(runs, "nats"),
+        ]
+        for name, runs in by_name.items()
+    ]
+    head = ["model", "parameters", "seconds", "steps", "characters", "nats per character"]
+    return f"""
+## Three networks, the same seconds
+
+**After {numbers["seconds"]} seconds of training `{best}` has {statistics.mean(nats[best]):.3f} nats per character, {said}.**
+{surely}
+
+{markdown(head, lines)}
+All three are autoregressive models of Tiny Shakespeare, trained with the second recipe (`--muon_momentum 0.9 --dtype bfloat16`), so only the
+network differs. The steps were chosen beforehand, from the time of a few, so as to fill the seconds. The exact
+likelihood of the whole validation split, in windows of {speedrun.LENGTH}: the mean and the range over {seeds} seeds.
+Machine: {machine(numbers)}.
+"""
 
 
 def recipe():
@@ -1012,9 +1153,302 @@ def typeset(notes):
     return notes
 
 
+READERS = "exact posterior", "rules of one cell"
+SHORT = {
+    "exact posterior": "exact",
+    "rules of one cell": "rules",
+    "confidence in the digit drawn": "digit drawn",
+    "solver's order, cell given": "solver's, cell given",
+}
+STUDENT = {2: 12.706, 3: 4.303, 4: 3.182, 5: 2.776}  # 95 % of Student's t, of so many seeds
+
+
+def orders():
+    """(model, order) -> what was measured of it, a dict for each seed."""
+    found = {}
+    for run in read("sudoku")["runs"]:
+        for order, row in run["orders"].items():
+            found.setdefault((run["name"].split(",")[0], order), []).append(row)
+    names = [*READERS, "ar", "diffusion"]
+    return dict(sorted(found.items(), key=lambda item: names.index(item[0][0])))
+
+
+def over_seeds(values):
+    """The mean and the 95 % interval of Student's t over seeds."""
+    mean, n = statistics.mean(values), len(values)
+    half = STUDENT[n] * statistics.stdev(values) / math.sqrt(n)
+    return mean, mean - half, mean + half
+
+
+def wilson(share, n):
+    """A share of n and its 95 % interval of Wilson's."""
+    z2 = 1.96**2 / n
+    middle = (share + z2 / 2) / (1 + z2)
+    half = math.sqrt(z2 * share * (1 - share) + z2**2 / 4) / (1 + z2)
+    return share, middle - half, middle + half
+
+
+def interval(name, rows, key):
+    """The mean and the 95 % interval of a measure, over seeds or, of a reader, over puzzles."""
+    values = [row[key] for row in rows]
+    if name not in READERS:
+        return over_seeds(values)
+    if key in ("one", "unseen"):
+        return wilson(values[0], read("sudoku")["tests"][key])
+    return values[0], values[0], values[0]
+
+
+def share(name, rows, key):
+    """A share in percent, with its interval."""
+    mean, low, high = (100 * x for x in interval(name, rows, key))
+    around = f" ({max(low, 0):.1f} to {min(high, 100):.1f})" if high > low else ""
+    return f"{mean:.1f}{around}"
+
+
+def excess(name, order, rows):
+    """The nats above the uniform law over the solutions, or a bound of them."""
+    if "excess" not in rows[0]:
+        return ""
+    mean, low, high = interval(name, rows, "excess")
+    bound = order == "random order" or (name == "ar" and not order.endswith("cell given"))
+    sign, around = "<= " if bound else "", ""
+    if high > low:
+        around = f" ({low:z.2f} to {high:z.2f})"
+    return f"{sign}{mean:z.2f}{around}"
+
+
+def order_table():
+    numbers = read("sudoku")
+    head = [
+        "model", "order", "one solution: solved, %", "the same, grids never seen",
+        "several solutions: valid, %", f"found in {numbers['draws']} answers, %", "excess, nats",
+    ]  # fmt: skip
+    lines = [
+        [
+            f"`{name}`" if name in PALETTE else name,
+            order,
+            *(share(name, rows, key) for key in ("one", "unseen", "valid", "found")),
+            excess(name, order, rows),
+        ]
+        for (name, order), rows in orders().items()
+    ]
+    return markdown(head, lines, left=2)
+
+
+def order_figure():
+    """How often a puzzle with one solution is solved, and how many of several are found."""
+    numbers, found = read("sudoku"), orders()
+    figure, axes = plt.subplots(1, 2, figsize=(5.5, 5.0), sharey=True)
+    best = {"one": 1.0, "found": numbers["best_found"]}
+    titles = {"one": "one solution:\nsolved, %", "found": "several solutions:\nfound, %"}
+    for axis, key in zip(axes, best, strict=True):
+        axis.axvline(100 * best[key], color=GREY, linewidth=1)
+        for y, ((name, _), rows) in enumerate(found.items()):
+            mean, low, high = interval(name, rows, key)
+            colour = PALETTE.get(name, GREY)
+            axis.plot([100 * max(low, 0), 100 * min(high, 1)], [y, y], color=colour)
+            axis.plot(100 * mean, y, MARKERS.get(name, "D"), color=colour)
+            axis.plot([100 * row[key] for row in rows], [y] * len(rows), "|", color=colour)
+        axis.set_title(titles[key])
+    names = [f"{SHORT.get(name, name)}: {SHORT.get(order, order)}" for name, order in found]
+    axes[0].set_yticks(range(len(found)), names)
+    axes[0].invert_yaxis()
+    return figure
+
+
+def mean_share(found, name, order, key):
+    """A share in percent, without its interval."""
+    return f"{100 * interval(name, found[name, order], key)[0]:.0f} %"
+
+
+def order_gap(found, better, worse, key):
+    """By how many points one way is ahead of another, paired by seed: mean, low and high."""
+    pairs = zip(found[better], found[worse], strict=True)
+    return over_seeds([100 * (a[key] - b[key]) for a, b in pairs])
+
+
+def points(gap):
+    """A difference in points, with its interval."""
+    mean, low, high = gap
+    return (
+        f"{abs(mean):.0f} points ({min(abs(low), abs(high)):.0f} to {max(abs(low), abs(high)):.0f})"
+    )
+
+
+def order_lead(found):
+    """The finding of the study of orders, in sentences."""
+    by_row, confident = ("diffusion", "row order"), ("diffusion", "confidence")
+    assert order_gap(found, confident, by_row, "one")[1] > 0, "confidence is not ahead: say so"
+    assert order_gap(found, by_row, confident, "found")[1] > 0, "nothing is lost: say so"
+
+    def said(key, order):
+        return mean_share(found, "diffusion", order, key)
+
+    return (
+        f"**With the same network, confidence order solves more puzzles, and its answers vary less.** `diffusion` solves\n"
+        f"{said('one', 'row order')} of the puzzles that have one solution if it fills the cells in row order, and {said('one', 'confidence')} if it "
+        f"first fills the\ncells it is surest of. But eight answers to a puzzle with several solutions find {said('found', 'row order')} of them in row "
+        f"order,\n{said('found', 'confidence')} by confidence, and {said('found', 'confidence in the digit drawn')} if the order also looks at the digits drawn."
+    )
+
+
+def order_trained(found):
+    """What the trained networks say of orders, in a list."""
+    confident, at_random, by_row = "confidence", "random order", "row order"
+    drawn, solver = "confidence in the digit drawn", "solver's order"
+
+    def said(key, order, name="diffusion"):
+        return mean_share(found, name, order, key)
+
+    def ahead(better, worse, key, name="diffusion"):
+        return points(order_gap(found, (name, better), (name, worse), key))
+
+    def nats(order):
+        return f"{interval('diffusion', found['diffusion', order], 'excess')[0]:.2f} nats"
+
+    told = "ar", f"{solver}, cell given"
+    pair = ("diffusion", at_random), ("diffusion", confident)
+    _, low, high = order_gap(found, *pair, "found")
+    assert low < 0 < high, "random order and confidence differ in what they find: say so"
+    assert order_gap(found, told, ("ar", by_row), "one")[1] < 0, "the solver's order helps: say so"
+    return f"""* **One network, four orders.** `diffusion` solves {said("one", at_random)} of the puzzles with one solution in random order,
+  {said("one", by_row)} in row order and {said("one", confident)} by confidence, which is {ahead(confident, by_row, "one")} more than in row order. On the grids never seen the
+  same three orders solve {said("unseen", at_random)}, {said("unseen", by_row)} and {said("unseen", confident)}, so the network has learned rules more than grids.
+* **By confidence the answers vary less.** {said("valid", confident)} of the answers to puzzles with several solutions are valid by confidence, and
+  {said("valid", by_row)} in row order. Still, eight answers by confidence find {ahead(by_row, confident, "found")} fewer of the solutions, and
+  the divergence from the uniform law is {nats(confident)} a puzzle instead of {nats(by_row)}. In random order {said("valid", at_random)} of the answers are valid and they find
+  {said("found", at_random)} of the solutions; how this compares with confidence, three seeds cannot tell.
+* **Looking at the digit drawn loses the most variety.** {said("valid", drawn)} of these answers are valid, yet they find only {said("found", drawn)} of
+  the solutions, {ahead(confident, drawn, "found")} fewer than confidence order.
+* **The solver's order did not help `ar` at this budget.** `ar` in row order solves {said("one", by_row, "ar")} of the puzzles with one solution. In the solver's
+  order it has to work out which cell comes next, too, and solves {said("one", solver, "ar")}; if it is told the cell, {said("one", told[1], "ar")}. On 9 x 9
+  puzzles [Shah et al. 2024](https://arxiv.org/abs/2409.10502) found the opposite: their transformer learned Sudoku from a solver's steps,
+  and not without them. In our small puzzles, row order already leaves a single candidate in most cells."""
+
+
+def order_papers(found):
+    """What the study says of the two papers that disagree."""
+    by_row, confident = ("diffusion", "row order"), ("diffusion", "confidence")
+    for rival in ("row order", "solver's order, cell given"):
+        gap = order_gap(found, confident, ("ar", rival), "one")
+        assert gap[1] > 0, f"confidence is not ahead of ar, {rival}: say so"
+    ahead = points(order_gap(found, confident, ("diffusion", "random order"), "one"))
+    lost = points(order_gap(found, by_row, confident, "found"))
+    return f"""They measure different things, and here both effects appear in one network.
+
+* *One right answer* (Kim et al.): compared with random order, confidence order solves {ahead} more of the puzzles with one
+  solution. It also solves more than `ar` in either order.
+* *Many different answers* (Ni et al.): confidence order finds {lost} fewer of the solutions than row order. The order alone
+  cannot be the reason, since with the exact posterior it loses nothing: it must be how the order meets the network's errors. But a rule that
+  lets the drawn digit decide loses variety even with the exact posterior.
+
+We did not measure where this network's errors lie. A plausible reason is that a cell about which it is wrongly
+sure is filled first, and all later cells have to agree with it. And a Sudoku of 16 cells says nothing about
+reasoning in sentences or about reinforcement learning, which Ni et al. study."""
+
+
+def order_page():
+    """The book's page on the order in which cells are filled."""
+    numbers, found = read("sudoku"), orders()
+    size = {run["name"]: run.get("parameters") for run in numbers["runs"]}
+    (steps,) = {run["steps"] for run in numbers["runs"] if "steps" in run}
+    seeds, sizes = len(found["diffusion", "confidence"]), numbers["sizes"]
+    drawn, best = numbers["exact_drawn"], numbers["best_found"]
+
+    def said(name, order, key):
+        return mean_share(found, name, order, key)
+
+    def forced(order):
+        return f"{100 * numbers['forced'][order]:.0f} %"
+
+    def valid(order, calls):
+        return f"{100 * numbers['calls'][order][str(calls)]:.0f} %"
+
+    return f"""# When order matters
+
+{order_lead(found)}
+
+Masked diffusion can fill the gaps of a text in any order. Two papers disagree about what this freedom brings:
+
+* [Kim et al. 2025](https://arxiv.org/abs/2502.06768) fill Sudokus. If a masked diffusion model starts with the
+  cells it is surest of, it solves about 90 % of them, and less than 7 % in random order. It also beats autoregressive
+  models with seven times the parameters that were taught a good order.
+* [Ni et al. 2026](https://arxiv.org/abs/2601.15165) ask large diffusion language models for many answers to
+  problems in mathematics and code. In their experiments the free order leaves uncertain tokens for later and gives
+  them little chance to vary, and many answers together cover fewer solutions than answers written from left to right.
+
+The first paper counts solved puzzles, the second the variety of many answers. A Sudoku of 4 x 4 cells is
+small enough to measure both exactly: there are only 288 grids, so we can list the solutions of any puzzle.
+
+```{{figure}} figures/order.svg
+:alt: For every model and order, the share of puzzles with one solution that it solves, and the share of the solutions that it finds of puzzles with several, with intervals over seeds.
+
+Puzzles with one solution ask for the right answer, puzzles with several ask for variety. The gray
+lines are the best that any model can do: in {numbers["draws"]} answers even a perfect one finds
+{100 * best:.0f} % of the solutions. Small ticks are seeds, and bars are 95 % intervals. *Exact* is the exact posterior and *rules* the reader that
+only excludes digits; the text below explains both, and *digit drawn*.
+```
+
+## What an order costs without any training
+
+* **The exact posterior needs no order.** Cell by cell, it solves every puzzle in every order, and it draws
+  every solution equally often. So an order can only help a model that is wrong somewhere.
+* **A good order makes hard questions easy.** Take a reader that excludes only the digits in the same row,
+  column and box, and guesses among the rest. In row order, {forced("row")} of the cells have a single candidate left when their
+  turn comes, in random order {forced("random")}, and with the fewest candidates first {forced("solver")}. That last order is this reader's
+  confidence order. So it solves {said("rules of one cell", "row order", "one")} of the puzzles with one solution in row order, {said("rules of one cell", "random order", "one")} in random order and {said("rules of one cell", "confidence", "one")} by
+  confidence.
+* **An order that looks at the digit drawn loses variety, even with the exact posterior.** The
+  [published code of LLaDA](https://github.com/ML-GSAI/LLaDA/blob/main/generate.py) draws a digit for every blank and keeps the one whose
+  own probability is largest. Probable digits then win more often than they should: {numbers["draws"]} answers find {100 * drawn["found"]:.0f} % of the solutions instead of {100 * best:.0f} %, and
+  the divergence from the uniform law is {drawn["excess"]:.2f} nats a puzzle. If the cell is chosen by its largest probability *before* anything is drawn,
+  nothing is lost.
+* **Several cells in one call do not see each other.** If the exact posterior fills a puzzle with several solutions in 4 calls,
+  {valid("row order", 4)} of its answers are valid in row order, {valid("random order", 4)} in random order and {valid("confidence", 4)} by confidence.
+
+## What training adds
+
+{order_trained(found)}
+
+## What this says about the two papers
+
+{order_papers(found)}
+
+## In numbers
+
+{folded("Every model and order in numbers", order_table())}
+* **solved**, **valid**: the share of answers that are one of the puzzle's solutions, each answer drawn at temperature 1.
+  *One solution*: {numbers["tests"]["one"]} puzzles whose solution is a grid that the models were trained on, in other puzzles. *Grids never seen*: {numbers["tests"]["unseen"]} puzzles
+  whose only solution is one of the 72 grids that were left out. *Several solutions*: {numbers["tests"]["several"]} puzzles with 4 to 8, {numbers["solutions"]:.1f} on
+  average, all of them trained on. In all of them 4 to 8 cells are given.
+* **found**: the share of the solutions among {numbers["draws"]} answers.
+* **excess**: the divergence of the model's answers from the uniform law over the solutions,
+  $\\mathrm{{KL}}(\\text{{solutions}} \\,\\|\\, \\text{{model}})$ in nats a puzzle, as $-\\log p$ of one solution minus the log of their number.
+  It is exact if the cells decide the order, and a bound for random order and for an `ar` that chooses the cells itself, because then
+  several orders lead to the same grid.
+  No likelihood is known here for confidence in the digit drawn.
+* **cell given**: `ar` is told which cell comes next and draws its digit alone.
+* Intervals are 95 % intervals of Student's t over {seeds} seeds, all tested on the same puzzles, and of Wilson over puzzles for the two
+  readers that need no training. A difference is paired by seed.
+
+The networks are transformers of {sizes["n_layer"]} layers and width {sizes["n_embd"]}, with {size["ar, row order"]:,} parameters (`ar`) and {size["diffusion"]:,} (`diffusion`),
+trained for {steps:,} steps with the default recipe. `ar` writes the given cells and then the others, one word for each, `a1=2 b3=4 | a2=1 ...`; it is trained only on
+the part behind the bar. One model writes these cells in row order, the other in the order of a
+solver that always fills a cell with the fewest candidates. Each step reads {numbers["batch"]} grids. For each of them a share of
+hidden cells is drawn between 0 and 1, for `diffusion` and `ar` by the same rule.
+
+Under the rules, the 288 grids are equally likely, but a network can also remember the {288 - 72} that it was trained on. The puzzles
+here are small, the networks too, and training is short: the numbers belong to these conditions. `benchmarks/sudoku.py` makes them.
+
+Machine: {machine(numbers)}.
+"""
+
+
 def draw(folder):
     """Write every figure of these pages, in the book's style, as SVG that is the same every time."""
-    figures = {"speed": speed_figure(), "learning": learning_figure()}
+    figures = {"speed": speed_figure(), "learning": learning_figure(), "order": order_figure()}
+    if measured_before("context"):
+        figures["context"] = context_figure()
     for name in STUDIES:
         facts = study_report.stored(name)
         figures[f"schedules-{name}-curves"] = study_report.curves(facts["trials"])
@@ -1039,3 +1473,4 @@ if __name__ == "__main__":
     (ROOT / "book" / "decoding.md").write_text(decoding_page(), "utf-8")
     (ROOT / "book" / "schedules.md").write_text(schedules_page(), "utf-8")
     (ROOT / "book" / "records.md").write_text(records_page(), "utf-8")
+    (ROOT / "book" / "order.md").write_text(order_page(), "utf-8")

@@ -1,5 +1,6 @@
 """What the README and the book say of speed is what was measured; nothing here is timed."""
 
+import json
 import math
 import re
 import sys
@@ -7,7 +8,7 @@ from itertools import islice, repeat
 
 import pytest
 import torch
-from helpers import COMPARED, ROOT
+from helpers import COMPARED, ROOT, random_model
 
 from nanoparadigm import build, corpora, parameters
 from nanoparadigm.data.corpora import language_corpus
@@ -18,8 +19,11 @@ from nanoparadigm.show.figures import PALETTE
 sys.path.insert(0, str(ROOT / "benchmarks"))
 
 import classic  # noqa: E402
+import context  # noqa: E402
+import equal_seconds  # noqa: E402
 import fused_scan  # noqa: E402
 import gpu  # noqa: E402
+import measure  # noqa: E402
 import report  # noqa: E402
 import search  # noqa: E402
 import speedrun  # noqa: E402
@@ -111,3 +115,101 @@ def test_the_classic_recipe_learns_and_follows_its_schedule():
     words = language_corpus().truth.sample(12, 32, torch.Generator().manual_seed(0))
     losses = list(islice(classic.train(model, repeat(words)), 40))
     assert losses[-1] < 0.8 * losses[0]
+
+
+def test_what_a_network_keeps_of_a_text_by_hand():
+    """Keys and values of 4 layers of 128 numbers and a window of 3 vectors, in 4 bytes each."""
+    found = context.measure(positions=(16, 32), repeats=1)
+    assert found["kept"]["ar"] == {str(p): 4 * 128 * (2 * 4 * p + 3) for p in (16, 32)}
+    for name in "mamba", "mamba2":
+        assert len({*found["kept"][name].values()}) == 1
+    assert {*found["milliseconds"]} == {*context.MODELS}
+
+
+@pytest.mark.parametrize("name", context.MODELS)
+def test_a_token_that_is_timed_again_follows_the_same_text(name):
+    net = random_model(name, 65, n_layer=1, block_size=32).net
+    z = torch.randint(65, (1, 20), generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        before = context.after(net, z[:, :12])
+        again = [context.one_by_one(net, before, z[:, 12:]) for _ in range(2)]
+        whole = context.after(net, z)
+        logits = [net.step(z[:, :1], state)[0] for state in (*again, whole)]
+    assert torch.equal(logits[0], logits[1])
+    torch.testing.assert_close(logits[0], logits[2])
+
+
+def made_up(folder):
+    """Results of the benchmarks that a page of the book is ready for."""
+    machine, row = report.read("speedrun")["machine"], dict(median=1.0, least=0.9, most=1.2)
+    ms = {"ar": {"64": row, "4096": dict(row, median=3.0)}}
+    kept = {"ar": {"64": 2**19, "4096": 2**24}}
+    for name in "mamba", "mamba2":
+        ms[name], kept[name] = ({"64": v, "4096": v} for v in (dict(row, median=2.0), 2**17))
+    sizes = dict.fromkeys(ms, 800_000)
+    long = dict(machine=machine, parameters=sizes, tokens=8, calls=3, kept=kept, milliseconds=ms)
+    runs = [
+        dict(name=name, seed=seed, seconds=119.0, steps=70 + i, tokens=10**6, exact=True,
+             parameters=800_000, nats=dict(mean=1.7 - i / 10 + seed / 100, se=0.04))
+        for i, name in enumerate(equal_seconds.MODELS)
+        for seed in range(equal_seconds.SEEDS)
+    ]  # fmt: skip
+    short = dict(machine=machine, seconds=120, runs=runs)
+    for name, found in ("context", long), ("equal_seconds", short):
+        (folder / f"{name}.json").write_text(json.dumps(found), encoding="utf-8")
+    return runs
+
+
+def test_the_page_says_what_the_latest_benchmarks_find(tmp_path, monkeypatch):
+    runs = made_up(tmp_path)
+    monkeypatch.setattr(report, "RESULTS", tmp_path)
+    text = report.context()
+    assert "keeps 16.0 MiB, and its next token takes 3.0 ms, 3.0x as long as at 64." in text
+    assert "`mamba2` keeps 128 KiB at every position." in text
+    assert "`ar` is the fastest up to position 64." in text
+    lines = [line for axes in report.context_figure().axes for line in axes.lines]
+    assert [line.get_color() for line in lines] == 2 * [PALETTE[n] for n in context.MODELS]
+    text = report.same_seconds()
+    assert "`mamba2` has 1.510 nats per character, `mamba` 1.610 and `ar` 1.710." in text
+    assert "Every seed of `mamba2` is ahead of every seed of `mamba`." in text
+    for run in runs:
+        run["nats"]["mean"] = 1.5 + run["seed"] / 100
+    found = dict(report.read("equal_seconds"), runs=runs)
+    (tmp_path / "equal_seconds.json").write_text(json.dumps(found), encoding="utf-8")
+    assert "overlap, so 3 of each cannot tell the two apart" in report.same_seconds()
+    (tmp_path / "equal_seconds.json").write_text(
+        json.dumps(dict(found, runs=runs[:-1])), encoding="utf-8"
+    )
+    assert report.same_seconds() == ""
+
+
+def test_the_page_can_do_without_the_latest_benchmarks(tmp_path, monkeypatch):
+    kept = report.read("training_step")["kept"]
+    monkeypatch.setattr(report, "RESULTS", tmp_path)
+    assert report.context() == report.same_seconds() == ""
+    assert report.whole_line(dict(kept={k: v for k, v in kept.items() if k != "whole"})) == ""
+    ms = {name: dict(median=m) for name, m in (("ar", 200.0), ("mamba", 500.0), ("mamba2", 300.0))}
+    said = report.whole_line(dict(kept=dict(milliseconds=ms, whole=ms)))
+    assert said.count("2.5 (`mamba`) and 1.5 (`mamba2`) times as long") == 2
+    assert "for `ar` it is 200 ms" in said
+
+
+def test_networks_train_for_the_same_seconds_and_a_second_call_goes_on(tmp_path, monkeypatch):
+    here, calls = corpora.load("pydocs"), []
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(equal_seconds, "RESULTS", tmp_path)
+    monkeypatch.setattr(measure, "RESULTS", tmp_path)
+    monkeypatch.setattr(equal_seconds.corpora, "load", lambda name: here)
+    monkeypatch.setattr(equal_seconds, "MODELS", ("ar", "mamba2"))
+    monkeypatch.setattr(equal_seconds, "THREADS", torch.get_num_threads())
+    monkeypatch.setattr(speedrun, "steps_in", lambda *given: calls.append(given[:2]) or 1)
+    monkeypatch.setattr(speedrun, "quality", lambda model, data: dict(mean=4.0, se=0.1))
+    monkeypatch.setattr(sys, "argv", ["equal_seconds.py"])
+    for seeds in 1, 2, 2:
+        monkeypatch.setattr(equal_seconds, "SEEDS", seeds)
+        equal_seconds.main()
+        runs = json.loads((tmp_path / "equal_seconds.json").read_bytes())["runs"]
+        found = [(row["name"], row["seed"]) for row in runs]
+        assert found == [(name, seed) for seed in range(seeds) for name in ("ar", "mamba2")]
+    assert calls == [(120, "ar"), (120, "mamba2")]
+    assert all(row["steps"] == 1 and row["tokens"] > 0 for row in runs)
