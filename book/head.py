@@ -1,4 +1,4 @@
-"""What the head of a page says to whoever links to it, and the scripts that it does without.
+"""What the head of a page says to whoever links to it, and what of the theme it does without.
 
 Sphinx loads this file as an extension. The address of the site is `html: baseurl` in _config.yml:
 without one a page still has its title and description, but no picture and no canonical address.
@@ -17,17 +17,22 @@ from fontTools import subset
 BOOK = Path(__file__).parent
 TITLE = "nanoParadigm: four ways to model language, in a book you can run"
 DRAWN = BOOK / "_fresh/drawn"
-# Of FontAwesome's letters those that our pages show, in a font of their own: 4 kB instead of 157.
-# For any other letter a browser still brings the whole font.
+# Of FontAwesome's letters those that our pages show, in a font of their own: 3 kB instead of 274.
 ICONS = """
-    angle-left angle-right arrow-up bars book-open circle-half-stroke download expand file file-pdf
-    lightbulb list magnifying-glass moon rocket sun
+    angle-left angle-right arrow-up bars bell book-open circle-half-stroke download expand file
+    file-pdf lightbulb list magnifying-glass moon pencil rocket sun triangle-exclamation
 """.split()
 FACE = """@font-face {{
   font-family: "Font Awesome 6 Free"; font-weight: 900; font-display: block;
   src: url("icons.woff") format("woff"); unicode-range: {range};
 }}
 """
+# What no page loads: maps for debuggers, FontAwesome's script and fonts, translations; and the
+# lines of styles and scripts that would ask for it.
+UNUSED = "**/*.map", "scripts/fontawesome*", "vendor/fontawesome/**/fa-*", "locales/**/*.*o"
+ASKING = re.compile(
+    r"@font-face *\{[^}]*/fontawesome/[^}]*\}|(?://|/\*)# sourceMappingURL=[^\s*]*(?: ?\*/)?"
+)
 FOOTER = (
     '<a href="{code}/blob/{branch}/LICENSE">MIT licence</a> · '
     '<a href="{code}/blob/{branch}/CITATION.cff">How to cite</a> · <a href="{code}">Code</a>'
@@ -132,8 +137,19 @@ def list_pages(app, error):
     (out / "robots.txt").write_text(robots, encoding="utf-8")
 
 
+def lighten(app, error):
+    """Take out of the built site what it brings of the theme and no page loads."""
+    static = Path(app.outdir, "_static")
+    for path in {path for pattern in UNUSED for path in static.glob(pattern)}:
+        path.unlink()
+    for path in *static.glob("styles/*.css"), *static.glob("scripts/*.js"):
+        text = path.read_text(encoding="utf-8")
+        path.write_text(ASKING.sub("", text), encoding="utf-8")
+
+
 def setup(app):
     app.connect("config-inited", use)
+    app.connect("build-finished", lighten)
     app.connect("build-finished", list_pages)
     app.connect("html-page-context", describe, priority=900)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

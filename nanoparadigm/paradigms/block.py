@@ -28,15 +28,20 @@ class BlockByBlock:
     def __call__(
         self, model: "BlockDiffusion", z: TokenIds, known: Where, steps: int, *how: object
     ) -> Iterator[TokenIds]:
-        """Yield z (B, L) after each step of each block. how: `draw` and `generator`."""
+        """Yield z (B, L) after each step of each block with a gap; these share the steps evenly.
+
+        how: `draw` and `generator`.
+        """
         S, L, base, known = model.block_length, z.shape[1], super(), known.clone()
         view = SimpleNamespace(mask_id=model.mask_id, sampling_schedule=model.sampling_schedule)
-        for end in range(S, L + S, S):
+        ends = [end for end in range(S, L + S, S) if not known[:, end - S : end].all()]
+        for end in ends:
             # the denoiser of a text z (B, end) that is followed by the rest (B, L - end)
             view.denoise = lambda z, where, level, rest=z[:, end:]: model.denoise(
                 torch.cat([z, rest], 1), F.pad(where, (0, rest.shape[1])), level
             )
-            for state in base.__call__(view, z[:, :end], known[:, :end], -(-steps * S // L), *how):  # type: ignore[operator]
+            share = -(-steps // len(ends))
+            for state in base.__call__(view, z[:, :end], known[:, :end], share, *how):  # type: ignore[operator]
                 z = torch.cat([state, z[:, end:]], dim=1)
                 yield z
             known[:, :end] = True  # a finished block is never masked again

@@ -239,6 +239,16 @@ def test_no_page_loads_scripts_it_does_not_need(site):
         assert ("mathjax" in scripts) == bool(soup.select(".math")), page
 
 
+def test_nothing_of_the_theme_is_shipped_that_no_page_loads(site):
+    names = " ".join(str(path) for path in (site.html / "_static").rglob("*"))
+    assert not re.findall(r"\S+\.map|\S*fontawesome\S*\.\w+", names)
+    for path in *site.html.rglob("*.css"), *(site.html / "_static/scripts").glob("*.js"):
+        text = path.read_text()
+        assert "sourceMappingURL" not in text
+        for part in re.findall(r"url\([\"']?([^\"')]+)", text) if path.suffix == ".css" else ():
+            assert part.startswith("data:") or (path.parent / part).exists(), (path.name, part)
+
+
 def test_the_page_for_a_lost_address_needs_nothing_that_lies_beside_it(site):
     soup = site.soup("404")
     links = [tag.get("href") or tag.get("src") for tag in soup(href=True) + soup(src=True)]
@@ -375,6 +385,18 @@ RAW = (
 )
 BAD = "document.querySelectorAll('mjx-merror, [data-mjx-error]').length"
 FONTS = "[...document.fonts].filter(f => f.status == 'error').map(f => f.family)"
+# The icons that no font has, each as its letter and the family that is asked for it.
+ICONS = """(() => {
+    const has = (letter, family) => [...document.fonts].some(f => (
+        f.unicodeRange.includes(letter) || f.unicodeRange == 'U+0-10FFFF')
+        && family.includes(f.family.replaceAll('"', '')));
+    return [...document.querySelectorAll('[class*="fa-"], .admonition-title, a[class]')].flatMap(
+        e => ['::before', '::after'].map(part => getComputedStyle(e, part))).filter(
+        ({content, fontFamily}) => fontFamily.includes('Awesome') && content.length == 3).map(
+        ({content, fontFamily}) => [
+            content.codePointAt(1).toString(16).toUpperCase(), fontFamily]).filter(
+        ([letter, family]) => !has(letter, family)).map(([letter, family]) => letter + family);
+})()"""
 
 
 def faults(browser, base):
@@ -386,6 +408,7 @@ def faults(browser, base):
     if browser.ask(RAW) or browser.ask(BAD):
         yield "mathematics that is not typeset"
     yield from (f"no font {family}" for family in browser.ask(FONTS))
+    yield from (f"no icon {letter}" for letter in browser.ask(ICONS))
 
 
 @pytest.mark.parametrize("page", [*pages(), "search", "genindex"])

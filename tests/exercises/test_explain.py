@@ -269,7 +269,7 @@ CUBE = torch.arange(24).double().view(2, 3, 4) ** 2
         (lambda x: x > 0, [ROW], "You return truth values, and numbers are asked for."),
         (lambda x: 0 * x, [ROW, TABLE], "Every number that you return is 0."),
         (lambda x: -1e-17 * x, [PLUS], "Every number that you return is 0."),
-        (lambda x: 0.1 + 1e-17 * x + 0.2, [ROW], "Every number that you return is 0.3."),
+        (lambda x: 0.3 + 1e-15 * x, [ROW], "Every number that you return is 0.3."),
         (lambda x: x.flip(0), [ROW], "but in reversed order."),
         (lambda x: x.flip(1), [TABLE], "but in reversed order along axis 1."),
         (lambda x: x.roll(1, 0), [ROW], "but one place too late."),

@@ -178,8 +178,15 @@ def test_blocks_are_drawn_from_left_to_right_and_what_is_drawn_stays(options):
 def test_the_steps_are_shared_by_the_blocks(block_length, steps=6):
     model, nothing = arbitrary(block_length), torch.zeros(1, L, dtype=torch.bool)
     _, *states = model.trajectory(nothing.long(), nothing, generator(), steps=steps)
-    share = math.ceil(steps * block_length / L)
+    share = math.ceil(steps / len(parts(model)))
     assert len(states) == share * len(parts(model)) and (states[-1] < V).all()
+
+
+def test_what_is_given_takes_no_steps():
+    """Where only the last of two blocks has a gap, that one takes all steps."""
+    model, known = arbitrary(2), upto([0, 1]).expand(WORLD.shape)
+    assert len(list(model.trajectory(WORLD, known, generator(), steps=6))) == 1 + 6
+    assert len(list(model.trajectory(WORLD, known | True, generator(), steps=6))) == 1
 
 
 def test_tokens_given_anywhere_are_seen_from_the_first_block_on():

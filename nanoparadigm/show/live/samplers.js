@@ -61,12 +61,14 @@ export function* masked(model, given, options) {
   yield* unmask(model, [...given], given.length, options);
 }
 
-// Masked diffusion of one block after another; the blocks to come are hidden.
+// Masked diffusion of one block after another; the blocks to come are hidden. The blocks with a gap
+// share the steps evenly.
 export function* blocks(model, given, options) {
-  const text = [...given], S = model.blockLength;
-  const steps = Math.ceil((options.steps * S) / text.length);
+  const text = [...given], S = model.blockLength, ends = [];
   for (let end = S; end < text.length + S; end += S)
-    yield* unmask(model, text, end, { ...options, steps });
+    if (text.slice(end - S, end).includes(model.V)) ends.push(end);
+  const steps = Math.ceil(options.steps / ends.length);
+  for (const end of ends) yield* unmask(model, text, end, { ...options, steps });
 }
 
 // From random tokens: in every step each token may jump, by Bayes' rule with the network's
