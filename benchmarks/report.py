@@ -689,8 +689,8 @@ def tricks():
 {folded("All tricks in numbers", table)}
 These are tricks from the speedruns, each tried alone at equal parameters, on Tiny Shakespeare for 300 steps
 of 16 windows (or as many tokens), on one thread. The table shows nats per character on {numbers["windows"]} validation
-windows, the mean of seeds 0 and 1 (only seed 0 for the long runs), and the difference from the same
-recipe without the trick. The best row of two seeds is in bold.
+windows (the last set: on all of them), the mean of seeds 0 and 1 (only seed 0 for the long runs), and
+the difference from the same recipe without the trick. The best row of two seeds is in bold.
 
 * **What helped**: a shorter momentum, for runs this short, and half the batch for twice the steps, each of
   which costs less than before but more than half. A faster AdamW lowered the loss of masked diffusion
@@ -700,6 +700,8 @@ recipe without the trick. The best row of two seeds is in bold.
   skips from the embedding, more convolutions, other depths: nothing outside the noise, except that
   6 layers are too many. Replacing the sum of the two readers of masked diffusion by attention brings nothing.
 * **Depth pays later**: 2 wide layers are as good as 4 after 300 steps, and worse after 1,500.
+* **No dropout, no more decay**: 2,100 steps read the text four times. Over so few passes, dropout and a larger
+  weight decay made `ar` worse (one seed).
 
 Machine: {machine(numbers)}.
 """
@@ -1287,8 +1289,8 @@ def order_lead(found):
     return (
         f"**With the same network, confidence order solves more puzzles, and its answers vary less.** `diffusion` solves\n"
         f"{said('one', 'row order')} of the puzzles that have one solution if it fills the cells in row order, and {said('one', 'confidence')} if it "
-        f"first fills the\ncells it is surest of. But eight answers to a puzzle with several solutions find {said('found', 'row order')} of them in row "
-        f"order,\n{said('found', 'confidence')} by confidence, and {said('found', 'confidence in the digit drawn')} if the order also looks at the digits drawn."
+        f"first fills the\ncells it is surest of. But if a puzzle has several solutions, eight answers find {said('found', 'row order')} of them in row "
+        f"order,\n{said('found', 'confidence')} in confidence order, and {said('found', 'confidence in the digit drawn')} if the order also looks at the digits drawn."
     )
 
 
@@ -1311,19 +1313,22 @@ def order_trained(found):
     _, low, high = order_gap(found, *pair, "found")
     assert low < 0 < high, "random order and confidence differ in what they find: say so"
     assert order_gap(found, told, ("ar", by_row), "one")[1] < 0, "the solver's order helps: say so"
-    return f"""* **One network, four orders.** `diffusion` solves {said("one", at_random)} of the puzzles with one solution in random order,
-  {said("one", by_row)} in row order and {said("one", confident)} by confidence, which is {ahead(confident, by_row, "one")} more than in row order. On the grids never seen the
-  same three orders solve {said("unseen", at_random)}, {said("unseen", by_row)} and {said("unseen", confident)}, so the network has learned rules more than grids.
-* **By confidence the answers vary less.** {said("valid", confident)} of the answers to puzzles with several solutions are valid by confidence, and
-  {said("valid", by_row)} in row order. Still, eight answers by confidence find {ahead(by_row, confident, "found")} fewer of the solutions, and
-  the divergence from the uniform law is {nats(confident)} a puzzle instead of {nats(by_row)}. In random order {said("valid", at_random)} of the answers are valid and they find
-  {said("found", at_random)} of the solutions; how this compares with confidence, three seeds cannot tell.
-* **Looking at the digit drawn loses the most variety.** {said("valid", drawn)} of these answers are valid, yet they find only {said("found", drawn)} of
-  the solutions, {ahead(confident, drawn, "found")} fewer than confidence order.
-* **The solver's order did not help `ar` at this budget.** `ar` in row order solves {said("one", by_row, "ar")} of the puzzles with one solution. In the solver's
-  order it has to work out which cell comes next, too, and solves {said("one", solver, "ar")}; if it is told the cell, {said("one", told[1], "ar")}. On 9 x 9
-  puzzles [Shah et al. 2024](https://arxiv.org/abs/2409.10502) found the opposite: their transformer learned Sudoku from a solver's steps,
-  and not without them. In our small puzzles, row order already leaves a single candidate in most cells."""
+    return f"""* **One network, several orders.** `diffusion` solves {said("one", at_random)} of the puzzles with one solution in random order,
+  {said("one", by_row)} in row order and {said("one", confident)} in confidence order, which is {ahead(confident, by_row, "one")} more than in row order.
+  In the same three orders it solves {said("unseen", at_random)}, {said("unseen", by_row)} and {said("unseen", confident)} if the grid was never seen in training: the network has
+  mostly learned the rules, and not the grids by heart.
+* **In confidence order the answers vary less.** {said("valid", confident)} of the answers to puzzles with several solutions are valid in
+  confidence order, and {said("valid", by_row)} in row order. Still, eight answers in confidence order find {ahead(by_row, confident, "found")} fewer of the
+  solutions, and the divergence from the uniform distribution is {nats(confident)} a puzzle instead of {nats(by_row)}. In random
+  order {said("valid", at_random)} of the answers are valid, and eight answers find {said("found", at_random)} of the solutions. Three seeds are too few to tell whether
+  that is more than in confidence order.
+* **Looking at the digit drawn loses the most variety.** {said("valid", drawn)} of these answers are valid, yet eight of them find only
+  {said("found", drawn)} of the solutions, {ahead(confident, drawn, "found")} fewer than in confidence order.
+* **The solver's order did not help `ar` at this budget.** In row order `ar` solves {said("one", by_row, "ar")} of the puzzles with one solution.
+  The solver's order takes the cell with the fewest candidates first. In that order `ar` also has to work out which cell comes next,
+  and it solves {said("one", solver, "ar")}; if it is told the cell, it solves {said("one", told[1], "ar")}. On 9 x 9 puzzles
+  [Shah et al. 2024](https://arxiv.org/abs/2409.10502) found the opposite: their transformer learned Sudoku from a solver's
+  steps, and failed to learn it without them. In our small puzzles most cells have a single candidate left even in row order."""
 
 
 def order_papers(found):
@@ -1336,14 +1341,14 @@ def order_papers(found):
     lost = points(order_gap(found, by_row, confident, "found"))
     return f"""They measure different things, and here both effects appear in one network.
 
-* *One right answer* (Kim et al.): compared with random order, confidence order solves {ahead} more of the puzzles with one
-  solution. It also solves more than `ar` in either order.
+* *One right answer* (Kim et al.): confidence order solves {ahead} more of the puzzles with one solution than
+  random order. It also solves more than `ar` in either order.
 * *Many different answers* (Ni et al.): confidence order finds {lost} fewer of the solutions than row order. The order alone
-  cannot be the reason, since with the exact posterior it loses nothing: it must be how the order meets the network's errors. But a rule that
-  lets the drawn digit decide loses variety even with the exact posterior.
+  cannot be the reason, since the exact posterior loses nothing in confidence order: the network's errors must play a part. But
+  if the drawn digit decides which cell is filled, variety is lost even with the exact posterior.
 
-We did not measure where this network's errors lie. A plausible reason is that a cell about which it is wrongly
-sure is filled first, and all later cells have to agree with it. And a Sudoku of 16 cells says nothing about
+We did not measure where this network's errors lie. A plausible explanation is that a cell about which the network is wrongly
+sure gets filled first, and all later cells have to agree with it. And a Sudoku of 16 cells says nothing about
 reasoning in sentences or about reinforcement learning, which Ni et al. study."""
 
 
@@ -1371,40 +1376,41 @@ def order_page():
 Masked diffusion can fill the gaps of a text in any order. Two papers disagree about what this freedom brings:
 
 * [Kim et al. 2025](https://arxiv.org/abs/2502.06768) fill Sudokus. If a masked diffusion model starts with the
-  cells it is surest of, it solves about 90 % of them, and less than 7 % in random order. It also beats autoregressive
-  models with seven times the parameters that were taught a good order.
-* [Ni et al. 2026](https://arxiv.org/abs/2601.15165) ask large diffusion language models for many answers to
-  problems in mathematics and code. In their experiments the free order leaves uncertain tokens for later and gives
-  them little chance to vary, and many answers together cover fewer solutions than answers written from left to right.
+  cells it is surest of, it solves about 90 % of them; in random order it solves less than 7 %. It also beats autoregressive
+  models with seven times as many parameters that were taught a good order.
+* [Ni et al. 2026](https://arxiv.org/abs/2601.15165) ask large diffusion language models for many answers to each
+  problem in mathematics and code. In their experiments the free order postpones uncertain tokens until little is left to
+  choose. Then many answers together solve fewer problems than the same number of answers written from left to right.
 
-The first paper counts solved puzzles, the second the variety of many answers. A Sudoku of 4 x 4 cells is
-small enough to measure both exactly: there are only 288 grids, so we can list the solutions of any puzzle.
+The first paper counts solved puzzles. The second counts problems that at least one of many answers solves, which takes
+variety. With Sudokus of 4 x 4 cells we can measure both, because there are only 288 grids: we can list the solutions of
+any puzzle, and count how many of them the answers find.
 
 ```{{figure}} figures/order.svg
 :alt: For every model and order, the share of puzzles with one solution that it solves, and the share of the solutions that it finds of puzzles with several, with intervals over seeds.
 
-Puzzles with one solution ask for the right answer, puzzles with several ask for variety. The gray
-lines are the best that any model can do: in {numbers["draws"]} answers even a perfect one finds
-{100 * best:.0f} % of the solutions. Small ticks are seeds, and bars are 95 % intervals. *Exact* is the exact posterior and *rules* the reader that
-only excludes digits; the text below explains both, and *digit drawn*.
+Puzzles with one solution ask for the right answer, puzzles with several ask for variety. The grey
+lines are the best that any model can do: even a perfect one finds only {100 * best:.0f} % of the solutions in {numbers["draws"]} independent answers.
+Small ticks are seeds, and bars are 95 % intervals. *Exact* is the exact posterior, and *rules* is the denoiser that
+only excludes digits. The text below explains both, and *digit drawn*.
 ```
 
 ## What an order costs without any training
 
-* **The exact posterior needs no order.** Cell by cell, it solves every puzzle in every order, and it draws
-  every solution equally often. So an order can only help a model that is wrong somewhere.
-* **A good order makes hard questions easy.** Take a reader that excludes only the digits in the same row,
+* **The exact posterior needs no order.** One cell at a time, it solves every puzzle in row, random and confidence order, and
+  it draws every solution equally often. So these orders can only help a model that is wrong somewhere.
+* **A good order makes hard questions easy.** Take a denoiser that excludes only the digits in the same row,
   column and box, and guesses among the rest. In row order, {forced("row")} of the cells have a single candidate left when their
-  turn comes, in random order {forced("random")}, and with the fewest candidates first {forced("solver")}. That last order is this reader's
-  confidence order. So it solves {said("rules of one cell", "row order", "one")} of the puzzles with one solution in row order, {said("rules of one cell", "random order", "one")} in random order and {said("rules of one cell", "confidence", "one")} by
-  confidence.
-* **An order that looks at the digit drawn loses variety, even with the exact posterior.** The
-  [published code of LLaDA](https://github.com/ML-GSAI/LLaDA/blob/main/generate.py) draws a digit for every blank and keeps the one whose
-  own probability is largest. Probable digits then win more often than they should: {numbers["draws"]} answers find {100 * drawn["found"]:.0f} % of the solutions instead of {100 * best:.0f} %, and
-  the divergence from the uniform law is {drawn["excess"]:.2f} nats a puzzle. If the cell is chosen by its largest probability *before* anything is drawn,
-  nothing is lost.
+  turn comes. In random order it is {forced("random")}, and if the cell with the fewest candidates comes first, {forced("solver")}. This last order is the
+  denoiser's own confidence order. So it solves {said("rules of one cell", "row order", "one")} of the puzzles with one solution in row order, {said("rules of one cell", "random order", "one")} in random
+  order and {said("rules of one cell", "confidence", "one")} in confidence order.
+* **An order that looks at the digit drawn loses variety, even with the exact posterior.** At a temperature above 0, the
+  [published code of LLaDA](https://github.com/ML-GSAI/LLaDA/blob/main/generate.py) draws a token for every blank and keeps
+  the drawn tokens that are most probable. If a Sudoku is filled like that, one cell at a time, probable digits win more often
+  than they should: {numbers["draws"]} answers find {100 * drawn["found"]:.0f} % of the solutions instead of {100 * best:.0f} %, and the divergence from the uniform distribution is
+  {drawn["excess"]:.2f} nats a puzzle. If the cell is chosen by its largest probability *before* anything is drawn, nothing is lost.
 * **Several cells in one call do not see each other.** If the exact posterior fills a puzzle with several solutions in 4 calls,
-  {valid("row order", 4)} of its answers are valid in row order, {valid("random order", 4)} in random order and {valid("confidence", 4)} by confidence.
+  {valid("row order", 4)} of its answers are valid in row order, {valid("random order", 4)} in random order and {valid("confidence", 4)} in confidence order.
 
 ## What training adds
 
@@ -1417,28 +1423,28 @@ only excludes digits; the text below explains both, and *digit drawn*.
 ## In numbers
 
 {folded("Every model and order in numbers", order_table())}
-* **solved**, **valid**: the share of answers that are one of the puzzle's solutions, each answer drawn at temperature 1.
+* **solved**, **valid**: the share of answers that are one of the puzzle's solutions. Each answer is drawn at temperature 1.
   *One solution*: {numbers["tests"]["one"]} puzzles whose solution is a grid that the models were trained on, in other puzzles. *Grids never seen*: {numbers["tests"]["unseen"]} puzzles
-  whose only solution is one of the 72 grids that were left out. *Several solutions*: {numbers["tests"]["several"]} puzzles with 4 to 8, {numbers["solutions"]:.1f} on
-  average, all of them trained on. In all of them 4 to 8 cells are given.
-* **found**: the share of the solutions among {numbers["draws"]} answers.
-* **excess**: the divergence of the model's answers from the uniform law over the solutions,
-  $\\mathrm{{KL}}(\\text{{solutions}} \\,\\|\\, \\text{{model}})$ in nats a puzzle, as $-\\log p$ of one solution minus the log of their number.
-  It is exact if the cells decide the order, and a bound for random order and for an `ar` that chooses the cells itself, because then
-  several orders lead to the same grid.
-  No likelihood is known here for confidence in the digit drawn.
-* **cell given**: `ar` is told which cell comes next and draws its digit alone.
-* Intervals are 95 % intervals of Student's t over {seeds} seeds, all tested on the same puzzles, and of Wilson over puzzles for the two
-  readers that need no training. A difference is paired by seed.
+  whose only solution is one of the 72 grids that were left out of training. *Several solutions*: {numbers["tests"]["several"]} puzzles with 4 to 8 solutions, {numbers["solutions"]:.1f} on
+  average, all of them grids that the models were trained on. Every puzzle has 4 to 8 given cells.
+* **found**: the share of a puzzle's solutions that {numbers["draws"]} answers find.
+* **excess**: the divergence of the model's answers from the uniform distribution over the solutions,
+  $\\mathrm{{KL}}(\\text{{solutions}} \\,\\|\\, \\text{{model}})$ in nats a puzzle: $-\\log p$ of a solution minus the logarithm of their number.
+  It is exact where the visible cells determine the next cell. For random order, and for an `ar` that chooses the cells itself,
+  it is an upper bound, because several orders lead to the same grid. For confidence in the digit drawn we compute no likelihood of the
+  networks' answers.
+* **cell given**: `ar` is told which cell comes next, and draws only its digit.
+* Intervals are 95 % intervals: Student's t over {seeds} seeds, all tested on the same puzzles, and Wilson's over puzzles for the two
+  denoisers that need no training. A difference is paired by seed.
 
-The networks are transformers of {sizes["n_layer"]} layers and width {sizes["n_embd"]}, with {size["ar, row order"]:,} parameters (`ar`) and {size["diffusion"]:,} (`diffusion`),
-trained for {steps:,} steps with the default recipe. `ar` writes the given cells and then the others, one word for each, `a1=2 b3=4 | a2=1 ...`; it is trained only on
-the part behind the bar. One model writes these cells in row order, the other in the order of a
-solver that always fills a cell with the fewest candidates. Each step reads {numbers["batch"]} grids. For each of them a share of
-hidden cells is drawn between 0 and 1, for `diffusion` and `ar` by the same rule.
+The networks are transformers of {sizes["n_layer"]} layers and width {sizes["n_embd"]}. `ar` has {size["ar, row order"]:,} parameters and `diffusion` {size["diffusion"]:,}. All were
+trained for {steps:,} steps with the default recipe. `ar` writes the given cells and then the others, one word for each, `a1=2 b3=4 | a2=1 ...`, and is trained only on
+the part behind the bar. One `ar` writes these cells in row order, another in the order of a
+solver that always fills a cell with the fewest candidates. Each step reads {numbers["batch"]} grids. For each grid a share of
+hidden cells is drawn between 0 and 1, by the same rule for `diffusion` and `ar`.
 
 Under the rules, the 288 grids are equally likely, but a network can also remember the {288 - 72} that it was trained on. The puzzles
-here are small, the networks too, and training is short: the numbers belong to these conditions. `benchmarks/sudoku.py` makes them.
+here are small, so are the networks, and training is short: the numbers hold under these conditions. `benchmarks/sudoku.py` computes them.
 
 Machine: {machine(numbers)}.
 """

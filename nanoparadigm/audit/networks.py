@@ -5,9 +5,9 @@ The texts are all 243 texts of 5 words in a vocabulary of 3. Seven networks read
     exact      the posterior of the tiny language, whose entropy is known
     echo       of a language that mostly repeats its first word: the words depend on one another
                as strongly as they can
-    wrong      of no language: the product of its predictions is another one for each order
+    wrong      of no language: each order of the words gives another product of its predictions
     ignorant   finds all words equally likely, always
-    constant   says the same whatever it sees, another distribution at each position
+    constant   makes the same predictions whatever it sees, different ones at each position
     sure       is constant too, and leaves two of the words a probability of e^-60
     counting   ignorant, but nearly sure of one word where a given number of words is hidden
 """

@@ -152,7 +152,7 @@ def laws_and_causes(case: Case, apart: float, own_noise: bool) -> list[Fault]:
         if fault := cause(case):
             causes.setdefault(fault.name, fault)  # the first says most
     if causes:
-        found[0] = replace(found[0], do="No model has these probabilities. The cause stands below.")
+        found[0] = replace(found[0], do="No model has these probabilities. The cause is below.")
     return [*found, *causes.values()]
 
 

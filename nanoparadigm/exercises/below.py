@@ -257,9 +257,9 @@ EXERCISES = {
                 changed(gap=lambda p, nats, *right: expected(p, nats)),
                 "Your second number is the mean: subtract the entropy of the language.",
             ),
-            "every text alike": Mistake(
+            "an average over the list": Mistake(
                 changed(gap=lambda p, nats, *right: nats.mean() - expected(p, -p.log())),
-                "You average over the list of texts: a frequent text counts more, with weight p.",
+                "You average over the list of texts: weight each text with p.",
             ),
             "as if the mass were one": Mistake(
                 changed(divergence=lambda p, nats, mass, gap, divergence: gap),
@@ -304,7 +304,7 @@ EXERCISES = {
             "one group": Mistake(
                 lambda h, L, r: h / r,
                 "This is one group, or a group that pays only where the whole text is masked: a "
-                "text has L / r groups, and each pays by itself.",
+                "text has L / r groups, and each is charged separately.",
             ),
             "no weight": Mistake(
                 lambda h, L, r: h * L / r / (r + 1),
@@ -317,7 +317,7 @@ EXERCISES = {
             ),
             "per word": Mistake(
                 lambda h, L, r: h / r**2,
-                "This is nats a word: return those of the whole text.",
+                "These are nats a word: return those of the whole text.",
             ),
         },
         cases=lambda seed=0: [
@@ -358,7 +358,8 @@ EXERCISES = {
             ),
             "one model for all texts": Mistake(
                 rows(first=one_for_all),
-                "You take one model for all texts: each text may name its own, as it pays for it.",
+                "You take one model for all texts: each text may name its own, since it is charged "
+                "for the name.",
             ),
             "the mean of the costs": Mistake(
                 rows(second=lambda nll, prior: torch.where(prior > 0, prior, 0.0) @ nll),
@@ -391,7 +392,7 @@ EXERCISES = {
                 "You mix the scores as they are, and they do not add up to 1: divide each row by "
                 "its sum first.",
             ),
-            "not normalised, nor empty": Mistake(
+            "not normalised, and empty rows kept": Mistake(
                 with_share(lambda c, x, p: c),
                 "You mix the scores as they are: divide each row by its sum, and use p alone where "
                 "the row is empty.",
@@ -461,7 +462,7 @@ EXERCISES = {
             "ends are free": Mistake(
                 lambda nats, x, size: nats[size[x] > 0].sum() / size[x].sum() / math.log(2),
                 "You leave out what the end of a text costs: it has no bytes, but whoever wants "
-                "the text back has to know where it ends, so it pays.",
+                "the text back has to know where it ends, so its nats count.",
             ),
             "bytes of the vocabulary": Mistake(
                 lambda nats, x, size: nats.mean() / size.double().mean() / math.log(2),
@@ -470,7 +471,7 @@ EXERCISES = {
             ),
             "a constant": Mistake(
                 lambda nats, x, size: nats.mean() / 4.3 / math.log(2),
-                "You divide by 4.3 bytes a token, which is a number of another tokenizer: count "
+                "You divide by 4.3 bytes a token, which belongs to another tokenizer: count "
                 "the bytes of the text, size[x].",
             ),
             "nats": Mistake(

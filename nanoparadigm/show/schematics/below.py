@@ -33,7 +33,7 @@ def line() -> Figure:
     top = low + step * len(CLAIMS)
     end = left + unit * ENTROPY
     axes.add_patch(Rectangle((left, low), end - left, top - low, fc=tint(GREY, 0.2), lw=0))
-    words(axes, (left + end) / 2, top + 0.45, "no likelihood is here", size=12)
+    words(axes, (left + end) / 2, top + 0.45, "impossible for a likelihood", size=12)
     words(axes, end + 0.2, top + 0.45, "entropy", size=12, ha="left", weight="bold")
     axes.plot([end, end], [low, top + 0.75], color=INK, lw=1.8)
     arrow(axes, (left, low), (15.9, low), INK)
