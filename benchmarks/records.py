@@ -27,6 +27,7 @@ from nanoparadigm.commands.allocator import keep_memory
 from nanoparadigm.data.corpus import TokenizedCorpus, WindowBatches
 from nanoparadigm.errors import InputError
 from nanoparadigm.paradigms import PRESETS, parameters
+from nanoparadigm.studies.schedules.significance import student_law
 
 RECORDS = Path(__file__).parent / "records"
 MOST_PARAMETERS, FEWEST_SEEDS, LEVEL = 850_000, 3, 0.01
@@ -47,10 +48,8 @@ def p_value(nats, line):
     """Student's t: how probable means this far below the line are, if the true mean is on it."""
     n, spread = len(nats), statistics.stdev(nats)
     t = (line - statistics.mean(nats)) / (max(spread, 1e-12) / math.sqrt(n))
-    # T = sqrt(n - 1) tan(angle) makes the density a power of a cosine
-    angle = np.linspace(-math.pi / 2, math.pi / 2, 200_001)
-    density = np.cos(angle) ** (n - 2)
-    return float(density[angle >= math.atan(t / math.sqrt(n - 1))].sum() / density.sum())
+    beyond = 1 - float(np.interp(abs(t), *student_law(n)))  # on both sides
+    return beyond / 2 if t > 0 else 1 - beyond / 2
 
 
 def faults(record):

@@ -24,6 +24,7 @@ from nanoparadigm.language import LENGTH
 from nanoparadigm.paradigms import PRESETS, listed
 from nanoparadigm.show.figures import GREY, MARKERS, PALETTE
 from nanoparadigm.studies.schedules import report as study_report
+from nanoparadigm.studies.schedules.significance import student
 
 ROOT = Path(__file__).parent.parent
 BEGIN = "<!-- performance: made by benchmarks/report.py from benchmarks/results -->"
@@ -1162,7 +1163,6 @@ SHORT = {
     "confidence in the digit drawn": "digit drawn",
     "solver's order, cell given": "solver's, cell given",
 }
-STUDENT = {2: 12.706, 3: 4.303, 4: 3.182, 5: 2.776}  # 95 % of Student's t, of so many seeds
 
 
 def orders():
@@ -1173,13 +1173,6 @@ def orders():
             found.setdefault((run["name"].split(",")[0], order), []).append(row)
     names = [*READERS, "ar", "diffusion"]
     return dict(sorted(found.items(), key=lambda item: names.index(item[0][0])))
-
-
-def over_seeds(values):
-    """The mean and the 95 % interval of Student's t over seeds."""
-    mean, n = statistics.mean(values), len(values)
-    half = STUDENT[n] * statistics.stdev(values) / math.sqrt(n)
-    return mean, mean - half, mean + half
 
 
 def wilson(share, n):
@@ -1194,7 +1187,7 @@ def interval(name, rows, key):
     """The mean and the 95 % interval of a measure, over seeds or, of a reader, over puzzles."""
     values = [row[key] for row in rows]
     if name not in READERS:
-        return over_seeds(values)
+        return student(values)
     if key in ("one", "unseen"):
         return wilson(values[0], read("sudoku")["tests"][key])
     return values[0], values[0], values[0]
@@ -1266,7 +1259,7 @@ def mean_share(found, name, order, key):
 def order_gap(found, better, worse, key):
     """By how many points one way is ahead of another, paired by seed: mean, low and high."""
     pairs = zip(found[better], found[worse], strict=True)
-    return over_seeds([100 * (a[key] - b[key]) for a, b in pairs])
+    return student([100 * (a[key] - b[key]) for a, b in pairs])
 
 
 def points(gap):

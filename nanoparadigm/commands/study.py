@@ -2,18 +2,18 @@
 
 import shlex
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from .. import evaluate
 from ..errors import InputError, check_positive, check_seed, lookup
-from ..signals import stop_signals
+from ..signals import StopRequest, stop_signals
 from ..studies import passes
 from ..studies.schedules import report, slurm, study
-from ..studies.workers import Train, train_all
+from ..studies.workers import Ended, Train, train_all
 from .shared import Command, Goes, duration, progress, tell_damage
 
 
@@ -124,22 +124,24 @@ class Study(Command):
             passes.read(plan)  # says at once what is wrong with it
             passes.begin(plan, self.folder)
             left = [trial for trial in plan.trials if not passes.is_done(self.folder, trial)]
-            self.train_left(partial(passes.begin_worker, plan, self.folder), left)
+            with stop_signals() as stop:
+                failed = self.train_left(
+                    partial(passes.begin_worker, plan, self.folder), left, stop
+                )
+            if stop():
+                end_stopped(stop)
+            tell_failed(failed)
+            if failed:
+                raise SystemExit(1)
         print(passes.write(plan, self.folder), end="")
         print(f"\nsaved in {self.folder}: report.md, results.json, curves.png")
 
-    def train_left(self, begin: Callable[[], Train], left: Sequence[Any]) -> None:
-        """Train the trials that are left, and exit if one fails or all are stopped."""
-        with stop_signals() as stop:
-            ends = train_all(begin, left, self.workers, stop)
-            failed = [end for end in progress(ends, "trials", total=len(left)) if end.problem]
-        if stop():
-            print("stopped and saved; the same command continues")
-            raise SystemExit(stop.status)
-        for end in failed:
-            print(f"{end.trial.id} failed: {end.problem}", file=sys.stderr)
-        if failed:
-            raise SystemExit(1)
+    def train_left(
+        self, begin: Callable[[], Train], left: Sequence[Any], stop: StopRequest
+    ) -> list[Ended]:
+        """Train the trials that are left, and return those that fail."""
+        ends = progress(train_all(begin, left, self.workers, stop), "trials", total=len(left))
+        return [end for end in ends if end.problem]
 
     def leave_to_cluster(self, plan: study.Study) -> None:
         """Submit the trials that are not done to the cluster."""
@@ -165,18 +167,14 @@ class Study(Command):
                     pass
             if self.trial is None and not stop():
                 begin = partial(study.begin_worker, plan, self.folder)
-                ends = train_all(begin, left(), self.workers, stop)
-                ends = progress(ends, "trials", total=len(left()))
-                failed = [end for end in ends if end.problem]
+                failed = self.train_left(begin, left(), stop)
             elif trials and not stop():
                 records = study.train_trial(plan, trials[0], texts, self.folder, stop)
                 for _ in progress(records, trials[0].id, total=plan.settings.max_steps):
                     pass
         if stop() and (left() or not entropy.exists()):
-            print("stopped and saved; the same command continues")
-            raise SystemExit(stop.status)
-        for end in failed:
-            print(f"{end.trial.id} failed: {end.problem}", file=sys.stderr)
+            end_stopped(stop)
+        tell_failed(failed)
         if self.trial is None and len(failed) < len(plan.trials):
             self.tell_report()
         if failed:
@@ -229,3 +227,15 @@ class Study(Command):
             f"about {duration(seconds)} each on this machine, {duration(seconds * len(rows))} in "
             "all, evaluations not counted.\n"
         )
+
+
+def end_stopped(stop: StopRequest) -> NoReturn:
+    """End a study that was stopped."""
+    print("stopped and saved; the same command continues")
+    raise SystemExit(stop.status)
+
+
+def tell_failed(failed: Iterable[Ended]) -> None:
+    """Say which trials failed, and why."""
+    for end in failed:
+        print(f"{end.trial.id} failed: {end.problem}", file=sys.stderr)

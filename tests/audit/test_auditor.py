@@ -152,9 +152,8 @@ def bound(function):
     return function
 
 
-@bound
-def importance(texts, model, orders=4):
-    """-log of the mean of p(x) along a few random orders."""
+def along_random_orders(texts, model, orders):
+    """-log p(x) (orders, B) along random orders, others for each text."""
     found = []
     for _ in range(orders):
         order = torch.rand(texts.shape, generator=model.generator).argsort(-1)
@@ -163,8 +162,14 @@ def importance(texts, model, orders=4):
             i = i[:, None]
             total = total + cost(model.denoise(z), texts).gather(1, i).squeeze(1)
             z = z.scatter(1, i, texts.gather(1, i))
-        found.append(-total)
-    return math.log(orders) - torch.stack(found).logsumexp(0)
+        found.append(total)
+    return torch.stack(found)
+
+
+@bound
+def importance(texts, model, orders=4):
+    """-log of the mean of p(x) along a few random orders."""
+    return math.log(orders) - (-along_random_orders(texts, model, orders)).logsumexp(0)
 
 
 def normalised_cache(texts, model):
@@ -270,16 +275,7 @@ def test_a_long_tail_is_no_fault(seed):
 @bound
 def best_of_a_few(texts, model):
     """The best of eight random orders, others for each text."""
-    found = []
-    for _ in range(8):
-        order = torch.rand(texts.shape, generator=model.generator).argsort(-1)
-        z, total = torch.full_like(texts, model.mask_id), 0
-        for i in order.unbind(1):
-            i = i[:, None]
-            total = total + cost(model.denoise(z), texts).gather(1, i).squeeze(1)
-            z = z.scatter(1, i, texts.gather(1, i))
-        found.append(total)
-    return torch.stack(found).amin(0)
+    return along_random_orders(texts, model, 8).amin(0)
 
 
 def either_end(texts, model):

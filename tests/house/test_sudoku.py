@@ -204,7 +204,7 @@ def test_a_small_run_gives_a_row(name, tests):
 
 
 def test_the_intervals_are_those_of_the_textbooks():
-    assert report.over_seeds([1.0, 2.0, 3.0]) == pytest.approx((2, 2 - 2.484, 2 + 2.484), abs=1e-3)
+    assert report.student([1.0, 2.0, 3.0]) == pytest.approx((2, 2 - 2.484, 2 + 2.484), abs=1e-3)
     assert report.wilson(0.8, 10) == pytest.approx((0.8, 0.490, 0.943), abs=1e-3)
 
 

@@ -885,7 +885,7 @@ MUTANTS = {
         test_passes.test_lines_cross_where_they_do,
     ),
     "an interval for more seeds than there are": (
-        significance.student,
+        significance.student_law,
         "** (n - 2)",
         "** (n + 20)",
         test_passes.test_the_interval_of_student_covers_the_mean_as_often_as_it_says,

@@ -128,9 +128,15 @@ def student(values: ArrayLike, inside: float = INSIDE) -> tuple[float, float, fl
     n, mean = len(values), float(values.mean())
     if n < 2:
         return mean, math.nan, math.nan
+    t, within = student_law(n)
+    half = float(np.interp(inside, within, t) * values.std(ddof=1)) / math.sqrt(n)
+    return mean, mean - half, mean + half
+
+
+def student_law(n: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return rising values t >= 0, and how probable |T| <= t is for Student's T of n values."""
     # T = sqrt(n - 1) tan(angle) makes its density a power of a cosine
     angle = np.linspace(0, math.pi / 2, 200_001)
-    grown = np.cumsum(np.cos(angle) ** (n - 2))
-    t = math.sqrt(n - 1) * math.tan(np.interp(inside, grown / grown[-1], angle))
-    half = t * float(values.std(ddof=1)) / math.sqrt(n)
-    return mean, mean - half, mean + half
+    density = np.cos(angle) ** (n - 2)
+    within = np.cumsum(density) - (density + density[0]) / 2  # by trapezoids
+    return math.sqrt(n - 1) * np.tan(angle), within / within[-1]
