@@ -199,8 +199,8 @@ def begin(study: Passes, out: str | PathLike) -> None:
         there = read_json(file, dict[str, Any])
         may_grow = {"seeds": 0, "passes": 0, "variants": 0}
         changed = there | may_grow != facts | may_grow
-        known = facts["variants"] | there["variants"]
-        if changed or known != there["variants"] | facts["variants"]:
+        known = there["variants"]
+        if changed or any(known.get(name, v) != v for name, v in facts["variants"].items()):
             raise InputError(f"{out} holds another study: give `out` another folder")
     file.parent.mkdir(parents=True, exist_ok=True)
     atomic.write_json(file, facts)
