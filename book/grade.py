@@ -38,7 +38,7 @@ from safetensors.torch import save_file
 import nanoparadigm
 from nanoparadigm import InputError
 from nanoparadigm.exercises import check
-from nanoparadigm.exercises.grader import Unusable
+from nanoparadigm.explain.calling import Unusable
 from nanoparadigm.files import read_json
 
 BOOK = Path(__file__).parent

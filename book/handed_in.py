@@ -12,7 +12,8 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 
 import nanoparadigm.exercises
-from nanoparadigm.exercises.grader import Unusable, Verdict, stopped, tensor_of
+from nanoparadigm.exercises.grader import Verdict
+from nanoparadigm.explain.calling import Unusable, stopped, tensor_of
 
 ANSWERS = {}
 """the name of an exercise -> the answer that `check` was given last"""

@@ -10,6 +10,7 @@ import torch
 from torch import Generator, Tensor
 
 from ..errors import InputError, check_seed, lookup
+from ..explain.calling import Unusable, tensor_of
 from ..shapes import PerText, TokenIds
 from .networks import TEXTS, Model, models
 
@@ -51,8 +52,6 @@ class Scorer:
         draw: which random numbers it gets. Raises Misshapen, or InputError if the function stops,
         does not end, or returns no numbers.
         """
-        from ..exercises.grader import Unusable, tensor_of  # only now: it brings all exercises
-
         generator = Generator().manual_seed((self.seed * 1_000_003 + draw) % 2**63)
         silence = io.StringIO()
         try:

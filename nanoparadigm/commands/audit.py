@@ -14,6 +14,7 @@ import tyro
 from .. import audit, files
 from ..audit.examples import STARTER
 from ..errors import InputError, lookup
+from ..explain.errors import meaning
 from .registry import flag
 from .shared import Command, Goes
 
@@ -135,6 +136,4 @@ def imported(where: str, is_file: bool) -> ModuleType:
             ) from error
         raise InputError(f"{where} needs {error.name}, which is not installed") from error
     except BaseException as error:
-        from ..exercises.explain.errors import meaning
-
         raise InputError(f"{where} cannot be imported: {meaning(error)}") from error

@@ -27,7 +27,7 @@ from nanoparadigm.audit.examples import (
 )
 from nanoparadigm.errors import InputError
 from nanoparadigm.evaluate import decoding_nll
-from nanoparadigm.exercises import grader
+from nanoparadigm.explain import calling
 from nanoparadigm.paradigms import (
     Autoregressive,
     BlockDiffusion,
@@ -532,7 +532,7 @@ def test_a_function_that_gives_no_numbers_gets_a_sentence(scorer, says):
 
 
 def test_a_function_that_does_not_end_gets_a_sentence(monkeypatch):
-    monkeypatch.setattr(grader, "SECONDS", 0.2)
+    monkeypatch.setattr(calling, "SECONDS", 0.2)
 
     def hangs(texts, model):
         while True:

@@ -22,7 +22,8 @@ import warnings
 import torch
 
 from nanoparadigm.exercises import ALL, CHAPTERS
-from nanoparadigm.exercises.grader import TooLong, Unusable, limited, numbers, same
+from nanoparadigm.exercises.grader import numbers, same
+from nanoparadigm.explain.calling import TooLong, Unusable, limited
 
 SEEDS = range(1, 9)
 PATIENCE = 5  # seconds for one mutant on all cases

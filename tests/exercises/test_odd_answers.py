@@ -12,6 +12,7 @@ import torch
 from test_grader import CASES, graded
 
 from nanoparadigm.exercises import ALL, check, grader
+from nanoparadigm.explain import calling
 
 PER_TENSOR = 0.1, 0, torch.quint8
 
@@ -109,7 +110,7 @@ STOPPED = {
     "memory": (lambda x: torch.empty(10**15), "it asked for more memory than there is"),
     "not written": (leaves(NotImplementedError), "`raise error`: it is not written yet"),
     "another number of arguments": (lambda a, b: a, "cannot be called with 1 argument: "),
-    "one that stopped elsewhere": (leaves(grader.Unusable("was stopped")), "1 it was stopped."),
+    "one that stopped elsewhere": (leaves(calling.Unusable("was stopped")), "1 it was stopped."),
     "a function of torch": (
         torch.rand,
         "cannot be called with 1 argument: TypeError: rand(): argument 'size'",
@@ -173,7 +174,7 @@ def test_a_single_number_may_be_of_any_kind():
 @pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="needs an alarm")
 @pytest.mark.parametrize("answer", [endless, lambda x: time.sleep(100)])
 def test_an_answer_without_end_is_ended(answer, monkeypatch):
-    monkeypatch.setattr(grader, "SECONDS", 0.3)
+    monkeypatch.setattr(calling, "SECONDS", 0.3)
     before, began = signal.getsignal(signal.SIGALRM), time.monotonic()
     message = graded(answer).message
     assert time.monotonic() - began < 30
@@ -185,7 +186,7 @@ def test_an_answer_without_end_is_ended(answer, monkeypatch):
 
 @pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="needs an alarm")
 def test_an_alarm_that_is_set_stays_and_a_thread_sets_none(monkeypatch):
-    monkeypatch.setattr(grader, "SECONDS", 0.2)
+    monkeypatch.setattr(calling, "SECONDS", 0.2)
     rung, verdicts = [], []
     before = signal.signal(signal.SIGALRM, lambda *anything: rung.append(1))
     try:

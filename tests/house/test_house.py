@@ -34,7 +34,7 @@ TOP = """
 # No module imports a room that stands later in this list.
 ROOMS = """
     errors shapes files atomic language networks decoding paradigms data evaluate training
-    terminal signals shards exercises audit show studies commands
+    terminal signals shards explain exercises audit show studies commands
 """.split()
 CORE = ROOMS[: ROOMS.index("terminal")]
 MOST_STATEMENTS = 3_000  # in the core

@@ -175,7 +175,7 @@ def meaning(error: BaseException) -> str:
 LIBRARIES = ("stdlib", "platstdlib", "purelib", "platlib")
 FOREIGN = (
     "<frozen",
-    str(Path(__file__).parents[2]),  # the package
+    str(Path(__file__).parents[1]),  # the package
     *(sysconfig.get_path(name) for name in LIBRARIES),
 )
 """how the names of files begin that are not the student's"""

@@ -5,9 +5,9 @@ import math
 import pytest
 import torch
 
-from nanoparadigm.exercises.explain.arguments import apart, listed, names, number, rows, typed
-from nanoparadigm.exercises.explain.differences import kind
-from nanoparadigm.exercises.explain.errors import MEANINGS, meaning, place
+from nanoparadigm.explain.arguments import apart, listed, names, number, rows, typed
+from nanoparadigm.explain.differences import kind
+from nanoparadigm.explain.errors import MEANINGS, meaning, place
 
 # ----------------------------------------------------------------------------------- the arguments
 
