@@ -43,41 +43,44 @@ def dual(
     A: Tensor,
     B: Tensor,
     C: Tensor,
+    D: Tensor,
     state: Tensor,
     chunk: int = CHUNK,
 ) -> tuple[Tensor, Tensor]:
-    """Return y (L, B, H, P) of equation (2) without D x, and the last state (B, H, N, P).
+    """Return y (L, B, H, P) of equation (2), and the last state (B, H, N, P).
 
-    x (L, B, H, P), delta (L, B, H), A (H,) negative, B and C (L, B, N), state (B, H, N, P): the one
-    before the first step.
+    x (L, B, H, P), delta (L, B, H), A (H,) negative, B and C (L, B, N), D (H,), state (B, H, N, P):
+    the one before the first step.
     """
-    L = len(x)
+    L, (heads, P) = len(x), x.shape[2:]
     if L == 1:  # equation (2) itself, in fewer operations
         added = B[0, :, None, :, None] * (delta[0, ..., None] * x[0])[:, :, None]
         state = torch.addcmul(added, (delta[0] * A).exp()[..., None, None], state)
-        return (C[None, 0, :, None, None] @ state)[..., 0, :], state
-    missing = -L % chunk  # steps of delta = 0, which decay nothing and add nothing
-    x, delta, B, C = (
-        F.pad(v, (0, 0) * (v.dim() - 1) + (0, missing)).unflatten(0, (-1, chunk))
-        for v in (x, delta, B, C)
-    )
-    c = (delta * A).cumsum(1)
-    later = torch.ones(chunk, chunk, dtype=torch.bool, device=x.device).triu(1)
-    apart = c[:, :, None] - c[:, None]  # (chunks, t, s, B, H), not above 0 for s <= t
-    decay = apart.masked_fill(later[:, :, None, None], -math.inf).exp()
-    scores = torch.einsum("ktbn,ksbn->ktsb", C, B)
-    weight = scores[..., None] * decay * delta[:, None]
-    y = torch.einsum("ktsbh,ksbhp->ktbhp", weight, x)
+        return (C[None, 0, :, None, None] @ state)[..., 0, :] + D[:, None] * x, state
+    if missing := -L % chunk:  # steps of delta = 0, which decay nothing and add nothing
+        longer = (F.pad(v, (0, 0) * (v.dim() - 1) + (0, missing)) for v in (x, delta, B, C))
+        x, delta, B, C = longer
+        y, state = dual(x, delta, A, B, C, D, state, chunk)
+        return y[:L], state
 
-    to_end = (c[:, -1:] - c).exp() * delta
-    added = torch.einsum("ksbhn,ksbhp->kbhnp", to_end[..., None] * B[:, :, :, None], x)
-    before = []
-    for add, kept in zip(added, c[:, -1].exp(), strict=True):
-        before.append(state)
-        state = torch.addcmul(add, kept[..., None, None], state)
-    seen = c.exp()[..., None] * C[:, :, :, None]
-    y = y + torch.einsum("ktbhn,kbhnp->ktbhp", seen, torch.stack(before))
-    return y.flatten(0, 1)[:L], state
+    delta, B, C = (v.unflatten(0, (-1, chunk)).transpose(1, 2) for v in (delta, B, C))
+    delta, B, C = delta.mT, B[:, :, None], C[:, :, None]  # (chunks, B, H, t) and (..., 1, t, N)
+    c = (delta * A[:, None]).cumsum(-1)
+    later = torch.ones(chunk, chunk, dtype=torch.bool, device=x.device).triu(1)
+    apart = c[..., None] - c[..., None, :]  # (..., t, s), not above 0 for s <= t
+    weight = C @ B.mT * apart.masked_fill(later, -math.inf).exp() * delta[..., None, :]
+    weight = weight + D[:, None, None] * torch.eye(chunk, dtype=D.dtype, device=D.device)
+    to_end = (c[..., -1:] - c).exp() * delta
+    parts = weight, c.exp()[..., None] * C, (to_end[..., None] * B).mT, c[..., -1:, None].exp()
+
+    # a head of a text is a matrix of x's own memory: nothing is copied before it is multiplied
+    values = x.reshape(-1, chunk, heads * x.shape[1], P).transpose(1, 2)
+    y, now = [], state.flatten(0, 1)
+    for x_k, *parts_k in zip(values, *(part.flatten(1, 2) for part in parts), strict=True):
+        weight_k, seen, added, kept = parts_k
+        y.append(torch.baddbmm(seen @ now, weight_k, x_k).transpose(0, 1))
+        now = torch.baddbmm(kept * now, added, x_k)
+    return torch.cat(y).view_as(x), now.view_as(state)
 
 
 def turned(
@@ -86,11 +89,12 @@ def turned(
     A: Tensor,
     B: Tensor,
     C: Tensor,
+    D: Tensor,
     theta: Tensor,
     state: Tensor,
     chunk: int = CHUNK,
 ) -> tuple[Tensor, Tensor]:
-    """Return y (L, B, H, P) of equation (5) without D x, and the last state (B, H, N, P).
+    """Return y (L, B, H, P) of equation (5) plus D x, and the last state (B, H, N, P).
 
     theta (L, B, N / 2): the angle of each pair for delta = 1, in radians. The rest is as in `dual`,
     which takes each head as a text of its own here, since each turns at its own pace.
@@ -98,8 +102,8 @@ def turned(
     angle = (delta.to(A.dtype)[..., None] * theta[:, :, None]).cumsum(0)  # (L, B, H, N / 2)
     B, C = (rotate(v[:, :, None].contiguous(), phase(-angle)) for v in (B, C))  # (L, B, H, N)
     x, B, C = (v.flatten(1, 2) for v in (x, B, C))
-    delta, A = delta.flatten(1, 2)[..., None], A.repeat(len(state))[:, None]
-    y, last = dual(x[:, :, None], delta, A, B, C, state.flatten(0, 1)[:, None], chunk)
+    delta, (A, D) = delta.flatten(1, 2)[..., None], (v.repeat(len(state))[:, None] for v in (A, D))
+    y, last = dual(x[:, :, None], delta, A, B, C, D, state.flatten(0, 1)[:, None], chunk)
     y, last = y.reshape(len(x), *state.shape[:2], -1), last.reshape(state.shape)
     return y, rotate(last.mT.contiguous(), phase(angle[-1])[:, :, None]).mT
 
@@ -124,7 +128,7 @@ class Mixer(nn.Module):
             raise InputError(f"{E} inner channels do not divide into {H} heads: change `n_head`")
         if rotation and N % 2:
             raise InputError(f"d_state is {N}: the state turns in pairs, give an even number")
-        self.heads, self.split = H, [E, N, N]
+        self.heads, self.split = H, [E, 2 * N]
         self.in_proj = Linear(D, 2 * E, generator, maps=2)
         self.x_proj = Linear(D, 2 * N, generator)
         self.delta_proj = Linear(D, H, generator)
@@ -146,19 +150,22 @@ class Mixer(nn.Module):
         of the recurrence (B, H, N, P), or None to start from zero.
         """
         before, recurrent = state or self.init_state(h.shape[1])
-        x, z = self.in_proj(h).chunk(2, dim=-1)
-        padded = torch.cat([before, torch.cat([x, self.x_proj(h)], dim=-1)])
-        x, B, C = F.silu(short_conv(padded, self.conv, self.conv_bias)).split(self.split, dim=-1)
+        x, z = (F.linear(h, weight) for weight in self.in_proj.weight.chunk(2))
+        inputs = zip(before.split(self.split, -1), (x, self.x_proj(h)), strict=True)
+        padded = [torch.cat(pair) for pair in inputs]
+        taps = self.conv.split(self.split, -1), self.conv_bias.split(self.split)
+        x, BC = (F.silu(short_conv(*each)) for each in zip(padded, *taps, strict=True))
+        B, C = BC.chunk(2, dim=-1)
         delta = F.softplus(F.linear(h, self.delta_proj.weight, self.delta_bias))
         x = x.unflatten(-1, (self.heads, -1))
-        parts, chunk = (x, delta, -self.A_log.exp(), B, C), min(CHUNK, len(h))
+        parts, chunk = (x, delta, -self.A_log.exp(), B, C, self.D), min(CHUNK, len(h))
         if self.theta_proj is None:
             y, recurrent = dual(*parts, recurrent, chunk)
         else:
             theta = math.pi * self.theta_proj(h).tanh()
             y, recurrent = turned(*parts, theta, recurrent, chunk)
-        y = (y + self.D[:, None] * x).flatten(-2)
-        return self.out_proj(rms_norm(y * F.silu(z))), (padded[len(h) :], recurrent)
+        y = rms_norm(y.flatten(-2) * F.silu(z))
+        return self.out_proj(y), (torch.cat([v[len(h) :] for v in padded], -1), recurrent)
 
     def step(self, h: Tensor, state: State) -> tuple[Tensor, State]:
         """Map one token, h (B, D), to (B, D) as `forward` would; return it and the new state."""
@@ -167,9 +174,11 @@ class Mixer(nn.Module):
 
     def init_state(self, batch: int) -> State:
         """Return the state before the first token: zeros."""
-        (K, channels), (E, N, _) = self.conv.shape, self.split
+        (K, channels), E = self.conv.shape, self.split[0]
         new = self.conv.new_zeros
-        return new(K - 1, batch, channels), new(batch, self.heads, N, E // self.heads)
+        return new(K - 1, batch, channels), new(
+            batch, self.heads, (channels - E) // 2, E // self.heads
+        )
 
 
 class Mamba2(Mamba):

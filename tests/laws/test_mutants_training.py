@@ -553,13 +553,13 @@ MUTANTS = {
     ),
     "a chunk that forgets what was before": (
         mamba2.dual,
-        "torch.addcmul(add, kept[..., None, None], state)",
-        "add",
+        "torch.baddbmm(kept * now, added, x_k)",
+        "added @ x_k",
         two_chunks,
     ),
     "what is handed on does not decay within its chunk": (
         mamba2.dual,
-        "to_end = (c[:, -1:] - c).exp()",
+        "to_end = (c[..., -1:] - c).exp()",
         "to_end = torch.ones_like(c)",
         two_chunks,
     ),
@@ -571,14 +571,14 @@ MUTANTS = {
     ),
     "a decay divided by a decay": (
         mamba2.dual,
-        "apart.masked_fill(later[:, :, None, None], -math.inf).exp()",
-        "(c.exp()[:, :, None] / c.exp()[:, None]).masked_fill(later[:, :, None, None], 0)",
+        "apart.masked_fill(later, -math.inf).exp()",
+        "(c.exp()[..., None] / c.exp()[..., None, :]).masked_fill(later, 0)",
         test_mamba2.test_a_decay_that_float32_cannot_hold_is_zero_and_not_nan,
     ),
     "a norm that comes before the gate": (
         mamba2.Mixer.forward,
-        "rms_norm(y * F.silu(z))",
-        "rms_norm(y) * F.silu(z)",
+        "rms_norm(y.flatten(-2) * F.silu(z))",
+        "rms_norm(y.flatten(-2)) * F.silu(z)",
         one_mamba2,
     ),
     "B and C turned the other way": (

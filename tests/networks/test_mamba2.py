@@ -18,29 +18,30 @@ b, H, N, P = 2, 3, 4, 5
 
 
 def drawn(L, decay=1.0):
-    """x, delta, A, B, C and a state for L steps, in float64, all with gradients."""
+    """x, delta, A, B, C, D and a state for L steps, in float64, all with gradients."""
     g = generator()
-    shapes = (L, b, H, P), (L, b, H), (H,), (L, b, N), (L, b, N), (b, H, N, P)
-    x, delta, A, B, C, S = (torch.randn(s, dtype=torch.float64, generator=g) for s in shapes)
-    return [v.requires_grad_() for v in (x, delta.abs(), -decay * (1 + A.abs()), B, C, S)]
+    shapes = (L, b, H, P), (L, b, H), (H,), (L, b, N), (L, b, N), (H,), (b, H, N, P)
+    x, delta, A, B, C, D, S = (torch.randn(s, dtype=torch.float64, generator=g) for s in shapes)
+    return [v.requires_grad_() for v in (x, delta.abs(), -decay * (1 + A.abs()), B, C, D, S)]
 
 
-def recurrence(x, delta, A, B, C, S):
+def recurrence(x, delta, A, B, C, D, S):
     """Equation (2), a step at a time."""
     y = []
     for x_t, d_t, B_t, C_t in zip(x, delta, B, C, strict=True):
         drive = torch.einsum("bn,bh,bhp->bhnp", B_t, d_t, x_t)
         S = (d_t * A).exp()[..., None, None] * S + drive
-        y.append(torch.einsum("bn,bhnp->bhp", C_t, S))
+        y.append(torch.einsum("bn,bhnp->bhp", C_t, S) + D[:, None] * x_t)
     return torch.stack(y), S
 
 
-def attention(x, delta, A, B, C):
-    """Equation (3): the whole text at once, from a state of zeros."""
+def attention(x, delta, A, B, C, D):
+    """Equation (3), and D x: the whole text at once, from a state of zeros."""
     c = (delta * A).cumsum(0)
     weight = torch.einsum("tbn,sbn->tsb", C, B)[..., None] * (c[:, None] - c[None]).exp() * delta
     seen = torch.ones(len(x), len(x), dtype=torch.bool).tril()
-    return torch.einsum("tsbh,sbhp->tbhp", weight.where(seen[..., None, None], 0.0), x)
+    y = torch.einsum("tsbh,sbhp->tbhp", weight.where(seen[..., None, None], 0.0), x)
+    return y + D[:, None] * x
 
 
 @pytest.mark.parametrize("chunk", [1, 4, 32])
@@ -98,13 +99,13 @@ def pairs(v):
     return torch.view_as_complex(v.unflatten(-1, (-1, 2)).contiguous())
 
 
-def complex_recurrence(x, delta, A, B, C, theta, S):
+def complex_recurrence(x, delta, A, B, C, D, theta, S):
     """Equation (5) as a complex diagonal, S <- exp(delta (A + i theta)) S + B (delta x)^T."""
     S, y = pairs(S.mT), []  # (b, H, P, N / 2)
     for x_t, d_t, B_t, C_t, theta_t in zip(x, delta, pairs(B), pairs(C), theta, strict=True):
         kept = (d_t[..., None] * (A[:, None] + 1j * theta_t[:, None])).exp()
         S = kept[:, :, None] * S + torch.einsum("bn,bhp->bhpn", B_t, (d_t[..., None] * x_t) + 0j)
-        y.append(torch.einsum("bn,bhpn->bhp", C_t.conj(), S).real)
+        y.append(torch.einsum("bn,bhpn->bhp", C_t.conj(), S).real + D[:, None] * x_t)
     return torch.stack(y), torch.view_as_real(S).flatten(-2).mT
 
 
@@ -121,10 +122,10 @@ def test_a_turning_state_is_a_complex_one_in_values_and_gradients(L, chunk):
 
 def test_angles_are_added_up_in_the_precision_of_the_weights():
     """In 16 bits the sum of a few hundred of them would be off by more than a radian."""
-    x, delta, A, B, C, theta, S = (v.detach().float() for v in turning(300))
+    x, delta, A, B, C, D, theta, S = (v.detach().float() for v in turning(300))
     delta, theta = delta.bfloat16(), theta.bfloat16()
-    y, _ = turned(x, delta, A, B, C, theta, S)
-    exact, _ = turned(x, delta.float(), A, B, C, theta.float(), S)
+    y, _ = turned(x, delta, A, B, C, D, theta, S)
+    exact, _ = turned(x, delta.float(), A, B, C, D, theta.float(), S)
     assert torch.allclose(y, exact, rtol=1e-3, atol=1e-3)
 
 
