@@ -79,7 +79,7 @@ def dual(
     for x_k, *parts_k in zip(values, *(part.flatten(1, 2) for part in parts), strict=True):
         weight_k, seen, added, kept = parts_k
         y.append(torch.baddbmm(seen @ now, weight_k, x_k).transpose(0, 1))
-        now = torch.baddbmm(kept * now, added, x_k)
+        now = kept * now + added @ x_k  # in 32 bits, whatever the products are in
     return torch.cat(y).view_as(x), now.view_as(state)
 
 

@@ -8,7 +8,6 @@ bound, the texts it writes, the gaps it fills, and the positions that all this c
 import time
 from collections import deque
 from itertools import islice
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -16,18 +15,17 @@ from torch import Generator
 
 from ..data import corpora, tokenizers
 from ..data.corpus import TokenizedCorpus
-from ..data.download import download
 from ..decoding.masked import left_to_right_nll
 from ..evaluate.cost import counting
 from ..evaluate.decoding_likelihood import decoding_nll
 from ..evaluate.likelihood import nats_per_token
-from ..files import read_json
 from ..language.grammar import LENGTH, grammatical
 from ..paradigms import MaskedDiffusion, Paradigm, build
 from ..shapes import TokenIds
 from ..training.matching import build_alike
 from ..training.settings import Settings
 from ..training.trainer import train
+from .kept import kept
 
 NAMES = "ar", "mamba", "block", "diffusion", "flow"
 SEEDS = 0, 1, 2
@@ -72,7 +70,6 @@ FILL: dict[str, dict[str, dict[str, Any]]] = {
 }
 """model -> how it is called -> options of `sample`; of `infill`"""
 
-BOOK = Path(__file__).parents[2] / "book" / "studies"  # in a checkout, no part of the package
 Row = dict[str, Any]
 
 
@@ -177,9 +174,4 @@ def stored() -> Row:
     `curve` and what `measure` returns. They come with the book, and are downloaded if the book is
     not there. Raises InputError if that fails.
     """
-    path = BOOK / "paradigms.json"
-    if not path.is_file():
-        url = f"https://raw.githubusercontent.com/nanoparadigm/nanoparadigm/main/book/studies/{path.name}"
-        instead = "run benchmarks/paradigms.py"
-        path = download("the study of paradigms", [path.name], url, None, path.name, instead)
-    return read_json(path)
+    return kept("paradigms")

@@ -3,8 +3,10 @@
 A model that reads a small text again and again learns it by heart, and does worse on other text.
 Masked diffusion sees another puzzle at each reading: does it overtake autoregression, and where?
 Every number of passes is a training of its own, with its own warm-up and decay of the learning
-rate, so no model is judged in the middle of its schedule. Where one curve crosses another is
-interpolated in the logarithm of the passes, for every seed by itself.
+rate, so no model is judged in the middle of its schedule. A masked model is also measured as the
+one that writes from left to right, whose likelihood is exact: a bound alone can win and not lose.
+Where one curve crosses another is interpolated in the logarithm of the passes, for every seed by
+itself.
 
     passes/study.json              what the study is
     passes/runs/ID/                the run of a trial, like any other
@@ -30,12 +32,13 @@ from matplotlib.figure import Figure
 from .. import atomic
 from ..data import corpora, tokenizers
 from ..data.corpus import TokenizedCorpus, windows
+from ..decoding.masked import left_to_right_nll
 from ..errors import InputError, check_positive, check_seed, lookup
 from ..evaluate.likelihood import nats_per_token
 from ..evaluate.tables import markdown, with_error
 from ..files import parse_toml, read_json, read_toml
 from ..networks.base import NetworkConfig
-from ..paradigms import PRESETS, build
+from ..paradigms import PRESETS, MaskedDiffusion, build
 from ..show.figures import COLOURS, save
 from ..training import checkpoint
 from ..training.checkpoint import steps_done
@@ -46,6 +49,8 @@ from .schedules.significance import student
 from .schedules.study import filled
 from .workers import Train
 
+LEFT = ", left to right"
+"""what is added to the name of a masked model that writes so"""
 PRESET = resources.files(__package__) / "passes.toml"
 Rows = list[dict[str, Any]]
 """of each trial: variant, passes, seed, and the nats of `measure`"""
@@ -166,7 +171,10 @@ def train_trial(
 
 
 def measure(study: Passes, model: Any, data: TokenizedCorpus) -> dict[str, Any]:
-    """Return the nats per token on other text (nats, se) and on the text that was read (read)."""
+    """Return the nats per token on other text (nats, se) and on the text that was read (read).
+
+    And both of a masked model that writes from left to right (left).
+    """
     own = copy(data)
     own.validation = windows(data.train[:], data.length)
 
@@ -174,8 +182,17 @@ def measure(study: Passes, model: Any, data: TokenizedCorpus) -> dict[str, Any]:
         noise = torch.Generator(model.device).manual_seed(0)
         return nats_per_token(model, data, noise, study.draws, study.windows)
 
+    @torch.no_grad()
+    def left(data: TokenizedCorpus) -> float:
+        x = data.validation[0].to(model.device)
+        x = x[torch.linspace(0, len(x) - 1, min(study.windows, len(x))).round().long()]
+        return float(left_to_right_nll(model, x).double().mean() / x.shape[1])
+
     other = nats(data)
-    return dict(nats=other.mean, se=other.se, read=nats(own).mean, exact=model.exact)
+    found = dict(nats=other.mean, se=other.se, read=nats(own).mean, exact=model.exact)
+    if isinstance(model, MaskedDiffusion):
+        found["left"] = dict(nats=left(data), read=left(own))
+    return found
 
 
 def is_done(out: str | PathLike, trial: Trial) -> bool:
@@ -210,12 +227,20 @@ def begin(study: Passes, out: str | PathLike) -> None:
 
 
 def collect(study: Passes, out: str | PathLike) -> Rows:
-    """Return the rows of all trials that are done. Raises InputError if there is none."""
-    rows = [
-        asdict(trial) | read_json(Path(out) / "runs" / trial.id / "measures.json", dict[str, Any])
-        for trial in study.trials
-        if is_done(out, trial)
-    ]
+    """Return the rows of all trials that are done. Raises InputError if there is none.
+
+    A masked model has a second row, as the one that writes from left to right.
+    """
+    rows = []
+    for trial in study.trials:
+        if is_done(out, trial):
+            file = Path(out) / "runs" / trial.id / "measures.json"
+            row = asdict(trial) | read_json(file, dict[str, Any])
+            left = row.pop("left", None)
+            rows.append(row)
+            if left:
+                name = trial.variant + LEFT
+                rows.append(row | left | dict(variant=name, se=None, exact=True))
     if not rows:
         raise InputError(f"no trial in {out} is done: give the command without --report")
     return rows
@@ -245,15 +270,16 @@ def crossing(passes: Sequence[int], gap: Sequence[float]) -> float | None:
 
 
 def verdicts(rows: Rows) -> list[str]:
-    """Return a sentence for each bound and likelihood: from where the bound is the lower one."""
+    """Return a sentence for each masked model and each other: from where the first is better."""
     passes = sorted({row["passes"] for row in rows})
-    exact = {row["variant"]: row["exact"] for row in rows}
+    bounds = {row["variant"] for row in rows if not row["exact"]}
+    masked = bounds | {name + LEFT for name in bounds}
     found, said = curves(rows), []
-    for bound in (name for name in found if not exact[name]):
-        for name in (name for name in found if exact[name]):
-            gaps = found[bound] - found[name]
+    for challenger in (name for name in found if name in masked):
+        for name in (name for name in found if name not in masked):
+            gaps = found[challenger] - found[name]
             where = [crossing(passes, gap) for gap in gaps]
-            pair = f"**{bound} against {name}**"
+            pair = f"**{challenger} against {name}**"
             if all(where):
                 mean, low, high = np.exp(student(np.log(where)))
                 interval = "" if len(where) == 1 else f" (95 %: {low:.1f} to {high:.1f})"
@@ -306,12 +332,17 @@ def cell(nats: np.ndarray, exact: bool) -> str:
 
 
 def figure(rows: Rows) -> Figure:
-    """Plot nats on other text against passes: the mean over seeds, and their range."""
+    """Plot nats on other text against passes: the mean over seeds, and their range.
+
+    Dashed is a masked model that writes from left to right.
+    """
     drawn = Figure(figsize=(5.5, 3.6), layout="constrained")
     axes, passes, found = drawn.subplots(), sorted({row["passes"] for row in rows}), curves(rows)
-    colours = dict(zip(found, COLOURS, strict=False))
+    colours = dict(zip((n for n in found if not n.endswith(LEFT)), COLOURS, strict=False))
+    colours |= {name + LEFT: colour for name, colour in colours.items()}
     for name, nats in found.items():
-        axes.plot(passes, nats.mean(0), "o-", color=colours[name], ms=3)
+        style = "o--" if name.endswith(LEFT) else "o-"
+        axes.plot(passes, nats.mean(0), style, color=colours[name], ms=3)
         axes.fill_between(passes, nats.min(0), nats.max(0), color=colours[name], alpha=0.12, lw=0)
     axes.set(xscale="log", xlabel="passes over the text", ylabel="nats per token, other text")
     axes.set_xticks(passes, list(map(str, passes)))

@@ -553,7 +553,7 @@ MUTANTS = {
     ),
     "a chunk that forgets what was before": (
         mamba2.dual,
-        "torch.baddbmm(kept * now, added, x_k)",
+        "kept * now + added @ x_k",
         "added @ x_k",
         two_chunks,
     ),

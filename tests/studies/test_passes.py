@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pytest
+import torch
 from helpers import refusal
 
 from nanoparadigm.commands import main as cli
@@ -52,13 +53,32 @@ def test_all_trials_are_trained_for_the_steps_that_their_passes_take(done):
     folder, _ = done
     plan = passes.load(str(folder / "mini.toml"))
     rows = passes.collect(plan, folder / "out")
-    assert len(rows) == len(plan.trials) == 2 * 2 * 3
+    masked = [row for row in rows if row["variant"].endswith(passes.LEFT)]
+    assert len(rows) - len(masked) == len(plan.trials) == 2 * 2 * 3 and len(masked) == 2 * 2
     for trial in plan.trials:
         run = passes.checkpoint.load(folder / "out" / "runs" / trial.id, "last")
         assert run.config["settings"]["max_steps"] == trial.passes * 640 // (4 * 32)
         assert run.config["settings"]["seed"] == trial.seed
     by = {(r["variant"], r["passes"], r["seed"]): r["nats"] for r in rows}
     assert len({*by.values()}) == len(by)  # no variant is another one
+    for row in masked:  # exact, and of the same network
+        run = passes.checkpoint.load(
+            folder / "out" / "runs" / f"diffusion-{row['passes']}-{row['seed']}", "last"
+        )
+        x = passes.read(plan).validation[0]
+        x = x[torch.linspace(0, len(x) - 1, 8).round().long()]
+        nll = [-sum(first_words(run.model, text)) / len(text) for text in x]
+        assert row["exact"] and row["nats"] == pytest.approx(sum(nll) / 8, rel=1e-5)
+
+
+@torch.no_grad()
+def first_words(model, text):
+    """log p of each token, from the tokens before it and masks."""
+    for i, token in enumerate(text):
+        z = torch.where(torch.arange(len(text)) < i, text, model.mask_id)[None]
+        hidden = z == model.mask_id
+        logits = model.denoise(z, hidden, torch.tensor([1 - i / len(text)]))
+        yield float(logits.log_softmax(-1)[0, token])
 
 
 def test_the_report_says_which_numbers_are_bounds_and_where_they_cross(done, capsys):

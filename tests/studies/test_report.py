@@ -15,6 +15,7 @@ from test_study import measured
 
 from nanoparadigm import SCHEDULES, InputError, atomic
 from nanoparadigm.language import KINDS
+from nanoparadigm.studies import kept
 from nanoparadigm.studies.schedules import report, study
 from nanoparadigm.studies.schedules.significance import Interval, Ranking
 from nanoparadigm.studies.schedules.study import MASKINGS
@@ -356,7 +357,7 @@ def test_what_an_older_version_kept_is_read_under_the_names_of_this_one(tmp_path
     def older(texts):
         return {"excess" if k == "divergence" else k: v for k, v in texts.items()}
 
-    monkeypatch.setattr(report, "BOOK", tmp_path)
+    monkeypatch.setattr(kept, "BOOK", tmp_path)
     facts = dict(trials=trials(True))
     past = {
         name: t | dict(written=older(t["written"]), real=older(t["real"]))

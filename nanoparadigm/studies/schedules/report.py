@@ -17,21 +17,19 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ... import atomic
-from ...data.download import download
 from ...errors import InputError, lookup
 from ...evaluate.likelihood import of_windows
 from ...evaluate.tables import markdown, with_error
-from ...files import read_json
 from ...paradigms.schedules import SCHEDULES
 from ...show.figures import COLOURS, GREY, save
 from ...training.log import read_log
+from ..kept import kept
 from .significance import bootstrap, rank
 from .study import MASKINGS, TWINS, begun, is_measured, read_measures, renamed
 
 MARKERS = {"uniform": "o", "entropy": "s"}
 DASHES = ["-", ":", "--", "-.", (0, (5, 1)), (0, (1, 1))]
 STORED = "tiny", "shakespeare"
-BOOK = Path(__file__).parents[3] / "book" / "studies"  # in a checkout, no part of the package
 Results = dict[str, Any]
 """what `collect` returns of one trial; or, in `cell`, a part of it"""
 Trials = dict[str, Results]
@@ -92,12 +90,7 @@ def stored(preset: str) -> dict[str, Any]:
     was not run, and if the download fails.
     """
     lookup("stored study", preset, dict.fromkeys(STORED))
-    path = BOOK / f"{preset}.json"
-    if not path.is_file():
-        url = f"https://raw.githubusercontent.com/nanoparadigm/nanoparadigm/main/book/studies/{path.name}"
-        instead = "run the study"
-        path = download(f"the study {preset}", [path.name], url, None, path.name, instead)
-    facts = read_json(path)
+    facts = kept(preset)
     for trial in facts["trials"].values():
         renamed(trial)
     return facts
