@@ -4,27 +4,42 @@
     python benchmarks/equal_seconds.py --again     forget what has been measured before
 
 All three are autoregressive, so that only the network differs: about 0.8 M parameters, two threads,
-the speedrun's second recipe, three seeds. How many steps of a network fill the seconds is found by
-timing some before its first seed. The seeds take turns, so that a machine that slows down does so
-for all. Quality is the exact `nll_bound` over the whole validation split, in windows of the length
-trained on. Runs are written to results/equal_seconds.json as they end, and those already there are
-not repeated.
+the speedrun's second recipe, three seeds. First one step of each is timed in turn, again and again,
+on a machine that does nothing else; the medians say how many steps of a network are 120 seconds.
+The trainings then take that many steps, however busy the machine is meanwhile. Quality is the exact
+`nll_bound` over the whole validation split, in windows of the length trained on. Runs are written
+to results/equal_seconds.json as they end, and those already there are not repeated.
 """
 
 import argparse
 import json
+from functools import partial
 
 import speedrun
 import torch
-from measure import RESULTS, save
+from measure import RESULTS, save, show, side_by_side, summary
 
-from nanoparadigm import corpora, tokenizers
+from nanoparadigm import Settings, corpora, tokenizers, train
 from nanoparadigm.commands.allocator import keep_memory
 from nanoparadigm.data.corpus import TokenizedCorpus
 from nanoparadigm.paradigms import parameters
 
 MODELS = "ar", "mamba", "mamba2"
-SECONDS, SEEDS, THREADS, TRIES = 120, 3, 2, 30
+SECONDS, SEEDS, THREADS, REPEATS = 120, 3, 2, 40
+
+
+def step_times(data):
+    """Time one step of each network in turn: name -> milliseconds, their median, least and most."""
+    settings = Settings(
+        max_steps=REPEATS + 2, eval_windows=1, eval_interval=10**9, **speedrun.SECOND
+    )
+    V = data.tokenizer.vocab_size
+    runs = {
+        name: train(speedrun.make(name, V, 0, speedrun.SECOND), data, settings) for name in MODELS
+    }
+    times = side_by_side({name: partial(next, run) for name, run in runs.items()}, REPEATS)
+    show(times)
+    return {name: summary(ms) for name, ms in times.items()}
 
 
 def one(name, seed, data, steps):
@@ -43,21 +58,21 @@ def main():
     parser.add_argument("--again", action="store_true", help="forget earlier results")
     path = RESULTS / "equal_seconds.json"
     again = parser.parse_args().again or not path.exists()
-    rows = [] if again else json.loads(path.read_bytes())["runs"]
+    facts = {} if again else json.loads(path.read_bytes())
     keep_memory()
     torch.set_num_threads(THREADS)
     corpus = corpora.load("shakespeare")
     tokenizer = tokenizers.build("char", corpus)
     data = TokenizedCorpus(corpus, tokenizer, speedrun.LENGTH)
-    steps = {row["name"]: row["steps"] for row in rows}
+    rows, times = facts.get("runs", []), facts.get("step_ms") or step_times(data)
+    save("equal_seconds", seconds=SECONDS, step_ms=times, runs=rows)
     for seed in range(SEEDS):
         for name in MODELS:
             if any((row["name"], row["seed"]) == (name, seed) for row in rows):
                 continue
-            if name not in steps:
-                steps[name] = speedrun.steps_in(SECONDS, name, data, speedrun.SECOND, TRIES)
-            rows.append(one(name, seed, data, steps[name]))
-            save("equal_seconds", seconds=SECONDS, runs=rows)
+            steps = round(1000 * SECONDS / times[name]["median"])
+            rows.append(one(name, seed, data, steps))
+            save("equal_seconds", seconds=SECONDS, step_ms=times, runs=rows)
 
 
 if __name__ == "__main__":

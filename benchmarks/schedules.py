@@ -1,4 +1,4 @@
-"""What the studies of noise schedules have found, kept with the book.
+"""What studies of noise schedules, and of many passes, have found, kept with the book.
 
     nanoparadigm study --preset tiny
     python benchmarks/schedules.py --studies studies tiny
@@ -19,7 +19,7 @@ KEPT = Path(__file__).parents[1] / "book" / "studies"
 def keep(studies, name, shared):
     facts = json.loads((studies / name / "results.json").read_text(encoding="utf-8"))
     if shared:
-        for trial in facts["trials"].values():
+        for trial in facts.get("trials", {}).values():
             for timed in (trial, *trial["curve"]):
                 del timed["seconds"]
     path = KEPT / f"{name}.json"

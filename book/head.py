@@ -34,7 +34,8 @@ ASKING = re.compile(
     r"@font-face *\{[^}]*/fontawesome/[^}]*\}|(?://|/\*)# sourceMappingURL=[^\s*]*(?: ?\*/)?"
 )
 FOOTER = (
-    '<a href="{code}/blob/{branch}/LICENSE">MIT licence</a> · '
+    'Text <a href="{code}/blob/{branch}/LICENSE-TEXT">CC BY 4.0</a>, '
+    'code <a href="{code}/blob/{branch}/LICENSE">MIT</a> · '
     '<a href="{code}/blob/{branch}/CITATION.cff">How to cite</a> · <a href="{code}">Code</a>'
 )
 TOOLTIP = re.compile(r'<span style="[^"]*" title="')  # of nanoparadigm.show.figures.heat

@@ -568,12 +568,12 @@ def test_a_chapter_has_a_card_or_is_planned(site):
     assert sorted(map(int, numbers + written)) == list(range(16))
 
 
-def test_every_page_names_the_licence_and_how_to_cite(site):
+def test_every_page_names_both_licences_and_how_to_cite(site):
     for page in pages():
         footer = site.soup(page).select_one("footer .extra_footer")
         links = [link["href"] for link in footer("a")]
         names = [ROOT / link.partition("/blob/main/")[2] for link in links]
-        assert len(links) == 3 and all(link.startswith(chapters.repository()) for link in links)
+        assert len(links) == 4 and all(link.startswith(chapters.repository()) for link in links)
         assert all(path.exists() for path in names) and "\n" not in footer.text.strip()
 
 

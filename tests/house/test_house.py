@@ -27,8 +27,8 @@ SOURCES = [*LIBRARY, *(path for d in ("book", "benchmarks") for path in (ROOT / 
 
 TOP = """
     .ci/run .gitignore .pre-commit-config.yaml CHANGELOG.md CITATION.cff CONTRIBUTING.md LICENSE
-    Makefile README.md pyproject.toml requirements.txt _config.yml _toc.yml book micro nanoparadigm
-    tests
+    LICENSE-TEXT Makefile README.md pyproject.toml requirements.txt _config.yml _toc.yml book micro
+    nanoparadigm tests
 """.split()
 
 # No module imports a room that stands later in this list.
