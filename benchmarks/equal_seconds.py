@@ -70,7 +70,7 @@ def main():
         for name in MODELS:
             if any((row["name"], row["seed"]) == (name, seed) for row in rows):
                 continue
-            steps = round(1000 * SECONDS / times[name]["median"])
+            steps = max(1, round(1000 * SECONDS / times[name]["median"]))
             rows.append(one(name, seed, data, steps))
             save("equal_seconds", seconds=SECONDS, step_ms=times, runs=rows)
 

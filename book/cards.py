@@ -1,8 +1,7 @@
 """The cards of the front page, made in every build: a picture, a title and a question a chapter.
 
-Sphinx loads this file as an extension. Titles and questions are those of the table in using.md, and
-below the cards stand the chapters that are planned. As every drawing the pictures become part of
-the page (see inline_svg.py) and follow its theme.
+Sphinx loads this file as an extension. Titles and questions are those of the table in using.md. As
+every drawing the pictures become part of the page (see inline_svg.py) and follow its theme.
 """
 
 import re
@@ -18,6 +17,7 @@ from nanoparadigm.show.schematics import (
     model,
     next_word,
     rates,
+    real,
     ruler,
     scan,
     schedules,
@@ -45,11 +45,8 @@ PICTURES = {
     "11-mamba": mamba.block,
     "12-ruler": ruler.line,
     "13-blocks": blocks.orders,
+    "14-real": real.units,
     "15-below": below.budget,
-}
-# A chapter to be written has its number already. Once it has a row in using.md it is not listed.
-PLANNED = {
-    "14": "Real text",
 }
 ROW = re.compile(r"^\| \[(.+?)\]\(([\w-]+)\.md\) \| (.+?) \|", flags=re.M)
 CARD = """\
@@ -75,20 +72,12 @@ def cards():
     yield "::::\n"
 
 
-def planned():
-    """The chapters to come, in a line of Markdown; empty when all are written."""
-    written = {title.partition(" ·")[0] for title, _, _ in chapters()}
-    listed = [f"{number} {title}" for number, title in PLANNED.items() if number not in written]
-    return f"*Planned:* {' · '.join(listed)}\n" if listed else ""
-
-
 def draw(app, config):
     folder = FRESH / "cards"
     folder.mkdir(parents=True, exist_ok=True)
     for name, picture in PICTURES.items():
         picture().savefig(folder / f"{name}.svg")
     (FRESH / "cards.md").write_text("\n".join(cards()), encoding="utf-8")
-    (FRESH / "planned.md").write_text(planned(), encoding="utf-8")
 
 
 def setup(app):

@@ -51,6 +51,8 @@ LIVE = re.compile(
     r"(?:^<script [^>]*race\.js[^>]*></script>\n)?^<nano-race ([^>]*)>.*?^</nano-race>", re.M | re.S
 )
 RACE = "from nanoparadigm.show.live import race\n\nrace({})"
+SOLUTION, SOLVED = "```{solution-start}", "```{solution-end}\n```"
+WHOLE = re.compile(rf"{re.escape(SOLUTION)}.*?{re.escape(SOLVED)}\n*", re.DOTALL)
 UNSEEN = {"myst_line_comment", "myst_block_break", "myst_target"}
 
 
@@ -217,14 +219,16 @@ def student(notebook, launch=False):
     copied, kept, cited, solving = copy.deepcopy(notebook), [], [], False
     here = {label for _, label in labels(copied)}
     for cell in [part for whole in copied.cells for part in parts(whole)]:
-        if "{solution-start}" in cell.source:
-            solving = True
-            cell.source = cell.source.split("```{solution-start}")[0].rstrip()
-        elif "{solution-end}" in cell.source:
+        if solving and SOLVED in cell.source:
             solving = False
-            cell.source = cell.source.split("```{solution-end}\n```")[1].lstrip()
-        elif solving or ("launch" in cell.metadata.get("tags", []) and not launch):
+            cell.source = cell.source.split(SOLVED, 1)[1].lstrip()
+        if solving or ("launch" in cell.metadata.get("tags", []) and not launch):
             continue
+        if SOLUTION in cell.source:
+            # one in words alone begins and ends in the same cell
+            cell.source = WHOLE.sub("", cell.source)
+            solving = SOLUTION in cell.source
+            cell.source = cell.source.split(SOLUTION)[0].rstrip()
         if cell.cell_type == "code":
             cell.outputs, cell.execution_count = [], None
         else:

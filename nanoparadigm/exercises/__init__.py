@@ -13,6 +13,7 @@ from . import (
     model,
     next_word,
     rates,
+    real,
     ruler,
     scan,
     schedules,
@@ -25,7 +26,7 @@ from .grader import Exercise, Mistake, Verdict, grade
 
 CHAPTERS = (
     *(truth, next_word, training, masking, bound, model),
-    *(steps, schedules, rates, flow, spaces, scan, mamba, ruler, blocks, below),
+    *(steps, schedules, rates, flow, spaces, scan, mamba, ruler, blocks, real, below),
 )
 ALL = {name: exercise for chapter in CHAPTERS for name, exercise in chapter.EXERCISES.items()}
 

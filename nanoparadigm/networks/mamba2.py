@@ -75,12 +75,12 @@ def dual(
 
     # a head of a text is a matrix of x's own memory: nothing is copied before it is multiplied
     values = x.reshape(-1, chunk, heads * x.shape[1], P).transpose(1, 2)
-    y, now = [], state.flatten(0, 1)
+    each, now = [], state.flatten(0, 1)
     for x_k, *parts_k in zip(values, *(part.flatten(1, 2) for part in parts), strict=True):
         weight_k, seen, added, kept = parts_k
-        y.append(torch.baddbmm(seen @ now, weight_k, x_k).transpose(0, 1))
+        each.append(torch.baddbmm(seen @ now, weight_k, x_k).transpose(0, 1))
         now = kept * now + added @ x_k  # in 32 bits, whatever the products are in
-    return torch.cat(y).view_as(x), now.view_as(state)
+    return torch.cat(each).view_as(x), now.view_as(state)
 
 
 def turned(

@@ -4,13 +4,16 @@
 """
 
 import math
+from difflib import SequenceMatcher
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
 
 from nanoparadigm.exercises import ALL, check
 from nanoparadigm.exercises.fresh import obeys
+from nanoparadigm.studies import passes as study_of_passes
 
 
 def given(name, **changed):
@@ -77,6 +80,91 @@ def variances(factor):
     return verdict
 
 
+def never_looks_back(text, source):
+    """At a token that does not continue a copy it forgets that one may have begun in its midst."""
+    best = 0
+    for i in range(len(text)):
+        n = 0
+        for token in source:
+            n = n + 1 if i + n < len(text) and token == text[i + n] else 0
+            best = max(best, n)
+    return best
+
+
+def in_any_order(text, source):
+    def windows(x, n):
+        return {tuple(sorted(x[i : i + n].tolist())) for i in range(len(x) - n + 1)}
+
+    return max(
+        (n for n in range(1, 1 + len(text)) if windows(text, n) & windows(source, n)), default=0
+    )
+
+
+def stands_at(text, source, n):
+    """Whether a run of n tokens is copied, by comparing all windows with all."""
+    if n > min(len(text), len(source)):
+        return False
+    return (text.unfold(0, n, 1)[:, None] == source.unfold(0, n, 1)).all(-1).any().item()
+
+
+def by_halving(text, source):
+    low, high = 0, len(text)
+    while low < high:
+        middle = (low + high + 1) // 2
+        low, high = (middle, high) if stands_at(text, source, middle) else (low, middle - 1)
+    return torch.tensor(low)
+
+
+def by_letters(text, source):
+    text, source = ("".join(map(chr, x.tolist())) for x in (text, source))
+    ends = range(1 + len(text))
+    return max(j - i for j in ends for i in range(j + 1) if text[i:j] in source)
+
+
+def crossings(last):
+    """An answer that interpolates after the place last(gap), the first of passes if it is None."""
+
+    def answer(passes, a, b):
+        found, log_p = [], passes.double().log()
+        for gap in a - b:
+            k = last(gap)
+            if gap[-1] >= 0:
+                found.append(math.nan)
+            elif k is None:
+                found.append(passes[0].item())
+            else:
+                share = gap[k] / (gap[k] - gap[k + 1])
+                found.append((log_p[k] + share * (log_p[k + 1] - log_p[k])).exp().item())
+        return found
+
+    return answer
+
+
+def where_signs_change(gap):
+    return next((k for k in reversed(range(len(gap) - 1)) if gap[k] * gap[k + 1] < 0), None)
+
+
+def after_as_many(gap):
+    above = int((gap >= 0).sum())
+    return above - 1 if above else None
+
+
+def as_if_falling(passes, a, b):
+    log_p = passes.double().log().numpy()
+    return [
+        np.exp(np.interp(0, -gap, log_p)) if gap[-1] < 0 else math.nan for gap in (a - b).numpy()
+    ]
+
+
+def crossings_at_once(passes, a, b):
+    gap, log_p, most = a - b, passes.double().log(), len(passes) - 1
+    k = torch.where(gap >= 0, torch.arange(1 + most), -1).amax(1)
+    i = k.clamp(0, most - 1)
+    before, after = (gap.gather(1, j[:, None]).squeeze(1) for j in (i, i + 1))
+    found = (log_p[i] + before / (before - after) * (log_p[i + 1] - log_p[i])).exp()
+    return found.where(k >= 0, passes[0].double()).where(k < most, math.nan)
+
+
 WRONG = [
     ("flow_corrupt", antithetic, None),
     ("flow_corrupt", every_other, None),
@@ -111,6 +199,22 @@ WRONG = [
     ("token_masks", given("token_masks", u=at_least(0.1)), None),
     ("permutation_test", given("permutation_test", values=lambda v: v.abs()), None),
     ("permutation_test", given("permutation_test", orders=lambda o: o[:-1]), None),
+    ("bits_per_character", given("bits_per_character", nats=at_least(0.1)), None),
+    ("bits_per_character", given("bits_per_character", tokens=at_least(20)), None),
+    ("bits_per_character", lambda v, n, c: (v * n / c).median() / math.log(2), None),
+    ("bits_per_character", lambda v, n, c: (v * n / c) @ n.double() / n.sum() / math.log(2), None),
+    ("longest_copy", lambda a, b: ALL["longest_copy"].reference(a.half(), b.half()), None),
+    ("longest_copy", never_looks_back, None),
+    ("longest_copy", in_any_order, None),
+    ("longest_copy", lambda a, b: b.unfold(0, len(a), 1).eq(a).sum(1).max(), "stops"),
+    ("two_sided", given("two_sided", left=at_least(-30)), None),
+    ("two_sided", lambda a, b, c: ((a + b - c).softmax(-1) + 1e-9).log(), None),
+    ("two_sided", lambda a, b, c: a + (b - c).log_softmax(-1), None),
+    ("two_sided", lambda a, b, c: (a + b - c[:, None]).log_softmax(-1), "stops"),
+    ("crossing", crossings(where_signs_change), None),
+    ("crossing", crossings(after_as_many), None),
+    ("crossing", as_if_falling, "the first crossing of those that last"),
+    ("crossing", given("crossing", passes=lambda p: p / p[0]), None),
 ]
 
 
@@ -162,6 +266,28 @@ RIGHT = [
             )
             / (1 + len(orders))
         ),
+    ),
+    ("bits_per_character", lambda v, n, c: np.average(v * n / c / math.log(2), weights=c)),
+    ("bits_per_character", lambda v, n, c: torch.log2(v.exp()) @ n.double() / c.sum()),
+    (
+        "longest_copy",
+        lambda a, b: (
+            SequenceMatcher(None, a.tolist(), b.tolist(), autojunk=False).find_longest_match().size
+        ),
+    ),
+    ("longest_copy", by_halving),
+    ("longest_copy", by_letters),
+    (
+        "two_sided",
+        lambda a, b, c: torch.distributions.Categorical(logits=c + (a - c) + (b - c)).logits,
+    ),
+    ("two_sided", lambda a, b, c: [(x + y - c).log_softmax(0) for x, y in zip(a, b, strict=True)]),
+    ("crossing", crossings_at_once),
+    (
+        "crossing",
+        lambda passes, a, b: [
+            study_of_passes.crossing(passes.tolist(), gap.tolist()) or math.nan for gap in a - b
+        ],
     ),
 ]
 

@@ -12,6 +12,7 @@ from helpers import COMPARED, ROOT, random_model
 
 from nanoparadigm import build, corpora, parameters
 from nanoparadigm.data.corpora import language_corpus
+from nanoparadigm.exercises.real import longest_copy
 from nanoparadigm.networks.selective_scan import selective_scan
 from nanoparadigm.paradigms import PRESETS
 from nanoparadigm.show.figures import PALETTE
@@ -24,6 +25,7 @@ import equal_seconds  # noqa: E402
 import fused_scan  # noqa: E402
 import gpu  # noqa: E402
 import measure  # noqa: E402
+import real_text  # noqa: E402
 import report  # noqa: E402
 import search  # noqa: E402
 import speedrun  # noqa: E402
@@ -202,7 +204,12 @@ def test_networks_train_for_the_same_seconds_and_a_second_call_goes_on(tmp_path,
     monkeypatch.setattr(equal_seconds.corpora, "load", lambda name: here)
     monkeypatch.setattr(equal_seconds, "MODELS", ("ar", "mamba2"))
     monkeypatch.setattr(equal_seconds, "THREADS", torch.get_num_threads())
-    monkeypatch.setattr(speedrun, "steps_in", lambda *given: calls.append(given[:2]) or 1)
+    monkeypatch.setattr(equal_seconds, "SECONDS", 0.0)
+    monkeypatch.setattr(equal_seconds, "REPEATS", 2)
+    step_times = equal_seconds.step_times
+    monkeypatch.setattr(
+        equal_seconds, "step_times", lambda data: calls.append(step_times(data)) or calls[-1]
+    )
     monkeypatch.setattr(speedrun, "quality", lambda model, data: dict(mean=4.0, se=0.1))
     monkeypatch.setattr(sys, "argv", ["equal_seconds.py"])
     for seeds in 1, 2, 2:
@@ -211,5 +218,14 @@ def test_networks_train_for_the_same_seconds_and_a_second_call_goes_on(tmp_path,
         runs = json.loads((tmp_path / "equal_seconds.json").read_bytes())["runs"]
         found = [(row["name"], row["seed"]) for row in runs]
         assert found == [(name, seed) for seed in range(seeds) for name in ("ar", "mamba2")]
-    assert calls == [(120, "ar"), (120, "mamba2")]
+    [times] = calls  # once, before the first training
+    assert [*times] == ["ar", "mamba2"] and all(0 < ms["median"] for ms in times.values())
     assert all(row["steps"] == 1 and row["tokens"] > 0 for row in runs)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_the_longest_copy_is_that_of_the_exercise(seed):
+    texts = (torch.randint(2, (n,), generator=torch.Generator().manual_seed(seed)) for n in (9, 40))
+    text, source = ("".join(map(str, x.tolist())) for x in texts)
+    ids = (torch.tensor([*map(int, x)]) for x in (text[:5] + "2" + text[5:], source))
+    assert real_text.longest_copy(text[:5] + "2" + text[5:], source) == longest_copy(*ids)
