@@ -358,7 +358,7 @@ def measured():
     return f"""
 ## The scan, a step, a run, a token
 
-One machine ({machine(step)}) that did nothing else; medians.
+One machine ({machine(scan)}) that did nothing else; medians.
 Only ratios carry over to another.
 
 {scan_table(scan)}
@@ -371,7 +371,7 @@ what `blocked`, made of PyTorch's operations, writes to the cache and reads agai
 B=32 L=128, forward and backward. Utilisation is 6 x parameters x tokens over the time, as a
 share of the {step["kept"]["gflops"]:.0f} GFLOP/s of a float32 matrix product here; bfloat16 is automatic
 mixed precision, with memory kept. The transformer's step: {profile_line(step)}. Mamba's:
-{profile_line(step, "profile_mamba")}.{whole_line(step)}
+{profile_line(step, "profile_mamba")}.{whole_line(step)}{elsewhere(step, scan)}
 
 {speedrun_lead(runs)}
 
@@ -388,6 +388,12 @@ A 5-gram has {gram["None"]:.3f}, in windows of 64 {gram["64"]:.3f}, of 128
 {speed_lead(sampling)}
 
 {folded("Symbols a second in numbers", speed_table(sampling))}"""
+
+
+def elsewhere(numbers, others):
+    """Which machine numbers come from, if others beside them come from another."""
+    here = machine(numbers)
+    return "" if here == machine(others) else f"\nThese times are of another machine: {here}."
 
 
 def lead(truth):
@@ -613,14 +619,14 @@ def same_seconds():
         [
             name,
             f"{runs[0]['parameters']:,}",
-            f"{statistics.mean(run['seconds'] for run in runs):.0f}",
+            f"{numbers['step_ms'][name]['median']:.0f}",
             f"{runs[0]['steps']:,}",
             f"{statistics.mean(run['tokens'] for run in runs) / 1e6:.2f} M",
             estimate(runs, "nats"),
         ]
         for name, runs in by_name.items()
     ]
-    head = ["model", "parameters", "seconds", "steps", "characters", "nats per character"]
+    head = ["model", "parameters", "ms a step", "steps", "characters", "nats per character"]
     return f"""
 ## Three networks, the same seconds
 
@@ -629,7 +635,7 @@ def same_seconds():
 
 {markdown(head, lines)}
 All three are autoregressive models of Tiny Shakespeare, trained with the second recipe (`--muon_momentum 0.9 --dtype bfloat16`), so only the
-network differs. The steps were chosen beforehand, from the time of a few, so as to fill the seconds. The exact
+network differs. Before the trainings one step of each was timed in turn, many times, and the medians say how many steps fill the seconds. The exact
 likelihood of the whole validation split, in windows of {speedrun.LENGTH}: the mean and the range over {seeds} seeds.
 Machine: {machine(numbers)}.
 """

@@ -1,9 +1,11 @@
 """Grade notebooks handed in: which exercises of its chapter are right in each.
 
-python book/grade.py FILE...             as a list
-python book/grade.py --csv OUT FILE...   and as a table: file, chapter, exercise, right, remark
+python book/grade.py handed-in/                       as a list
+python book/grade.py --csv marks.csv handed-in/       and as a table, a row an exercise
+python book/grade.py --totals sums.csv handed-in/     and as one with a row a student, for a gradebook
 
-Each notebook runs in a process of its own, in a temporary folder, beside a copy of the package
+Give folders, files, or both. A student is called as the file is, without the chapter's name, or, where
+nothing is left of that, as the folder. Each notebook runs in a process of its own, in a temporary folder, beside a copy of the package
 that holds no exercises. This process runs no line of it. It sends every answer that the notebook
 gives to `check` cases that nobody has seen, and gets numbers back, which it compares with those of
 the reference. The exit status is 1 if a notebook could not be graded to its end.
@@ -78,12 +80,42 @@ class Grade:
         yield from (f"  {remark}" for remark in self.remarks().values())
         yield from (f"  code cell {n} {how}" for n, how in self.cells.items())
 
+    @property
+    def student(self):
+        """Who handed it in: the name of the file without the chapter's, or else of its folder."""
+        other = rf"{re.escape(self.chapter)}|(?<![^\W_])copy(?![^\W_])"
+        name = re.sub(other, "", self.path.stem, flags=re.IGNORECASE)
+        return name.strip(" -_.()") if re.search(r"[^\W\d_]", name) else self.path.parent.name
+
     def rows(self):
-        """file, chapter, exercise, 1 if it is right and 0 if not, remark"""
+        """student, chapter, exercise, points, hint, file: a point for a right answer"""
         for name, remark in self.remarks().items():
-            yield self.path, self.chapter, name, int(bool(self.verdicts[name])), remark
+            points = int(bool(self.verdicts[name]))
+            yield self.student, self.chapter, name, points, remark, self.path
         if self.problem:
-            yield self.path, self.chapter, "", "", self.problem
+            yield self.student, self.chapter, "", "", self.problem, self.path
+
+
+def notebooks(paths):
+    """The files named, and all notebooks in the folders named."""
+    for path in paths:
+        inside = sorted(path.rglob("*.ipynb")) if path.is_dir() else []
+        yield from (file for file in inside if ".ipynb_checkpoints" not in file.parts)
+        if not inside:
+            yield path
+
+
+def totals(grades):
+    """The rows of a table: student, the points in each chapter, their sum. Of two tries the better."""
+    points = {}
+    for found in grades:
+        mine = points.setdefault(found.student, {})
+        right = sum(map(bool, found.verdicts.values()))
+        mine[found.chapter] = max(right, mine.get(found.chapter, 0))
+    handed_in = sorted({chapter for mine in points.values() for chapter in mine if chapter})
+    yield "student", *handed_in, "total"
+    for student, mine in sorted(points.items()):
+        yield student, *(mine.get(chapter, 0) for chapter in handed_in), sum(mine.values())
 
 
 def exercises():
@@ -127,12 +159,14 @@ class Stopped(Exception):
 
 
 class Limits(NamedTuple):
-    """How many seconds each may take."""
+    """How many seconds each may take, and how much memory a notebook."""
 
     answer: float = 30
     """one call of an answer"""
     cell: float = 300
     notebook: float = 1200
+    memory: float = 8
+    """in GiB, where the system can limit it"""
 
 
 class Kernel:
@@ -284,6 +318,7 @@ def grade(path, chapters, seed, limits):
         with closing(Kernel(Path(folder), limits)) as kernel:
             try:
                 kernel.run("import handed_in", START, silent=True)
+                kernel.run(f"handed_in.limit({limits.memory})", START, silent=True)
                 execute(notebook, kernel, found, seed)
             except Exception as error:  # whatever a notebook does to its process; others wait
                 found.problem = f"{path} could not be graded: {error or type(error).__name__}"
@@ -311,21 +346,27 @@ def main(arguments=None):
     raw = argparse.RawTextHelpFormatter
     parser = argparse.ArgumentParser("grade.py", description=__doc__, formatter_class=raw)
     parser.add_argument("files", nargs="+", type=Path, metavar="FILE")
-    parser.add_argument("--csv", default=os.devnull, metavar="OUT", help="where a table is written")
+    for table, row in ("csv", "an exercise"), ("totals", "a student"):
+        told = f"where a table with a row {row} is written"
+        parser.add_argument(f"--{table}", default=os.devnull, metavar="OUT", help=told)
     for limit, default in Limits._field_defaults.items():
-        parser.add_argument(f"--{limit}", type=float, default=default, help="seconds it may take")
+        unit = "GiB" if limit == "memory" else "seconds"
+        told = f"{unit} a notebook may take" if unit == "GiB" else f"{unit} it may take"
+        parser.add_argument(f"--{limit}", type=float, default=default, help=told)
     options = parser.parse_args(arguments)
-    limits = Limits(options.answer, options.cell, options.notebook)
-    chapters, seed, status = exercises(), 1 + secrets.randbelow(2**31), 0
+    limits = Limits(*(getattr(options, limit) for limit in Limits._fields))
+    chapters, seed, grades = exercises(), 1 + secrets.randbelow(2**31), []
     with open(options.csv, "w", newline="", encoding="utf-8", buffering=1) as out:
         table = csv.writer(out)
-        table.writerow(["file", "chapter", "exercise", "right", "remark"])
-        for path in options.files:
+        table.writerow(["student", "chapter", "exercise", "points", "hint", "file"])
+        for path in notebooks(options.files):
             found = grade(path, chapters, seed, limits)
             print("\n".join(map(plain, found.lines())), flush=True)
             table.writerows([plain(str(entry)) for entry in row] for row in found.rows())
-            status |= bool(found.problem)
-    return status
+            grades.append(found)
+    with open(options.totals, "w", newline="", encoding="utf-8") as out:
+        csv.writer(out).writerows([plain(str(entry)) for entry in row] for row in totals(grades))
+    return int(any(found.problem for found in grades))
 
 
 def plain(text):

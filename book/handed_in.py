@@ -29,6 +29,18 @@ def check(name, answer, seed=0):
 nanoparadigm.exercises.check = check
 
 
+def limit(gib):
+    """Let this process take so much memory and no more, where the system can limit it."""
+    try:
+        import resource
+    except ImportError:
+        return  # as on Windows
+    _, most = resource.getrlimit(resource.RLIMIT_AS)
+    asked = int(gib * 2**30)
+    most = asked if most == resource.RLIM_INFINITY else min(asked, most)
+    resource.setrlimit(resource.RLIMIT_AS, (most, most))
+
+
 def names(path):
     """Write the names for which `check` was given an answer since this was last called."""
     Path(path).write_text(json.dumps(sorted(NEW)), encoding="utf-8")

@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterator, Sequence
 from copy import copy
 from dataclasses import asdict, dataclass, field, replace
 from importlib import resources
-from itertools import pairwise
+from itertools import cycle, pairwise
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -338,7 +338,7 @@ def figure(rows: Rows) -> Figure:
     """
     drawn = Figure(figsize=(5.5, 3.6), layout="constrained")
     axes, passes, found = drawn.subplots(), sorted({row["passes"] for row in rows}), curves(rows)
-    colours = dict(zip((n for n in found if not n.endswith(LEFT)), COLOURS, strict=False))
+    colours = dict(zip((n for n in found if not n.endswith(LEFT)), cycle(COLOURS), strict=False))
     colours |= {name + LEFT: colour for name, colour in colours.items()}
     for name, nats in found.items():
         style = "o--" if name.endswith(LEFT) else "o-"

@@ -7,6 +7,7 @@ graded once, by the command; the tests read what it said.
 import csv
 import sys
 from hashlib import sha256
+from pathlib import Path
 from types import SimpleNamespace
 
 import jupytext
@@ -194,6 +195,8 @@ def batch(tmp_path_factory):
     put("endless.ipynb", nbformat.writes(endless()))
     ended = SOLVED["corrupt"], "1 / 0", "os._exit(0)", SOLVED["cosine_slope"]
     put("ended.ipynb", nbformat.writes(notebook(*ended)))
+    hungry = SOLVED["corrupt"], "much = bytearray(6 * 2**30)", SOLVED["cosine_slope"]
+    put("hungry.ipynb", nbformat.writes(notebook(*hungry)))
     ended = answer("corrupt", "import ctypes; ctypes.string_at(0)"), SOLVED["cosine_slope"]
     put("segfault.ipynb", nbformat.writes(notebook(*ended)))
     put("z.ipynb", nbformat.writes(foreign()))
@@ -201,23 +204,26 @@ def batch(tmp_path_factory):
 
     library = sorted((ROOT / "nanoparadigm").rglob("*.py"))
     before = [sha256(file.read_bytes()).digest() for file in library]
-    options = ["--cell", "4", "--answer", "4", "--csv", str(folder / "table.csv")]
+    options = ["--cell", "4", "--answer", "4", "--memory", "4", "--csv", str(folder / "table.csv")]
+    options += ["--totals", str(folder / "totals.csv")]
     status = grade.main([*options, *map(str, files)])
     assert before == [sha256(file.read_bytes()).digest() for file in library]
 
     with (folder / "table.csv").open(newline="") as table:
         rows = list(csv.DictReader(table))
     assert len({row["file"] for row in rows}) == len(files)
-    return SimpleNamespace(status=status, rows=rows)
+    with (folder / "totals.csv").open(newline="") as table:
+        totals = list(csv.DictReader(table))
+    return SimpleNamespace(status=status, rows=rows, totals=totals)
 
 
 def of(batch, name):
     """Of one file: the exercises that are right, what is said of each, and what went wrong."""
     rows = [row for row in batch.rows if row["file"].endswith(f"/{name}.ipynb")]
-    remarks = {row["exercise"]: row["remark"] for row in rows}
+    remarks = {row["exercise"]: row["hint"] for row in rows}
     problem = remarks.pop("", "")
     assert list(remarks) in ([], NAMES) and (problem or remarks)
-    return [row["exercise"] for row in rows if row["right"] == "1"], remarks, problem
+    return [row["exercise"] for row in rows if row["points"] == "1"], remarks, problem
 
 
 @pytest.mark.parametrize(
@@ -271,6 +277,55 @@ def test_what_has_no_end_is_stopped_and_the_rest_is_graded(batch):
 def test_a_process_that_ends_is_told_with_what_had_been_graded(batch, name, right):
     found, _, problem = of(batch, name)
     assert found == right and "could be graded only up to code cell" in problem
+
+
+def test_a_notebook_that_wants_too_much_memory_loses_that_cell_alone(batch):
+    right, _, problem = of(batch, "hungry")
+    assert right == ["corrupt", "cosine_slope"] and not problem
+
+
+def test_a_gradebook_gets_a_row_for_each_student(batch):
+    points = {row["student"]: row for row in batch.totals}
+    assert points["z"][STEM] == points["z"]["total"] == str(len(NAMES))
+    assert points["endless"]["total"] == "3" and points["a-empty"]["total"] == "0"
+
+
+@pytest.mark.parametrize(
+    "path, student",
+    [
+        (f"{STEM}.ipynb", "handed-in"),
+        (f"Ada Lovelace/{STEM}.ipynb", "Ada Lovelace"),
+        (f"Ada Lovelace/{STEM} (1).ipynb", "Ada Lovelace"),
+        (f"ada-{STEM}.ipynb", "ada"),
+        (f"{STEM}_ada2.ipynb", "ada2"),
+        (f"ada-{STEM.title()}-copy.ipynb", "ada"),
+    ],
+)
+def test_a_student_is_called_as_the_file_or_the_folder(path, student):
+    assert grade.Grade(Path("handed-in") / path, STEM).student == student
+
+
+def test_folders_are_searched_for_notebooks(tmp_path):
+    for name in "b/2.ipynb", "a/1.ipynb", "a/.ipynb_checkpoints/1.ipynb", "a/notes.txt":
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    (tmp_path / "none").mkdir()
+    asked = [tmp_path / "b" / "2.ipynb", tmp_path / "a", tmp_path / "none"]
+    found = [*grade.notebooks(asked)]
+    assert found == [tmp_path / "b/2.ipynb", tmp_path / "a/1.ipynb", tmp_path / "none"]
+
+
+def test_of_two_tries_the_better_one_counts():
+    tries = [
+        grade.Grade(Path("x/ada.ipynb"), STEM, dict(zip("abc", verdicts, strict=True)))
+        for verdicts in ([True, None, None], [True, True, None], [None, None, None])
+    ]
+    other = grade.Grade(Path("x/bob.ipynb"), "08-flow", dict(a=True))
+    assert [*grade.totals([*tries, other])] == [
+        ("student", STEM, "08-flow", "total"),
+        ("ada", 2, 0, 2),
+        ("bob", 0, 1, 1),
+    ]
 
 
 @pytest.mark.parametrize("name", [f"frauds-{STEM}", "more-frauds"])

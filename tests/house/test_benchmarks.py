@@ -156,7 +156,8 @@ def made_up(folder):
         for i, name in enumerate(equal_seconds.MODELS)
         for seed in range(equal_seconds.SEEDS)
     ]  # fmt: skip
-    short = dict(machine=machine, seconds=120, runs=runs)
+    steps = {name: row for name in equal_seconds.MODELS}
+    short = dict(machine=machine, seconds=120, step_ms=steps, runs=runs)
     for name, found in ("context", long), ("equal_seconds", short):
         (folder / f"{name}.json").write_text(json.dumps(found), encoding="utf-8")
     return runs
