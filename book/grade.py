@@ -1,14 +1,15 @@
 """Grade notebooks handed in: which exercises of its chapter are right in each.
 
-python book/grade.py handed-in/                       as a list
-python book/grade.py --csv marks.csv handed-in/       and as a table, a row an exercise
-python book/grade.py --totals sums.csv handed-in/     and as one with a row a student, for a gradebook
+python book/grade.py handed-in/                     as a list
+python book/grade.py --csv marks.csv handed-in/     and as a table, a row an exercise
+python book/grade.py --totals sums.csv handed-in/   and as one for a gradebook, a row a student
 
-Give folders, files, or both. A student is called as the file is, without the chapter's name, or, where
-nothing is left of that, as the folder. Each notebook runs in a process of its own, in a temporary folder, beside a copy of the package
-that holds no exercises. This process runs no line of it. It sends every answer that the notebook
-gives to `check` cases that nobody has seen, and gets numbers back, which it compares with those of
-the reference. The exit status is 1 if a notebook could not be graded to its end.
+Give folders, files, or both. A student is called as the file is, without the chapter's name, or,
+where nothing is left of that, as the folder. Each notebook runs in a process of its own, in a
+temporary folder, beside a copy of the package that holds no exercises. This process runs no line of
+it. It sends every answer that the notebook gives to `check` cases that nobody has seen, and gets
+numbers back, which it compares with those of the reference. The exit status is 1 if a notebook
+could not be graded to its end.
 """
 
 import argparse
@@ -106,7 +107,7 @@ def notebooks(paths):
 
 
 def totals(grades):
-    """The rows of a table: student, the points in each chapter, their sum. Of two tries the better."""
+    """The rows of a table: student, points in each chapter, their sum. Of two tries the better."""
     points = {}
     for found in grades:
         mine = points.setdefault(found.student, {})
