@@ -18,22 +18,21 @@ from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
+import speedrun
 import torch
 from measure import machine
 from paradigms import rounded
 
-from nanoparadigm import Settings, build, corpora, parameters, tokenizers, train
+from nanoparadigm import Settings, corpora, parameters, tokenizers, train
 from nanoparadigm.data.corpus import TokenizedCorpus
 from nanoparadigm.evaluate import ngram
-from nanoparadigm.evaluate.likelihood import bits_per_character, nats_per_token
+from nanoparadigm.evaluate.likelihood import bits_per_character, nats_per_bit, nats_per_token
 from nanoparadigm.training import checkpoint
-from nanoparadigm.training.matching import matched
 
 KEPT = Path(__file__).parents[1] / "book" / "studies" / "real.json"
 NAMES = "ar", "mamba", "block", "diffusion", "flow"
 KINDS = {"char": NAMES, "bpe": ("ar", "diffusion")}
-STEPS, BATCH, LENGTH, DRAWS, SYMBOLS, SEEDS = 400, 16, 128, 4, 500, range(2)
-RECIPE = dict(muon_momentum=0.9, dtype="bfloat16")
+STEPS, BATCH, DRAWS, SYMBOLS, SEEDS = 400, 16, 4, 500, range(2)
 CHARACTERS, TEXTS = 256, 40  # of a text that is written, and how many
 WAYS = {
     "ar": {"": {}, "temperature 0.5": dict(temperature=0.5)},
@@ -63,7 +62,7 @@ def stored(path):
 
 def texts(name, kind):
     corpus = corpora.load(name)
-    return TokenizedCorpus(corpus, tokenizers.build(kind, corpus, SYMBOLS), LENGTH)
+    return TokenizedCorpus(corpus, tokenizers.build(kind, corpus, SYMBOLS), speedrun.LENGTH)
 
 
 def nats(model, data):
@@ -73,10 +72,10 @@ def nats(model, data):
 
 def one(kind, name, seed, data):
     """Train one model on the tokens of one kind, and measure it."""
-    V = data.tokenizer.vocab_size
-    target = parameters(build("ar", V, block_size=LENGTH))
-    model = matched(name, V, target, block_size=LENGTH, seed=seed)
-    settings = Settings(max_steps=STEPS, batch_size=BATCH, seed=seed, eval_windows=1, **RECIPE)
+    model = speedrun.make(name, data.tokenizer.vocab_size, seed, speedrun.SECOND)
+    settings = Settings(
+        max_steps=STEPS, batch_size=BATCH, seed=seed, eval_windows=1, **speedrun.SECOND
+    )
     for _ in train(model, data, settings):
         pass
     measured = nats(model.eval(), data)
@@ -93,12 +92,9 @@ def one(kind, name, seed, data):
 
 def counted(name, kind, data):
     """Return the 5-gram's numbers on a text, in the same windows."""
-    held_out = torch.cat([part.flatten() for part in data.validation])
-    V = data.tokenizer.vocab_size
-    five = ngram.token_nll(data.train, held_out, V, 5, LENGTH).mean()
-    per_bit = np.log(2) * data.characters_per_token
-    facts = dict(symbols=V, characters_per_token=data.characters_per_token)
-    return dict(text=name, tokenizer=kind, nats=float(five), bits=float(five / per_bit), **facts)
+    five = speedrun.five_gram(data, speedrun.LENGTH)
+    facts = dict(symbols=data.tokenizer.vocab_size, characters_per_token=data.characters_per_token)
+    return dict(text=name, tokenizer=kind, nats=five, bits=five / nats_per_bit(data), **facts)
 
 
 def longest_copy(text, source):
