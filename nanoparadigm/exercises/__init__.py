@@ -23,16 +23,41 @@ from . import (
     truth,
 )
 from .grader import Exercise, Mistake, Verdict, grade
+from .yours import QUESTIONS, Question
 
-CHAPTERS = (
-    *(truth, next_word, training, masking, bound, model),
-    *(steps, schedules, rates, flow, spaces, scan, mamba, ruler, blocks, real, below),
-)
-ALL = {name: exercise for chapter in CHAPTERS for name, exercise in chapter.EXERCISES.items()}
+CHAPTERS = {
+    "00-language": truth,
+    "01-next-word": next_word,
+    "02-training": training,
+    "03-masking": masking,
+    "04-bound": bound,
+    "05-model": model,
+    "06-steps": steps,
+    "06b-schedules": schedules,
+    "07-rates": rates,
+    "08-flow": flow,
+    "09-spaces": spaces,
+    "10-scan": scan,
+    "11-mamba": mamba,
+    "12-ruler": ruler,
+    "13-blocks": blocks,
+    "14-real": real,
+    "15-below": below,
+}
+"""the name of a chapter's file -> its exercises"""
+ALL = {
+    name: exercise for module in CHAPTERS.values() for name, exercise in module.EXERCISES.items()
+}
 
-__all__ = ["ALL", "CHAPTERS", "Exercise", "Mistake", "Verdict", "check"]
+__all__ = ["ALL", "CHAPTERS", "QUESTIONS", "Exercise", "Mistake", "Verdict", "check"]
 
 
 def check(name: str, answer: Callable, seed: int = 0) -> Verdict:
-    """Try `answer` on the exercise of that name. Raises InputError for an unknown name."""
-    return grade(name, lookup("exercise", name, ALL), answer, seed)
+    """Try `answer` on the exercise of that name. Raises InputError for an unknown name.
+
+    seed: 0 has the book's cases. Any other draws cases of its own, and a question about a language
+    of one's own is about `language(seed)` and `tiny(seed)`.
+    """
+    found = lookup("exercise", name, {**ALL, **QUESTIONS})
+    exercise = found.exercise(seed) if isinstance(found, Question) else found
+    return grade(name, exercise, answer, seed)

@@ -221,14 +221,14 @@ def one_of(L, i):
 
 def readers(seed):
     """Return the arguments of `out_of_date` for five ways to read."""
-    place = torch.arange(9) // 3
+    place, L = torch.arange(9) // 3, 14 + seed % 19
     scattered = uniforms(8, 8, seed=seed + 3) < 0.15
     return [
-        (window(12 + seed % 5, 1, 1), one_of(12 + seed % 5, 5), 3),
+        (window(12 + seed % 13, 1, 1), one_of(12 + seed % 13, 5), 3),
         (window(10, 2, -1), one_of(10, 2 + seed % 3), 2),  # as a GPT after its shift by one
         (place[:, None] >= place, one_of(9, 3 + seed % 3), 2),
         (scattered | one_of(8, 6)[:, None] & one_of(8, 1), one_of(8, 1) | one_of(8, 4), 2),
-        (window(14, 0, 2), one_of(14, 9 + seed % 4), 1 + seed % 2),
+        (window(L, 0, 2), one_of(L, 9 + seed % 4), 1 + seed % 2),
     ]
 
 
@@ -546,7 +546,7 @@ EXERCISES = {
             (24 + 4 * (seed % 5), 4, 1),
             (24 + 12 * (seed % 4), 6, 3),
             (16, 16, 4),
-            (12 + seed % 6, 1, 1),
+            (12 + seed % 11, 1, 1),
         ],
     ),
     "out_of_date": Exercise(

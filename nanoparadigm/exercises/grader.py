@@ -55,6 +55,8 @@ class Exercise:
     """(index, *case) -> what the measure's number at that index is, in the student's words"""
     shown: Callable | None = None
     """(number) -> what the student returned, where the measure has transformed it"""
+    secret: bool = False
+    """whether the right numbers are told to nobody: only which of them are wrong"""
 
 
 @dataclass(frozen=True)
@@ -116,12 +118,23 @@ def grade(name: str, exercise: Exercise, answer: Callable, seed: int = 0) -> Ver
         if makes(exercise, known.function, cases, said):
             message = f"{name}: not yet. {known.hint}"
             return Verdict(False, mistake, message, details, cases[first])
+    if exercise.secret:
+        return Verdict(False, None, f"{name}: not yet. {which(exercise, *pairs[first])}")
     count = f", right on {len(cases) - len(wrong)} of {len(cases)} cases" if len(cases) > 1 else ""
     message = f"{name}: not yet{count}. "
     message += difference(exercise, *pairs[first], first + 1, cases[first])
     if how := way(exercise, pairs, cases):
         message += f" {how}"
     return Verdict(False, None, message, details, cases[first])
+
+
+def which(exercise: Exercise, ours: Tensor, right: Tensor) -> str:
+    """Return which of the numbers are wrong, in words that do not tell the right ones."""
+    if ours.shape != right.shape:
+        return f"Return {len(right)} numbers, in a list."
+    wrong = [str(n) for n, ok in enumerate(close(exercise, ours, right).tolist(), 1) if not ok]
+    those, are = ("Number", "is") if len(wrong) == 1 else ("Numbers", "are")
+    return f"{those} {', '.join(wrong)} of {len(right)} {are} not right."
 
 
 def same(exercise: Exercise, a: Tensor, b: Tensor) -> bool:
@@ -200,7 +213,12 @@ def arguments(name: str, exercise: Exercise, n: int, case: tuple, *results: Tens
     lines = list(listed(exercise.reference, case))
     if any(LARGE in line for line in lines):
         lines.append(f'whole: check("{name}", ...).case')
-    if results and plain(exercise) and all(1 < r.numel() <= 16 for r in results):
+    if (
+        results
+        and plain(exercise)
+        and not exercise.secret
+        and all(1 < r.numel() <= 16 for r in results)
+    ):
         for who, result in zip(("yours", "right"), results, strict=True):
             lines.append(f"{who}: {rows(result.double().tolist(), 7)}")
     text = "\n".join(lines).replace("\n", "\n    ")

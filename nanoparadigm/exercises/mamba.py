@@ -456,10 +456,10 @@ EXERCISES = {
             ),
         },
         cases=lambda seed=0: [
-            (64, 128, 16 + seed % 9, 4),
+            (64, 128, 16 + seed % 97, 4),
             (48 + seed % 7, 96, 8, 4),
             (32, 64 + 32 * (seed % 3), 1, 2),
-            (100, 60, 5 + seed % 4, 4),
+            (100, 60, 5 + 5 * (seed % 101), 4),  # never a whole number of words
         ],
     ),
     "dual_form": Exercise(

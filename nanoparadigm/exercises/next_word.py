@@ -455,12 +455,12 @@ EXERCISES = {
             if seed == 0
             else [
                 (2 + seed % 3, 3 + seed % 2, 4 - seed % 2),
-                (4 + seed % 5, 1, 1),
+                (4 + seed % 37, 1, 1),
                 (1, 6 + seed % 7, 1),
                 (4 + seed % 2, 3, 4 + seed % 3),
                 (16 - seed % 4, 3 + seed % 2, 3),
                 (1, 1, 1),
-                (2, 1, 4 + seed % 5),
+                (2, 1, 4 + seed % 41),
             ]
         ),
     ),

@@ -438,7 +438,7 @@ EXERCISES = {
             ),
         },
         cases=lambda seed=0: [
-            (before + seed % 7, gap + seed % 5, after, c)
+            (before + seed % 7, gap + seed % 5, after + seed % 31, c)
             for before, gap, after, c in ((12, 8, 12, 5), (3, 2, 7, 64), (40, 16, 8, 1))
         ],
     ),

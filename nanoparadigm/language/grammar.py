@@ -11,7 +11,7 @@ The definition is `next_words`, below; `language()` compiles it into an `Automat
 """
 
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
 from typing import Any, Literal
 
 import torch
@@ -29,14 +29,42 @@ VERBS = {"farm": ("eat", "run"), "sea": ("swim", "dive"), "sky": ("soar", "sing"
 NOUN_ENDING = {"singular": "", "plural": "s"}
 VERB_ENDING = {"singular": "s", "plural": ""}
 
-# ------------------------------------------------------------------------------------- the rules
+DETERMINERS = {"singular": "a", "plural": "some"}
 
-DETERMINERS = {"singular": ("a", 0.5), "plural": ("some", 0.5)}
-P_WEE = 0.3  # an adjective before the noun
-P_SAME_TOPIC = 0.85  # of a new subject outside any clause
-P_CLAUSE = {1: 0.35, 2: 0.25, 3: 0.0}  # a relative clause, by how many subjects wait for a verb
-P_END = {"refrain": 0.15, ".": 0.55, "and": 0.30}
-P_OF_TWO = (0.6, 0.4)  # the first of two nouns, verbs or refrains, and the second
+# ------------------------------------------------------------------------------ how often they come
+
+
+@dataclass(frozen=True)
+class Frequencies:
+    """The probabilities of the grammar: those of the book, or, with others, another language."""
+
+    wee: float = 0.3
+    """an adjective before the noun"""
+    same_topic: float = 0.85
+    """of a new subject outside any clause"""
+    clause: tuple[float, float] = (0.35, 0.25)
+    """a relative clause, where one subject waits for its verb, and where two do"""
+    end: tuple[float, float, float] = (0.15, 0.55, 0.30)
+    """after a sentence: the refrain, a full stop, and"""
+    first: float = 0.6
+    """the first of two nouns, verbs or refrains, rather than the second"""
+
+
+def frequencies(seed: int = 0) -> Frequencies:
+    """Return the book's frequencies for seed 0; for any other, of a language that has its own."""
+    if seed == 0:
+        return Frequencies()
+    u = torch.rand(7, dtype=torch.float64, generator=torch.Generator().manual_seed(seed)).tolist()
+    return Frequencies(
+        wee=0.2 + 0.2 * u[0],
+        same_topic=0.75 + 0.15 * u[1],
+        clause=(0.25 + 0.2 * u[2], 0.15 + 0.2 * u[3]),
+        end=(0.1 + 0.1 * u[4], 0.4 + 0.2 * u[5], 0.5 - 0.1 * u[4] - 0.2 * u[5]),
+        first=0.55 + 0.15 * u[6],
+    )
+
+
+# ------------------------------------------------------------------------------------- the rules
 
 Slot = Literal["refrain", "determiner", "adjective", "noun", "clause", "verb", "end"]
 
@@ -61,51 +89,55 @@ class State:
         return State(**{**vars(self), "slot": slot, **changes})
 
 
-def next_words(s: State) -> list[tuple[str, float, State]]:
+def next_words(s: State, often: Frequencies) -> list[tuple[str, float, State]]:
     """Return the words that may follow in state s, each as (word, probability, next state)."""
+    of_two = often.first, 1 - often.first
     match s.slot:
         case "refrain":
             return [
                 (w, p, s.then("determiner", refrain=w))
-                for w, p in zip(REFRAINS, P_OF_TWO, strict=True)
+                for w, p in zip(REFRAINS, of_two, strict=True)
             ]
         case "determiner":
             return [
-                (word, p, s.then("adjective", waiting=(*s.waiting, number)))
-                for number, (word, p) in DETERMINERS.items()
+                (word, 0.5, s.then("adjective", waiting=(*s.waiting, number)))
+                for number, word in DETERMINERS.items()
             ]
         case "adjective":
-            nouns = next_words(s.then("noun"))
-            return [("wee", P_WEE, s.then("noun"))] + [(w, (1 - P_WEE) * p, n) for w, p, n in nouns]
+            nouns = next_words(s.then("noun"), often)
+            bare = [(w, (1 - often.wee) * p, n) for w, p, n in nouns]
+            return [("wee", often.wee, s.then("noun")), *bare]
         case "noun":
             ending = NOUN_ENDING[s.waiting[-1]]
             return [
                 (noun + ending, p_topic * p, s.then("clause", topic=topic))
-                for topic, p_topic in topics(s).items()
-                for noun, p in zip(NOUNS[topic], P_OF_TWO, strict=True)
+                for topic, p_topic in topics(s, often.same_topic).items()
+                for noun, p in zip(NOUNS[topic], of_two, strict=True)
             ]
         case "clause":
-            p_clause = P_CLAUSE[len(s.waiting)]
+            p_clause = (*often.clause, 0.0)[len(s.waiting) - 1]
             clause = [("that", p_clause, s.then("determiner"))] if p_clause else []
-            return clause + [(w, (1 - p_clause) * p, n) for w, p, n in next_words(s.then("verb"))]
+            return clause + [
+                (w, (1 - p_clause) * p, n) for w, p, n in next_words(s.then("verb"), often)
+            ]
         case "verb":
             rest = s.waiting[:-1]
             after = s.then("verb" if rest else "end", waiting=rest)
             ending = VERB_ENDING[s.waiting[-1]]
-            return [(v + ending, p, after) for v, p in zip(VERBS[s.topic], P_OF_TWO, strict=True)]
+            return [(v + ending, p, after) for v, p in zip(VERBS[s.topic], of_two, strict=True)]
         case "end":
             return [
-                (str(s.refrain) if word == "refrain" else word, p, s.then("determiner"))
-                for word, p in P_END.items()
+                (w, p, s.then("determiner"))
+                for w, p in zip((str(s.refrain), ".", "and"), often.end, strict=True)
             ]
 
 
-def topics(s: State) -> dict[str, float]:
+def topics(s: State, same: float) -> dict[str, float]:
     """Return topic -> probability for the subject that state s is about to name."""
     if len(s.waiting) > 1:
         return {s.topic: 1.0}
-    others = (1 - P_SAME_TOPIC) / (len(NOUNS) - 1)
-    return {topic: P_SAME_TOPIC if topic == s.topic else others for topic in NOUNS}
+    others = (1 - same) / (len(NOUNS) - 1)
+    return {topic: same if topic == s.topic else others for topic in NOUNS}
 
 
 # ---------------------------------------------------------------------------------- its mistakes
@@ -133,10 +165,11 @@ def mistake(state: State, word: str) -> tuple[str, State]:
     place of the opening refrain, the listener goes on as if it had been la).
     """
     kind, number, topic = features(word)
-    options = [(features(w), after) for w, _, after in next_words(state)]
+    allowed = next_words(state, Frequencies())
+    options = [(features(w), after) for w, _, after in allowed]
     same = [(f, after) for f, after in options if f[0] == kind]
     if not same:
-        return "order", next_words(state)[0][2] if state.slot == "refrain" else state
+        return "order", allowed[0][2] if state.slot == "refrain" else state
     if kind == "refrain":
         return "echo", same[0][1]
     right_number = same[0][0][1] == number
@@ -185,39 +218,54 @@ def grammatical(x: Tensor) -> list[list[Mistake]]:
 # ----------------------------------------------------------------------------------- compilation
 
 
-@cache
-def compiled() -> tuple[Automaton, list[State], dict[tuple[int, int], str]]:
+@lru_cache(maxsize=64)
+def compiled(seed: int = 0) -> tuple[Automaton, list[State], dict[tuple[int, int], str]]:
     """Return the automaton, its states, and (state, word) -> kind of mistake, by their numbers."""
-    states = [State()]
+    states, often = [State()], frequencies(seed)
     for state in states:  # grows while we go
-        states += [s for s in dict.fromkeys(n for _, _, n in next_words(state)) if s not in states]
-    words = sorted({w for s in states for w, _, _ in next_words(s)})  # as tokenizers order them
+        reached = (n for _, _, n in next_words(state, often))
+        states += [s for s in dict.fromkeys(reached) if s not in states]
+    words = sorted({w for s in states for w, _, _ in next_words(s, often)})  # as tokenizers do
     number = {state: i for i, state in enumerate(states)}
     P = torch.zeros(len(states), len(words), dtype=torch.float64)
     successor = torch.zeros(len(states), len(words), dtype=torch.long)
     kinds = {}
     for s, state in enumerate(states):
-        for word, p, after in next_words(state):
+        for word, p, then in next_words(state, often):
             P[s, words.index(word)] = p
-            successor[s, words.index(word)] = number[after]
+            successor[s, words.index(word)] = number[then]
         for v in (P[s] == 0).nonzero().flatten().tolist():
-            kinds[s, v], after = mistake(state, words[v])
-            successor[s, v] = number[after]
+            kinds[s, v], then = mistake(state, words[v])
+            successor[s, v] = number[then]
     return Automaton(words, P, successor, [str(s) for s in states]), states, kinds
 
 
-def language() -> Automaton:
-    """Return the ground-truth language."""
-    return compiled()[0]
+def language(seed: int = 0) -> Automaton:
+    """Return the ground-truth language: the book's, or one of your own with its words and rules.
+
+    seed: 0 is the book's. Any other draws the `frequencies`: a text is grammatical in all of these
+    languages or in none.
+    """
+    return compiled(seed)[0]
 
 
-def tiny() -> Automaton:
+def tiny(seed: int = 0) -> Automaton:
     """Return a language small enough to enumerate: 3 words, so 243 texts of 5 words.
 
     Every text is possible, and the numbers are irregular, so that no symmetry hides a mistake.
+    seed: 0 is the book's. Any other draws the probabilities, in hundredths, and which word leads
+    where.
     """
-    P = [[0.47, 0.31, 0.22], [0.12, 0.27, 0.61], [0.68, 0.07, 0.25], [0.16, 0.55, 0.29]]
-    successor = [[1, 2, 3], [2, 1, 0], [3, 3, 1], [0, 1, 2]]
+    P = torch.tensor(
+        [[0.47, 0.31, 0.22], [0.12, 0.27, 0.61], [0.68, 0.07, 0.25], [0.16, 0.55, 0.29]],
+        dtype=torch.float64,
+    )
+    successor = torch.tensor([[1, 2, 3], [2, 1, 0], [3, 3, 1], [0, 1, 2]])
+    if seed != 0:
+        g = torch.Generator().manual_seed(seed)
+        P[:, :2] = torch.empty(4, 2).uniform_(0.1, 0.45, generator=g).double().round(decimals=2)
+        P[:, 2] = 1 - P[:, 0] - P[:, 1]
+        successor = successor[:, torch.randperm(3, generator=g)]
     return Automaton("abc", P, successor)
 
 

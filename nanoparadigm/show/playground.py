@@ -85,7 +85,7 @@ def language_facts(slip: float = 1e-6) -> dict[str, Any]:
     for s, v in (truth.P == 0).nonzero().tolist():
         if truth.successor[s, v] != s:
             after[s].append([v, int(truth.successor[s, v])])
-    letters = {"noun": "n", "verb": "v"} | {word: "d" for word, _ in DETERMINERS.values()}
+    letters = {"noun": "n", "verb": "v"} | {word: "d" for word in DETERMINERS.values()}
     return dict(
         words=truth.words,
         slip=slip,

@@ -204,7 +204,7 @@ def mutants(tree, names):
 
 def answers(name):
     """The module of an exercise, and the syntax tree of its reference: a name or a lambda."""
-    module = next(c for c in CHAPTERS if name in c.EXERCISES)
+    module = next(c for c in CHAPTERS.values() if name in c.EXERCISES)
     tree = ast.parse(inspect.getsource(module))
     functions = {f.name: f for f in tree.body if isinstance(f, ast.FunctionDef)}
     for node in ast.walk(tree):

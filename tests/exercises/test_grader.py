@@ -15,7 +15,7 @@ MISTAKES = [(name, mistake) for name, exercise in ALL.items() for mistake in exe
 
 
 def test_no_two_chapters_share_a_name():
-    assert len(ALL) == sum(len(chapter.EXERCISES) for chapter in CHAPTERS)
+    assert len(ALL) == sum(len(chapter.EXERCISES) for chapter in CHAPTERS.values())
 
 
 @names

@@ -5,7 +5,16 @@ import torch
 from helpers import generator
 
 from nanoparadigm import corpora, tokenizers
-from nanoparadigm.language.grammar import LENGTH, NOUNS, VERBS, compiled, grammatical, language
+from nanoparadigm.language.grammar import (
+    LENGTH,
+    NOUNS,
+    VERBS,
+    compiled,
+    frequencies,
+    grammatical,
+    language,
+    tiny,
+)
 
 A = language()
 X = A.sample(2000, LENGTH, generator())
@@ -153,3 +162,28 @@ def test_the_corpus_is_the_language_in_whole_texts():
 
 def test_compiling_is_done_once():
     assert compiled() is compiled()
+
+
+@pytest.mark.parametrize("seed", [1, 17, 2**31 - 1])
+def test_another_language_has_the_same_rules_and_other_frequencies(seed):
+    B = language(seed)
+    assert B.words == A.words and torch.equal(B.successor, A.successor)
+    assert torch.equal(B.P > 0, A.P > 0) and torch.allclose(B.P.sum(1), torch.ones(()).double())
+    assert abs(B.entropy(LENGTH) - A.entropy(LENGTH)) > 1e-3
+    assert B.entropy(LENGTH) / LENGTH < B.k_gram_entropy(1, LENGTH)
+    assert not any(grammatical(B.sample(200, LENGTH, generator())))
+    often = frequencies(seed)
+    assert sum(often.end) == pytest.approx(1) and frequencies(seed) == often
+
+
+@pytest.mark.parametrize("seed", [0, *range(1, 200)])
+def test_a_tiny_language_says_everything_in_hundredths_and_comes_everywhere(seed):
+    small = tiny(seed)
+    assert small.P.min() > 0.05 and torch.allclose(small.P.sum(1), torch.ones(()).double())
+    assert torch.allclose((100 * small.P).round(), 100 * small.P)
+    assert torch.linalg.matrix_power(small.transition(), 6).min() > 0
+
+
+def test_no_two_seeds_have_one_language():
+    assert len({tuple(tiny(seed).P.flatten().tolist()) for seed in range(1000)}) == 1000
+    assert len({frequencies(seed) for seed in range(1000)}) == 1000
