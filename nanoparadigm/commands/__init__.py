@@ -8,6 +8,7 @@ from .demo import Demo
 from .diff import Diff
 from .doctor import Doctor
 from .evaluate import Evaluate
+from .grade import Grade
 from .prepare import PrepareCheck, PrepareEntropy, PrepareFineweb
 from .sample import Infill, Sample
 from .study import Study
@@ -17,7 +18,7 @@ from .visualize import Visualize
 COMMANDS = {
     re.sub(r"\B(?=[A-Z])", " ", c.__name__).lower(): c
     for c in (
-        Train, Sample, Infill, Visualize, Evaluate, Compare, Audit, Study, Diff, Demo,
-        PrepareFineweb, PrepareEntropy, PrepareCheck, Doctor,
+        Train, Sample, Infill, Visualize, Evaluate, Compare, Audit, Grade, Study, Diff,
+        Demo, PrepareFineweb, PrepareEntropy, PrepareCheck, Doctor,
     )
 }  # fmt: skip
