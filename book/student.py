@@ -1,8 +1,13 @@
 """The chapters as notebooks to work in: no solutions, no outputs, and nothing that needs Sphinx.
 
-python book/student.py                build/student/: to work in here, and to hand out
-python book/student.py --overwrite    also the copies that may have been worked on
-python book/student.py --publish      student/: what the book's buttons open on Colab and Binder
+python book/student.py                     build/student/: to work in here, and to hand out
+python book/student.py --overwrite         also the copies that may have been worked on
+python book/student.py --seed 17           build/student-17/: with a language of their own
+python book/student.py --names class.txt   build/students/NAME/: one for each name, a line each
+python book/student.py --publish           student/: what Colab and Binder open
+
+With a seed every exercise is tried on cases that the seed draws, and eight chapters end with a
+question about `language(seed)` and `tiny(seed)`, whose numbers nobody else has.
 
 JupyterLab, Colab and GitHub know plain Markdown and TeX. What a chapter says in MyST is put in
 these words, with the numbers of the book.
@@ -26,6 +31,10 @@ from numbering import chapter
 from pybtex.database import parse_file
 from pybtex.plugin import find_plugin
 
+from nanoparadigm import InputError
+from nanoparadigm.exercises import QUESTIONS
+from nanoparadigm.exercises.yours import people_in
+
 ROOT = chapters.BOOK.parent
 STUDENT = ROOT / "build" / "student"
 PUBLISHED = ROOT / "student"
@@ -40,12 +49,32 @@ below it says whether it is right, and if it is wrong in one of the usual ways, 
 {chapters}
 """
 
+OWN = """\
+> **Your own seed is {seed}.** The text speaks of the book's language, so that its numbers are
+> right. Your exercises are tried on cases that nobody else has.
+"""
+ASKED = """\
+**About your own language.** The book's language is `language()`, and its tiny one is `tiny()`.
+Yours have the same words and other probabilities: `language({seed})` and `tiny({seed})`. Use what
+you like, also the library. {text} Four digits are enough.
+"""
+ANSWER = """\
+from nanoparadigm.language import language, tiny
+
+
+def my_numbers():
+    ...
+
+
+check("{name}", my_numbers, seed={seed})"""
+
 # What Markdown has wherever notebooks are shown; a copy holds nothing else.
 PLAIN = re.compile(
     r"(paragraph|heading|(bullet|ordered)_list|list_item|blockquote|em|strong|link"
     r"|table|t(head|body|r|h|d))_(open|close)"
     r"|text|softbreak|hardbreak|hr|inline|code_inline|code_block|fence|math_inline|math_block"
 )
+CHECK = re.compile(r"""(check\(["']\w+["'], \w+)\)""")
 # What writes in a page, and what makes it write in a notebook.
 LIVE = re.compile(
     r"(?:^<script [^>]*race\.js[^>]*></script>\n)?^<nano-race ([^>]*)>.*?^</nano-race>", re.M | re.S
@@ -249,6 +278,32 @@ def student(notebook, launch=False):
     return copied
 
 
+def private(notebook, page, seed):
+    """A copy as that of a seed: its cases, and after the last exercise the question about it."""
+    notebook, cells = copy.deepcopy(notebook), []
+    last = max(i for i, cell in enumerate(notebook.cells) if exercise(cell))
+    for i, cell in enumerate(notebook.cells):
+        if exercise(cell):
+            cell.source = CHECK.sub(rf"\1, seed={seed})", cell.source)
+        cells.append(cell)
+        if i == 0:
+            cells.append(nbformat.v4.new_markdown_cell(OWN.format(seed=seed).strip()))
+        for name, question in QUESTIONS.items() if i == last else ():
+            if question.chapter == page:
+                text = ASKED.format(seed=seed, text=question.text.format(seed=seed))
+                code = ANSWER.format(name=name, seed=seed)
+                cells.append(nbformat.v4.new_markdown_cell(text.strip()))
+                cells.append(nbformat.v4.new_code_cell(code, metadata={"tags": ["exercise"]}))
+    notebook.cells = cells
+    notebook.metadata["nanoparadigm"] = {"seed": seed}
+    return notebook
+
+
+def exercise(cell):
+    """Whether a cell waits for an answer."""
+    return "exercise" in cell.metadata.get("tags", [])
+
+
 def title(page):
     """A chapter's title and its question."""
     source = (chapters.BOOK / f"{page}.md").read_text(encoding="utf-8")
@@ -281,16 +336,37 @@ def main():
     raw = argparse.RawTextHelpFormatter
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=raw)
     arguments.add_argument("--overwrite", action="store_true")
-    arguments.add_argument("--publish", action="store_true")
+    which = arguments.add_mutually_exclusive_group()
+    which.add_argument("--seed", type=int, default=0, help="a whole number; 0 is the book's")
+    which.add_argument("--names", type=Path, help="a file with a name in each line")
+    which.add_argument("--publish", action="store_true")
     options = arguments.parse_args()
-    folder = PUBLISHED if options.publish else STUDENT
+    try:
+        if not 0 <= options.seed < 2**31:
+            raise InputError(f"seed is {options.seed}: give a whole number from 0 to {2**31 - 1}")
+        people = people_in(options.names) if options.names else {}
+    except InputError as problem:
+        arguments.error(str(problem))
+    made = dict(copies(launch=options.publish))
+    if options.publish:
+        write(made, PUBLISHED, overwrite=True)
+    elif not people:
+        own = STUDENT.with_name(f"student-{options.seed}") if options.seed else STUDENT
+        write(made, own, options.seed, options.overwrite)
+    for name, seed in people.items():
+        write(made, STUDENT.with_name("students") / name, seed, options.overwrite)
+
+
+def write(made, folder, seed=0, overwrite=False):
+    """Write the copies into a folder, as those of a seed."""
     folder.mkdir(parents=True, exist_ok=True)
-    for name, notebook in copies(launch=options.publish):
+    for name, notebook in made.items():
         path = folder / name
-        if path.exists() and not (options.overwrite or options.publish):
+        if path.exists() and not overwrite:
             print(f"kept: {path}, which may have been worked on; --overwrite replaces it")
             continue
-        chapters.write(notebook, path)
+        own = seed and path.stem != "start"
+        chapters.write(private(notebook, path.stem, seed) if own else notebook, path)
         print(f"written: {path}")
 
 

@@ -12,12 +12,14 @@ from helpers import ROOT, make
 from jupyterlab.commands import get_app_dir
 from jupyterlab_server.settings_utils import get_settings
 
+from nanoparadigm import grading
+from nanoparadigm.exercises import CHAPTERS, QUESTIONS
+from nanoparadigm.exercises.yours import seed_of
 from nanoparadigm.show.figures import WIDGET
 
 sys.path.insert(0, str(ROOT / "book"))
 
 import chapters  # noqa: E402
-import grade  # noqa: E402
 import launch  # noqa: E402
 
 import student  # noqa: E402
@@ -219,7 +221,7 @@ def solved(text):
 @each
 def test_a_copy_runs_to_its_end_with_the_solutions_pasted_in_and_gets_full_marks(text, tmp_path):
     nbformat.write(solved(text), path := tmp_path / f"ada-{text.stem} (1).ipynb")
-    found = grade.grade(path, grade.exercises(), seed=1, limits=grade.Limits(60, 600, 1800))
+    found = grading.grade(path, grading.Cases(1), limits=grading.Limits(60, 600, 1800))
     assert found.verdicts and all(found.verdicts.values()), found.remarks()
     assert not found.cells and not found.problem
 
@@ -269,6 +271,53 @@ def test_what_has_been_worked_on_is_kept(tmp_path, monkeypatch, capsys):
         student.main()
         assert (worked_on.read_text() == "mine") == kept
     assert "kept: " in capsys.readouterr().out
+
+
+@each
+def test_a_private_copy_differs_in_its_seed_alone(text):
+    public = student.student(jupytext.read(text))
+    copied = student.private(public, text.stem, 17)
+    added = [c.source for c in copied.cells if c.source not in {c.source for c in public.cells}]
+    note, *rest = added
+    assert "**Your own seed is 17.**" in note and copied.cells[1].source == note
+    asked = [name for name, q in QUESTIONS.items() if q.chapter == text.stem]
+    words = [cell for cell in rest if not re.search(r"^check\(", cell, flags=re.M)]
+    checks = "\n".join(cell for cell in rest if cell not in words)
+    assert len(words) == len(asked) and all("`tiny(17)`" in w or "language(17)" in w for w in words)
+    assert "{" not in "".join(words).replace("\\frac{", "").replace("{,}", "")
+    names = [*CHAPTERS[text.stem].EXERCISES, *asked]
+    assert re.findall(r"check\(\"(\w+)\", \w+, seed=17\)", checks) == names
+    assert copied.metadata["nanoparadigm"] == {"seed": 17}
+    assert not any(c.source in added for c in public.cells)  # the public copy is as it was
+    kept = [c.source.replace(", seed=17)", ")") for c in copied.cells]
+    assert [c.source for c in public.cells] == [c for c in kept if c not in (note, *added_of(kept))]
+
+
+def added_of(sources):
+    """The cells of the question about one's own language."""
+    return [s for s in sources if "**About your own language.**" in s or "def my_numbers()" in s]
+
+
+def test_everybody_gets_a_copy_of_their_own(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(student, "STUDENT", tmp_path / "student")
+    monkeypatch.setattr(student.chapters, "texts", lambda: TEXTS[:1])
+    (tmp_path / "class.txt").write_text("Ada Lovelace\nbob\n")
+    for arguments in ["--names", str(tmp_path / "class.txt")], ["--seed", "17"]:
+        monkeypatch.setattr(sys, "argv", ["student.py", *arguments])
+        student.main()
+    name = TEXTS[0].with_suffix(".ipynb").name
+    folders = ["students/Ada Lovelace", "students/bob", "student-17"]
+    read = [nbformat.read(tmp_path / f / name, as_version=4) for f in folders]
+    seeds = [notebook.metadata["nanoparadigm"]["seed"] for notebook in read]
+    assert seeds == [seed_of("ada lovelace"), seed_of("bob"), 17]
+    for arguments, said in (
+        (["--names", str(tmp_path / "nobody.txt")], "cannot read"),
+        (["--seed", "-1"], "give a whole number from 0"),
+    ):
+        monkeypatch.setattr(sys, "argv", ["student.py", *arguments])
+        with pytest.raises(SystemExit):
+            student.main()
+        assert said in capsys.readouterr().err
 
 
 @pytest.mark.skipif(not shutil.which("make"), reason="needs make")
