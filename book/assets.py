@@ -44,6 +44,13 @@ FOR_WIDGETS = {
         ("LICENSE", "dist/embed-amd.js", "dist/*.woff2"),
     ),
 }
+# For the decks of book/slides.py, which brings it. The site neither ships nor loads it.
+FOR_SLIDES = {
+    "reveal.js@5.2.1": (
+        "r7//6mIM5p34hFiDMvYfXgyjXqGRta+/psd9YtytsgRlrpRzFv4RbH76TXd2qD+7ZPZEbpBDhdRhJaFgfQ7zNQ==",
+        ("LICENSE", "dist/reveal.js", "dist/reveal.css", "plugin/notes/notes.js"),
+    ),
+}
 SAVED = "application/vnd.jupyter.widget-state+json"
 
 # Python 3.11.4 and later can refuse members that point elsewhere; ours are named one by one
@@ -62,8 +69,8 @@ def wanted():
     return PACKAGES | FOR_WIDGETS if widgets else PACKAGES
 
 
-def missing():
-    return [package for package in wanted() if not folder(package).exists()]
+def missing(packages):
+    return [package for package in packages if not folder(package).exists()]
 
 
 def bring(packages):
@@ -79,7 +86,7 @@ def bring(packages):
         if npm.returncode:
             raise OSError("; ".join(npm.stderr.splitlines()[:2]))
         for package in packages:
-            stated, parts = wanted()[package]
+            stated, parts = (PACKAGES | FOR_WIDGETS | FOR_SLIDES)[package]
             archive = Path(temporary, folder(package).name + ".tgz")
             found = b64encode(hashlib.sha512(archive.read_bytes()).digest()).decode()
             if found != stated:
@@ -104,7 +111,7 @@ def use(app, config):
     require, manager = map(folder, FOR_WIDGETS)
     if STATIC.exists():
         config.html_static_path += [str(STATIC), str(STATIC.parent / "widgets.js")]
-        unused = set(FOR_WIDGETS) - set(wanted())
+        unused = {*FOR_WIDGETS, *FOR_SLIDES} - set(wanted())
         config.exclude_patterns += [folder(package).name for package in unused]
     if letters.exists():
         config.html_static_path += [str(STATIC.parent / "type.css")]
@@ -125,7 +132,7 @@ def setup(app):
 
 
 if __name__ == "__main__":
-    if packages := missing():
+    if packages := missing(wanted()):
         try:
             bring(packages)
         except (OSError, subprocess.SubprocessError) as error:
