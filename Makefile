@@ -10,7 +10,7 @@ LAB := $(BIN)/jupyter lab --LabApp.app_settings_dir=$(CURDIR)/book/lab
 CPU = $$(sed -n 's/^model name.*: //p' /proc/cpuinfo 2>/dev/null | head -n 1 | grep . || \
     sysctl -n machdep.cpu.brand_string 2>/dev/null || uname -m)
 
-.PHONY: help book site race weights chapters lab learn student grade test fuzz test-slurm format clean
+.PHONY: help book site race weights chapters lab learn student nbgrader slides pdf grade test fuzz test-slurm format clean
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -53,11 +53,20 @@ lab: $(STAMP)  ## edit the book itself in JupyterLab: what is saved there is sav
 learn: student  ## open the chapters without their solutions in JupyterLab
 	$(LAB) build/student/start.ipynb
 
-student: $(STAMP)  ## build/student/: the chapters without their solutions
-	$(BIN)/python book/student.py
+student: $(STAMP)  ## build/student/: the chapters without their solutions; with SEED=17 or NAMES=class.txt private ones
+	$(BIN)/python book/student.py $(if $(SEED),--seed $(SEED)) $(if $(NAMES),--names "$(NAMES)")
+
+nbgrader: $(STAMP)  ## build/nbgrader/: the chapters as a course for nbgrader; SEED=4711 draws the hidden tests
+	$(BIN)/python book/nbgrader_export.py $(if $(SEED),--seed $(SEED))
+
+slides: $(STAMP)  ## build/slides/: a deck for each chapter, to teach with, which needs no network
+	$(BIN)/python book/slides.py
+
+pdf: $(STAMP)  ## build/nanoparadigm.pdf: the whole book, printed by Chromium from the site that is built
+	$(BIN)/python book/pdf.py
 
 grade: $(STAMP)  ## which exercises are right in notebooks handed in: make grade FILES='in/*.ipynb'
-	$(BIN)/python book/grade.py $(FILES)
+	$(BIN)/nanoparadigm grade $(FILES)
 
 # Two workers already fill two cores: more threads in each only make them wait for one another.
 test: $(STAMP)  ## set up, then everything the continuous integration checks
@@ -65,6 +74,7 @@ test: $(STAMP)  ## set up, then everything the continuous integration checks
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/python book/assets.py
+	$(BIN)/python book/slides.py
 	TQDM_DISABLE=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --nbval \
 	    --nbval-sanitize-with tests/nbval.ini tests book
 
@@ -78,7 +88,7 @@ format: $(STAMP)  ## let ruff mend and lay out the code
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-clean:  ## remove what a build leaves behind; runs/, build/student/ and .venv/ stay
+clean:  ## remove what a build leaves behind; runs/, build/ and .venv/ stay
 	rm -rf _build book/_fresh book/_static *.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis
 	find nanoparadigm tests -name __pycache__ -exec rm -rf {} +
 

@@ -51,8 +51,9 @@ def use(app, config):
     config.html_static_path += [str(DRAWN)]
     config.html_css_files += ["icons.css"]
     config.html_js_files.append(("tap.js", {"defer": "defer"}))
+    config.html_js_files.append(("print.js", {"defer": "defer"}))
     config.html_additional_pages |= {"index": "root.html", "404": "404.html"}
-    ours = "figures/race.html figures/icon-32.png figures/icon-180.png search.js tap.js"
+    ours = "figures/race.html figures/icon-32.png figures/icon-180.png search.js tap.js print.js"
     config.html_static_path += [str(BOOK / name) for name in ours.split()]
     # The theme fills what sphinx-book-theme leaves empty: a second search box, in a bar of its own,
     # whose hidden buttons take the clicks meant for those of the page.

@@ -29,6 +29,7 @@ sys.path.insert(0, str(ROOT / "book"))
 import assets  # noqa: E402
 import chapters  # noqa: E402
 import docstrings  # noqa: E402
+import pdf  # noqa: E402
 
 import student  # noqa: E402
 
@@ -573,6 +574,15 @@ def test_every_page_names_both_licences_and_how_to_cite(site):
         names = [ROOT / link.partition("/blob/main/")[2] for link in links]
         assert len(links) == 4 and all(link.startswith(chapters.repository()) for link in links)
         assert all(path.exists() for path in names) and "\n" not in footer.text.strip()
+
+
+def test_the_whole_book_joins_into_one_document(site):
+    soup = BeautifulSoup(pdf.joined(site.html, pdf.contents()), "html.parser")
+    ids = [tag["id"] for tag in soup(id=True)]
+    inner = {link["href"][1:] for link in soup("a", href=re.compile("^#"))}
+    assert len(set(ids)) == len(ids) and inner <= set(ids) and len(inner) > 300
+    schemes = {link["href"].partition(":")[0] for link in soup("a", href=re.compile("^[^#]"))}
+    assert schemes <= {"https", "http"}
 
 
 def test_a_site_without_widgets_ships_nothing_for_them(site):
