@@ -111,10 +111,14 @@ def reworded(text):
     return stale(text) is None
 
 
+KEPT = "kernelspec", "nanoparadigm"  # what a notebook says of itself: its language, and its seed
+
+
 def write(notebook, text):
     for number, cell in enumerate(notebook.cells):
         cell["id"] = f"cell-{number}"  # the random ones would make every run a difference
-    notebook.metadata = nbformat.from_dict({"kernelspec": notebook.metadata["kernelspec"]})
+    told = {key: notebook.metadata[key] for key in KEPT if key in notebook.metadata}
+    notebook.metadata = nbformat.from_dict(told)
     nbformat.write(notebook, text.with_suffix(".ipynb"))
 
 

@@ -285,8 +285,9 @@ def test_a_private_copy_differs_in_its_seed_alone(text):
     checks = "\n".join(cell for cell in rest if cell not in words)
     assert len(words) == len(asked) and all("`tiny(17)`" in w or "language(17)" in w for w in words)
     assert "{" not in "".join(words).replace("\\frac{", "").replace("{,}", "")
-    names = [*CHAPTERS[text.stem].EXERCISES, *asked]
-    assert re.findall(r"check\(\"(\w+)\", \w+, seed=17\)", checks) == names
+    names = re.findall(r"check\(\"(\w+)\", \w+, seed=17\)", checks)
+    assert sorted(names) == sorted([*CHAPTERS[text.stem].EXERCISES, *asked])
+    assert names[-len(asked) :] == asked or not asked
     assert copied.metadata["nanoparadigm"] == {"seed": 17}
     assert not any(c.source in added for c in public.cells)  # the public copy is as it was
     kept = [c.source.replace(", seed=17)", ")") for c in copied.cells]
