@@ -56,7 +56,7 @@ OWN = """\
 ASKED = """\
 **About your own language.** The book's language is `language()`, and its tiny one is `tiny()`.
 Yours have the same words and other probabilities: `language({seed})` and `tiny({seed})`. Use what
-you like, also the library. {text} Four digits are enough.
+you like, also the library. {text} Give four digits after the point.
 """
 ANSWER = """\
 from nanoparadigm.language import language, tiny

@@ -4,7 +4,7 @@ import math
 
 import torch
 
-from .fresh import normal, varied
+from .fresh import normal, telling, varied
 from .grader import Exercise, Mistake
 
 # ------------------------------------------------------------------------------- to weigh a number
@@ -137,6 +137,11 @@ def choices(seed=0):
     nll, prior = found[2]
     prior = torch.cat([prior, torch.zeros(1)])
     return [*found[:2], (torch.cat([nll, torch.full((1, 4), 0.5)]), prior)]
+
+
+def the_best_model_changes(cases):
+    """Tell whether somewhere no single model is the best for all texts."""
+    return any((one_for_all(*case) - paid(*case)[0]).abs().max() > 1e-3 for case in cases)
 
 
 # ------------------------------------------------------------------------------------- a cache
@@ -380,7 +385,7 @@ EXERCISES = {
                 "These are probabilities: return -log of them, in nats.",
             ),
         },
-        cases=choices,
+        cases=lambda seed=0: telling(seed, choices, the_best_model_changes),
         says=says_paid,
     ),
     "mixed_nats": Exercise(

@@ -4,6 +4,7 @@ from itertools import permutations
 
 import torch
 
+from .fresh import telling
 from .grader import Exercise, Mistake
 
 # ---------------------------------------------------------------------------------- two streams
@@ -193,6 +194,16 @@ def uniforms(*shape, seed=0):
 def predictions(S, seed):
     """Return p(word i | the words of a block that are not in a set) (2^S, S), by set and word."""
     return 0.05 + 0.9 * uniforms(2**S, S, seed=seed)
+
+
+def some_predictions(seed):
+    return [(predictions(S, seed + S),) for S in (2, 3, 4)]
+
+
+def the_best_order_is_another(cases):
+    """Tell whether it is neither from left to right nor from right to left on all cases."""
+    costs = [costs_of_orders(p) for (p,) in cases]
+    return all(any(c[place] > c.min() + 1e-3 for c in costs) for place in (0, -1))
 
 
 def drawn_blocks(L, S, seed, rows=5):
@@ -415,7 +426,7 @@ EXERCISES = {
                 "This is nats a word: return those of the whole block.",
             ),
         },
-        cases=lambda seed=0: [(predictions(S, seed + S),) for S in (2, 3, 4)],
+        cases=lambda seed=0: telling(seed, some_predictions, the_best_order_is_another),
     ),
     "one_block_bound": Exercise(
         one_block_bound,

@@ -1,5 +1,6 @@
 """Vary the cases of an exercise, so that nobody has seen them: for `Exercise.cases`."""
 
+import itertools
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -7,6 +8,7 @@ import torch
 from torch import Tensor
 
 T = TypeVar("T", float, Tensor)
+C = TypeVar("C")
 
 
 def varied(seed: int, usual: T, low: float = 0.8, high: float = 1.25) -> T:
@@ -19,7 +21,9 @@ def varied(seed: int, usual: T, low: float = 0.8, high: float = 1.25) -> T:
         return usual
     if isinstance(usual, float):
         return varied(seed, torch.tensor(usual, dtype=torch.float64), low, high).item()
-    g = torch.Generator().manual_seed(seed)
+    # numbers that come alone get factors of their own, and not all the first that the seed draws
+    salt = hash(usual.item()) % 2**31 if usual.numel() == 1 else 0
+    g = torch.Generator().manual_seed(seed + 2**31 * salt)
     if not usual.is_floating_point():
         return usual.flatten()[torch.randperm(usual.numel(), generator=g)].view_as(usual)
     return usual * torch.empty_like(usual).uniform_(low, high, generator=g)
@@ -28,6 +32,18 @@ def varied(seed: int, usual: T, low: float = 0.8, high: float = 1.25) -> T:
 def varied_rows(seed: int, usual: Tensor) -> Tensor:
     """Return distributions (..., V), varied in the same way; zeros stay, and rows sum to one."""
     return usual if seed == 0 else torch.nn.functional.normalize(varied(seed, usual), p=1, dim=-1)
+
+
+def telling(seed: int, draw: Callable[[int], C], tells: Callable[[C], bool]) -> C:
+    """Return draw(seed); if that does not tell what it should, the first later draw that does.
+
+    For cases that leave it to chance whether a known mistake shows. Seed 0, the book's, is chosen.
+    """
+    return next(
+        cases
+        for n in itertools.count()
+        if tells(cases := draw(seed + n * 2**31)) or seed == 0  # later seeds are nobody's
+    )
 
 
 def normal(*shape: int, seed: int = 0) -> Tensor:

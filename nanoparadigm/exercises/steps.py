@@ -5,7 +5,7 @@ import math
 import torch
 import torch.nn.functional as F
 
-from .fresh import normal, varied
+from .fresh import normal, telling, varied
 from .grader import Exercise, Mistake
 
 V = 3
@@ -243,6 +243,12 @@ def decodings(seed=0):
     return found
 
 
+def visible_words_are_surer(cases):
+    """Tell whether choosing among them as well changes a number."""
+    among_all = by(lambda p, x: p.amax(-1), lambda z: torch.ones_like(z, dtype=torch.bool))
+    return any((among_all(*case) - next_nll(*case)).abs().max() > 1e-3 for case in cases)
+
+
 def curves(seed=0):
     """Return curves that fall, fast at first, fast at last, or in the middle, and sizes."""
     places = [torch.linspace(0, 1, L).double() for L in (6, 7, 5, 8)]
@@ -449,7 +455,7 @@ EXERCISES = {
                 "Your sign is wrong: -log of a probability is positive.",
             ),
         },
-        cases=decodings,
+        cases=lambda seed=0: telling(seed, decodings, visible_words_are_surer),
         says=of_text,
     ),
     "mean_plan_cost": Exercise(

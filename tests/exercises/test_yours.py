@@ -34,11 +34,11 @@ def test_on_the_cases_of_a_seed_what_is_right_is_right_and_each_mistake_has_its_
 
 
 @questions
-def test_the_numbers_are_right_by_two_ways_and_to_four_digits(name):
+def test_the_numbers_are_right_by_two_ways_and_to_four_digits_after_the_point(name):
     for seed in (0, *SEEDS):
         right, again = numbers(name, seed), QUESTIONS[name].again(seed)
         assert right == pytest.approx(again, abs=1e-9) and all(map(math.isfinite, right))
-        assert check(name, lambda right=right: [float(f"{x:.4g}") for x in right], seed)
+        assert check(name, lambda right=right: [round(x, 4) for x in right], seed)
 
 
 @questions

@@ -54,9 +54,9 @@ def test_everybody_is_asked_about_their_own_language(tmp_path, capsys):
 def test_a_class_may_share_a_seed_and_a_copy_knows_its_own(tmp_path, capsys):
     handed_in(tmp_path, "ada", 17, 17)
     handed_in(tmp_path, "bob", 18, 17)
-    right = ["my_step: right.", "my_step: not yet. Numbers 1, 2, 3 of 4 are not right."]
-    assert graded(capsys, str(tmp_path)) == right
-    assert graded(capsys, str(tmp_path), "--seed", "17") == right
+    for words in [str(tmp_path)], [str(tmp_path), "--seed", "17"]:
+        ada, bob = graded(capsys, *words)
+        assert ada == "my_step: right." and "not right" in bob
     ada, bob = graded(capsys, str(tmp_path), "--seed", "18")
     assert "not right" in ada and bob == "my_step: right."
 

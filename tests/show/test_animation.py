@@ -17,6 +17,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from PIL import Image
 from rich.console import Console
+from rich.style import Style
 
 from nanoparadigm import InputError
 from nanoparadigm.data.tokenizers import BLANK, CharTokenizer, WordTokenizer
@@ -417,6 +418,8 @@ def test_a_line_ends_where_the_text_says_so():
 
 def on_a_terminal(shown, width=120, colour="truecolor"):
     """What rich sends to a terminal of that width; colour None: one that knows no escape codes."""
+    for remembered in Style.parse, Style._add:  # with the colours of the terminal it first was on
+        remembered.cache_clear()
     stream = io.StringIO()
     console = dict(force_terminal=colour is not None, color_system=colour)
     Console(file=stream, width=width, **console).print(shown)
