@@ -22,8 +22,8 @@ def varied(seed: int, usual: T, low: float = 0.8, high: float = 1.25) -> T:
     if isinstance(usual, float):
         return varied(seed, torch.tensor(usual, dtype=torch.float64), low, high).item()
     # numbers that come alone get factors of their own, and not all the first that the seed draws
-    salt = hash(usual.item()) % 2**31 if usual.numel() == 1 else 0
-    g = torch.Generator().manual_seed(seed + 2**31 * salt)
+    salt = hash(usual.item()) * 2654435761 if usual.numel() == 1 else 0
+    g = torch.Generator().manual_seed((seed + salt) % 2**32)  # of which it reads 32 bits
     if not usual.is_floating_point():
         return usual.flatten()[torch.randperm(usual.numel(), generator=g)].view_as(usual)
     return usual * torch.empty_like(usual).uniform_(low, high, generator=g)
@@ -40,9 +40,7 @@ def telling(seed: int, draw: Callable[[int], C], tells: Callable[[C], bool]) -> 
     For cases that leave it to chance whether a known mistake shows. Seed 0, the book's, is chosen.
     """
     return next(
-        cases
-        for n in itertools.count()
-        if tells(cases := draw(seed + n * 2**31)) or seed == 0  # later seeds are nobody's
+        cases for n in itertools.count() if tells(cases := draw(seed + n * 1_000_003)) or seed == 0
     )
 
 

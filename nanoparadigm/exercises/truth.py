@@ -8,7 +8,7 @@ import torch
 
 from ..language.automaton import Automaton
 from ..language.grammar import tiny
-from .fresh import varied, varied_rows
+from .fresh import telling, varied, varied_rows
 from .grader import Exercise, Mistake
 
 # --------------------------------------------------------------------------------- log_prob
@@ -464,13 +464,13 @@ def ambiguous_texts(seed=0):
         case = (rows, successor, z)
         first = that_fit(*case)[1].sort(descending=True).values[:2]
         clear = len(first) == 2 and first[0] > first[1] + 1e-3
-        mistake = wrong[len(cases) % len(wrong)](*case)
-        tells = clear and not mistake.equal(best_filling(*case))
-        if seed != 0 and wrong[len(cases) % len(wrong)] is surest_first:
-            tells = tells and not mistake.equal(from_the_left(*case))  # often the same
-        if tells:
+        if clear and not wrong[len(cases) % len(wrong)](*case).equal(best_filling(*case)):
             cases.append(case)
     return cases
+
+
+def the_surest_is_not_always_the_leftmost(cases):
+    return any(not surest_first(*case).equal(from_the_left(*case)) for case in cases)
 
 
 EXERCISES = {
@@ -810,7 +810,7 @@ EXERCISES = {
                 "This is the probability of the text: return the text, (L,) word numbers.",
             ),
         },
-        cases=ambiguous_texts,
+        cases=lambda seed=0: telling(seed, ambiguous_texts, the_surest_is_not_always_the_leftmost),
         says=lambda index, *case: f"word {index[0] + 1} of the text",
     ),
     "stuttered": Exercise(
