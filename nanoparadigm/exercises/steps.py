@@ -243,9 +243,11 @@ def decodings(seed=0):
     return found
 
 
+among_all = by(lambda p, x: p.amax(-1), lambda z: torch.ones_like(z, dtype=torch.bool))
+
+
 def visible_words_are_surer(cases):
     """Tell whether choosing among them as well changes a number."""
-    among_all = by(lambda p, x: p.amax(-1), lambda z: torch.ones_like(z, dtype=torch.bool))
     return any((among_all(*case) - next_nll(*case)).abs().max() > 1e-3 for case in cases)
 
 
@@ -412,7 +414,7 @@ EXERCISES = {
                 "yet: order by the largest probability, p.amax(-1).",
             ),
             "visible words too": Mistake(
-                by(lambda p, x: p.amax(-1), lambda z: torch.ones_like(z, dtype=torch.bool)),
+                among_all,
                 "You choose among visible words too, which are already there: give them the score "
                 "minus infinity.",
             ),
