@@ -24,7 +24,7 @@ HERE = Path(__file__).parent
 PACKAGE = HERE.parent
 PATIENCE = 5  # seconds in which an interrupted cell must end
 START = 60  # seconds for what is ours: to import torch, on a busy machine, and the like
-LARGEST = 256 * 2**20  # bytes of a message from a notebook
+LARGEST = 32 * 2**20  # bytes of a message from a notebook
 LONGEST = 1000  # characters of a sentence from a notebook
 NONE = 'raise ImportError("a notebook that is graded has no exercises to look at")'
 

@@ -90,6 +90,7 @@ ATTACKS = {
     "strays": [STRAYS, "os.chdir('/')", SOLVED["corrupt"]],
     "prints": ["for _ in range(8):\n    print('x' * 10**8, flush=True)", SOLVED["corrupt"]],
     "raises": [SOLVED["corrupt"], "raise ValueError('x' * 10**8)", SOLVED["cosine_slope"]],
+    "wordy": ["raise ValueError('x' * 10**6)", SOLVED["corrupt"]],
     "deep": [SOLVED["corrupt"], DEEP],
     "eraser": ["shutil.rmtree('.', ignore_errors=True)", SOLVED["corrupt"]],
     "blocked": [STRAYS, SOLVED["corrupt"], BLOCKED, SOLVED["cosine_slope"]],
@@ -136,14 +137,16 @@ def test_no_forged_reply_is_right_and_each_costs_its_own_exercise_alone(said, na
     assert right == ["corrupt"] and "not yet" in remarks[name]
 
 
-@pytest.mark.parametrize("student", ["namer", "number", "parricide", "jailer", "deep", "blocked"])
+@pytest.mark.parametrize(
+    "student", ["namer", "number", "parricide", "jailer", "raises", "deep", "blocked"]
+)
 def test_what_was_right_before_stays_right_and_the_grader_goes_on(said, student):
     right, _, problem = of(said, student)
     assert right[:1] == ["corrupt"] and "cosine_slope" not in right[:1]
     assert "\n" not in problem and len(problem) < 2000
 
 
-@pytest.mark.parametrize("student", ["strays", "prints", "eraser"])
+@pytest.mark.parametrize("student", ["strays", "prints", "eraser", "wordy"])
 def test_what_comes_after_is_graded(said, student):
     assert of(said, student)[0] == ["corrupt"]
 
@@ -159,7 +162,7 @@ def test_no_process_is_left_behind(said):
 
 
 def test_neither_what_is_printed_nor_what_is_sent_fills_the_memory_of_the_grader(said):
-    assert int(re.search(r"MiB: (\d+)", said.out)[1]) < 1500
+    assert int(re.search(r"MiB: (\d+)", said.out)[1]) < 1000
     assert len(said.out) < 20_000
 
 
