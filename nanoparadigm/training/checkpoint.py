@@ -117,19 +117,16 @@ def save(
     whatever interrupts this function, even a power cut. Raises OSError where the disk refuses.
     """
     run = Path(run)
+    tidy(run)
     pointer = read_pointer(run)
     name = f"step-{config['step']}"
-    if name not in pointer.values():
-        delete(run / name)  # of a run killed before run.json named it
     if (run / name).exists():
         name = free(run / name).name
     unfinished = run / f"{name}.unfinished"
-    shutil.rmtree(unfinished, ignore_errors=True)
     try:
         make(unfinished)
         tensors: dict[str, torch.Tensor] = {}
-        outline = flatten(training, tensors)
-        write_json(unfinished / "training.json", outline)
+        write_json(unfinished / "training.json", flatten(training, tensors))
         tokenizer.save(unfinished / "tokenizer.json")
         for file, content in zip(("model", "training"), (model.state_dict(), tensors), strict=True):
             save_file(content, unfinished / f"{file}.safetensors")
@@ -153,10 +150,15 @@ def save(
         if isinstance(error, OSError | SafetensorError):
             raise OSError(f"could not save {run / name}: {error}") from error
         raise
+    tidy(run)
+
+
+def tidy(run: StrPath) -> None:
+    """Delete the checkpoints that run.json does not name, also those that a kill left half done."""
     for old in written(run):
-        if old.name not in pointer.values():
+        if old.name not in read_pointer(run).values():
             delete(old)
-    for old in run.glob("step-*.unfinished"):
+    for old in Path(run).glob("step-*.unfinished"):
         if OURS.fullmatch(old.stem):
             shutil.rmtree(old, ignore_errors=True)
 

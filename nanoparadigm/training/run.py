@@ -119,6 +119,8 @@ class TrainingRun:
                 f"the run in {self.run} has taken {self.step:,} steps, and {self.total_steps:,} "
                 "are asked for: ask for more, or start a new run in another folder"
             )
+        if self.rank == 0:
+            checkpoint.tidy(self.run)
 
     def connect(self) -> None:
         """Agree with the other processes on the step, open the log, and make `terms`, the loss."""

@@ -5,6 +5,7 @@ import itertools
 import json
 import math
 import re
+import shutil
 from copy import deepcopy
 from dataclasses import asdict, replace
 from types import SimpleNamespace
@@ -129,6 +130,16 @@ def test_resuming_a_finished_run_changes_nothing(data, tmp_path):
     before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
     assert list(train(new(data), data, SETTINGS, tmp_path, resume=True)) == []
     assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+
+
+def test_a_resumed_run_deletes_the_checkpoints_that_a_kill_left_behind(data, tmp_path):
+    list(train(new(data), data, SETTINGS, tmp_path))
+    before = {*tmp_path.iterdir()}
+    last = tmp_path / checkpoint.read_pointer(tmp_path)["last"]
+    for name in ("step-1", "step-2.unfinished"):
+        shutil.copytree(last, tmp_path / name)
+    list(train(new(data), data, SETTINGS, tmp_path, resume=True))
+    assert {*tmp_path.iterdir()} == before
 
 
 def test_a_step_is_logged_once_even_if_its_checkpoint_never_came(data, tmp_path, monkeypatch):
