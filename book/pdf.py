@@ -15,7 +15,6 @@ import datetime
 import json
 import posixpath
 import re
-import sys
 import tempfile
 import time
 from html import escape
@@ -24,12 +23,10 @@ from pathlib import Path
 from urllib.parse import unquote, urljoin, urlsplit
 
 import yaml
+from browser import CHROMIUM, Browser, serve
 from bs4 import BeautifulSoup
 
 ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT / "tests"))  # where the tests, too, find the browser
-
-from browser import CHROMIUM, Browser, serve  # noqa: E402
 
 SITE = ROOT / "_build/html"
 PDF = ROOT / "build/nanoparadigm.pdf"

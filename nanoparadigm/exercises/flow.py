@@ -441,6 +441,100 @@ EXERCISES = {
         tolerance=0.025,
         says=says_frequency,
     ),
+    "flow_posterior": Exercise(
+        posterior,
+        posterior_by_factor,
+        {
+            "what stands there forgotten": Mistake(
+                lambda loo, z, alpha, source: loo,
+                "You return the prediction from the other tokens: z_i itself is evidence too, so "
+                "multiply by its probability given v.",
+            ),
+            "uniform noise": Mistake(
+                lambda loo, z, alpha, source: uniform_posterior(loo, z, alpha),
+                "That is the posterior under uniform noise: here z_i comes out of the noise with "
+                "probability source[z_i], not 1 / 3.",
+            ),
+            "the source at v": Mistake(
+                lambda loo, z, alpha, source: normalised(
+                    loo * (alpha * here(z) + (1 - alpha) * source)
+                ),
+                "You take source[v]: the noise drew z_i, whatever the clean word v, so take "
+                "source[z_i], one number a row.",
+            ),
+            "the source forgotten": Mistake(
+                lambda loo, z, alpha, source: normalised(loo * (alpha * here(z) + 1 - alpha)),
+                "A lost token becomes z_i with probability (1 - alpha) source[z_i]: yours lacks "
+                "the source.",
+            ),
+            "times the source": Mistake(
+                lambda loo, z, alpha, source: normalised(
+                    loo * (1 + odds(alpha) * source[z][:, None] * here(z))
+                ),
+                "You multiply by source[z_i]: a word that noise seldom draws is better evidence, "
+                "so it divides.",
+            ),
+            "alpha and 1 - alpha swapped": Mistake(
+                lambda loo, z, alpha, source: posterior(loo, z, 1 - alpha, source),
+                "You swap alpha and 1 - alpha: a token is kept with alpha, and replaced by a draw "
+                "from the source with 1 - alpha.",
+            ),
+            "c for 1 + c": Mistake(
+                lambda loo, z, alpha, source: normalised(
+                    loo * (1 - here(z) + here(z) * alpha / ((1 - alpha) * source[z][:, None]))
+                ),
+                "Your factor at z_i leaves out its 1: z_i may also be noise that happens to be "
+                "that word.",
+            ),
+            "does not sum to one": Mistake(
+                lambda loo, z, alpha, source: (
+                    loo * (1 + alpha / ((1 - alpha) * source[z][:, None]) * here(z))
+                ),
+                "Bayes' rule has a denominator: divide each row by its sum.",
+            ),
+            "the wrong axis": Mistake(
+                lambda loo, z, alpha, source: (
+                    (q := loo * (alpha * here(z) + (1 - alpha) * source[z][:, None])) / q.sum(0)
+                ),
+                "You divide columns by their sums: the words of one position, a row, must sum to "
+                "one.",
+            ),
+            "over the whole text": Mistake(
+                lambda loo, z, alpha, source: (
+                    (q := loo * (alpha * here(z) + (1 - alpha) * source[z][:, None])) / q.sum()
+                ),
+                "You divide by the sum of all numbers: each position has its own posterior, so "
+                "divide each row by its sum.",
+            ),
+            "the joint probability": Mistake(
+                lambda loo, z, alpha, source: (
+                    loo * (alpha * here(z) + (1 - alpha) * source[z][:, None])
+                ),
+                "That is the probability of v and of z_i together: given z_i, divide each row by "
+                "its sum.",
+            ),
+            "a mixture": Mistake(
+                lambda loo, z, alpha, source: alpha * here(z) + (1 - alpha) * loo,
+                "The probability that z_i was kept depends on how probable the other tokens make "
+                "it: multiply by the likelihood of z_i, then divide each row by its sum.",
+            ),
+            "the source for the others": Mistake(
+                lambda loo, z, alpha, source: normalised(
+                    source * (alpha * here(z) + (1 - alpha) * source[z][:, None])
+                ),
+                "You leave loo out: the source says what noise draws, loo what the clean word may "
+                "be. Multiply loo by the likelihood of z_i.",
+            ),
+            "carried over": Mistake(
+                lambda loo, z, alpha, source: here(z),
+                "You take z_i to be certain, which holds under masks; here z_i may be noise.",
+            ),
+        },
+        cases=lambda seed=0: [
+            (faint("leave_one_out", i, seed), Z[i], ALPHAS[i], varied_rows(seed, SOURCES[i]))
+            for i in TEXTS
+        ],
+    ),
     "flow_rate": Exercise(
         rate,
         rate_by_texts,
@@ -588,100 +682,6 @@ EXERCISES = {
         cases=lambda seed=0: [
             (forward_rate(known("posterior", i, seed), Z[i], ALPHAS[i]), Z[i], h)
             for i, h in enumerate((0.1, 0.05, 0.02, 0.001, 0.0004))
-        ],
-    ),
-    "flow_posterior": Exercise(
-        posterior,
-        posterior_by_factor,
-        {
-            "what stands there forgotten": Mistake(
-                lambda loo, z, alpha, source: loo,
-                "You return the prediction from the other tokens: z_i itself is evidence too, so "
-                "multiply by its probability given v.",
-            ),
-            "uniform noise": Mistake(
-                lambda loo, z, alpha, source: uniform_posterior(loo, z, alpha),
-                "That is the posterior under uniform noise: here z_i comes out of the noise with "
-                "probability source[z_i], not 1 / 3.",
-            ),
-            "the source at v": Mistake(
-                lambda loo, z, alpha, source: normalised(
-                    loo * (alpha * here(z) + (1 - alpha) * source)
-                ),
-                "You take source[v]: the noise drew z_i, whatever the clean word v, so take "
-                "source[z_i], one number a row.",
-            ),
-            "the source forgotten": Mistake(
-                lambda loo, z, alpha, source: normalised(loo * (alpha * here(z) + 1 - alpha)),
-                "A lost token becomes z_i with probability (1 - alpha) source[z_i]: yours lacks "
-                "the source.",
-            ),
-            "times the source": Mistake(
-                lambda loo, z, alpha, source: normalised(
-                    loo * (1 + odds(alpha) * source[z][:, None] * here(z))
-                ),
-                "You multiply by source[z_i]: a word that noise seldom draws is better evidence, "
-                "so it divides.",
-            ),
-            "alpha and 1 - alpha swapped": Mistake(
-                lambda loo, z, alpha, source: posterior(loo, z, 1 - alpha, source),
-                "You swap alpha and 1 - alpha: a token is kept with alpha, and replaced by a draw "
-                "from the source with 1 - alpha.",
-            ),
-            "c for 1 + c": Mistake(
-                lambda loo, z, alpha, source: normalised(
-                    loo * (1 - here(z) + here(z) * alpha / ((1 - alpha) * source[z][:, None]))
-                ),
-                "Your factor at z_i leaves out its 1: z_i may also be noise that happens to be "
-                "that word.",
-            ),
-            "does not sum to one": Mistake(
-                lambda loo, z, alpha, source: (
-                    loo * (1 + alpha / ((1 - alpha) * source[z][:, None]) * here(z))
-                ),
-                "Bayes' rule has a denominator: divide each row by its sum.",
-            ),
-            "the wrong axis": Mistake(
-                lambda loo, z, alpha, source: (
-                    (q := loo * (alpha * here(z) + (1 - alpha) * source[z][:, None])) / q.sum(0)
-                ),
-                "You divide columns by their sums: the words of one position, a row, must sum to "
-                "one.",
-            ),
-            "over the whole text": Mistake(
-                lambda loo, z, alpha, source: (
-                    (q := loo * (alpha * here(z) + (1 - alpha) * source[z][:, None])) / q.sum()
-                ),
-                "You divide by the sum of all numbers: each position has its own posterior, so "
-                "divide each row by its sum.",
-            ),
-            "the joint probability": Mistake(
-                lambda loo, z, alpha, source: (
-                    loo * (alpha * here(z) + (1 - alpha) * source[z][:, None])
-                ),
-                "That is the probability of v and of z_i together: given z_i, divide each row by "
-                "its sum.",
-            ),
-            "a mixture": Mistake(
-                lambda loo, z, alpha, source: alpha * here(z) + (1 - alpha) * loo,
-                "The probability that z_i was kept depends on how probable the other tokens make "
-                "it: multiply by the likelihood of z_i, then divide each row by its sum.",
-            ),
-            "the source for the others": Mistake(
-                lambda loo, z, alpha, source: normalised(
-                    source * (alpha * here(z) + (1 - alpha) * source[z][:, None])
-                ),
-                "You leave loo out: the source says what noise draws, loo what the clean word may "
-                "be. Multiply loo by the likelihood of z_i.",
-            ),
-            "carried over": Mistake(
-                lambda loo, z, alpha, source: here(z),
-                "You take z_i to be certain, which holds under masks; here z_i may be noise.",
-            ),
-        },
-        cases=lambda seed=0: [
-            (faint("leave_one_out", i, seed), Z[i], ALPHAS[i], varied_rows(seed, SOURCES[i]))
-            for i in TEXTS
         ],
     ),
     "flow_jumps": Exercise(

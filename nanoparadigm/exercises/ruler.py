@@ -382,64 +382,40 @@ EXERCISES = {
         },
         cases=verdicts,
     ),
-    "fill_positions": Exercise(
-        fill_positions,
-        fill_positions_by_calls,
+    "grammatical_at_least": Exercise(
+        lambda excess, L: math.exp(-excess * L),
+        lambda excess, L: math.exp(-excess) ** L,
         {
-            "calls": Mistake(
-                lambda before, gap, after, c: torch.tensor([c * (gap + 1), gap]),
-                "These are network calls: count the positions that each call computes.",
+            "per word": Mistake(
+                lambda excess, L: math.exp(-excess),
+                "This holds for one word: a text of L words has L times the excess.",
             ),
-            "no scoring": Mistake(
-                lambda before, gap, after, c: torch.tensor(
-                    [c * (before + gap), gap * (before + gap + after)]
-                ),
-                "You only count the writing: each candidate is then read once more, all L words, "
-                "to see how probable it makes what comes after the gap.",
+            "to first order": Mistake(
+                lambda excess, L: 1 - excess * L,
+                "This approximates the exponential only for small numbers, and falls below zero: "
+                "use exp.",
             ),
-            "only what comes after": Mistake(
-                lambda before, gap, after, c: torch.tensor(
-                    [c * (before + gap + after), gap * (before + gap + after)]
-                ),
-                "You count only the words after the gap when a candidate is scored: the whole text "
-                "is read anew, L positions.",
+            "the other share": Mistake(
+                lambda excess, L: 1 - math.exp(-excess * L),
+                "This is the share that may be wrong; the exercise asks for the share that must "
+                "be right.",
             ),
-            "no prefix": Mistake(
-                lambda before, gap, after, c: torch.tensor(
-                    [c * (gap + before + gap + after), gap * (before + gap + after)]
-                ),
-                "You leave out what comes before the gap: the first call of each candidate reads "
-                "the start symbol and those words.",
+            "sign": Mistake(
+                lambda excess, L: math.exp(excess * L),
+                "This is above 1, which no share can be: check the sign.",
             ),
-            "one too many": Mistake(
-                lambda before, gap, after, c: torch.tensor(
-                    [c * (1 + before + gap + before + gap + after), gap * (before + gap + after)]
-                ),
-                "You read the last word of the gap too while writing: it is drawn from the call "
-                "before, so gap words take gap - 1 positions after the first call.",
+            "divided by L": Mistake(
+                lambda excess, L: math.exp(-excess / L),
+                "The excess is per word, and a text has L words: multiply by L.",
             ),
-            "a single candidate": Mistake(
-                lambda before, gap, after, c: fill_positions(before, gap, after, 1),
-                "This is the cost of one candidate: multiply it by c.",
-            ),
-            "only the gap": Mistake(
-                lambda before, gap, after, c: torch.tensor(
-                    [fill_positions(before, gap, after, c)[0], gap * gap]
-                ),
-                "Masked diffusion computes all L positions in every call, the given words too, "
-                "because the masked ones need them.",
-            ),
-            "fewer and fewer masks": Mistake(
-                lambda before, gap, after, c: torch.tensor(
-                    [fill_positions(before, gap, after, c)[0], gap * (gap + 1) // 2]
-                ),
-                "You count only the words that are still masked: every call computes all L "
-                "positions.",
+            "read as bits": Mistake(
+                lambda excess, L: 2.0 ** (-excess * L),
+                "The excess is in nats, so the base is e, not 2.",
             ),
         },
         cases=lambda seed=0: [
-            (before + seed % 7, gap + seed % 5, after + seed % 31, c)
-            for before, gap, after, c in ((12, 8, 12, 5), (3, 2, 7, 64), (40, 16, 8, 1))
+            (varied(seed, excess), L)
+            for excess, L in ((0.003, 32), (0.02, 32), (0.1, 5), (0.15, 20), (0.0002, 8))
         ],
     ),
     "false_alarms": Exercise(
@@ -529,40 +505,64 @@ EXERCISES = {
         },
         cases=studies,
     ),
-    "grammatical_at_least": Exercise(
-        lambda excess, L: math.exp(-excess * L),
-        lambda excess, L: math.exp(-excess) ** L,
+    "fill_positions": Exercise(
+        fill_positions,
+        fill_positions_by_calls,
         {
-            "per word": Mistake(
-                lambda excess, L: math.exp(-excess),
-                "This holds for one word: a text of L words has L times the excess.",
+            "calls": Mistake(
+                lambda before, gap, after, c: torch.tensor([c * (gap + 1), gap]),
+                "These are network calls: count the positions that each call computes.",
             ),
-            "to first order": Mistake(
-                lambda excess, L: 1 - excess * L,
-                "This approximates the exponential only for small numbers, and falls below zero: "
-                "use exp.",
+            "no scoring": Mistake(
+                lambda before, gap, after, c: torch.tensor(
+                    [c * (before + gap), gap * (before + gap + after)]
+                ),
+                "You only count the writing: each candidate is then read once more, all L words, "
+                "to see how probable it makes what comes after the gap.",
             ),
-            "the other share": Mistake(
-                lambda excess, L: 1 - math.exp(-excess * L),
-                "This is the share that may be wrong; the exercise asks for the share that must "
-                "be right.",
+            "only what comes after": Mistake(
+                lambda before, gap, after, c: torch.tensor(
+                    [c * (before + gap + after), gap * (before + gap + after)]
+                ),
+                "You count only the words after the gap when a candidate is scored: the whole text "
+                "is read anew, L positions.",
             ),
-            "sign": Mistake(
-                lambda excess, L: math.exp(excess * L),
-                "This is above 1, which no share can be: check the sign.",
+            "no prefix": Mistake(
+                lambda before, gap, after, c: torch.tensor(
+                    [c * (gap + before + gap + after), gap * (before + gap + after)]
+                ),
+                "You leave out what comes before the gap: the first call of each candidate reads "
+                "the start symbol and those words.",
             ),
-            "divided by L": Mistake(
-                lambda excess, L: math.exp(-excess / L),
-                "The excess is per word, and a text has L words: multiply by L.",
+            "one too many": Mistake(
+                lambda before, gap, after, c: torch.tensor(
+                    [c * (1 + before + gap + before + gap + after), gap * (before + gap + after)]
+                ),
+                "You read the last word of the gap too while writing: it is drawn from the call "
+                "before, so gap words take gap - 1 positions after the first call.",
             ),
-            "read as bits": Mistake(
-                lambda excess, L: 2.0 ** (-excess * L),
-                "The excess is in nats, so the base is e, not 2.",
+            "a single candidate": Mistake(
+                lambda before, gap, after, c: fill_positions(before, gap, after, 1),
+                "This is the cost of one candidate: multiply it by c.",
+            ),
+            "only the gap": Mistake(
+                lambda before, gap, after, c: torch.tensor(
+                    [fill_positions(before, gap, after, c)[0], gap * gap]
+                ),
+                "Masked diffusion computes all L positions in every call, the given words too, "
+                "because the masked ones need them.",
+            ),
+            "fewer and fewer masks": Mistake(
+                lambda before, gap, after, c: torch.tensor(
+                    [fill_positions(before, gap, after, c)[0], gap * (gap + 1) // 2]
+                ),
+                "You count only the words that are still masked: every call computes all L "
+                "positions.",
             ),
         },
         cases=lambda seed=0: [
-            (varied(seed, excess), L)
-            for excess, L in ((0.003, 32), (0.02, 32), (0.1, 5), (0.15, 20), (0.0002, 8))
+            (before + seed % 7, gap + seed % 5, after + seed % 31, c)
+            for before, gap, after, c in ((12, 8, 12, 5), (3, 2, 7, 64), (40, 16, 8, 1))
         ],
     ),
 }

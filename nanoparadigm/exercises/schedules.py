@@ -270,6 +270,78 @@ EXERCISES = {
             (torch.cat([ENDS, varied(seed, TIMES[2:4])]),),
         ],
     ),
+    "clipped_bound": Exercise(
+        clipped_bound,
+        clipped_bound_token_by_token,
+        {
+            "nothing added": Mistake(
+                lambda bare, ce, masked, alpha0, alpha1: bare,
+                "This is the bare integral, which lies below the truth: add the prior and the "
+                "reconstruction.",
+            ),
+            "no prior": Mistake(
+                lambda bare, ce, masked, alpha0, alpha1: (
+                    bare + reconstruction(ce * masked, masked, alpha0)
+                ),
+                "At t = 1 each token is still visible with probability alpha1, and the sampler "
+                "must draw it from V words: add L alpha1 log V.",
+            ),
+            "no reconstruction": Mistake(
+                lambda bare, ce, masked, alpha0, alpha1: bare + prior(alpha1),
+                "At t = 0 some tokens are still masked and must be predicted: add their "
+                "cross-entropy at noise level 1 - alpha0.",
+            ),
+            "the mask among the words": Mistake(
+                lambda bare, ce, masked, alpha0, alpha1: (
+                    bare + prior(alpha1, V + 1) + reconstruction(ce * masked, masked, alpha0)
+                ),
+                "In this part of the prior no token is the mask: it is uniform on V words, not on "
+                "V + 1 symbols.",
+            ),
+            "prior of one token": Mistake(
+                lambda bare, ce, masked, alpha0, alpha1: (
+                    bare + prior(alpha1, V, 1) + reconstruction(ce * masked, masked, alpha0)
+                ),
+                "The prior has one term for each of the L tokens: multiply it by L.",
+            ),
+            "the ends swapped": Mistake(
+                lambda bare, ce, masked, alpha0, alpha1: clipped_bound(
+                    bare, ce, masked, 1 - alpha1, 1 - alpha0
+                ),
+                "You have the two ends the other way round: alpha1, left at t = 1, belongs to the "
+                "prior, and 1 - alpha0, masked at t = 0, to the reconstruction.",
+            ),
+            "1 - alpha1 in the prior": Mistake(
+                lambda bare, ce, masked, alpha0, alpha1: clipped_bound(
+                    bare, ce, masked, alpha0, 1 - alpha1
+                ),
+                "Your prior has 1 - alpha1, the share that is masked at t = 1: only what is still "
+                "there, alpha1, must be drawn.",
+            ),
+            "alpha0 for 1 - alpha0": Mistake(
+                lambda bare, ce, masked, alpha0, alpha1: clipped_bound(
+                    bare, ce, masked, 1 - alpha0, alpha1
+                ),
+                "Your reconstruction masks each token with probability alpha0: at t = 0 that is "
+                "the share that is left, and 1 - alpha0 are masked.",
+            ),
+            "visible tokens pay": Mistake(
+                lambda bare, ce, masked, alpha0, alpha1: (
+                    bare + prior(alpha1) + reconstruction(ce, masked, alpha0)
+                ),
+                "Your reconstruction counts visible tokens too: only masked tokens must be "
+                "predicted, so multiply ce by masked.",
+            ),
+            "reconstruction by chance": Mistake(
+                lambda bare, ce, masked, alpha0, alpha1: (
+                    bare + L * (alpha1 + 1 - alpha0) * math.log(V)
+                ),
+                "You predict the tokens masked at t = 0 blindly, at log V each: the model sees "
+                "the other tokens, so the cost is its cross-entropy.",
+            ),
+        },
+        cases=clipped,
+    ),
     "three_averages": Exercise(
         three_averages,
         three_averages_by_counts,
@@ -495,78 +567,6 @@ EXERCISES = {
             ),
         },
         cases=second_moments,
-    ),
-    "clipped_bound": Exercise(
-        clipped_bound,
-        clipped_bound_token_by_token,
-        {
-            "nothing added": Mistake(
-                lambda bare, ce, masked, alpha0, alpha1: bare,
-                "This is the bare integral, which lies below the truth: add the prior and the "
-                "reconstruction.",
-            ),
-            "no prior": Mistake(
-                lambda bare, ce, masked, alpha0, alpha1: (
-                    bare + reconstruction(ce * masked, masked, alpha0)
-                ),
-                "At t = 1 each token is still visible with probability alpha1, and the sampler "
-                "must draw it from V words: add L alpha1 log V.",
-            ),
-            "no reconstruction": Mistake(
-                lambda bare, ce, masked, alpha0, alpha1: bare + prior(alpha1),
-                "At t = 0 some tokens are still masked and must be predicted: add their "
-                "cross-entropy at noise level 1 - alpha0.",
-            ),
-            "the mask among the words": Mistake(
-                lambda bare, ce, masked, alpha0, alpha1: (
-                    bare + prior(alpha1, V + 1) + reconstruction(ce * masked, masked, alpha0)
-                ),
-                "In this part of the prior no token is the mask: it is uniform on V words, not on "
-                "V + 1 symbols.",
-            ),
-            "prior of one token": Mistake(
-                lambda bare, ce, masked, alpha0, alpha1: (
-                    bare + prior(alpha1, V, 1) + reconstruction(ce * masked, masked, alpha0)
-                ),
-                "The prior has one term for each of the L tokens: multiply it by L.",
-            ),
-            "the ends swapped": Mistake(
-                lambda bare, ce, masked, alpha0, alpha1: clipped_bound(
-                    bare, ce, masked, 1 - alpha1, 1 - alpha0
-                ),
-                "You have the two ends the other way round: alpha1, left at t = 1, belongs to the "
-                "prior, and 1 - alpha0, masked at t = 0, to the reconstruction.",
-            ),
-            "1 - alpha1 in the prior": Mistake(
-                lambda bare, ce, masked, alpha0, alpha1: clipped_bound(
-                    bare, ce, masked, alpha0, 1 - alpha1
-                ),
-                "Your prior has 1 - alpha1, the share that is masked at t = 1: only what is still "
-                "there, alpha1, must be drawn.",
-            ),
-            "alpha0 for 1 - alpha0": Mistake(
-                lambda bare, ce, masked, alpha0, alpha1: clipped_bound(
-                    bare, ce, masked, 1 - alpha0, alpha1
-                ),
-                "Your reconstruction masks each token with probability alpha0: at t = 0 that is "
-                "the share that is left, and 1 - alpha0 are masked.",
-            ),
-            "visible tokens pay": Mistake(
-                lambda bare, ce, masked, alpha0, alpha1: (
-                    bare + prior(alpha1) + reconstruction(ce, masked, alpha0)
-                ),
-                "Your reconstruction counts visible tokens too: only masked tokens must be "
-                "predicted, so multiply ce by masked.",
-            ),
-            "reconstruction by chance": Mistake(
-                lambda bare, ce, masked, alpha0, alpha1: (
-                    bare + L * (alpha1 + 1 - alpha0) * math.log(V)
-                ),
-                "You predict the tokens masked at t = 0 blindly, at log V each: the model sees "
-                "the other tokens, so the cost is its cross-entropy.",
-            ),
-        },
-        cases=clipped,
     ),
     "token_masks": Exercise(
         token_masks,

@@ -517,6 +517,217 @@ EXERCISES = {
         },
         cases=gradient_cases,
     ),
+    "predictions": Exercise(
+        predictions,
+        predictions_in_a_loop,
+        {
+            "bits": Mistake(
+                lambda f, L, n: predictions(f, L, n) / math.log(2),
+                "These are bits: use the natural logarithm, for nats.",
+            ),
+            "second in bits": Mistake(
+                predicted(second=lambda f, L, n: predictions(f, L, n)[1] / math.log(2)),
+                "Your second number is in bits: use the natural logarithm there too, for nats.",
+            ),
+            "third in bits": Mistake(
+                predicted(third=lambda f, L, n: math.log2(n) / L),
+                "Your third number is in bits: use the natural logarithm there too, for nats.",
+            ),
+            "all for a text": Mistake(
+                lambda f, L, n: L * predictions(f, L, n),
+                "These are the losses of a whole text: divide by its L words.",
+            ),
+            "logarithm of n / L": Mistake(
+                predicted(third=lambda f, L, n: math.log(n / L)),
+                "You take the logarithm of n / L: divide the logarithm of n by L.",
+            ),
+            "by heart costs nothing": Mistake(
+                predicted(third=lambda f, L, n: 0.0),
+                "Not zero: who knows all n texts by heart must still guess which of them this is.",
+            ),
+            "a text, not a word": Mistake(
+                predicted(third=lambda f, L, n: math.log(n)),
+                "Your third number, log n, is the loss of a whole text: divide it by its L words.",
+            ),
+            "words for texts": Mistake(
+                predicted(third=lambda f, L, n: math.log(n * L) / L),
+                "You count n * L alternatives: there are n texts to choose from, at the first "
+                "words.",
+            ),
+            "0 log 0": Mistake(
+                predicted(second=lambda f, L, n: -(f * f.log()).sum()),
+                "A word that never occurs gives 0 * log 0, which is nan: leave it out, or use "
+                "torch.special.xlogy.",
+            ),
+            "words that occur": Mistake(
+                predicted(first=lambda f, L, n: math.log((f > 0).sum())),
+                "A network that has learned nothing does not know that a word never occurs: it "
+                "spreads over all V words.",
+            ),
+            "always the commonest": Mistake(
+                predicted(second=lambda f, L, n: -f.max().log()),
+                "That is the surprise of the commonest word: average over all words, each as often "
+                "as it occurs.",
+            ),
+            "uniform again": Mistake(
+                predicted(second=lambda f, L, n: math.log(len(f))),
+                "Frequencies can be learned without seeing another word: the second number is "
+                "their entropy, below log V.",
+            ),
+            "mean over the vocabulary": Mistake(
+                predicted(second=lambda f, L, n: predictions(f, L, n)[1] / len(f)),
+                "You take the mean of - f log f: it is already weighted by f, so sum it.",
+            ),
+            "sum of surprises": Mistake(
+                predicted(second=lambda f, L, n: -f[f > 0].log().sum()),
+                "You add up the surprises of all words: weight each by how often the word occurs.",
+            ),
+            "sign": Mistake(
+                predicted(second=lambda f, L, n: -predictions(f, L, n)[1]),
+                "Your second number is negative: the surprise is minus the logarithm.",
+            ),
+        },
+        cases=prediction_cases,
+        says=lambda index, *case: PREDICTED[index[0]],
+    ),
+    "descend": Exercise(
+        loop(),
+        loop_by_hand,
+        {
+            **LEFT,
+            "never moves": Mistake(
+                never_moves,
+                "This is the loss of the first W: move W in every step, and measure the last one.",
+            ),
+            "one step late": Mistake(
+                one_step_less,
+                "This is the loss before the last step: measure it after the loop.",
+            ),
+            "loss of the loop": Mistake(
+                loss_of_the_loop,
+                "This is the last loss of the loop, with dropout and before the last step: measure "
+                "W after the loop, on all of x.",
+            ),
+            "no dropout at all": Mistake(
+                without_dropout,
+                "You train without dropout: that was no bug. Only the last line is without it.",
+            ),
+            "not rescaled": Mistake(
+                not_rescaled,
+                "You took out the division by 0.5: it makes the dropped numbers right on average.",
+            ),
+            "halved at the end": Mistake(
+                ends_with(lambda x, mask: x / 2),
+                "You halve x in the last line: the division by 0.5 in the loop has already made "
+                "up for what is dropped, so measure on x as it is.",
+            ),
+            "doubled at the end": Mistake(
+                ends_with(lambda x, mask: x / 0.5),
+                "The last line still doubles x: nothing is dropped there, so measure on x as it "
+                "is.",
+            ),
+            "dropped at the end": Mistake(
+                ends_with(lambda x, mask: x * mask),
+                "The last line still drops numbers: the loss is measured on x as it is.",
+            ),
+            "returns in the loop": Mistake(
+                returns_in_the_loop,
+                "You return after the first step: measure the loss after the loop.",
+            ),
+            "one step after the loop": Mistake(
+                step_after_the_loop,
+                "You move W once, after the loop: move it for every mask.",
+            ),
+            "summed at the end": Mistake(
+                summed_at_the_end,
+                "The loss that is returned is a mean over the examples, too.",
+            ),
+        },
+        cases=loop_cases,
+    ),
+    "schedule": Exercise(
+        schedule,
+        schedule_by_minimum,
+        {
+            "first step at 0": Mistake(
+                lambda step, total, warmup: (
+                    step / warmup if step < warmup else (total - step) / (total - warmup)
+                ),
+                "Your first step has rate 0 and moves nothing: the steps of the warm-up have 1/w, "
+                "2/w, ..., so use step + 1.",
+            ),
+            "last step at 0": Mistake(
+                lambda step, total, warmup: (
+                    rising(step, warmup) or (total - 1 - step) / (total - 1 - warmup)
+                ),
+                "Your last step has rate 0 and moves nothing: zero is reached at step = total, "
+                "which is not taken.",
+            ),
+            "one step early": Mistake(
+                lambda step, total, warmup: (
+                    rising(step, warmup) or (total - step - 1) / (total - warmup)
+                ),
+                "Your fall is one step ahead: at step = warmup the rate is still 1.",
+            ),
+            "both ends at 0": Mistake(
+                lambda step, total, warmup: (
+                    step / warmup if step < warmup else (total - 1 - step) / (total - 1 - warmup)
+                ),
+                "Your first and your last step have rate 0 and move nothing: rise by "
+                "(step + 1) / warmup, and reach zero only at step = total.",
+            ),
+            "rise from 0 to 1": Mistake(
+                lambda step, total, warmup: (
+                    step / (warmup - 1) if step < warmup else (total - step) / (total - warmup)
+                ),
+                "Your first step has rate 0 and moves nothing: the steps of the warm-up have 1/w, "
+                "2/w, ..., up to 1.",
+            ),
+            "fall from step 0": Mistake(
+                lambda step, total, warmup: rising(step, warmup) or 1 - step / (total - warmup),
+                "Your fall counts its steps from 0: it begins at step = warmup, so count "
+                "step - warmup.",
+            ),
+            "rises after the warm-up": Mistake(
+                lambda step, total, warmup: (
+                    (step + 1) / warmup if step < warmup else (step - warmup) / (total - warmup)
+                ),
+                "After the warm-up your rate rises from 0: take 1 minus that.",
+            ),
+            "peak one step late": Mistake(
+                lambda step, total, warmup: (
+                    (step + 1) / (warmup + 1)
+                    if step < warmup
+                    else (total - step) / (total - warmup)
+                ),
+                "You reach 1 only after the warm-up: its last step, warmup - 1, already has 1.",
+            ),
+            "falls from the first step": Mistake(
+                lambda step, total, warmup: rising(step, warmup) or (total - step) / total,
+                "After the warm-up your rate jumps: the fall has total - warmup steps, from 1 at "
+                "step = warmup.",
+            ),
+            "no fall": Mistake(
+                lambda step, total, warmup: rising(step, warmup) or 1.0,
+                "The rate stays at 1 after the warm-up: it falls linearly to 0 at step = total.",
+            ),
+            "no warm-up": Mistake(
+                lambda step, total, warmup: min(1.0, (total - step) / (total - warmup)),
+                "The warm-up is missing: in the first `warmup` steps the rate rises.",
+            ),
+            "cosine": Mistake(
+                cosine,
+                "That falls as a cosine: here the fall is linear.",
+            ),
+            "product": Mistake(
+                lambda step, total, warmup: (
+                    ((step + 1) / warmup if step < warmup else 1.0) * (total - step) / total
+                ),
+                "You multiply the rise and the fall: the rate first rises to 1, then falls from 1.",
+            ),
+        },
+        cases=schedule_cases,
+    ),
     "adamw": Exercise(
         adamw,
         adamw_of_torch,
@@ -687,216 +898,5 @@ EXERCISES = {
             ),
         },
         cases=polar_cases,
-    ),
-    "schedule": Exercise(
-        schedule,
-        schedule_by_minimum,
-        {
-            "first step at 0": Mistake(
-                lambda step, total, warmup: (
-                    step / warmup if step < warmup else (total - step) / (total - warmup)
-                ),
-                "Your first step has rate 0 and moves nothing: the steps of the warm-up have 1/w, "
-                "2/w, ..., so use step + 1.",
-            ),
-            "last step at 0": Mistake(
-                lambda step, total, warmup: (
-                    rising(step, warmup) or (total - 1 - step) / (total - 1 - warmup)
-                ),
-                "Your last step has rate 0 and moves nothing: zero is reached at step = total, "
-                "which is not taken.",
-            ),
-            "one step early": Mistake(
-                lambda step, total, warmup: (
-                    rising(step, warmup) or (total - step - 1) / (total - warmup)
-                ),
-                "Your fall is one step ahead: at step = warmup the rate is still 1.",
-            ),
-            "both ends at 0": Mistake(
-                lambda step, total, warmup: (
-                    step / warmup if step < warmup else (total - 1 - step) / (total - 1 - warmup)
-                ),
-                "Your first and your last step have rate 0 and move nothing: rise by "
-                "(step + 1) / warmup, and reach zero only at step = total.",
-            ),
-            "rise from 0 to 1": Mistake(
-                lambda step, total, warmup: (
-                    step / (warmup - 1) if step < warmup else (total - step) / (total - warmup)
-                ),
-                "Your first step has rate 0 and moves nothing: the steps of the warm-up have 1/w, "
-                "2/w, ..., up to 1.",
-            ),
-            "fall from step 0": Mistake(
-                lambda step, total, warmup: rising(step, warmup) or 1 - step / (total - warmup),
-                "Your fall counts its steps from 0: it begins at step = warmup, so count "
-                "step - warmup.",
-            ),
-            "rises after the warm-up": Mistake(
-                lambda step, total, warmup: (
-                    (step + 1) / warmup if step < warmup else (step - warmup) / (total - warmup)
-                ),
-                "After the warm-up your rate rises from 0: take 1 minus that.",
-            ),
-            "peak one step late": Mistake(
-                lambda step, total, warmup: (
-                    (step + 1) / (warmup + 1)
-                    if step < warmup
-                    else (total - step) / (total - warmup)
-                ),
-                "You reach 1 only after the warm-up: its last step, warmup - 1, already has 1.",
-            ),
-            "falls from the first step": Mistake(
-                lambda step, total, warmup: rising(step, warmup) or (total - step) / total,
-                "After the warm-up your rate jumps: the fall has total - warmup steps, from 1 at "
-                "step = warmup.",
-            ),
-            "no fall": Mistake(
-                lambda step, total, warmup: rising(step, warmup) or 1.0,
-                "The rate stays at 1 after the warm-up: it falls linearly to 0 at step = total.",
-            ),
-            "no warm-up": Mistake(
-                lambda step, total, warmup: min(1.0, (total - step) / (total - warmup)),
-                "The warm-up is missing: in the first `warmup` steps the rate rises.",
-            ),
-            "cosine": Mistake(
-                cosine,
-                "That falls as a cosine: here the fall is linear.",
-            ),
-            "product": Mistake(
-                lambda step, total, warmup: (
-                    ((step + 1) / warmup if step < warmup else 1.0) * (total - step) / total
-                ),
-                "You multiply the rise and the fall: the rate first rises to 1, then falls from 1.",
-            ),
-        },
-        cases=schedule_cases,
-    ),
-    "predictions": Exercise(
-        predictions,
-        predictions_in_a_loop,
-        {
-            "bits": Mistake(
-                lambda f, L, n: predictions(f, L, n) / math.log(2),
-                "These are bits: use the natural logarithm, for nats.",
-            ),
-            "second in bits": Mistake(
-                predicted(second=lambda f, L, n: predictions(f, L, n)[1] / math.log(2)),
-                "Your second number is in bits: use the natural logarithm there too, for nats.",
-            ),
-            "third in bits": Mistake(
-                predicted(third=lambda f, L, n: math.log2(n) / L),
-                "Your third number is in bits: use the natural logarithm there too, for nats.",
-            ),
-            "all for a text": Mistake(
-                lambda f, L, n: L * predictions(f, L, n),
-                "These are the losses of a whole text: divide by its L words.",
-            ),
-            "logarithm of n / L": Mistake(
-                predicted(third=lambda f, L, n: math.log(n / L)),
-                "You take the logarithm of n / L: divide the logarithm of n by L.",
-            ),
-            "by heart costs nothing": Mistake(
-                predicted(third=lambda f, L, n: 0.0),
-                "Not zero: who knows all n texts by heart must still guess which of them this is.",
-            ),
-            "a text, not a word": Mistake(
-                predicted(third=lambda f, L, n: math.log(n)),
-                "Your third number, log n, is the loss of a whole text: divide it by its L words.",
-            ),
-            "words for texts": Mistake(
-                predicted(third=lambda f, L, n: math.log(n * L) / L),
-                "You count n * L alternatives: there are n texts to choose from, at the first "
-                "words.",
-            ),
-            "0 log 0": Mistake(
-                predicted(second=lambda f, L, n: -(f * f.log()).sum()),
-                "A word that never occurs gives 0 * log 0, which is nan: leave it out, or use "
-                "torch.special.xlogy.",
-            ),
-            "words that occur": Mistake(
-                predicted(first=lambda f, L, n: math.log((f > 0).sum())),
-                "A network that has learned nothing does not know that a word never occurs: it "
-                "spreads over all V words.",
-            ),
-            "always the commonest": Mistake(
-                predicted(second=lambda f, L, n: -f.max().log()),
-                "That is the surprise of the commonest word: average over all words, each as often "
-                "as it occurs.",
-            ),
-            "uniform again": Mistake(
-                predicted(second=lambda f, L, n: math.log(len(f))),
-                "Frequencies can be learned without seeing another word: the second number is "
-                "their entropy, below log V.",
-            ),
-            "mean over the vocabulary": Mistake(
-                predicted(second=lambda f, L, n: predictions(f, L, n)[1] / len(f)),
-                "You take the mean of - f log f: it is already weighted by f, so sum it.",
-            ),
-            "sum of surprises": Mistake(
-                predicted(second=lambda f, L, n: -f[f > 0].log().sum()),
-                "You add up the surprises of all words: weight each by how often the word occurs.",
-            ),
-            "sign": Mistake(
-                predicted(second=lambda f, L, n: -predictions(f, L, n)[1]),
-                "Your second number is negative: the surprise is minus the logarithm.",
-            ),
-        },
-        cases=prediction_cases,
-        says=lambda index, *case: PREDICTED[index[0]],
-    ),
-    "descend": Exercise(
-        loop(),
-        loop_by_hand,
-        {
-            **LEFT,
-            "never moves": Mistake(
-                never_moves,
-                "This is the loss of the first W: move W in every step, and measure the last one.",
-            ),
-            "one step late": Mistake(
-                one_step_less,
-                "This is the loss before the last step: measure it after the loop.",
-            ),
-            "loss of the loop": Mistake(
-                loss_of_the_loop,
-                "This is the last loss of the loop, with dropout and before the last step: measure "
-                "W after the loop, on all of x.",
-            ),
-            "no dropout at all": Mistake(
-                without_dropout,
-                "You train without dropout: that was no bug. Only the last line is without it.",
-            ),
-            "not rescaled": Mistake(
-                not_rescaled,
-                "You took out the division by 0.5: it makes the dropped numbers right on average.",
-            ),
-            "halved at the end": Mistake(
-                ends_with(lambda x, mask: x / 2),
-                "You halve x in the last line: the division by 0.5 in the loop has already made "
-                "up for what is dropped, so measure on x as it is.",
-            ),
-            "doubled at the end": Mistake(
-                ends_with(lambda x, mask: x / 0.5),
-                "The last line still doubles x: nothing is dropped there, so measure on x as it "
-                "is.",
-            ),
-            "dropped at the end": Mistake(
-                ends_with(lambda x, mask: x * mask),
-                "The last line still drops numbers: the loss is measured on x as it is.",
-            ),
-            "returns in the loop": Mistake(
-                returns_in_the_loop,
-                "You return after the first step: measure the loss after the loop.",
-            ),
-            "one step after the loop": Mistake(
-                step_after_the_loop,
-                "You move W once, after the loop: move it for every mask.",
-            ),
-            "summed at the end": Mistake(
-                summed_at_the_end,
-                "The loss that is returned is a mean over the examples, too.",
-            ),
-        },
-        cases=loop_cases,
     ),
 }

@@ -12,6 +12,7 @@ import sys
 import tomllib
 from types import SimpleNamespace
 
+import chapters
 import nbformat
 import pytest
 from bs4 import BeautifulSoup
@@ -22,10 +23,6 @@ from jupytext.sync_contentsmanager import build_sync_jupytext_contents_manager_c
 from packaging.requirements import Requirement
 
 from nanoparadigm.exercises import ALL
-
-sys.path.insert(0, str(ROOT / "book"))
-
-import chapters  # noqa: E402
 
 TEXTS = chapters.texts()
 each = pytest.mark.parametrize("text", TEXTS, ids=lambda path: path.stem)

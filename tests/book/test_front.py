@@ -1,18 +1,14 @@
 """The race of the front page as a picture: every word of every text, and its mistakes marked."""
 
 import re
-import sys
 
+import front
 import pytest
-from helpers import ROOT, generator, random_model
+from helpers import generator, random_model
 
 from nanoparadigm.data.tokenizers import WordTokenizer
 from nanoparadigm.language import language
 from nanoparadigm.show import animation
-
-sys.path.insert(0, str(ROOT / "book"))
-
-import front  # noqa: E402
 
 
 @pytest.fixture(scope="module")

@@ -5,20 +5,15 @@ import re
 import sys
 from functools import cache
 
+import chapters
 import jupytext
 import nbformat
+import nbgrader_export
 import pytest
 import torch
-from helpers import ROOT
 
+import student
 from nanoparadigm.exercises import ALL, CHAPTERS, check
-
-sys.path.insert(0, str(ROOT / "book"))
-
-import chapters  # noqa: E402
-import nbgrader_export  # noqa: E402
-
-import student  # noqa: E402
 
 SEED = 4711
 TEXTS = chapters.texts()

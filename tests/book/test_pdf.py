@@ -4,7 +4,9 @@ import re
 import subprocess
 import sys
 
+import chapters
 import jupytext
+import pdf
 import pytest
 from browser import CHROMIUM, serve
 from bs4 import BeautifulSoup
@@ -12,11 +14,6 @@ from helpers import ROOT, pages
 from test_site import Site, own
 
 from nanoparadigm.show.figures import slider
-
-sys.path.insert(0, str(ROOT / "book"))
-
-import chapters  # noqa: E402
-import pdf  # noqa: E402
 
 VIEW = slider(["<b>a</b>", "<b>b</b>", "<b>c</b>"], ["1st", "2nd", "3rd"], "Three frames").html
 FIRST = f"""\

@@ -12,8 +12,12 @@ import sys
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+import assets
+import chapters
+import docstrings
 import matplotlib
 import nbformat
+import pdf
 import pytest
 import torch
 import yaml
@@ -22,16 +26,8 @@ from bs4 import BeautifulSoup
 from helpers import ROOT, make, pages
 from PIL import Image
 
+import student
 from nanoparadigm.language import grammatical, language
-
-sys.path.insert(0, str(ROOT / "book"))
-
-import assets  # noqa: E402
-import chapters  # noqa: E402
-import docstrings  # noqa: E402
-import pdf  # noqa: E402
-
-import student  # noqa: E402
 
 MINI = "# A page\n\nIt holds the formula $a^2 + b^2 = c^2$.\n"
 WIDGETS = """\

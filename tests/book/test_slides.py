@@ -10,18 +10,14 @@ import sys
 from functools import cache
 from types import SimpleNamespace
 
+import assets
+import chapters
 import nbformat
 import pytest
+import slides
 from bs4 import BeautifulSoup
-from helpers import ROOT
 
-sys.path.insert(0, str(ROOT / "book"))
-
-import assets  # noqa: E402
-import chapters  # noqa: E402
-import slides  # noqa: E402
-
-import student  # noqa: E402
+import student
 
 TEXTS = chapters.texts()
 each = pytest.mark.parametrize("text", TEXTS, ids=lambda path: path.stem)

@@ -322,7 +322,7 @@ def test_the_tests_stand_in_rooms_too():
     assert folders == rooms | {"laws", "book", "house", "hostile"}
     assert len({file.name for file in files}) == len(files)
     paths = tomllib.loads(read("pyproject.toml"))["tool"]["pytest"]["ini_options"]["pythonpath"]
-    assert {*paths} == {"tests", "tests/laws", *(f"tests/{name}" for name in rooms)}
+    assert {*paths} == {"book", "tests", "tests/laws", *(f"tests/{name}" for name in rooms)}
     assert set(re.findall(r"^    (\w+)/ ", read("tests/README.md"), re.MULTILINE)) == folders
 
 
