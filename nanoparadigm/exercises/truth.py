@@ -1,6 +1,7 @@
 """Chapter 0, a language we know everything about. P (S, V) and successor (S, V) as in `Automaton`;
 state 0 starts every text, and in a masked text z symbol V hides a word."""
 
+import itertools
 import math
 from functools import cache
 
@@ -456,8 +457,12 @@ def ambiguous_texts(seed=0):
     wrong = word_by_word, greedy, all_hidden(best_filling), last_way
     wrong += from_the_left, from_the_right, surest_first, summed_ways
     wrong += least_entropy_first, clearest_first
-    automata, cases, g = two_automata(seed), [], torch.Generator().manual_seed(seed)
-    while len(cases) < 2 * len(wrong):
+    cases, g = [], torch.Generator().manual_seed(seed)
+    for tries in itertools.count():
+        if len(cases) == 2 * len(wrong):
+            return cases
+        # with some tables a mistake is never one: then others are drawn
+        automata = two_automata(seed + tries // 500 * 1_000_003)
         rows, successor, _ = automata[int(torch.randint(2, (), generator=g))]
         L = 4 + len(cases) % 3
         z = torch.randint(rows.shape[1] + 3, (L,), generator=g).clamp(max=rows.shape[1])
@@ -466,7 +471,6 @@ def ambiguous_texts(seed=0):
         clear = len(first) == 2 and first[0] > first[1] + 1e-3
         if clear and not wrong[len(cases) % len(wrong)](*case).equal(best_filling(*case)):
             cases.append(case)
-    return cases
 
 
 def the_surest_is_not_always_the_leftmost(cases):
@@ -625,6 +629,79 @@ EXERCISES = {
             ),
         },
         cases=two_automata,
+    ),
+    "stuttered": Exercise(
+        stuttered,
+        stuttered_in_total,
+        {
+            "nothing changes per word": Mistake(
+                lambda nats, words, characters: [
+                    nats,
+                    math.exp(nats),
+                    nats * words / characters / math.log(2),
+                ],
+                "You let the copy of a word cost as much as the word: who has just read the word "
+                "knows the copy, at 0 nats.",
+            ),
+            "nothing changes": Mistake(
+                lambda nats, words, characters: [
+                    nats,
+                    math.exp(nats),
+                    nats * words / (2 * characters) / math.log(2),
+                ],
+                "The text has the same nats in all, and twice as many words: so it has fewer nats "
+                "per word.",
+            ),
+            "perplexity halved": Mistake(
+                stuttered_but(1, lambda nats, words, characters: math.exp(nats) / 2),
+                "You halve the perplexity: the nats per word are halved, and the perplexity is "
+                "their exponential.",
+            ),
+            "perplexity kept": Mistake(
+                stuttered_but(1, lambda nats, words, characters: math.exp(nats)),
+                "You keep the perplexity of the plain text: it is exp of the new nats per word.",
+            ),
+            "perplexity of two": Mistake(
+                stuttered_but(1, lambda nats, words, characters: 2 ** (nats / 2)),
+                "You take 2 to the power of the nats: that would do for bits, nats need exp.",
+            ),
+            "characters of the plain text": Mistake(
+                stuttered_but(
+                    2, lambda nats, words, characters: nats * words / characters / math.log(2)
+                ),
+                "Your bits per character are those of the plain text: the same bits now spread "
+                "over twice as many characters.",
+            ),
+            "words of the plain text": Mistake(
+                stuttered_but(
+                    2, lambda nats, words, characters: nats * words / characters / math.log(2) / 4
+                ),
+                "You multiply the halved nats by the words of the plain text: there are twice as "
+                "many words now, as there are characters.",
+            ),
+            "nats per character": Mistake(
+                stuttered_but(2, lambda nats, words, characters: nats * words / (2 * characters)),
+                "The last of your numbers is in nats: divide by log 2.",
+            ),
+            "log 2 on the wrong side": Mistake(
+                stuttered_but(
+                    2,
+                    lambda nats, words, characters: nats * words / (2 * characters) * math.log(2),
+                ),
+                "A nat is more than a bit, 1.44 of them: divide by log 2.",
+            ),
+            "0.693": Mistake(
+                stuttered_but(
+                    2, lambda nats, words, characters: nats * words / (2 * characters) / 0.693
+                ),
+                "0.693 is log 2 cut off after three digits: use math.log(2).",
+            ),
+        },
+        cases=lambda seed=0: [
+            (varied(seed, nats), *rest)
+            for nats, *rest in ((1.0, 32, 128), (2.5, 1000, 5210), (0.01, 64, 300))
+        ],
+        says=lambda index, *case: NUMBERS[index[0]],
     ),
     "memory_of_one": Exercise(
         memory_of_one,
@@ -812,78 +889,5 @@ EXERCISES = {
         },
         cases=lambda seed=0: telling(seed, ambiguous_texts, the_surest_is_not_always_the_leftmost),
         says=lambda index, *case: f"word {index[0] + 1} of the text",
-    ),
-    "stuttered": Exercise(
-        stuttered,
-        stuttered_in_total,
-        {
-            "nothing changes per word": Mistake(
-                lambda nats, words, characters: [
-                    nats,
-                    math.exp(nats),
-                    nats * words / characters / math.log(2),
-                ],
-                "You let the copy of a word cost as much as the word: who has just read the word "
-                "knows the copy, at 0 nats.",
-            ),
-            "nothing changes": Mistake(
-                lambda nats, words, characters: [
-                    nats,
-                    math.exp(nats),
-                    nats * words / (2 * characters) / math.log(2),
-                ],
-                "The text has the same nats in all, and twice as many words: so it has fewer nats "
-                "per word.",
-            ),
-            "perplexity halved": Mistake(
-                stuttered_but(1, lambda nats, words, characters: math.exp(nats) / 2),
-                "You halve the perplexity: the nats per word are halved, and the perplexity is "
-                "their exponential.",
-            ),
-            "perplexity kept": Mistake(
-                stuttered_but(1, lambda nats, words, characters: math.exp(nats)),
-                "You keep the perplexity of the plain text: it is exp of the new nats per word.",
-            ),
-            "perplexity of two": Mistake(
-                stuttered_but(1, lambda nats, words, characters: 2 ** (nats / 2)),
-                "You take 2 to the power of the nats: that would do for bits, nats need exp.",
-            ),
-            "characters of the plain text": Mistake(
-                stuttered_but(
-                    2, lambda nats, words, characters: nats * words / characters / math.log(2)
-                ),
-                "Your bits per character are those of the plain text: the same bits now spread "
-                "over twice as many characters.",
-            ),
-            "words of the plain text": Mistake(
-                stuttered_but(
-                    2, lambda nats, words, characters: nats * words / characters / math.log(2) / 4
-                ),
-                "You multiply the halved nats by the words of the plain text: there are twice as "
-                "many words now, as there are characters.",
-            ),
-            "nats per character": Mistake(
-                stuttered_but(2, lambda nats, words, characters: nats * words / (2 * characters)),
-                "The last of your numbers is in nats: divide by log 2.",
-            ),
-            "log 2 on the wrong side": Mistake(
-                stuttered_but(
-                    2,
-                    lambda nats, words, characters: nats * words / (2 * characters) * math.log(2),
-                ),
-                "A nat is more than a bit, 1.44 of them: divide by log 2.",
-            ),
-            "0.693": Mistake(
-                stuttered_but(
-                    2, lambda nats, words, characters: nats * words / (2 * characters) / 0.693
-                ),
-                "0.693 is log 2 cut off after three digits: use math.log(2).",
-            ),
-        },
-        cases=lambda seed=0: [
-            (varied(seed, nats), *rest)
-            for nats, *rest in ((1.0, 32, 128), (2.5, 1000, 5210), (0.01, 64, 300))
-        ],
-        says=lambda index, *case: NUMBERS[index[0]],
     ),
 }

@@ -253,7 +253,7 @@ def tiny(seed: int = 0) -> Automaton:
     """Return a language small enough to enumerate: 3 words, so 243 texts of 5 words.
 
     Every text is possible, and the numbers are irregular, so that no symmetry hides a mistake.
-    seed: 0 is the book's. Any other draws the probabilities, in hundredths, and which word leads
+    seed: 0 is the book's. Any other draws the probabilities, in thousandths, and which word leads
     where.
     """
     P = torch.tensor(
@@ -263,7 +263,7 @@ def tiny(seed: int = 0) -> Automaton:
     successor = torch.tensor([[1, 2, 3], [2, 1, 0], [3, 3, 1], [0, 1, 2]])
     if seed != 0:
         g = torch.Generator().manual_seed(seed)
-        P[:, :2] = torch.empty(4, 2).uniform_(0.1, 0.45, generator=g).double().round(decimals=2)
+        P[:, :2] = torch.empty(4, 2).uniform_(0.1, 0.45, generator=g).double().round(decimals=3)
         P[:, 2] = 1 - P[:, 0] - P[:, 1]
         successor = successor[:, torch.randperm(3, generator=g)]
     return Automaton("abc", P, successor)

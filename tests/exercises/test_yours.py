@@ -33,6 +33,10 @@ def test_on_the_cases_of_a_seed_what_is_right_is_right_and_each_mistake_has_its_
     assert faults(name, exercise, seed)[0] == []
 
 
+def test_tables_with_which_a_mistake_is_never_one_are_drawn_anew():
+    assert faults("best_filling", ALL["best_filling"], 717)[0] == []
+
+
 @questions
 def test_the_numbers_are_right_by_two_ways_and_to_four_digits_after_the_point(name):
     for seed in (0, *SEEDS):

@@ -177,13 +177,13 @@ def test_another_language_has_the_same_rules_and_other_frequencies(seed):
 
 
 @pytest.mark.parametrize("seed", [0, *range(1, 200)])
-def test_a_tiny_language_says_everything_in_hundredths_and_comes_everywhere(seed):
+def test_a_tiny_language_says_everything_in_thousandths_and_comes_everywhere(seed):
     small = tiny(seed)
     assert small.P.min() > 0.05 and torch.allclose(small.P.sum(1), torch.ones(()).double())
-    assert torch.allclose((100 * small.P).round(), 100 * small.P)
+    assert torch.allclose((1000 * small.P).round(), 1000 * small.P)
     assert torch.linalg.matrix_power(small.transition(), 6).min() > 0
 
 
 def test_no_two_seeds_have_one_language():
-    assert len({tuple(tiny(seed).P.flatten().tolist()) for seed in range(1000)}) == 1000
+    assert len({tuple(tiny(seed).P[:2].flatten().tolist()) for seed in range(1000)}) == 1000
     assert len({frequencies(seed) for seed in range(1000)}) == 1000
