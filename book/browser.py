@@ -43,7 +43,8 @@ class Browser:
         command = [CHROMIUM, *flags, "about:blank"]
         self.process = subprocess.Popen(command, stdout=silent, stderr=silent)
         self.number, self.requests, self.errors = 0, [], []
-        port = self.wait(lambda: (folder / "DevToolsActivePort").read_text().split()[0])
+        written = folder / "DevToolsActivePort"
+        port = self.wait(lambda: written.read_text(encoding="ascii").split()[0])
         listed = f"http://127.0.0.1:{port}/json/list"
         address = self.wait(
             lambda: next(

@@ -40,6 +40,8 @@ def copy(tmp_path_factory):
     for name in ("nanoparadigm", "tests"):
         shutil.copytree(ROOT / name, root / name, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "pyproject.toml", root)
+    (root / "book").mkdir()
+    shutil.copy(ROOT / "book/browser.py", root / "book")
     for language, name, text in BLOCKS:
         path = root / name
         if language == "python":
