@@ -155,9 +155,8 @@ def save(
 
 def tidy(run: StrPath) -> None:
     """Delete the checkpoints that run.json does not name, also those that a kill left half done."""
-    for old in written(run):
-        if old.name not in read_pointer(run).values():
-            delete(old)
+    for old in {*written(run)} - {Path(run) / name for name in read_pointer(run).values()}:
+        delete(old)
     for old in Path(run).glob("step-*.unfinished"):
         if OURS.fullmatch(old.stem):
             shutil.rmtree(old, ignore_errors=True)

@@ -180,7 +180,8 @@ def test_another_language_has_the_same_rules_and_other_frequencies(seed):
 def test_a_tiny_language_says_everything_in_thousandths_and_comes_everywhere(seed):
     small = tiny(seed)
     assert small.P.min() > 0.05 and torch.allclose(small.P.sum(1), torch.ones(()).double())
-    assert torch.allclose((1000 * small.P).round(), 1000 * small.P)
+    parts = (1000 if seed else 100) * small.P
+    assert torch.allclose(parts.round(), parts)
     assert torch.linalg.matrix_power(small.transition(), 6).min() > 0
 
 
